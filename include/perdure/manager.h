@@ -1,0 +1,206 @@
+#pragma once
+
+#include <perdure/output.h>
+#include <perdure/task.h>
+
+#include <functional>
+#include <memory>
+#include <span>
+
+namespace perdure {
+
+struct ManagerOptions {
+  std::string session;  ///< folder of the session; made on the first start, never by a look-up (L47)
+  std::string runner;   ///< path of perdure-runner; empty: $PERDURE_RUNNER_PATH, else beside the program or library
+  std::optional<int> max_running_tasks;  ///< cap on background tasks (L01); absent: none. At least 1.
+};
+
+enum class OnOutputLimit { truncate, stop };
+enum class Leftovers { keep, kill, wait };
+
+/// What to run. One of `argv` and `shell_line` must be given.
+struct StartOptions {
+  std::vector<std::string> argv;          ///< the command and its arguments; argv[0] is looked up in the task's PATH
+  std::optional<std::string> shell_line;  ///< run as `shell -c shell_line`
+  std::string shell = "/bin/sh";
+  std::string description;                   ///< for people; empty: made from the command
+  std::string cwd;                           ///< absolute or relative to the caller; empty: the caller's
+  std::map<std::string, std::string> env;    ///< added to the caller's environment
+  bool clear_env = false;                    ///< start from an empty environment
+  std::chrono::milliseconds timeout{0};      ///< 0: no deadline (L08)
+  std::chrono::milliseconds grace{5000};     ///< between SIGTERM and SIGKILL (L12)
+  std::optional<std::int64_t> output_limit;  ///< bytes; 0: no limit; absent: 64 MiB when truncating, else none
+  OnOutputLimit on_output_limit = OnOutputLimit::truncate;
+  Leftovers leftovers = Leftovers::keep;  ///< what happens to processes that outlive a natural end
+  std::optional<std::string> owner;
+  std::optional<std::string> tool_call_id;
+  std::map<std::string, std::string> labels;
+  std::optional<std::string> idempotency_key;  ///< 1 to 120 bytes (L06)
+  bool session_lifetime = false;               ///< true: session close stops it (L16)
+  bool sync_output = false;                    ///< fsync the log before the terminal record
+};
+
+struct ListFilter {
+  bool ended = false;  ///< ended tasks too
+  std::optional<Status> status;
+  std::optional<Kind> kind;
+  std::optional<std::string> owner;
+};
+
+/// A file under tasks/ that looks like a record and is none (L20).
+struct BadRecord {
+  std::string path;
+  std::string reason;  ///< which key, and what is wrong with it
+};
+
+enum class WaitMode { all, any, first_failure };
+
+struct WaitOptions {
+  std::vector<TaskId> ids;  ///< empty: every task that is active at the call
+  WaitMode mode = WaitMode::all;
+  std::optional<std::chrono::milliseconds> timeout;  ///< absent: for ever
+  bool drain = false;                                ///< with no ids: also tasks that start meanwhile
+  int cancel_fd = -1;                                ///< readable: return at once, as if the time had passed
+};
+
+struct WaitResult {
+  bool timed_out = false;  ///< the time passed, or cancel_fd became readable, before the mode was satisfied
+  std::optional<Task> decisive;  ///< `any`, `first_failure`: the task that ended the wait
+  std::vector<Task> ended;       ///< in the order in which they were seen to end
+  std::vector<Task> running;
+};
+
+struct StopOptions {
+  std::string reason;                              ///< blank is none (L13); at most 1,000 bytes
+  std::optional<std::chrono::milliseconds> grace;  ///< absent: the task's own
+  std::optional<std::string> by;                   ///< an owner's own stop does not notify that owner (L45)
+};
+
+/// What reconcile found out about one task.
+struct Verdict {
+  Task task;              ///< as it is now
+  Status before;          ///< what its record said
+  bool changed = false;   ///< this call wrote the record
+  std::string explained;  ///< in words: what was looked at, and what it showed
+};
+
+struct ReconcileOptions {
+  bool adopt = false;  ///< a person's word: what can't be verified is lost
+};
+
+enum class EventType { started, updated, terminated };
+
+struct Event {
+  EventType type;
+  std::int64_t seq = 0;      ///< grows within a session; see docs/disk-format.md
+  std::int64_t time_ms = 0;  ///< ms since the epoch
+  Task task;
+  std::string output_tail;  ///< terminated: the last 1,024 bytes at most, valid UTF-8
+};
+
+/// One thing that `doctor` found. `problem` findings make the command line exit with 1.
+struct Finding {
+  enum class Level { note, problem } level;
+  std::string what;  ///< which file or task
+  std::string text;  ///< what is the matter, and what to do
+};
+
+struct RetentionOptions {
+  std::optional<std::chrono::milliseconds> older_than;  ///< by the end of the task
+  std::optional<std::int64_t> keep;                     ///< keep the newest N ended tasks
+  std::optional<std::int64_t> max_bytes;                ///< of all ended tasks together
+  bool dry_run = false;
+};
+
+struct Removed {
+  std::vector<TaskId> tasks;
+  std::int64_t bytes = 0;    ///< given back to the disk
+  std::int64_t litter = 0;   ///< folders and temporaries of dead processes swept besides
+  std::vector<std::string> kept;  ///< what could not be removed, and why
+};
+
+/// A session of tasks, seen from one process.
+///
+/// The manager is a library, not a server: any number of processes may open the same session, each may be
+/// SIGKILLed at any instant, and no task is lost or ended by it. All methods are thread-safe and synchronous;
+/// none polls. Descriptors are close-on-exec, and no child process, signal handler or thread is left behind.
+///
+/// Every method may fail with session_unusable (the folder can't be read or written) and, where it writes,
+/// storage_full. Methods that take an id fail with task_not_found for an unknown one, creating nothing (L47),
+/// and with record_invalid when a file is there and is no record (L20).
+class PERDURE_API TaskManager {
+ public:
+  [[nodiscard]] static Result<TaskManager> open(ManagerOptions options);
+  TaskManager(TaskManager&&) noexcept;
+  TaskManager& operator=(TaskManager&&) noexcept;
+  ~TaskManager();
+
+  /// Absolute path of the session folder. It need not exist yet.
+  [[nodiscard]] const std::string& session() const;
+
+  /// Starts a task; returns once its command runs and its record is durable. A command that can't be started is
+  /// an error and leaves no record (task_launch_failed; os_error and details["exit"] = "126" or "127" say why).
+  /// With an idempotency key that is known, returns that task and starts nothing (L06).
+  [[nodiscard]] Result<Task> start(const StartOptions& options);
+
+  /// What is known of one task. Never writes (L38): a task whose runner is gone is shown as reconcile would find it.
+  [[nodiscard]] Result<Task> get(const TaskId& id) const;
+
+  /// Tasks ordered by start, oldest first. Files that are no records are left out; see bad_records().
+  [[nodiscard]] Result<std::vector<Task>> list(const ListFilter& filter = {}) const;
+
+  /// Every file under tasks/ that looks like a record and is none, with the exact reason (L20).
+  [[nodiscard]] Result<std::vector<BadRecord>> bad_records() const;
+
+  /// Absolute path of the task's log, or none where there is none. Kept for good (L37).
+  [[nodiscard]] Result<std::optional<std::string>> output_path(const TaskId& id) const;
+
+  /// At most `limit` bytes from `offset` (L23). An offset beyond the end reads nothing; eof tells whether more may
+  /// come. Errors: output_expired where the bytes were dropped, details["nextOffset"] being the next that are kept.
+  [[nodiscard]] Result<OutputChunk> read_output(const TaskId& id, std::int64_t offset, std::int64_t limit) const;
+
+  /// The last `tail` bytes at most, cut at a character, with what there is to know about the whole.
+  [[nodiscard]] Result<OutputSnapshot> output_snapshot(const TaskId& id, std::int64_t tail = 32768) const;
+
+  /// Blocks until there is output behind `offset` or the task has ended, `timeout` passed or `cancel_fd` is readable.
+  [[nodiscard]] Result<void> await_output(const TaskId& id, std::int64_t offset,
+                                          std::optional<std::chrono::milliseconds> timeout, int cancel_fd = -1) const;
+
+  /// Blocks without polling until the mode is satisfied. A time-out is no error.
+  [[nodiscard]] Result<WaitResult> wait(const WaitOptions& options);
+
+  /// Stops the whole tree of a task, waits for its end and returns its record (L12, L14). A task that has ended is
+  /// returned unchanged (L13), after its leftovers, if any, were ended.
+  [[nodiscard]] Result<Task> stop(const TaskId& id, const StopOptions& options = {});
+
+  /// Sends a signal to the command's process group. Errors: task_not_running.
+  [[nodiscard]] Result<void> signal(const TaskId& id, int signal_number);
+
+  /// Settles what can be proven, in every folder of the session (L22, L39).
+  [[nodiscard]] Result<std::vector<Verdict>> reconcile(const ReconcileOptions& options = {});
+
+  /// A descriptor that becomes readable when read_events() may have something new. Owned by the manager.
+  [[nodiscard]] Result<int> event_fd();
+
+  /// Events after `since`, in order of their seq. 0: all that the records still tell.
+  [[nodiscard]] Result<std::vector<Event>> events_since(std::int64_t since) const;
+
+  /// What happened since the last call, by any process. The first call starts the watch and returns nothing.
+  [[nodiscard]] Result<std::vector<Event>> read_events();
+
+  /// Everything that is wrong, or worth knowing, about the session.
+  [[nodiscard]] Result<std::vector<Finding>> doctor() const;
+
+  /// Removes an ended task with its log. A live one, or one with leftovers, is refused (details["running"]).
+  [[nodiscard]] Result<void> remove(const TaskId& id);
+
+  /// Removes ended tasks by age, number and size; never a live one (docs/disk-format.md).
+  [[nodiscard]] Result<Removed> collect_garbage(const RetentionOptions& options);
+
+ private:
+  struct State;
+  explicit TaskManager(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace perdure

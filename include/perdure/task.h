@@ -1,0 +1,135 @@
+#pragma once
+
+#include <perdure/error.h>
+
+#include <chrono>
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace perdure {
+
+/// Names one task in its session: `^[a-z0-9]+(?:-[a-z0-9]+)*-[0-9a-z]{8}$`, at most 64 characters,
+/// or, for the tasks of the oldest builds, `^[a-z0-9][a-z0-9-]{1,24}$`. Always valid once made.
+class TaskId {
+ public:
+  /// Errors: task_id_empty, task_id_invalid.
+  [[nodiscard]] PERDURE_API static Result<TaskId> parse(std::string_view text);
+
+  [[nodiscard]] const std::string& str() const { return text_; }
+  /// True for an id that a record file `<id>.json` may have; false for one that only the oldest shape allows.
+  [[nodiscard]] PERDURE_API bool has_record_form() const;
+  auto operator<=>(const TaskId&) const = default;
+
+ private:
+  explicit TaskId(std::string text) : text_(std::move(text)) {}
+  std::string text_;
+};
+
+/// Names one subagent; never the same thing as the id of the task that runs it.
+struct AgentId {
+  std::string text;
+  auto operator<=>(const AgentId&) const = default;
+};
+
+enum class Kind {
+  process,
+  agent,
+  question,
+  other  ///< kept and listed, but nothing is known about it; Task::kind_name has the word
+};
+
+/// Where a task is in its life. All from `completed` on are terminal and never change again.
+enum class Status { queued, running, completed, failed, timed_out, killed, lost };
+
+[[nodiscard]] constexpr bool is_terminal(Status status) {
+  return status >= Status::completed;
+}
+[[nodiscard]] PERDURE_API std::string_view name_of(Status status);
+[[nodiscard]] PERDURE_API std::optional<Status> status_from(std::string_view name);
+[[nodiscard]] PERDURE_API std::string_view name_of(Kind kind);
+
+/// The shape a record was read in. Anything written is written as `current`.
+enum class Shape { current, legacy, kimi_cli };
+
+/// Why a task may be called lost (rule L39). Exactly the words of the key `lostEvidence`.
+enum class Evidence { runner_killed, rebooted, never_started, process_gone, adopted };
+[[nodiscard]] PERDURE_API std::string_view name_of(Evidence evidence);
+
+/// A process that cannot be mistaken for another one: pids are reused, start times are not.
+struct ProcessIdentity {
+  std::int64_t pid = 0;
+  std::int64_t start_ticks = 0;  ///< field 22 of /proc/PID/stat
+  auto operator<=>(const ProcessIdentity&) const = default;
+};
+
+/// Everything a record says about one task, and what reading it found out besides. A plain value.
+struct Task {
+  TaskId id;
+  Kind kind = Kind::process;
+  std::string kind_name = "process";
+  std::string description;
+  Status status = Status::running;
+  bool detached = true;         ///< false: a foreground caller is, or was to the end, waiting for it
+  std::int64_t started_at = 0;  ///< ms since the epoch
+  std::optional<std::int64_t> ended_at;
+  std::optional<std::string> stop_reason;  ///< rule L46
+  std::optional<bool> terminal_notification_suppressed;
+  std::optional<std::int64_t> timeout_ms;  ///< 0 or absent: no deadline
+  std::optional<std::string> parent_tool_call_id;
+  std::optional<bool> resume_reminded;
+
+  // process
+  std::string command;
+  std::int64_t pid = 0;          ///< 0: not known
+  std::optional<int> exit_code;  ///< absent: unknown, or ended by a signal; never guessed (L17, L18)
+
+  // agent
+  std::optional<AgentId> agent_id;
+  std::optional<std::string> subagent_type;
+  std::optional<std::string> model;
+  std::optional<std::string> thinking_effort;
+  std::optional<std::string> stop_code;
+
+  // question
+  std::optional<std::int64_t> question_count;
+  std::optional<std::string> tool_call_id;
+
+  // Perdure's own keys; absent in records of other programs (docs/disk-format.md)
+  std::optional<ProcessIdentity> runner;
+  std::optional<std::string> boot_id;
+  std::optional<std::string> machine_id;
+  std::optional<std::string> owner;
+  std::map<std::string, std::string> labels;
+  std::optional<std::string> lifetime;  ///< "detached" or "session"
+  std::optional<std::string> cwd;
+  std::optional<std::string> idempotency_key;
+  std::optional<int> signal;  ///< the signal that ended the command itself
+  std::optional<Evidence> lost_evidence;
+  std::optional<bool> recovered;  ///< the outcome was found in the runner's lock file after its death
+  std::optional<std::int64_t> output_bytes;
+  std::optional<std::int64_t> dropped_bytes;
+  std::optional<std::int64_t> unstored_bytes;  ///< refused by the disk (L25)
+  std::vector<std::int64_t> survivors;         ///< pids that outlived SIGKILL
+  std::optional<std::int64_t> leftovers;       ///< processes that ran on after a natural end
+  std::optional<std::int64_t> notified_at;
+  std::optional<std::string> notified_via;
+  std::optional<std::int64_t> started_seq;  ///< place of `task.started` among the session's events
+  std::optional<std::int64_t> ended_seq;    ///< place of `task.terminated`
+
+  // What reading found; never written
+  Shape shape = Shape::current;
+  bool runner_gone = false;  ///< its runner was killed and its processes are still being ended (L39)
+  bool unverified = false;   ///< running by its record, and nothing here can prove or disprove it
+  std::string source;        ///< absolute path of the record
+  std::string raw;           ///< the record as it was read, unknown keys included; empty for a new one
+};
+
+/// The record in the current shape, compact, unknown keys in their old places (L19, L21).
+[[nodiscard]] PERDURE_API std::string record_json(const Task& task);
+
+}  // namespace perdure

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <perdure/error.h>
+
+#include <string>
+#include <string_view>
+
+namespace perdure {
+
+[[nodiscard]] std::unexpected<Error> fail(ErrorCode code, std::string message);
+
+/// Failure of a system call, from errno: `return fail_errno("opening", path);`. A full disk is storage_full,
+/// everything else `otherwise`.
+[[nodiscard]] std::unexpected<Error> fail_errno(std::string_view doing, std::string_view object,
+                                                ErrorCode otherwise = ErrorCode::session_unusable);
+
+/// The same for an errno that was kept.
+[[nodiscard]] std::unexpected<Error> fail_os(int os_error, std::string_view doing, std::string_view object,
+                                             ErrorCode otherwise = ErrorCode::session_unusable);
+
+/// The operating system's words for an errno; thread-safe.
+[[nodiscard]] std::string describe_errno(int os_error);
+
+}  // namespace perdure

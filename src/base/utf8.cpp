@@ -1,0 +1,74 @@
+#include "base/utf8.h"
+
+#include <algorithm>
+
+namespace perdure {
+namespace {
+
+// Length of the valid character at the start of `s`, or 0. Table 3-7 of the Unicode standard: no overlong
+// forms, no surrogates, nothing above U+10FFFF.
+std::size_t character_length(std::string_view s) {
+  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(s[i]); };
+  const auto tail = [&](std::size_t i) { return i < s.size() && (at(i) & 0xC0U) == 0x80U; };
+  const unsigned lead = at(0);
+  if (lead < 0x80) return 1;
+  if (lead >= 0xC2 && lead <= 0xDF) return tail(1) ? 2 : 0;
+  if (lead >= 0xE0 && lead <= 0xEF) {
+    if (!tail(1) || !tail(2)) return 0;
+    if (lead == 0xE0 && at(1) < 0xA0) return 0;
+    if (lead == 0xED && at(1) > 0x9F) return 0;
+    return 3;
+  }
+  if (lead >= 0xF0 && lead <= 0xF4) {
+    if (!tail(1) || !tail(2) || !tail(3)) return 0;
+    if (lead == 0xF0 && at(1) < 0x90) return 0;
+    if (lead == 0xF4 && at(1) > 0x8F) return 0;
+    return 4;
+  }
+  return 0;
+}
+
+}  // namespace
+
+bool is_valid_utf8(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const std::size_t n = character_length(bytes);
+    if (n == 0) return false;
+    bytes.remove_prefix(n);
+  }
+  return true;
+}
+
+std::string to_valid_utf8(std::string_view bytes) {
+  std::string out;
+  out.reserve(bytes.size());
+  while (!bytes.empty()) {
+    const std::size_t n = character_length(bytes);
+    if (n == 0) {
+      out += "\xEF\xBF\xBD";
+      bytes.remove_prefix(1);
+    } else {
+      out += bytes.substr(0, n);
+      bytes.remove_prefix(n);
+    }
+  }
+  return out;
+}
+
+std::size_t continuation_prefix(std::string_view bytes) {
+  std::size_t n = 0;
+  while (n < std::min<std::size_t>(3, bytes.size()) && (static_cast<unsigned char>(bytes[n]) & 0xC0U) == 0x80U) ++n;
+  return n;
+}
+
+std::size_t incomplete_suffix(std::string_view bytes) {
+  for (std::size_t back = 1; back <= std::min<std::size_t>(3, bytes.size()); ++back) {
+    const unsigned byte = static_cast<unsigned char>(bytes[bytes.size() - back]);
+    if ((byte & 0xC0U) == 0x80U) continue;
+    const std::size_t wanted = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC2 ? 2 : 1;
+    return wanted > back ? back : 0;
+  }
+  return 0;
+}
+
+}  // namespace perdure

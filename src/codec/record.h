@@ -1,0 +1,40 @@
+#pragma once
+
+#include <perdure/task.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+// Bytes <-> Task, no files. Every shape of docs/disk-format.md. Never throws.
+namespace perdure::codec {
+
+inline constexpr std::size_t kMaxRecordBytes = 1 << 20;
+inline constexpr std::size_t kMaxDepth = 32;
+
+/// A record file's content, in the current or the legacy shape, validated as a whole. `stem` is the file's name
+/// without ".json" and must equal the id inside. The error (record_invalid) names the key and what is wrong with it.
+/// On success `raw` and `shape` are set and `source` is left empty.
+[[nodiscard]] Result<Task> decode(std::string_view bytes, std::string_view stem);
+
+/// The files of a task of the oldest shape; an absent runtime reads as `created`.
+struct KimiCliFiles {
+  std::string_view spec;                  // spec.json
+  std::optional<std::string_view> runtime;  // runtime.json; corrupt reads as `created` too
+};
+[[nodiscard]] Result<Task> decode_kimi_cli(const KimiCliFiles& files, std::string_view folder);
+
+/// The record in the current shape, compact, one line. Keys of `task.raw` that have no place in Task keep their raw
+/// text and their order (L19); for a legacy record that includes, under its old name, every key that has no current
+/// name (L21). Strings that are not UTF-8 are made so.
+[[nodiscard]] std::string encode(const Task& task);
+
+/// What never changes while a runner holds the task, as JSON members without the braces: `"taskId":"..",...`.
+/// The runner writes the rest: status detached startedAt endedAt stopReason terminalNotificationSuppressed timeoutMs
+/// pid exitCode signal runner outputBytes droppedBytes unstoredBytes survivors leftovers startedSeq endedSeq.
+[[nodiscard]] std::string constant_members(const Task& task);
+
+/// A string as JSON, without the quotes; made valid UTF-8 first.
+[[nodiscard]] std::string escape(std::string_view text);
+
+}  // namespace perdure::codec

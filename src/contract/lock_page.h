@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+
+// runner.lock is one page, written in place. Each field is one pwrite that no page boundary divides, so that a
+// SIGKILL leaves it whole or absent, and the page is allocated at the start, so that a full disk can't refuse it.
+namespace perdure::contract {
+
+inline constexpr long kLockPageBytes = 4096;
+
+// Who holds the lock: "<pid> <start ticks> <task id>\n"
+inline constexpr long kHolderAt = 0;
+inline constexpr long kHolderBytes = 128;
+
+// 'G' once the gate is about to open; before that nothing of the command has run.
+inline constexpr long kGateAt = 128;
+
+// How the command itself ended: "exit <code> <ms>\n" or "signal <number> <ms>\n".
+inline constexpr long kExitAt = 256;
+inline constexpr long kExitBytes = 128;
+
+// What decided the outcome: "<cause> <ms>\n<reason>\n", cause being one of the words below, the reason escaped as
+// in a JSON string. kCauseExit: the command ended by itself, and the field above says how.
+inline constexpr long kDecisionAt = 512;
+inline constexpr long kDecisionBytes = 4096 - 512;
+inline constexpr char kCauseExit[] = "exit";
+inline constexpr char kCauseStop[] = "stop";
+inline constexpr char kCauseStopQuietly[] = "stop-quietly";  // stopped by its owner: not notified (L45)
+inline constexpr char kCauseDeadline[] = "deadline";
+inline constexpr char kCauseOutput[] = "output";
+
+}  // namespace perdure::contract

@@ -1,0 +1,28 @@
+#pragma once
+
+// Every name on disk that the runner and the manager agree on. docs/disk-format.md explains each.
+namespace perdure::contract {
+
+inline constexpr char kTasksDir[] = "tasks";
+inline constexpr char kAgentsDir[] = "agents";  // other programs: agents/<agentId>/tasks
+inline constexpr char kSlotsDir[] = "slots";
+inline constexpr char kKeysDir[] = "keys";    // idempotency keys, hex, each holding a task id
+inline constexpr char kSeqFile[] = "seq";     // the counter behind the seq of events: 8 bytes, shared memory
+inline constexpr char kQueueDir[] = "queue";
+inline constexpr char kAdmissionLock[] = "admission.lock";  // in queue/; held while the cap is looked at
+
+// In tasks/<id>/
+inline constexpr char kOutputFile[] = "output.log";
+inline constexpr char kRunnerLock[] = "runner.lock";
+inline constexpr char kLeftoverLock[] = "leftover.lock";
+inline constexpr char kControlSocket[] = "control";
+inline constexpr char kNextRecord[] = "record.next";  // becomes tasks/<id>.json by rename
+
+// Environment. The value of both is "<taskId>@<absolute session folder>".
+inline constexpr char kTaskVariable[] = "PERDURE_TASK_ID";   // in every process of a command
+inline constexpr char kRunnerVariable[] = "PERDURE_RUNNER";  // in the runner itself, and only there
+
+inline constexpr long kDefaultGraceMs = 5'000;
+inline constexpr long kMaxReasonBytes = 1'000;  // before escaping; one page of runner.lock must hold it
+
+}  // namespace perdure::contract
