@@ -1,0 +1,51 @@
+#include "base/clock.h"
+
+#include "base/files.h"
+
+#include <charconv>
+#include <ctime>
+
+namespace perdure {
+namespace {
+
+std::int64_t read_clock(clockid_t clock) {
+  timespec t{};
+  ::clock_gettime(clock, &t);
+  return std::int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
+}
+
+std::string first_line(const std::string& path) {
+  std::string text = read_kernel_file(path);
+  text.resize(text.find_first_of("\n\r") == std::string::npos ? text.size() : text.find_first_of("\n\r"));
+  return text;
+}
+
+}  // namespace
+
+std::int64_t now_ms() {
+  return read_clock(CLOCK_REALTIME);
+}
+
+std::int64_t steady_ms() {
+  return read_clock(CLOCK_MONOTONIC);
+}
+
+std::int64_t boot_time_ms() {
+  // Not /proc/stat's btime, which is a whole second: the difference of two clocks read together is finer.
+  return read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME);
+}
+
+const std::string& boot_id() {
+  static const std::string id = first_line("/proc/sys/kernel/random/boot_id");
+  return id;
+}
+
+const std::string& machine_id() {
+  static const std::string id = [] {
+    std::string text = first_line("/etc/machine-id");
+    return text.empty() ? first_line("/var/lib/dbus/machine-id") : text;
+  }();
+  return id;
+}
+
+}  // namespace perdure

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <perdure/task.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+// Other processes, as /proc shows them. Every look can be out of date when it is acted on, so whoever signals
+// opens a pidfd first, looks again, and signals through it.
+namespace perdure {
+
+struct ProcessLook {
+  pid_t pid = 0;
+  char state = '?';  // 'Z' and 'X': it is gone, only its entry is left
+  pid_t parent = 0;
+  pid_t group = 0;
+  pid_t session = 0;
+  std::int64_t start_ticks = 0;
+
+  [[nodiscard]] bool is_dead() const { return state == 'Z' || state == 'X'; }
+};
+
+/// Absent: no such process.
+[[nodiscard]] std::optional<ProcessLook> look_at_process(std::int64_t pid);
+
+/// True while exactly that process lives; a zombie does not.
+[[nodiscard]] bool is_alive(const ProcessIdentity& identity);
+
+/// When it was started, ms since the epoch, from its ticks.
+[[nodiscard]] std::int64_t start_time_ms(std::int64_t start_ticks);
+
+/// The command line with single blanks between the arguments; "" if unreadable.
+[[nodiscard]] std::string command_line_of(pid_t pid);
+
+/// A variable of the environment it was exec'd with; absent if unset or unreadable.
+[[nodiscard]] std::optional<std::string> environment_value(pid_t pid, const std::string& name);
+
+[[nodiscard]] std::vector<pid_t> all_processes();
+
+/// Children of all its threads, not those further down. Empty where the kernel does not tell.
+[[nodiscard]] std::vector<pid_t> children_of(pid_t pid);
+
+[[nodiscard]] Result<Fd> open_pidfd(std::int64_t pid);
+[[nodiscard]] Result<> signal_pidfd(int pidfd, int signal_number);
+
+/// False inside a pid namespace of its own (a container): there a missing pid proves nothing.
+[[nodiscard]] bool in_initial_pid_namespace();
+
+}  // namespace perdure
