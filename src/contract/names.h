@@ -23,6 +23,6 @@ inline constexpr char kTaskVariable[] = "PERDURE_TASK_ID";   // in every process
 inline constexpr char kRunnerVariable[] = "PERDURE_RUNNER";  // in the runner itself, and only there
 
 inline constexpr long kDefaultGraceMs = 5'000;
-inline constexpr long kMaxReasonBytes = 1'000;  // before escaping; one page of runner.lock must hold it
+inline constexpr long kMaxReasonBytes = 3'400;  // escaped, as ASCII; one page of runner.lock must hold it
 
 }  // namespace perdure::contract

@@ -1,0 +1,11 @@
+#pragma once
+
+// Where output was dropped (L24). While the task runs the tail is in segments `tail.<offset>`, the offset being
+// that of their first byte in the stream; at the end they follow a marker in output.log.
+namespace perdure::contract {
+
+inline constexpr char kTailPrefix[] = "tail.";
+inline constexpr char kMarkerBefore[] = "\n[perdure: ";
+inline constexpr char kMarkerBehind[] = " bytes dropped here]\n";
+
+}  // namespace perdure::contract

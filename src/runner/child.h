@@ -1,0 +1,30 @@
+#pragma once
+
+#include "runner/spec.h"
+#include "runner/sys.h"
+
+namespace runner {
+
+/// What the runner changed for itself and the command gets back as it was at `run`.
+struct Inherited {
+  mode_t umask = 0;
+  rlimit open_files{};
+};
+
+/// How far the command got, sent through a pipe that exec closes.
+struct ExecFailure {
+  enum Step : int { cwd = 1, exec = 2 } step;
+  int error;
+};
+
+struct ChildPipes {
+  int gate;     // one byte: go; end of file: the runner died before the record was durable
+  int output;   // stdout and stderr
+  int failure;  // close-on-exec
+};
+
+/// Runs in the forked child; ends in exec or _exit.
+[[noreturn]] void become_command(const Spec& spec, const Inherited& inherited, const ChildPipes& pipes,
+                                 const int (&close_first)[3]);
+
+}  // namespace runner

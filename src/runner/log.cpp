@@ -1,0 +1,133 @@
+#include "runner/log.h"
+
+#include "contract/names.h"
+#include "contract/output_marker.h"
+#include "runner/text.h"
+
+namespace runner {
+namespace {
+
+constexpr std::int64_t kSmallestSegment = 4096;
+constexpr int kSegmentsInHalf = 16;
+
+Text<48> segment_name(std::int64_t at) {
+  return Text<48>() << perdure::contract::kTailPrefix << at;
+}
+
+}  // namespace
+
+void Log::open(int task_folder, std::int64_t limit, perdure::contract::SpecOnLimit on_limit) {
+  folder_ = task_folder;
+  limit_ = limit;
+  truncates_ = limit > 0 && on_limit == perdure::contract::SpecOnLimit::truncate;
+  head_limit_ = truncates_ ? limit / 2 : limit;
+  const std::int64_t share = (limit - head_limit_) / kSegmentsInHalf;
+  segment_limit_ = share > kSmallestSegment ? share : kSmallestSegment;
+}
+
+bool Log::append(const char* bytes, unsigned long n) {
+  stream_ += static_cast<std::int64_t>(n);
+  if (limit_ == 0) {
+    store(bytes, n);
+    return true;
+  }
+  const std::int64_t room = finished_ ? limit_ - (head_ + tail_) : head_limit_ - head_;
+  const unsigned long fits = room <= 0 ? 0 : static_cast<std::int64_t>(n) < room ? n : static_cast<unsigned long>(room);
+  if (fits > 0) store(bytes, fits);
+  if (fits == n) return true;
+  if (truncates_ && !finished_) {
+    store_tail(bytes + fits, n - fits);
+    return true;
+  }
+  dropped_ += static_cast<std::int64_t>(n - fits);
+  const bool first = !over_ && !finished_;
+  over_ = true;
+  return !first;
+}
+
+// Returns how many bytes the disk took. The file is made when there is something to put into it.
+unsigned long Log::write_to(Fd& file, const char* name, const char* bytes, unsigned long n) {
+  if (!file) file = Fd(sys::open_at(folder_, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW));
+  unsigned long done = 0;
+  while (file && done < n) {
+    const long wrote = sys::write(file.get(), bytes + done, n - done);
+    if (wrote == -EINTR) continue;
+    if (wrote <= 0) break;  // full disk: counted, and tried again with the next bytes
+    done += static_cast<unsigned long>(wrote);
+  }
+  return done;
+}
+
+void Log::store(const char* bytes, unsigned long n) {
+  const auto stored = static_cast<std::int64_t>(write_to(file_, perdure::contract::kOutputFile, bytes, n));
+  head_ += stored;
+  unstored_ += static_cast<std::int64_t>(n) - stored;
+}
+
+void Log::store_tail(const char* bytes, unsigned long n) {
+  while (n > 0) {
+    if (used_ == 0 || segments_[used_ - 1].bytes >= segment_limit_) {
+      tail_file_.reset();
+      segments_[used_++] = {head_ + dropped_ + tail_, 0};
+    }
+    Segment& last = segments_[used_ - 1];
+    const std::int64_t room = segment_limit_ - last.bytes;
+    const unsigned long part = static_cast<std::int64_t>(n) < room ? n : static_cast<unsigned long>(room);
+    const auto stored =
+        static_cast<std::int64_t>(write_to(tail_file_, segment_name(last.at).c_str(), bytes, part));
+    last.bytes += stored;
+    tail_ += stored;
+    unstored_ += static_cast<std::int64_t>(part) - stored;
+    bytes += part;
+    n -= part;
+    while (used_ > 1 && (tail_ - segments_[0].bytes >= limit_ - head_limit_ || used_ == kSegments)) drop_oldest();
+  }
+}
+
+void Log::drop_oldest() {
+  sys::unlink_at(folder_, segment_name(segments_[0].at).c_str());
+  dropped_ += segments_[0].bytes;
+  tail_ -= segments_[0].bytes;
+  for (int i = 1; i < used_; ++i) segments_[i - 1] = segments_[i];
+  --used_;
+}
+
+void Log::finish() {
+  if (finished_) return;
+  finished_ = true;
+  if (used_ == 0) return;
+  tail_file_.reset();
+  const std::int64_t surplus = tail_ - (limit_ - head_limit_);
+  const std::int64_t skip = surplus > 0 ? surplus : 0;
+  dropped_ += skip;
+  tail_ -= skip;
+  if (dropped_ > 0) {
+    const auto marker = Text<96>() << perdure::contract::kMarkerBefore << dropped_ << perdure::contract::kMarkerBehind;
+    write_to(file_, perdure::contract::kOutputFile, marker.c_str(), marker.view().size());
+  }
+  for (int i = 0; i < used_; ++i) append_segment(segments_[i], i == 0 ? skip : 0);
+  used_ = 0;
+}
+
+void Log::append_segment(const Segment& segment, std::int64_t skip) {
+  const auto name = segment_name(segment.at);
+  Fd from(sys::open_at(folder_, name.c_str(), O_RDONLY | O_NOFOLLOW));
+  static char buffer[16384];
+  std::int64_t at = skip;
+  while (from && at < segment.bytes) {
+    const long n = sys::read_at(from.get(), buffer, sizeof buffer, at);
+    if (n == -EINTR) continue;
+    if (n <= 0) break;
+    const unsigned long wrote =
+        write_to(file_, perdure::contract::kOutputFile, buffer, static_cast<unsigned long>(n));
+    unstored_ += n - static_cast<long>(wrote);
+    at += n;
+  }
+  sys::unlink_at(folder_, name.c_str());
+}
+
+void Log::sync() {
+  if (file_) sys::sync(file_.get());
+}
+
+}  // namespace runner

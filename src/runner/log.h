@@ -1,0 +1,56 @@
+#pragma once
+
+#include "runner/fd.h"
+
+#include "contract/launch_spec.h"
+
+#include <cstdint>
+
+namespace runner {
+
+/// Where the command's output goes: `output.log` up to the budget (L24), byte for byte and in order (L23).
+///
+/// With `truncate` the first half of the budget goes to output.log and the rest into segments `tail.<offset>`, of
+/// which the oldest is removed as soon as those behind it hold the other half. finish() puts a marker where bytes
+/// are missing and appends the segments one by one, so that the disk never holds more than the budget and one
+/// segment or two. A full disk stops nothing: what it refuses is counted (L25).
+class Log {
+ public:
+  void open(int task_folder, std::int64_t limit, perdure::contract::SpecOnLimit on_limit);
+
+  /// False once, when the budget is `stop` and was exceeded by these bytes.
+  [[nodiscard]] bool append(const char* bytes, unsigned long n);
+
+  /// The log as it stays. Appending afterwards (leftovers) goes on up to the budget.
+  void finish();
+  void sync();
+
+  [[nodiscard]] std::int64_t stream_bytes() const { return stream_; }
+  [[nodiscard]] std::int64_t dropped_bytes() const { return dropped_; }
+  [[nodiscard]] std::int64_t dropped_at() const { return head_; }
+  [[nodiscard]] std::int64_t unstored_bytes() const { return unstored_; }
+
+ private:
+  static constexpr int kSegments = 24;
+  struct Segment {
+    std::int64_t at = 0;  // offset of its first byte in the stored stream
+    std::int64_t bytes = 0;
+  };
+
+  void store(const char* bytes, unsigned long n);
+  void store_tail(const char* bytes, unsigned long n);
+  unsigned long write_to(Fd& file, const char* name, const char* bytes, unsigned long n);
+  void drop_oldest();
+  void append_segment(const Segment& segment, std::int64_t skip);
+
+  int folder_ = -1;
+  Fd file_, tail_file_;
+  std::int64_t limit_ = 0, head_limit_ = 0, segment_limit_ = 0;
+  bool truncates_ = false, over_ = false, finished_ = false;
+  std::int64_t stream_ = 0, head_ = 0, dropped_ = 0, unstored_ = 0;
+  std::int64_t tail_ = 0;  // bytes in all segments
+  Segment segments_[kSegments];
+  int used_ = 0;
+};
+
+}  // namespace runner

@@ -1,0 +1,83 @@
+// perdure-runner SESSION TASKID: owns one task, from its launch to its committed end, whatever happens to whoever
+// started it. Started by the manager only: descriptor 3 is the launch specification, descriptor 4 takes the answer.
+//
+// Exit status: 0 the task's record was committed, or the launch was answered with an error; 2 not started by a
+// manager. docs/runner.md tells the rest.
+
+#include "contract/launch_spec.h"
+#include "contract/names.h"
+#include "runner/run.h"
+
+namespace {
+
+using namespace perdure::contract;
+
+constexpr int kUsage = 2;
+
+void say(std::string_view text) {
+  sys::write(2, text.data(), text.size());
+}
+
+// A terminal that closes, a Ctrl-C or a broken pipe is nothing to a runner: all signals wait, two of them are read.
+void block_signals() {
+  sigset_t all;
+  ::sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  struct sigaction plain {};
+  plain.sa_handler = SIG_DFL;
+  ::sigaction(SIGCHLD, &plain, nullptr);  // inherited as ignored, children would vanish without a status
+}
+
+runner::Inherited take_what_changes() {
+  runner::Inherited inherited;
+  inherited.umask = ::umask(0077);
+  ::getrlimit(RLIMIT_NOFILE, &inherited.open_files);
+  rlimit more = inherited.open_files;
+  more.rlim_cur = more.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &more);
+  return inherited;
+}
+
+void let_go_of_the_terminal() {
+  const int in = ::open("/dev/null", O_RDONLY);
+  const int out = ::open("/dev/null", O_WRONLY);
+  ::dup2(in, 0);
+  ::dup2(out, 1);
+  ::dup2(out, 2);
+  if (in > 2) sys::close(in);
+  if (out > 2) sys::close(out);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  struct stat about {};
+  if (argc != 3 || ::fstat(kSpecFd, &about) != 0 || ::fstat(kAnswerFd, &about) != 0) {
+    say("perdure-runner: this program is started by perdure: use `perdure run`\n");
+    return kUsage;
+  }
+  ::close_range(kAnswerFd + 1, ~0U, 0);
+  // A second process, so that the manager has no child to reap and is no parent to be waited for.
+  if (const int pid = sys::fork(); pid != 0) sys::exit(pid < 0 ? 1 : 0);
+  block_signals();
+  ::setsid();
+  let_go_of_the_terminal();
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  ::fcntl(kAnswerFd, F_SETFD, FD_CLOEXEC);
+  const runner::Inherited inherited = take_what_changes();
+
+  runner::Fd answer(kAnswerFd);
+  runner::Spec spec;
+  if (const int e = spec.read(kSpecFd); e < 0) {
+    const auto text = runner::Text<96>() << "failed " << static_cast<long>(-e)
+                                         << " understand the launch: is this perdure-runner of the same version?\n";
+    sys::write(answer.get(), text.c_str(), text.view().size());
+    return 0;
+  }
+  sys::close(kSpecFd);
+  static runner::Run run(spec, argv[2], inherited);
+  if (!run.launch(argv[1], answer.get())) sys::exit(0);
+  answer.reset();
+  run.supervise();
+  sys::exit(0);
+}

@@ -1,0 +1,58 @@
+#pragma once
+
+#include "runner/fd.h"
+#include "runner/text.h"
+
+#include <cstdint>
+#include <string_view>
+
+namespace runner {
+
+/// What the runner saw. Numbers below zero mean "not known" and are not written, but for exitCode, which is null.
+struct Facts {
+  std::string_view status = "running";
+  bool detached = true;
+  std::int64_t started_ms = 0;
+  std::int64_t ended_ms = -1;
+  std::int64_t timeout_ms = 0;
+  int pid = 0;
+  int exit_code = -1;
+  int signal = 0;
+  std::string_view reason;  // escaped as in JSON
+  bool quiet = false;       // terminalNotificationSuppressed
+  std::int64_t started_seq = -1, ended_seq = -1;
+  std::int64_t output_bytes = -1, dropped_bytes = 0, dropped_at = 0, unstored_bytes = 0;
+  int leftovers = 0;
+  const int* survivors = nullptr;
+  int survivor_count = 0;
+};
+
+/// The record of this task: the only one who writes it while runner.lock is held.
+class Record {
+ public:
+  /// `constant`: the members the manager prepared, kept for good by the caller.
+  void open(int tasks_folder, int task_folder, std::string_view task_id, std::string_view constant);
+
+  /// Writes, syncs and renames. 0 or -errno; on failure the old record stands.
+  [[nodiscard]] int commit(const Facts& facts);
+
+  /// Sets disk space aside for the next commit, so that a disk that fills up meanwhile cannot refuse it.
+  [[nodiscard]] int reserve_next();
+
+  void remove();
+  static std::int64_t start_ticks();
+
+ private:
+  int tasks_ = -1, folder_ = -1;
+  std::string_view constant_;
+  Text<80> name_;
+  Fd next_;
+};
+
+/// The next number of the session's events: microseconds since the epoch, or one more than the last.
+std::int64_t next_seq(int session_folder);
+
+/// True where `text` is ASCII and can stand between the quotes of a JSON string as it is.
+bool is_escaped_json(std::string_view text);
+
+}  // namespace runner

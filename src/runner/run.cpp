@@ -1,0 +1,286 @@
+#include "runner/run.h"
+
+#include "contract/control.h"
+#include "contract/lock_page.h"
+#include "contract/names.h"
+
+namespace runner {
+
+using namespace perdure::contract;
+
+namespace {
+
+constexpr long kChunk = 65536;           // a pipe's whole content: plain reads of it beat splice (architecture.md)
+constexpr long kKillPatienceMs = 5'000;  // for SIGKILL to take effect, before survivors are reported
+constexpr long kRetryMs = 1'000;         // between attempts to commit to a disk that refuses
+constexpr int kMostAttempts = 600;
+constexpr int kReadsAtOnce = 16;  // then others get their turn
+
+}  // namespace
+
+void Run::supervise() {
+  look_at_children();  // an end before the signal was watched
+  while (phase_ != Phase::over) {
+    epoll_event events[8];
+    const int n = sys::wait_events(epoll_.get(), events, 8);
+    for (int i = 0; i < n && phase_ != Phase::over; ++i) {
+      const auto fd = static_cast<int>(events[i].data.u64 & 0xFFFFFFFFU);
+      switch (static_cast<Source>(events[i].data.u64 >> 32)) {
+        case Source::output: on_output(); break;
+        case Source::signals: on_signals(); break;
+        case Source::timer: on_timer(); break;
+        case Source::listener: control_.accept(epoll_.get(), tag(Source::client)); break;
+        case Source::client: on_client(fd); break;
+      }
+    }
+  }
+}
+
+// Reads what is there, at most `most` bytes: an orphan that writes for ever must not make the end wait.
+void Run::pump(long most) {
+  static char buffer[kChunk];
+  while (output_ && most > 0) {
+    const long n = sys::read(output_.get(), buffer, static_cast<unsigned long>(most < kChunk ? most : kChunk));
+    if (n == -EINTR) continue;
+    if (n == -EAGAIN) return;
+    if (n <= 0) {  // end of output: every writer is gone
+      output_.reset();
+      return;
+    }
+    most -= n;
+    if (!log_.append(buffer, static_cast<unsigned long>(n)) && phase_ == Phase::running) {
+      const auto why = Text<96>() << "Output limit of " << spec_.header->output_limit << " bytes exceeded";
+      end(Cause::output, kCauseOutput, why.view(), spec_.header->grace_ms);
+    }
+  }
+}
+
+void Run::on_output() {
+  pump(kReadsAtOnce * kChunk);
+}
+
+void Run::on_signals() {
+  signalfd_siginfo info{};
+  bool terminate = false;
+  while (sys::read(signals_.get(), &info, sizeof info) > 0) terminate |= info.ssi_signo == SIGTERM;
+  look_at_children();
+  if (terminate && phase_ == Phase::leftovers) kill_tree();
+  if (terminate) end(Cause::stop, kCauseStop, "The runner was told to terminate", spec_.header->grace_ms);
+}
+
+void Run::look_at_children() {
+  tree_.reap_adopted();
+  if (!exited_) {
+    siginfo_t how{};
+    if (sys::look_at_end(facts_.pid, how) == 0 && how.si_pid != 0) {
+      exited_ = true;
+      tree_.command_ended();
+      if (how.si_code == CLD_EXITED) {
+        facts_.exit_code = how.si_status;
+      } else {
+        facts_.signal = how.si_status;
+      }
+      facts_.ended_ms = sys::now_ms();
+      lock_.note_exit(facts_.exit_code, facts_.signal, facts_.ended_ms);
+      if (phase_ == Phase::running) return on_natural_end();
+    }
+  }
+  evaluate();
+}
+
+void Run::on_natural_end() {
+  phase_ = Phase::trailing;
+  if (spec_.header->leftovers != SpecLeftovers::wait) {
+    cause_ = Cause::exit;
+    lock_.note_decision(kCauseExit, "", facts_.ended_ms);
+    sys::arm(timer_.get(), 0);
+  }
+  if (tree_.has_others()) {
+    waits_for_owned_ = tree_.stop_owned_tasks(spec_.header->grace_ms) > 0;
+    if (spec_.header->leftovers == SpecLeftovers::kill && tree_.count() > 0) terminate_tree(spec_.header->grace_ms);
+  }
+  evaluate();
+}
+
+// The first cause stands; a second stop can only shorten the grace.
+void Run::end(Cause cause, std::string_view cause_word, std::string_view reason, long grace_ms) {
+  if (phase_ == Phase::ending && grace_ms == 0 && !killed_) return kill_tree();
+  if (phase_ != Phase::running && !(phase_ == Phase::trailing && cause_ == Cause::none)) return;
+  cause_ = cause;
+  reason_ << reason;
+  lock_.note_decision(cause_word, reason, sys::now_ms());
+  phase_ = Phase::ending;
+  waits_for_owned_ = tree_.stop_owned_tasks(grace_ms) > 0;
+  terminate_tree(grace_ms);
+  if (phase_ == Phase::ending) look_at_children();
+}
+
+void Run::terminate_tree(long grace_ms) {
+  if (grace_ms <= 0) return kill_tree();
+  // The group at once, then whoever left it. A stopped process must run to hear of it.
+  const int group = phase_ == Phase::leftovers ? 0 : facts_.pid;
+  for (const int signal : {SIGTERM, SIGCONT}) {
+    sys::kill_group(group, signal);
+    tree_.signal(signal, group);
+  }
+  sys::arm(timer_.get(), grace_ms);
+}
+
+void Run::kill_tree() {
+  killed_ = true;
+  sys::arm(timer_.get(), 0);
+  if (phase_ != Phase::leftovers) sys::kill_group(facts_.pid, SIGKILL);
+  facts_.survivor_count = tree_.kill_all(kKillPatienceMs);
+  facts_.survivors = tree_.survivors();
+  if (facts_.survivor_count > Tree::kMaxSurvivors) facts_.survivor_count = Tree::kMaxSurvivors;
+  look_at_children();
+}
+
+void Run::on_timer() {
+  std::uint64_t fired = 0;
+  if (sys::read(timer_.get(), &fired, sizeof fired) < 0) return;
+  if (phase_ == Phase::settled) return commit();
+  if (phase_ == Phase::running || phase_ == Phase::trailing) look_at_children();  // an end before the deadline counts
+  if (phase_ == Phase::running || (phase_ == Phase::trailing && cause_ == Cause::none)) {
+    return end(Cause::deadline, kCauseDeadline, "", spec_.header->grace_ms);
+  }
+  if (phase_ == Phase::ending || phase_ == Phase::trailing || phase_ == Phase::leftovers) kill_tree();
+}
+
+void Run::on_client(int client) {
+  std::string_view line;
+  while (control_.next_line(client, line)) handle(client, line);
+}
+
+void Run::handle(int client, std::string_view line) {
+  const std::string_view word = take_word(line);
+  const bool ended = phase_ == Phase::leftovers;
+  if (word == kWait) {
+    if (ended) return control_.answer(client, kEnded);
+    return control_.add_waiter(client);
+  }
+  if (word == kStop || word == kStopQuietly) {
+    const long grace = take_number(line);
+    if (!is_escaped_json(line) || static_cast<long>(line.size()) > kMaxReasonBytes)
+      return control_.answer(client, "error 22");
+    control_.answer(client, kOk);
+    look_at_children();  // an end before the wish counts
+    if (phase_ == Phase::running || phase_ == Phase::trailing) facts_.quiet = word == kStopQuietly;
+    return end(Cause::stop, word, line, grace < 0 ? spec_.header->grace_ms : grace);
+  }
+  if (word == kStopOwned) {
+    const long grace = take_number(line);
+    if (line != spec_.owner || line.empty()) return control_.answer(client, kNo);
+    control_.answer(client, kOk);
+    return end(Cause::stop, kCauseStop, "The task that owns it has ended", grace);
+  }
+  if (word == kEndLeftovers) {
+    control_.answer(client, ended ? kOk : kNo);
+    if (ended) terminate_tree(take_number(line));
+    return;
+  }
+  if (word == kSignal) {
+    const int e = exited_ ? -ESRCH : sys::kill_group(facts_.pid, static_cast<int>(take_number(line)));
+    if (e == 0) return control_.answer(client, kOk);
+    return control_.answer(client, (Text<32>() << "error " << static_cast<long>(-e)).view());
+  }
+  if (word == kOutput)
+    return control_.answer(client, (Text<96>() << kOutput << " " << log_.stream_bytes() << " " << log_.dropped_bytes()
+                                               << " " << log_.unstored_bytes())
+                                       .view());
+  control_.answer(client, "error 38");
+}
+
+// Is it over? Called whenever a process may have gone.
+void Run::evaluate() {
+  if (phase_ == Phase::leftovers) {
+    if (tree_.count() == 0 || killed_) finish();
+    return;
+  }
+  if (phase_ != Phase::trailing && phase_ != Phase::ending) return;
+  if (!exited_ && !killed_) return;
+  const int left = tree_.has_others() ? tree_.count() : 0;
+  if (waits_for_owned_) {
+    waits_for_owned_ = tree_.stop_owned_tasks(spec_.header->grace_ms) > 0;
+    if (waits_for_owned_) return;
+  }
+  const bool keeps = phase_ == Phase::trailing && spec_.header->leftovers == SpecLeftovers::keep;
+  if (left > 0 && !keeps && !killed_) return;
+  settle(keeps ? left : 0);
+}
+
+void Run::settle(int leftovers) {
+  if (cause_ == Cause::none) {  // everything ended by itself, as the policy `wait` wants it
+    cause_ = Cause::exit;
+    facts_.ended_ms = sys::now_ms();
+    lock_.note_decision(kCauseExit, "", facts_.ended_ms);
+  }
+  phase_ = Phase::settled;
+  sys::arm(timer_.get(), 0);
+  if (leftovers > 0) {
+    // What the command wrote is in the pipe by now; what comes behind it is the leftovers' own.
+    const int waiting = output_ ? sys::bytes_waiting(output_.get()) : 0;
+    pump(waiting);
+  } else {
+    pump(INT64_MAX);
+    // The zombie kept the pid from being given to a stranger; now nothing is left that could be hit.
+    if (exited_) sys::reap(facts_.pid);
+  }
+  if (cause_ != Cause::exit) facts_.ended_ms = sys::now_ms();
+  if (facts_.ended_ms < 0) facts_.ended_ms = sys::now_ms();
+  if (leftovers == 0) log_.finish();
+  if (spec_.header->sync_output != 0) log_.sync();
+
+  facts_.status = cause_ == Cause::deadline ? "timed_out"
+                  : cause_ != Cause::exit   ? "killed"
+                  : facts_.exit_code == 0   ? "completed"
+                                            : "failed";
+  facts_.reason = cause_ == Cause::stop || cause_ == Cause::output ? reason_.view() : std::string_view();
+  facts_.output_bytes = log_.stream_bytes();
+  facts_.dropped_bytes = log_.dropped_bytes();
+  facts_.dropped_at = log_.dropped_at();
+  facts_.unstored_bytes = log_.unstored_bytes();
+  facts_.leftovers = leftovers;
+  slot_.release();
+  commit();
+}
+
+void Run::commit() {
+  facts_.ended_seq = next_seq(session_.get());
+  const int e = record_.commit(facts_);
+  if (e < 0 && e != -ENOENT && ++commit_attempts_ < kMostAttempts) {
+    // runner.lock stays held and has the decision in it: nothing is lost meanwhile, and nobody calls it lost.
+    sys::arm(timer_.get(), kRetryMs);
+    return;
+  }
+  if (e < 0) {  // the session is gone, or its disk for good: the decision in runner.lock is what is left
+    phase_ = Phase::over;
+    return;
+  }
+  if (facts_.leftovers > 0) {
+    leftover_lock_ = Fd(sys::open_at(folder_.get(), kLeftoverLock, O_RDWR | O_CREAT | O_NOFOLLOW));
+    if (leftover_lock_) sys::lock(leftover_lock_.get(), false);
+  }
+  // The name goes while the lock is still held: whoever finds no file reads a record that is final.
+  sys::unlink_at(folder_.get(), kRunnerLock);
+  if (facts_.leftovers == 0) control_.unlink(folder_.get());
+  lock_.release();
+  control_.tell_waiters();
+  phase_ = facts_.leftovers > 0 ? Phase::leftovers : Phase::over;
+  killed_ = false;
+  if (phase_ == Phase::over) return finish();
+  evaluate();
+}
+
+void Run::finish() {
+  phase_ = Phase::over;
+  pump(INT64_MAX);
+  log_.finish();
+  control_.unlink(folder_.get());
+  sys::unlink_at(folder_.get(), kLeftoverLock);
+  leftover_lock_.reset();
+  // Empty when the command printed nothing; anything in it keeps it.
+  sys::unlink_at(tasks_.get(), (Text<80>() << task_id_).c_str(), AT_REMOVEDIR);
+}
+
+}  // namespace runner

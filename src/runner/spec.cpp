@@ -1,0 +1,71 @@
+#include "runner/spec.h"
+
+#include "runner/sys.h"
+
+#include <cstdlib>
+#include <cstring>
+
+namespace runner {
+namespace {
+
+std::string_view copy_of(std::string_view text) {
+  char* const copy = static_cast<char*>(std::malloc(text.size() + 1));
+  if (copy == nullptr) return {};
+  std::memcpy(copy, text.data(), text.size());
+  return {copy, text.size()};
+}
+
+}  // namespace
+
+int Spec::read(int fd) {
+  using perdure::contract::LaunchSpec;
+  struct stat about {};
+  if (::fstat(fd, &about) != 0) return -errno;
+  const auto size = static_cast<unsigned long>(about.st_size);
+  if (size < sizeof(LaunchSpec)) return -EINVAL;
+  // Private and writable: execve takes pointers to char that are not const.
+  void* const mapped = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+  if (mapped == MAP_FAILED) return -errno;
+  header = static_cast<const LaunchSpec*>(mapped);
+  if (header->magic != perdure::contract::kSpecMagic || header->version != perdure::contract::kSpecVersion ||
+      header->total_bytes != size || header->argc == 0)
+    return -EINVAL;
+
+  char* at = static_cast<char*>(mapped) + sizeof(LaunchSpec);
+  const char* const end = static_cast<const char*>(mapped) + size;
+  const auto next = [&]() -> char* {
+    char* const start = at;
+    void* const zero = start < end ? std::memchr(start, 0, static_cast<unsigned long>(end - start)) : nullptr;
+    if (zero == nullptr) return nullptr;
+    at = static_cast<char*>(zero) + 1;
+    return start;
+  };
+  const char* const constant_text = next();
+  const char* const owner_text = next();
+  program = next();
+  cwd = next();
+  const unsigned long words = static_cast<unsigned long>(header->argc) + header->envc + 2;
+  if (cwd == nullptr || words > size) return -EINVAL;
+  argv = static_cast<char**>(std::calloc(words, sizeof(char*)));
+  if (argv == nullptr) return -ENOMEM;
+  envp = argv + header->argc + 1;
+  for (unsigned i = 0; i < header->argc; ++i)
+    if ((argv[i] = next()) == nullptr) return -EINVAL;
+  for (unsigned i = 0; i < header->envc; ++i)
+    if ((envp[i] = next()) == nullptr) return -EINVAL;
+  constant = copy_of(constant_text);
+  owner = copy_of(owner_text);
+  return constant.empty() ? -EINVAL : 0;
+}
+
+void Spec::drop_command() {
+  static perdure::contract::LaunchSpec kept;
+  kept = *header;
+  ::munmap(const_cast<perdure::contract::LaunchSpec*>(header), kept.total_bytes);
+  std::free(argv);
+  header = &kept;
+  program = cwd = nullptr;
+  argv = envp = nullptr;
+}
+
+}  // namespace runner

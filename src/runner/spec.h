@@ -1,0 +1,26 @@
+#pragma once
+
+#include "contract/launch_spec.h"
+
+#include <string_view>
+
+namespace runner {
+
+/// The launch specification, checked and unpacked. `header`, `argv` and what hangs on them live in the mapped file
+/// until drop_command(); `constant` and `owner` are copies that stay.
+struct Spec {
+  const perdure::contract::LaunchSpec* header = nullptr;
+  std::string_view constant, owner;
+  const char* program = nullptr;
+  const char* cwd = nullptr;
+  char** argv = nullptr;
+  char** envp = nullptr;
+
+  /// 0 or -errno; -EINVAL: not a specification of this version.
+  [[nodiscard]] int read(int fd);
+
+  /// Gives back the memory that only the command needed.
+  void drop_command();
+};
+
+}  // namespace runner

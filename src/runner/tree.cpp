@@ -1,0 +1,274 @@
+#include "runner/tree.h"
+
+#include "contract/control.h"
+#include "contract/names.h"
+#include "runner/fd.h"
+#include "runner/sys.h"
+#include "runner/text.h"
+
+#include <cstdlib>
+#include <cstring>
+
+namespace runner {
+namespace {
+
+using Path = Text<128>;
+
+// Reads a small file of /proc in one go; what is beyond the buffer is not needed.
+std::string_view read_file(const char* path, char* into, unsigned long size) {
+  Fd fd(sys::open_at(AT_FDCWD, path, O_RDONLY));
+  if (!fd) return {};
+  unsigned long have = 0;
+  while (have < size) {
+    const long n = sys::read(fd.get(), into + have, size - have);
+    if (n == -EINTR) continue;
+    if (n <= 0) break;
+    have += static_cast<unsigned long>(n);
+  }
+  return {into, have};
+}
+
+struct Stat {
+  char state = 'X';
+  int parent = 0;
+  int group = 0;
+};
+
+Stat stat_of(int pid) {
+  char buffer[512];
+  std::string_view text = read_file((Path() << "/proc/" << pid << "/stat").c_str(), buffer, sizeof buffer);
+  const auto name_end = text.rfind(')');
+  if (name_end == std::string_view::npos || name_end + 4 > text.size()) return {};
+  text.remove_prefix(name_end + 2);
+  const char state = text.front();
+  text.remove_prefix(2);
+  const int parent = static_cast<int>(take_number(text));
+  return {state, parent, static_cast<int>(take_number(text))};
+}
+
+// A list that grows; the number of processes below a task has no bound.
+class Pids {
+ public:
+  Pids() = default;
+  Pids(const Pids&) = delete;
+  Pids& operator=(const Pids&) = delete;
+  ~Pids() { std::free(all_); }
+  void add(int pid) {
+    if (used_ == room_) {
+      const unsigned more = room_ == 0 ? 64 : room_ * 2;
+      void* const moved = std::realloc(all_, more * sizeof(int));
+      if (moved == nullptr) return;  // the next walk finds it
+      all_ = static_cast<int*>(moved);
+      room_ = more;
+    }
+    all_[used_++] = pid;
+  }
+  [[nodiscard]] unsigned size() const { return used_; }
+  int operator[](unsigned i) const { return all_[i]; }
+
+ private:
+  int* all_ = nullptr;
+  unsigned used_ = 0, room_ = 0;
+};
+
+struct DirEntry {  // linux_dirent64, which glibc does not declare
+  std::uint64_t ino;
+  std::int64_t off;
+  unsigned short length;
+  unsigned char type;
+  char name[1];
+};
+
+void add_children_of_thread(int pid, int thread, Pids& into) {
+  Fd fd(sys::open_at(AT_FDCWD, (Path() << "/proc/" << pid << "/task/" << thread << "/children").c_str(), O_RDONLY));
+  if (!fd) return;
+  char buffer[1024];
+  int number = 0;
+  while (true) {
+    const long n = sys::read(fd.get(), buffer, sizeof buffer);
+    if (n == -EINTR) continue;
+    if (n <= 0) break;
+    for (long i = 0; i < n; ++i) {
+      if (buffer[i] >= '0' && buffer[i] <= '9') {
+        number = number * 10 + (buffer[i] - '0');
+      } else if (number > 0) {
+        into.add(number);
+        number = 0;
+      }
+    }
+  }
+  if (number > 0) into.add(number);
+}
+
+// Every thread has children of its own. Returns how many threads there are.
+int add_children(int pid, Pids& into) {
+  Fd folder(sys::open_at(AT_FDCWD, (Path() << "/proc/" << pid << "/task").c_str(), O_RDONLY | O_DIRECTORY));
+  if (!folder) return 0;
+  alignas(DirEntry) char buffer[2048];
+  int threads = 0;
+  while (true) {
+    const long n = ::syscall(SYS_getdents64, folder.get(), buffer, sizeof buffer);
+    if (n <= 0) return threads;
+    for (long at = 0; at < n;) {
+      const auto* const entry = reinterpret_cast<const DirEntry*>(buffer + at);
+      at += entry->length;
+      std::string_view name(entry->name);
+      const int thread = static_cast<int>(take_number(name));
+      if (thread <= 0) continue;
+      ++threads;
+      add_children_of_thread(pid, thread, into);
+    }
+  }
+}
+
+// A zombie leader whose other threads run on is alive.
+bool is_dead(int pid, int threads) {
+  const char state = stat_of(pid).state;
+  return state == 'X' || (state == 'Z' && threads <= 1);
+}
+
+}  // namespace
+
+bool Tree::is_ours(int pid) const {
+  const int self = ::getpid();
+  for (int depth = 0; depth < 4096 && pid > 1; ++depth) {
+    const int parent = stat_of(pid).parent;
+    if (parent == self) return true;
+    pid = parent;
+  }
+  return false;
+}
+
+// A runner is another task, not a part of this one. Its word alone does not count: the lock it names must be held
+// and the socket beside it must have been bound by this very process.
+bool Tree::is_runner_of_another_task(int pid, int* control) {
+  *control = -1;
+  char buffer[4096 + 256];
+  const std::string_view text =
+      read_file((Path() << "/proc/" << pid << "/environ").c_str(), buffer, sizeof buffer - 1);
+  const std::string_view variable(perdure::contract::kRunnerVariable);
+  if (!text.starts_with(variable) || text.size() <= variable.size() || text[variable.size()] != '=') return false;
+  std::string_view value = behind(text, variable.size() + 1);
+  value = first(value, value.find('\0'));
+  const auto at = value.find('@');
+  if (at == std::string_view::npos) return false;
+  Text<4096 + 128> folder;
+  folder << behind(value, at + 1) << "/" << perdure::contract::kTasksDir << "/" << first(value, at);
+  if (!folder.whole()) return false;
+  Fd dir(sys::open_at(AT_FDCWD, folder.c_str(), O_RDONLY | O_DIRECTORY));
+  if (!dir) return false;
+
+  // A runner that outlives its task's end for the sake of leftovers holds the other lock.
+  Fd lock(sys::open_at(dir.get(), perdure::contract::kRunnerLock, O_RDONLY | O_NOFOLLOW));
+  Fd leftover(sys::open_at(dir.get(), perdure::contract::kLeftoverLock, O_RDONLY | O_NOFOLLOW));
+  if (!(lock && sys::is_locked(lock.get())) && !(leftover && sys::is_locked(leftover.get()))) return false;
+
+  Fd socket(sys::checked(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+  if (!socket) return false;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const auto name = Text<sizeof address.sun_path>() << "/proc/self/fd/" << dir.get() << "/"
+                                                    << perdure::contract::kControlSocket;
+  std::memcpy(address.sun_path, name.c_str(), name.view().size() + 1);
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return false;
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.pid != pid) return false;
+  *control = ::dup(socket.get());
+  return true;
+}
+
+// visit(pid, control): control is -1 for a process of this task, else a connection to the runner of another one.
+template <class F>
+void Tree::walk(F&& visit) {
+  Pids queue;
+  const int self = ::getpid();
+  add_children_of_thread(self, self, queue);
+  for (unsigned i = 0; i < queue.size(); ++i) {
+    const int pid = queue[i];
+    if (pid == command_ && command_ended_) continue;
+    int control = -1;
+    if (is_runner_of_another_task(pid, &control)) {
+      const Fd owned(control);
+      visit(pid, owned.get());
+      continue;
+    }
+    const int threads = add_children(pid, queue);
+    if (threads > 0 && !is_dead(pid, threads)) visit(pid, -1);
+  }
+}
+
+bool Tree::has_others() const {
+  Pids children;
+  const int self = ::getpid();
+  add_children_of_thread(self, self, children);
+  return children.size() > 1 || (children.size() == 1 && children[0] != command_);
+}
+
+int Tree::count() {
+  int n = 0;
+  walk([&](int, int control) { n += control < 0 ? 1 : 0; });
+  return n;
+}
+
+void Tree::signal(int signal, int group) {
+  walk([&](int pid, int control) {
+    if (control >= 0 || (group > 0 && stat_of(pid).group == group)) return;
+    Fd process(sys::pidfd_open(pid));
+    if (process && is_ours(pid)) sys::pidfd_signal(process.get(), signal);
+  });
+}
+
+int Tree::kill_all(long patience_ms) {
+  const std::int64_t until = sys::now_us(CLOCK_MONOTONIC) + patience_ms * 1000;
+  while (true) {
+    int left = 0;
+    walk([&](int pid, int control) {
+      if (control >= 0) return;
+      Fd process(sys::pidfd_open(pid));
+      if (!process) return;
+      if (left < kMaxSurvivors) survivors_[left] = pid;
+      ++left;
+      // Stopped first, so that what was looked at is what is killed: a process may become a runner by exec.
+      sys::pidfd_signal(process.get(), SIGSTOP);
+      int other = -1;
+      const bool runner = is_runner_of_another_task(pid, &other);
+      const Fd close_it(other);
+      sys::pidfd_signal(process.get(), is_ours(pid) && !runner ? SIGKILL : SIGCONT);
+    });
+    reap_adopted();
+    if (left == 0) return 0;
+    if (sys::now_us(CLOCK_MONOTONIC) > until) return left;
+    // Until the next one ends, or shortly: what is killed here may be a child of another process.
+    sigset_t child;
+    ::sigemptyset(&child);
+    ::sigaddset(&child, SIGCHLD);
+    const timespec a_moment{0, 5'000'000};
+    ::sigtimedwait(&child, nullptr, &a_moment);
+    reap_adopted();
+  }
+}
+
+int Tree::stop_owned_tasks(long grace_ms) {
+  int owned = 0;
+  walk([&](int, int control) {
+    if (control < 0) return;
+    const auto request = Text<256>() << perdure::contract::kStopOwned << " " << grace_ms << " " << own_id_ << "\n";
+    if (::send(control, request.c_str(), request.view().size(), MSG_NOSIGNAL) < 0) return;
+    const timeval patience{1, 0};
+    ::setsockopt(control, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    char answer[8] = {};
+    if (::recv(control, answer, sizeof answer - 1, 0) > 0 && answer[0] == 'o') ++owned;
+  });
+  return owned;
+}
+
+void Tree::reap_adopted() {
+  Pids children;
+  const int self = ::getpid();
+  add_children_of_thread(self, self, children);
+  for (unsigned i = 0; i < children.size(); ++i)
+    if (children[i] != command_) sys::reap(children[i]);
+}
+
+}  // namespace runner

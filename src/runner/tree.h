@@ -1,0 +1,53 @@
+#pragma once
+
+#include <string_view>
+
+// The processes below this one. The runner is their subreaper, so whoever loses a parent becomes its child, and a
+// walk from itself finds every descendant: setsid'd, double-forked or reparented (L12).
+namespace runner {
+
+
+class Tree {
+ public:
+  /// `own_id`: the id of the task whose runner this is; kept by the caller.
+  explicit Tree(std::string_view own_id) : own_id_(own_id) {}
+
+  /// The child that is the command itself: its zombie is no living process and is not reaped here.
+  void set_command(int pid) { command_ = pid; }
+
+  void command_ended() { command_ended_ = true; }
+
+  /// False: there is surely no other process below. One look, where a walk would be many.
+  [[nodiscard]] bool has_others() const;
+
+  /// Living descendants, runners of other tasks and what is below them left out.
+  [[nodiscard]] int count();
+
+  /// Each of them that is not in `group` gets the signal, through a pidfd, so that a reused pid is never hit.
+  void signal(int signal, int group);
+
+  /// Kills what is left and waits for it, at most `patience_ms`. The number of survivors; their pids in survivors().
+  int kill_all(long patience_ms);
+  [[nodiscard]] const int* survivors() const { return survivors_; }
+
+  /// Asks tasks that were started below and are owned by this one to stop (L40). How many are still there.
+  int stop_owned_tasks(long grace_ms);
+
+  /// Reaps adopted children that have ended; never the command.
+  void reap_adopted();
+
+  static constexpr int kMaxSurvivors = 32;
+
+ private:
+  template <class F>
+  void walk(F&& visit);
+  [[nodiscard]] bool is_ours(int pid) const;
+  static bool is_runner_of_another_task(int pid, int* control);
+
+  std::string_view own_id_;
+  int command_ = 0;
+  bool command_ended_ = false;
+  int survivors_[kMaxSurvivors] = {};
+};
+
+}  // namespace runner
