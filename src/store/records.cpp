@@ -1,0 +1,173 @@
+#include "store/records.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "codec/record.h"
+#include "contract/names.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <unordered_set>
+
+namespace perdure::store {
+namespace {
+
+constexpr std::string_view kSuffix = ".json";
+
+std::string_view stem_of(std::string_view name) {
+  return name.ends_with(kSuffix) ? name.substr(0, name.size() - kSuffix.size()) : std::string_view();
+}
+
+Result<Task> read_record(int folder, const std::string& name, const std::string& path) {
+  auto bytes = read_regular_file(folder, name, codec::kMaxRecordBytes, path);
+  if (!bytes) return std::unexpected(bytes.error());
+  auto task = codec::decode(*bytes, stem_of(name));
+  if (!task) {
+    task.error().message = path + ": " + task.error().message;
+    return task;
+  }
+  task->source = path;
+  return task;
+}
+
+// Absent: the folder holds no task of the oldest shape.
+Result<std::optional<Task>> read_kimi_cli(int tasks, const std::string& name, const std::string& path) {
+  auto folder = open_folder_at(tasks, name, path);
+  if (!folder) return std::nullopt;
+  auto spec = read_regular_file(folder->get(), "spec.json", codec::kMaxRecordBytes, path + "/spec.json");
+  if (!spec && spec.error().os_error == ENOENT) return std::nullopt;
+  if (!spec) return std::unexpected(spec.error());
+  const auto runtime = read_regular_file(folder->get(), "runtime.json", codec::kMaxRecordBytes, path + "/runtime.json");
+  auto task = codec::decode_kimi_cli(
+      {.spec = *spec, .runtime = runtime ? std::optional<std::string_view>(*runtime) : std::nullopt}, name);
+  if (!task) {
+    task.error().message = path + "/spec.json: " + task.error().message;
+    return std::unexpected(task.error());
+  }
+  task->source = path + "/spec.json";
+  return std::optional<Task>(std::move(*task));
+}
+
+BadRecord as_bad(const std::string& path, const Error& error) {
+  const bool named = error.message.starts_with(path + ": ");
+  return {path, named ? error.message.substr(path.size() + 2) : error.message};
+}
+
+class Scanner {
+ public:
+  Scanner(Scan& found, const ScanOptions& options) : found_(found), options_(options) {}
+
+  Result<> scan(const std::string& path) {
+    auto folder = open_folder_at(AT_FDCWD, path, path);
+    if (!folder) return std::unexpected(folder.error());
+    auto entries = read_folder(folder->get(), path);
+    if (!entries) return std::unexpected(entries.error());
+    std::unordered_set<std::string_view> here;
+    std::vector<const FolderEntry*> folders;
+    for (const auto& entry : *entries) {
+      const auto stem = stem_of(entry.name);
+      if (entry.type == DT_DIR) folders.push_back(&entry);
+      const auto id = TaskId::parse(stem);
+      if (!id || !id->has_record_form()) continue;  // not a record's name: no record (docs/disk-format.md)
+      here.insert(stem);
+      if (is_taken(stem)) continue;
+      add(read_record(folder->get(), entry.name, path + "/" + entry.name), path + "/" + entry.name);
+    }
+    // A folder beside its record belongs to that record; only one without may be a task of the oldest shape.
+    for (const auto* entry : folders) {
+      if (here.contains(entry->name) || is_taken(entry->name) || !TaskId::parse(entry->name)) continue;
+      const std::string inside = path + "/" + entry->name;
+      auto task = read_kimi_cli(folder->get(), entry->name, inside);
+      if (!task) {
+        found_.bad.push_back(as_bad(inside + "/spec.json", task.error()));
+      } else if (*task) {
+        add(std::move(**task), inside);
+      }
+    }
+    for (const auto stem : here) taken_.emplace(stem);
+    return {};
+  }
+
+ private:
+  [[nodiscard]] bool is_taken(std::string_view stem) const { return taken_.contains(std::string(stem)); }
+
+  void add(Result<Task> task, const std::string& path) {
+    if (!task) {
+      if (task.error().os_error != ENOENT) found_.bad.push_back(as_bad(path, task.error()));
+    } else if (options_.terminal || !is_terminal(task->status)) {
+      found_.tasks.push_back(std::move(*task));
+    }
+  }
+
+  Scan& found_;
+  const ScanOptions& options_;
+  std::unordered_set<std::string> taken_;  // ids of the folders before, which win
+};
+
+}  // namespace
+
+Result<std::optional<Task>> find_record(const Session& session, const TaskId& id) {
+  auto folders = session.record_folders();
+  if (!folders) return std::unexpected(folders.error());
+  for (const auto& path : *folders) {
+    auto folder = open_folder_at(AT_FDCWD, path, path);
+    if (!folder) continue;
+    if (id.has_record_form()) {
+      const std::string name = id.str() + ".json";
+      auto task = read_record(folder->get(), name, path + "/" + name);
+      if (task) return std::optional<Task>(std::move(*task));
+      if (task.error().os_error != ENOENT) return std::unexpected(task.error());
+    }
+    auto old = read_kimi_cli(folder->get(), id.str(), path + "/" + id.str());
+    if (!old || *old) return old;
+  }
+  return std::nullopt;
+}
+
+Result<Task> reread(const Task& task) {
+  const auto slash = task.source.rfind('/');
+  const std::string folder_path = task.source.substr(0, slash);
+  const std::string name = task.source.substr(slash + 1);
+  if (task.shape == Shape::kimi_cli) {
+    const auto parent = folder_path.rfind('/');
+    auto tasks = open_folder_at(AT_FDCWD, folder_path.substr(0, parent), folder_path);
+    if (!tasks) return std::unexpected(tasks.error());
+    auto again = read_kimi_cli(tasks->get(), folder_path.substr(parent + 1), folder_path);
+    if (!again) return std::unexpected(again.error());
+    if (*again) return std::move(**again);
+    return fail(ErrorCode::task_not_found, task.source + ": is gone");
+  }
+  auto folder = open_folder_at(AT_FDCWD, folder_path, folder_path);
+  if (!folder) return std::unexpected(folder.error());
+  return read_record(folder->get(), name, task.source);
+}
+
+Result<Scan> scan_records(const Session& session, const ScanOptions& options) {
+  Scan found;
+  auto folders = session.record_folders();
+  if (!folders) return std::unexpected(folders.error());
+  Scanner scanner(found, options);
+  for (const auto& path : *folders)
+    if (auto done = scanner.scan(path); !done) return std::unexpected(done.error());
+  return found;
+}
+
+Result<> write_record(const Task& task) {
+  std::string folder_path = task.source.substr(0, task.source.rfind('/'));
+  if (task.shape == Shape::kimi_cli) folder_path = folder_path.substr(0, folder_path.rfind('/'));
+  auto folder = open_folder_at(AT_FDCWD, folder_path, folder_path);
+  if (!folder) return std::unexpected(folder.error());
+  const std::string name = task.id.str() + ".json";
+  return replace_file(folder->get(), name, codec::encode(task) + "\n", folder_path + "/" + name);
+}
+
+std::int64_t written_at(const Task& task) {
+  struct stat about {};
+  if (::lstat(task.source.c_str(), &about) != 0) return 0;
+  return std::int64_t{about.st_mtim.tv_sec} * 1000 + about.st_mtim.tv_nsec / 1'000'000;
+}
+
+}  // namespace perdure::store

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <perdure/manager.h>
+
+#include "store/session.h"
+
+#include <optional>
+#include <vector>
+
+namespace perdure::store {
+
+/// The record of a task as it is on disk now, in whichever folder it is; absent: there is none.
+/// An agent's own folder wins over `tasks`, also when its record is unreadable. Errors: record_invalid.
+[[nodiscard]] Result<std::optional<Task>> find_record(const Session& session, const TaskId& id);
+
+/// The same file once more.
+[[nodiscard]] Result<Task> reread(const Task& task);
+
+struct Scan {
+  std::vector<Task> tasks;  // in no order
+  std::vector<BadRecord> bad;
+};
+struct ScanOptions {
+  bool terminal = true;  ///< false: records of ended tasks are left out
+};
+/// Every record of the session. A session that does not exist has none.
+[[nodiscard]] Result<Scan> scan_records(const Session& session, const ScanOptions& options = {});
+
+/// Writes a record in the current shape over the one it was read from, durably. A record of the oldest shape gets a
+/// file of its own beside its folder.
+[[nodiscard]] Result<> write_record(const Task& task);
+
+/// When the record was last written, ms since the epoch.
+[[nodiscard]] std::int64_t written_at(const Task& task);
+
+}  // namespace perdure::store

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "store/session.h"
+
+#include <optional>
+
+namespace perdure::store {
+
+/// What a runner noted in its lock file (contract/lock_page.h).
+struct RunnerNotes {
+  struct Exit {
+    bool by_signal = false;
+    int value = 0;  ///< exit code or signal
+    std::int64_t at_ms = 0;
+  };
+  struct Decision {
+    std::string cause;
+    std::int64_t at_ms = 0;
+    std::string reason;  ///< unescaped
+  };
+  std::optional<ProcessIdentity> holder;
+  bool gate_opened = false;
+  std::optional<Exit> exit;
+  std::optional<Decision> decision;
+};
+
+/// Is the task's runner alive? Look before reading the record: the other order calls ended tasks lost.
+[[nodiscard]] Result<bool> is_runner_alive(const Session& session, const TaskId& id);
+
+/// The same for processes that a task left behind at its natural end and a runner that looks after them.
+[[nodiscard]] Result<bool> has_leftovers(const Session& session, const TaskId& id);
+
+[[nodiscard]] RunnerNotes read_runner_notes(const Session& session, const TaskId& id);
+
+/// runner.lock taken by a manager, to settle what a dead runner left. Read the record again after taking it.
+class RunnerLock {
+ public:
+  /// Absent: a runner, or another manager, has it.
+  [[nodiscard]] static Result<std::optional<RunnerLock>> take(const Session& session, const TaskId& id);
+
+  /// Takes away what only a living runner needs, then lets go.
+  void clean_up_and_release();
+
+ private:
+  RunnerLock(Session session, TaskId id, Fd folder, Fd file)
+      : session_(std::move(session)), id_(std::move(id)), folder_(std::move(folder)), file_(std::move(file)) {}
+  Session session_;
+  TaskId id_;
+  Fd folder_, file_;
+};
+
+}  // namespace perdure::store

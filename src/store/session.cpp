@@ -1,0 +1,135 @@
+#include "store/session.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "contract/names.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+
+namespace perdure::store {
+
+namespace fs = std::filesystem;
+using namespace contract;
+
+Session::Session(const std::string& path) {
+  std::error_code ignored;
+  fs::path absolute = fs::absolute(path.empty() ? "." : path, ignored);
+  fs::path resolved = fs::weakly_canonical(absolute, ignored);
+  path_ = (resolved.empty() ? absolute : resolved).lexically_normal().string();
+  while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
+}
+
+std::string Session::tasks_path() const {
+  return path_ + "/" + kTasksDir;
+}
+
+std::string Session::record_path(const TaskId& id) const {
+  return tasks_path() + "/" + id.str() + ".json";
+}
+
+std::string Session::folder_path(const TaskId& id) const {
+  return tasks_path() + "/" + id.str();
+}
+
+std::string Session::marker(const TaskId& id) const {
+  return id.str() + "@" + path_;
+}
+
+bool Session::exists() const {
+  struct stat about {};
+  return ::stat(path_.c_str(), &about) == 0 && S_ISDIR(about.st_mode);
+}
+
+Result<> Session::create() const {
+  if (auto made = make_folders(path_); !made) {
+    made.error().message += ": choose another session with --session or PERDURE_SESSION";
+    return made;
+  }
+  return make_folder_at(AT_FDCWD, tasks_path(), tasks_path());
+}
+
+Result<Fd> Session::open_root() const {
+  Fd fd(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return fail_errno("opening the session", path_);
+  return fd;
+}
+
+Result<Fd> Session::open_tasks() const {
+  return open_folder_at(AT_FDCWD, tasks_path(), tasks_path());
+}
+
+Result<Fd> Session::open_folder(const TaskId& id) const {
+  auto tasks = open_tasks();
+  if (!tasks) return tasks;
+  return open_folder_at(tasks->get(), id.str(), folder_path(id));
+}
+
+Result<std::vector<std::string>> Session::record_folders() const {
+  std::vector<std::string> folders;
+  const std::string agents = path_ + "/" + kAgentsDir;
+  if (auto dir = open_folder_at(AT_FDCWD, agents, agents)) {
+    auto entries = read_folder(dir->get(), agents);
+    if (!entries) return std::unexpected(entries.error());
+    for (const auto& entry : *entries) {
+      const std::string path = agents + "/" + entry.name + "/" + kTasksDir;
+      if (entry.type == DT_DIR && open_folder_at(AT_FDCWD, path, path)) folders.push_back(path);
+    }
+    std::ranges::sort(folders);
+  }
+  if (auto own = open_tasks()) {
+    folders.push_back(tasks_path());
+  } else if (own.error().os_error != ENOENT) {
+    return std::unexpected(own.error());
+  }
+  return folders;
+}
+
+Result<bool> Session::claim(const TaskId& id) const {
+  const std::string folder = folder_path(id);
+  if (::mkdir(folder.c_str(), 0700) != 0) {
+    if (errno == EEXIST) return false;
+    return fail_errno("making the folder", folder);
+  }
+  // Other programs number their tasks without a folder: their record is what takes an id.
+  struct stat about {};
+  if (::lstat(record_path(id).c_str(), &about) == 0) {
+    ::rmdir(folder.c_str());
+    return false;
+  }
+  return true;
+}
+
+// The counter is the runner's, too (runner/record.cpp): shared memory and an atomic exchange, because a lock could
+// be left held by a stopped process.
+std::int64_t Session::next_seq() const {
+  using namespace std::chrono;
+  const std::int64_t now = duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
+  const std::string path = path_ + "/" + kSeqFile;
+  Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  struct stat about {};
+  if (!file || ::fstat(file.get(), &about) != 0) return now;
+  constexpr std::int64_t kZero = 0;
+  if (about.st_size < 8 && ::pwrite(file.get(), &kZero, sizeof kZero, 0) != 8) return now;
+  void* const page = ::mmap(nullptr, 8, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  if (page == MAP_FAILED) return now;
+  std::atomic_ref<std::int64_t> last(*static_cast<std::int64_t*>(page));
+  std::int64_t before = last.load();
+  std::int64_t mine = 0;
+  do {
+    mine = before >= now ? before + 1 : now;
+  } while (!last.compare_exchange_weak(before, mine));
+  ::munmap(page, 8);
+  return mine;
+}
+
+}  // namespace perdure::store

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <perdure/task.h>
+
+#include "base/fd.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace perdure::store {
+
+/// A session folder: the only place that knows where things are in it. A value; opening it touches no disk, and only
+/// create() and the functions that say so write. Thread-safe.
+class Session {
+ public:
+  /// `path` is made absolute, links resolved as far as it exists.
+  explicit Session(const std::string& path);
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] std::string tasks_path() const;
+  [[nodiscard]] std::string record_path(const TaskId& id) const;
+  [[nodiscard]] std::string folder_path(const TaskId& id) const;
+
+  /// What PERDURE_TASK_ID and PERDURE_RUNNER hold for this task: "<taskId>@<session>".
+  [[nodiscard]] std::string marker(const TaskId& id) const;
+
+  [[nodiscard]] bool exists() const;
+
+  /// Makes the folder and tasks/, 0700. Errors: session_unusable, storage_full.
+  [[nodiscard]] Result<> create() const;
+
+  [[nodiscard]] Result<Fd> open_root() const;
+  [[nodiscard]] Result<Fd> open_tasks() const;
+  /// Folder `tasks/<id>`; a link in its place is refused.
+  [[nodiscard]] Result<Fd> open_folder(const TaskId& id) const;
+
+  /// Every folder of records: agents/*/tasks, by name, then tasks. Those that exist.
+  [[nodiscard]] Result<std::vector<std::string>> record_folders() const;
+
+  /// Makes `tasks/<id>` for a new task. False: the id is taken.
+  [[nodiscard]] Result<bool> claim(const TaskId& id) const;
+
+  /// The next number of the session's events; grows across processes and restarts (docs/disk-format.md).
+  [[nodiscard]] std::int64_t next_seq() const;
+
+ private:
+  std::string path_;
+};
+
+}  // namespace perdure::store
