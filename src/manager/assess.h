@@ -18,6 +18,9 @@ struct Assessment {
 /// A task whose runner has ended since `recorded` was read is read again.
 [[nodiscard]] Result<Assessment> assess(const store::Session& session, Task recorded);
 
+/// The same for a task of ours of which it is known that no runner has it any more: the caller holds its lock.
+[[nodiscard]] Result<Assessment> assess_without_runner(const store::Session& session, Task recorded);
+
 /// Was this record written by a runner of ours?
 [[nodiscard]] bool is_own_record(const store::Session& session, const Task& task);
 

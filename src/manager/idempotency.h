@@ -1,0 +1,30 @@
+#pragma once
+
+#include "base/fd.h"
+#include "store/session.h"
+
+#include <optional>
+
+namespace perdure::manager {
+
+/// One idempotency key while its task is being started (L06). Two starts with the same key wait for one another
+/// here; a start that was killed leaves a key whose task is not there, which counts for nothing.
+class KeyReservation {
+ public:
+  /// Waits until nobody else is starting a task with this key. Errors: usage (not 1 to 120 bytes).
+  [[nodiscard]] static Result<KeyReservation> take(const store::Session& session, const std::string& key);
+
+  /// The task that was noted under this key, if it is there. Waits, for a second or so, where whoever started it was
+  /// killed and its runner is still at it.
+  [[nodiscard]] std::optional<TaskId> find_known(const store::Session& session) const;
+
+  /// Durable enough before the launch: a task that runs can be found by its key.
+  [[nodiscard]] Result<> note(const TaskId& id);
+
+ private:
+  Fd file_;
+  std::string path_;
+  std::optional<TaskId> known_;
+};
+
+}  // namespace perdure::manager

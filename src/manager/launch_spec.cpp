@@ -1,0 +1,59 @@
+#include "manager/launch_spec.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "contract/launch_spec.h"
+
+#include <sys/mman.h>
+
+namespace perdure::manager {
+namespace {
+
+contract::SpecLeftovers in_contract(Leftovers policy) {
+  switch (policy) {
+    case Leftovers::keep: return contract::SpecLeftovers::keep;
+    case Leftovers::kill: return contract::SpecLeftovers::kill;
+    case Leftovers::wait: return contract::SpecLeftovers::wait;
+  }
+  std::abort();
+}
+
+void add(std::string& bytes, std::string_view text) {
+  bytes += text;
+  bytes += '\0';
+}
+
+}  // namespace
+
+Result<Fd> write_launch_spec(const Launch& launch) {
+  contract::LaunchSpec header{};
+  header.magic = contract::kSpecMagic;
+  header.version = contract::kSpecVersion;
+  header.timeout_ms = launch.timeout.count();
+  header.grace_ms = launch.grace.count();
+  header.output_limit = launch.output_limit;
+  header.on_limit = launch.on_output_limit == OnOutputLimit::stop ? contract::SpecOnLimit::stop
+                                                                  : contract::SpecOnLimit::truncate;
+  header.leftovers = in_contract(launch.leftovers);
+  header.max_running = static_cast<std::uint32_t>(launch.max_running);
+  header.sync_output = launch.sync_output ? 1 : 0;
+  header.argc = static_cast<std::uint32_t>(launch.argv.size());
+  header.envc = static_cast<std::uint32_t>(launch.environment.size());
+
+  std::string bytes(sizeof header, '\0');
+  add(bytes, launch.constant_members);
+  add(bytes, launch.owner);
+  add(bytes, launch.program);
+  add(bytes, launch.cwd);
+  for (const auto& word : launch.argv) add(bytes, word);
+  for (const auto& [name, value] : launch.environment) add(bytes, name + "=" + value);
+  header.total_bytes = bytes.size();
+  bytes.replace(0, sizeof header, std::string_view(reinterpret_cast<const char*>(&header), sizeof header));
+
+  Fd file(::memfd_create("perdure-launch", MFD_CLOEXEC));
+  if (!file) return fail_errno("making", "the launch specification", ErrorCode::task_launch_failed);
+  if (auto done = write_all(file.get(), bytes, "the launch specification"); !done) return std::unexpected(done.error());
+  return file;
+}
+
+}  // namespace perdure::manager

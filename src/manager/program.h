@@ -1,0 +1,29 @@
+#pragma once
+
+#include <perdure/manager.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace perdure::manager {
+
+/// The environment a command gets: the caller's unless cleared, then what was asked for, then the marker. Variables
+/// that mark outer tasks are left out.
+[[nodiscard]] std::map<std::string, std::string> environment_for(const StartOptions& options,
+                                                                 const std::string& marker);
+
+/// The absolute path of what `name` would run, looked up in `path` as execvp does. Errors: task_launch_failed with
+/// details["exit"] 127 (not found) or 126 (found, but not executable).
+[[nodiscard]] Result<std::string> find_program(const std::string& name, const std::string& path,
+                                               const std::string& cwd);
+
+/// The command as one would type it: arguments that need it are quoted for sh.
+[[nodiscard]] std::string shell_quoted(const std::vector<std::string>& argv);
+
+/// Path of perdure-runner. Errors: task_launch_failed naming the places that were looked at.
+[[nodiscard]] Result<std::string> find_runner(const std::string& configured);
+
+[[nodiscard]] std::unexpected<Error> launch_failure(int exit_status, int os_error, std::string message);
+
+}  // namespace perdure::manager

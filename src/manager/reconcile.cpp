@@ -1,0 +1,101 @@
+#include "manager/reconcile.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "manager/assess.h"
+#include "manager/remains.h"
+#include "manager/state.h"
+#include "store/output_log.h"
+#include "store/records.h"
+#include "store/runner_lock.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace perdure {
+namespace manager {
+namespace {
+
+Verdict unchanged(const Task& recorded, Assessment found) {
+  return {.task = std::move(found.task), .before = recorded.status, .explained = std::move(found.explained)};
+}
+
+}  // namespace
+
+Result<Verdict> settle_own(const store::Session& session, const Task& recorded) {
+  auto found = assess(session, recorded);
+  if (!found) return std::unexpected(found.error());
+  if (!found->settles) return unchanged(recorded, std::move(*found));
+
+  auto lock = store::RunnerLock::take(session, recorded.id);
+  if (!lock) return std::unexpected(lock.error());
+  if (!*lock) return unchanged(recorded, std::move(*found));  // somebody is at it
+  // Whoever had the lock before us may have settled it.
+  auto again = store::reread(recorded);
+  if (!again) return std::unexpected(again.error());
+  if (is_terminal(again->status)) {
+    (*lock)->clean_up_and_release();
+    return Verdict{.task = std::move(*again), .before = recorded.status, .explained = "it has ended"};
+  }
+  const bool ended_by_itself = found->task.recovered && found->task.status != Status::timed_out &&
+                               found->task.status != Status::killed;
+  // What a natural end left behind may live on; what was to be stopped, or has no runner, may not.
+  std::vector<ProcessIdentity> survivors;
+  if (!ended_by_itself) survivors = end_remains(session, *again);
+  if (found->task.runner_gone) {
+    if (!survivors.empty()) return unchanged(recorded, std::move(*found));
+    found = assess_without_runner(session, *again);
+    if (!found) return std::unexpected(found.error());
+  }
+  Task& task = found->task;
+  task.survivors.clear();
+  for (const auto& process : survivors) task.survivors.push_back(process.pid);
+  task.output_bytes = store::output_size(session, task);
+  task.ended_seq = session.next_seq();
+  if (auto written = store::write_record(task); !written) return std::unexpected(written.error());
+  (*lock)->clean_up_and_release();
+  return Verdict{.task = std::move(task), .before = recorded.status, .changed = true, .explained = std::move(found->explained)};
+}
+
+Result<Verdict> settle_foreign(const store::Session& session, const Task& recorded, bool adopt) {
+  auto found = assess(session, recorded);
+  if (!found) return std::unexpected(found.error());
+  if (found->task.unverified && adopt && !found->is_own) {
+    found->task.unverified = false;
+    found->task.status = Status::lost;
+    found->task.lost_evidence = Evidence::adopted;
+    found->task.ended_at = std::max(now_ms(), found->task.started_at);
+    found->settles = true;
+    found->explained = "a person said so: " + found->explained;
+  }
+  if (!found->settles) return unchanged(recorded, std::move(*found));
+  // Its owner does not know our locks; at least it is not overwritten if it wrote meanwhile.
+  auto again = store::reread(recorded);
+  if (!again) return std::unexpected(again.error());
+  if (is_terminal(again->status))
+    return Verdict{.task = std::move(*again), .before = recorded.status, .explained = "its owner has ended it"};
+  if (auto written = store::write_record(found->task); !written) return std::unexpected(written.error());
+  return Verdict{.task = std::move(found->task), .before = recorded.status, .changed = true, .explained = std::move(found->explained)};
+}
+
+}  // namespace manager
+
+Result<std::vector<Verdict>> TaskManager::reconcile(const ReconcileOptions& options) {
+  auto found = store::scan_records(state_->session, {.terminal = false});
+  if (!found) return std::unexpected(found.error());
+  std::ranges::sort(found->tasks, {}, &Task::started_at);
+  std::vector<Verdict> verdicts;
+  for (const auto& task : found->tasks) {
+    auto verdict = manager::is_own_record(state_->session, task)
+                       ? manager::settle_own(state_->session, task)
+                       : manager::settle_foreign(state_->session, task, options.adopt);
+    // A task that was removed while we looked is no failure of the others.
+    if (!verdict && verdict.error().os_error == ENOENT) continue;
+    if (!verdict) return std::unexpected(verdict.error());
+    verdicts.push_back(std::move(*verdict));
+  }
+  return verdicts;
+}
+
+}  // namespace perdure

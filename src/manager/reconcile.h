@@ -1,0 +1,16 @@
+#pragma once
+
+#include <perdure/manager.h>
+
+#include "store/session.h"
+
+namespace perdure::manager {
+
+/// Settles one task of ours whose runner is gone: ends what is left of it and commits what can be proven. A task that
+/// is alive, or that somebody else is settling, is returned as it is.
+[[nodiscard]] Result<Verdict> settle_own(const store::Session& session, const Task& recorded);
+
+/// Settles one task of another program, on a person's word (`reconcile`, `stop`).
+[[nodiscard]] Result<Verdict> settle_foreign(const store::Session& session, const Task& recorded, bool adopt);
+
+}  // namespace perdure::manager

@@ -1,0 +1,180 @@
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/process.h"
+#include "contract/control.h"
+#include "contract/names.h"
+#include "manager/assess.h"
+#include "manager/reconcile.h"
+#include "manager/runner_client.h"
+#include "manager/state.h"
+#include "manager/waiting.h"
+#include "store/records.h"
+#include "store/runner_lock.h"
+
+#include <poll.h>
+#include <signal.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+#include <unordered_set>
+
+namespace perdure {
+namespace manager {
+namespace {
+
+constexpr std::int64_t kLockLingersMs = 1'000;
+constexpr std::int64_t kKillPatienceMs = 5'000;
+constexpr const char* kNoReason = "Stopped on request";
+
+// Asks the runner and waits until it has gone or says that the record is committed. False: no runner was there.
+Result<bool> ask_and_wait(const store::Session& session, const TaskId& id, const std::string& request) {
+  const std::int64_t until = steady_ms() + kLockLingersMs;
+  while (true) {
+    auto client = RunnerClient::connect(session, id);
+    if (!client) return std::unexpected(client.error());
+    if (*client && (*client)->send(request)) {
+      const auto answer = (*client)->receive();
+      if (answer && *answer != contract::kOk && *answer != contract::kNo)
+        return fail(ErrorCode::usage, fmt::format("the runner of {} refused '{}': {}", id.str(), request, *answer));
+      if (answer && *answer == contract::kOk && (*client)->send(contract::kWait))
+        static_cast<void>((*client)->receive());
+      return true;
+    }
+    // Nobody listens: either it has ended, or it is just being started or has just been killed.
+    auto alive = store::is_runner_alive(session, id);
+    if (!alive) return std::unexpected(alive.error());
+    if (!*alive || steady_ms() >= until) return false;
+    const timespec a_moment{0, 1'000'000};
+    ::nanosleep(&a_moment, nullptr);
+  }
+}
+
+// A process and all below it, with pidfds that can't be mistaken for somebody else later.
+struct ForeignTree {
+  std::vector<Fd> processes;
+
+  explicit ForeignTree(const ProcessIdentity& root) {
+    std::vector<pid_t> queue{static_cast<pid_t>(root.pid)};
+    std::unordered_set<pid_t> seen;
+    for (std::size_t i = 0; i < queue.size(); ++i) {
+      if (!seen.insert(queue[i]).second || environment_value(queue[i], contract::kRunnerVariable)) continue;
+      auto pidfd = open_pidfd(queue[i]);
+      if (!pidfd || (i == 0 && !is_alive(root))) continue;
+      std::ranges::copy(children_of(queue[i]), std::back_inserter(queue));
+      processes.push_back(std::move(*pidfd));
+    }
+  }
+
+  void signal(int number) {
+    for (const auto& process : processes) static_cast<void>(signal_pidfd(process.get(), number));
+  }
+
+  // True when all have ended in time.
+  [[nodiscard]] bool await_end(std::int64_t patience_ms) const {
+    const std::int64_t until = steady_ms() + patience_ms;
+    return std::ranges::all_of(processes, [&](const Fd& process) {
+      pollfd ended{.fd = process.get(), .events = POLLIN};
+      return ::poll(&ended, 1, static_cast<int>(std::max<std::int64_t>(0, until - steady_ms()))) > 0;
+    });
+  }
+};
+
+Result<Task> stop_foreign(const store::Session& session, const Task& recorded, const StopOptions& options) {
+  const auto process = live_foreign_process(recorded);
+  if (!process) {
+    auto verdict = settle_foreign(session, recorded, false);
+    if (!verdict) return std::unexpected(verdict.error());
+    if (is_terminal(verdict->task.status)) return std::move(verdict->task);
+    return fail(ErrorCode::task_not_running,
+                fmt::format("{} can't be stopped from here: {}: see `perdure reconcile --adopt`", recorded.id.str(), verdict->explained));
+  }
+  ForeignTree tree(*process);
+  tree.signal(SIGTERM);
+  tree.signal(SIGCONT);
+  const auto grace = options.grace.value_or(std::chrono::milliseconds(contract::kDefaultGraceMs));
+  if (!tree.await_end(grace.count())) {
+    ForeignTree rest(*process);  // what was forked meanwhile
+    rest.signal(SIGKILL);
+    tree.signal(SIGKILL);
+    static_cast<void>(tree.await_end(kKillPatienceMs));
+  }
+  auto again = store::reread(recorded);
+  if (!again) return std::unexpected(again.error());
+  if (is_terminal(again->status)) return again;  // its owner was quicker
+  again->status = Status::killed;
+  again->ended_at = std::max(now_ms(), again->started_at);
+  again->stop_reason = options.reason;
+  if (auto done = store::write_record(*again); !done) return std::unexpected(done.error());
+  auto written = store::find_record(session, recorded.id);
+  if (!written) return std::unexpected(written.error());
+  return *written ? std::move(**written) : std::move(*again);
+}
+
+}  // namespace
+
+std::unexpected<Error> unknown_task(const store::Session& session, const TaskId& id) {
+  return fail(ErrorCode::task_not_found,
+              fmt::format("no task {} in {}: see `perdure list --all`", id.str(), session.path()));
+}
+
+}  // namespace manager
+
+Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
+  const auto& session = state_->session;
+  StopOptions options = given;
+  auto reason = manager::escaped_reason(options.reason);
+  if (!reason) return std::unexpected(reason.error());
+  if (reason->empty()) {
+    options.reason = manager::kNoReason;
+    *reason = manager::kNoReason;
+  }
+  auto task = store::find_record(session, id);
+  if (!task) return std::unexpected(task.error());
+  if (!*task) return manager::unknown_task(session, id);
+  const std::int64_t grace = options.grace ? options.grace->count() : -1;
+
+  if (is_terminal((*task)->status)) {
+    auto left = store::has_leftovers(session, id);
+    if (left && *left) {
+      const auto request = fmt::format("{} {}", contract::kEndLeftovers, grace < 0 ? contract::kDefaultGraceMs : grace);
+      if (auto asked = manager::ask_and_wait(session, id, request); !asked) return std::unexpected(asked.error());
+    }
+    return std::move(**task);
+  }
+  if (!manager::is_own_record(session, **task)) return manager::stop_foreign(session, **task, options);
+
+  const auto request = fmt::format("{} {} {}", options.by ? contract::kStopQuietly : contract::kStop, grace, *reason);
+  if (auto asked = manager::ask_and_wait(session, id, request); !asked) return std::unexpected(asked.error());
+  // Ended, or its runner was killed: either way the truth is in the lock and the record now.
+  auto ended = wait({.ids = {id}});
+  if (!ended) return std::unexpected(ended.error());
+  return std::move(ended->ended.front());
+}
+
+Result<void> TaskManager::signal(const TaskId& id, int signal_number) {
+  const auto& session = state_->session;
+  if (signal_number < 1 || signal_number > SIGRTMAX)
+    return fail(ErrorCode::usage, fmt::format("{} is no signal number", signal_number));
+  auto task = get(id);
+  if (!task) return std::unexpected(task.error());
+  const auto not_running = [&] {
+    return fail(ErrorCode::task_not_running, fmt::format("{} is not running: {}", id.str(), name_of(task->status)));
+  };
+  if (is_terminal(task->status)) return not_running();
+  if (!manager::is_own_record(session, *task)) {
+    const auto process = manager::live_foreign_process(*task);
+    auto pidfd = process ? open_pidfd(process->pid) : fail(ErrorCode::task_not_running, "");
+    if (!pidfd || !is_alive(*process)) return not_running();
+    return signal_pidfd(pidfd->get(), signal_number);
+  }
+  auto client = manager::RunnerClient::connect(session, id);
+  if (!client) return std::unexpected(client.error());
+  if (!*client || !(*client)->send(fmt::format("{} {}", contract::kSignal, signal_number))) return not_running();
+  const auto answer = (*client)->receive();
+  if (answer && *answer == contract::kOk) return {};
+  return not_running();
+}
+
+}  // namespace perdure

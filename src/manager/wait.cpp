@@ -1,0 +1,238 @@
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/process.h"
+#include "contract/control.h"
+#include "contract/names.h"
+#include "manager/assess.h"
+#include "manager/reconcile.h"
+#include "manager/runner_client.h"
+#include "manager/state.h"
+#include "manager/waiting.h"
+#include "store/records.h"
+#include "store/runner_lock.h"
+
+#include <poll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <ctime>
+#include <unordered_set>
+
+namespace perdure {
+namespace manager {
+namespace {
+
+constexpr std::int64_t kAfterHangUpMs = 1'000;  // a lock outlives its holder for a moment (architecture, "Locks")
+constexpr std::int64_t kOwnerMayWriteMs = 10'000;
+
+// What one task is waited for through. Exactly one of the two descriptors is open, or a re-look is due.
+struct Watched {
+  Task task;
+  std::optional<RunnerClient> runner;
+  Fd process;
+  std::int64_t look_again_at = -1;  // steady clock
+
+  [[nodiscard]] int fd() const { return runner ? runner->fd() : process.get(); }
+};
+
+class Waiting {
+ public:
+  explicit Waiting(const store::Session& session) : session_(session) {}
+
+  Result<> add(Task task) {
+    if (!known_.insert(task.id.str()).second) return {};
+    Watched watched{.task = std::move(task)};
+    auto ended = look(watched);
+    if (!ended) return std::unexpected(ended.error());
+    if (*ended) {
+      result.ended.push_back(std::move(watched.task));
+    } else {
+      watched_.push_back(std::move(watched));
+    }
+    return {};
+  }
+
+  // Sleeps until something happened or `until`; then looks at what it happened to. False: nothing did in time, or
+  // `cancel_fd` is readable.
+  Result<bool> once(std::optional<std::int64_t> until, int cancel_fd) {
+    std::vector<pollfd> fds;
+    for (const auto& watched : watched_) fds.push_back({.fd = watched.fd(), .events = POLLIN});
+    fds.push_back({.fd = cancel_fd, .events = POLLIN});
+    fds.push_back({.fd = folders_.get(), .events = POLLIN});
+    std::optional<std::int64_t> wake = until;
+    for (const auto& watched : watched_)
+      if (watched.look_again_at >= 0) wake = std::min(wake.value_or(watched.look_again_at), watched.look_again_at);
+    const std::int64_t sleep = wake ? std::clamp<std::int64_t>(*wake - steady_ms(), 0, INT32_MAX) : -1;
+    const int n = ::poll(fds.data(), fds.size(), static_cast<int>(sleep));
+    if (n < 0 && errno != EINTR) return fail_errno("waiting in", session_.path());
+    if (n > 0 && fds[watched_.size()].revents != 0) return false;
+    const bool folder_changed = n > 0 && fds[watched_.size() + 1].revents != 0;
+    if (folder_changed) drain_folder_events();
+
+    std::vector<Watched> still;
+    for (std::size_t i = 0; i < watched_.size(); ++i) {
+      Watched& watched = watched_[i];
+      const bool due = watched.look_again_at >= 0 && watched.look_again_at <= steady_ms();
+      if ((n <= 0 || fds[i].revents == 0) && !due && !(folder_changed && !watched.runner)) {
+        still.push_back(std::move(watched));
+        continue;
+      }
+      auto ended = look(watched);
+      if (!ended) return std::unexpected(ended.error());
+      if (*ended) {
+        result.ended.push_back(std::move(watched.task));
+      } else {
+        still.push_back(std::move(watched));
+      }
+    }
+    watched_ = std::move(still);
+    return !until || steady_ms() < *until;
+  }
+
+  [[nodiscard]] bool none_left() const { return watched_.empty(); }
+  void collect_running() {
+    for (auto& watched : watched_) result.running.push_back(std::move(watched.task));
+  }
+
+  WaitResult result;
+
+ private:
+  // Has it ended? If not, something is set up that tells when to look again.
+  Result<bool> look(Watched& watched) {
+    watched.look_again_at = -1;
+    watched.runner.reset();
+    watched.process.reset();
+    return is_own_record(session_, watched.task) ? look_at_own(watched) : look_at_foreign(watched);
+  }
+
+  Result<bool> look_at_own(Watched& watched) {
+    if (is_terminal(watched.task.status)) return true;
+    const std::int64_t until = steady_ms() + kAfterHangUpMs;
+    while (true) {
+      // Connected first, then looked: an end in between is seen as a hang-up.
+      auto client = RunnerClient::connect(session_, watched.task.id);
+      if (!client) return std::unexpected(client.error());
+      if (*client && (*client)->send(contract::kWait)) {
+        watched.runner = std::move(*client);
+        return false;
+      }
+      auto again = store::reread(watched.task);
+      if (!again) return std::unexpected(again.error());
+      auto verdict = settle_own(session_, *again);
+      if (!verdict) return std::unexpected(verdict.error());
+      watched.task = std::move(verdict->task);
+      if (is_terminal(watched.task.status)) return true;
+      if (watched.task.unverified || steady_ms() >= until) {
+        watched.look_again_at = steady_ms() + kAfterHangUpMs;
+        return false;
+      }
+      const timespec a_moment{0, 1'000'000};
+      ::nanosleep(&a_moment, nullptr);
+    }
+  }
+
+  Result<bool> look_at_foreign(Watched& watched) {
+    watch_folder_of(watched.task);
+    auto again = store::reread(watched.task);
+    if (!again) return std::unexpected(again.error());
+    auto found = assess(session_, std::move(*again));
+    if (!found) return std::unexpected(found.error());
+    watched.task = std::move(found->task);
+    if (is_terminal(watched.task.status)) return true;
+    if (const auto process = live_foreign_process(watched.task)) {
+      if (auto pidfd = open_pidfd(process->pid)) watched.process = std::move(*pidfd);
+    } else if (watched.task.pid > 0) {
+      // Its owner has so long to write how it ended; then only "gone" is left to say.
+      watched.look_again_at = steady_ms() + kOwnerMayWriteMs - std::max<std::int64_t>(0, now_ms() - store::written_at(watched.task)) + 1;
+      watched.look_again_at = std::max(watched.look_again_at, steady_ms() + 10);
+    }
+    return false;
+  }
+
+  // Other programs have no runner that could tell: their records are watched. Made only where it is needed, since a
+  // user may have 128 of these at a time.
+  void watch_folder_of(const Task& task) {
+    if (!folders_) folders_ = Fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    const std::string folder = task.source.substr(0, task.source.rfind('/'));
+    if (folders_) ::inotify_add_watch(folders_.get(), folder.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE);
+  }
+
+  void drain_folder_events() {
+    alignas(inotify_event) char buffer[4096];
+    while (::read(folders_.get(), buffer, sizeof buffer) > 0) {
+    }
+  }
+
+  const store::Session& session_;
+  std::vector<Watched> watched_;
+  std::unordered_set<std::string> known_;
+  Fd folders_;
+};
+
+const Task* decisive(const WaitResult& result, WaitMode mode) {
+  if (mode == WaitMode::all) return nullptr;
+  for (const auto& task : result.ended)
+    if (mode == WaitMode::any || task.status != Status::completed) return &task;
+  return nullptr;
+}
+
+}  // namespace
+
+bool runs_inside(const store::Session& session, const TaskId& id) {
+  const char* const marker = std::getenv(contract::kTaskVariable);  // NOLINT(concurrency-mt-unsafe): never changed here
+  return marker != nullptr && session.marker(id) == marker;
+}
+
+}  // namespace manager
+
+Result<WaitResult> TaskManager::wait(const WaitOptions& options) {
+  const auto& session = state_->session;
+  const auto until = options.timeout ? std::optional(steady_ms() + options.timeout->count()) : std::nullopt;
+  manager::Waiting waiting(session);
+
+  const auto add_active = [&]() -> Result<> {
+    auto found = store::scan_records(session, {.terminal = false});
+    if (!found) return std::unexpected(found.error());
+    std::ranges::sort(found->tasks, {}, &Task::started_at);
+    for (auto& task : found->tasks) {
+      if (manager::runs_inside(session, task.id)) continue;
+      if (auto added = waiting.add(std::move(task)); !added && added.error().os_error != ENOENT) return added;
+    }
+    return {};
+  };
+  for (const auto& id : options.ids) {
+    if (manager::runs_inside(session, id))
+      return fail(ErrorCode::task_wait_cycle, fmt::format("{} would wait for itself: wait for it from outside", id.str()));
+    auto task = store::find_record(session, id);
+    if (!task) return std::unexpected(task.error());
+    if (!*task) return manager::unknown_task(session, id);
+    if (auto added = waiting.add(std::move(**task)); !added) return std::unexpected(added.error());
+  }
+  if (options.ids.empty())
+    if (auto added = add_active(); !added) return std::unexpected(added.error());
+
+  while (true) {
+    if (const Task* task = manager::decisive(waiting.result, options.mode)) {
+      waiting.result.decisive = *task;
+      break;
+    }
+    if (waiting.none_left() && options.drain)
+      if (auto added = add_active(); !added) return std::unexpected(added.error());
+    if (waiting.none_left()) break;
+    auto more = waiting.once(until, options.cancel_fd);
+    if (!more) return std::unexpected(more.error());
+    if (!*more && !waiting.none_left() && manager::decisive(waiting.result, options.mode) == nullptr) {
+      waiting.result.timed_out = true;
+      break;
+    }
+  }
+  waiting.collect_running();
+  return std::move(waiting.result);
+}
+
+}  // namespace perdure
