@@ -1,0 +1,104 @@
+"""Starts perdure-runner as a manager does, without the library: for tests of the runner alone.
+
+The launch specification is src/contract/launch_spec.h, the answer src/contract/control.h.
+"""
+import os
+import secrets
+import socket
+import struct
+import subprocess
+
+HEADER = struct.Struct('=IIQqqqIIIIII')
+MAGIC, VERSION = 0x50445231, 1
+STOP, TRUNCATE = 0, 1
+KEEP, KILL, WAIT = 0, 1, 2
+
+
+class Session:
+    def __init__(self, path, runner):
+        self.path, self.runner = os.path.realpath(path), runner
+        os.makedirs(os.path.join(self.path, 'tasks'), 0o700, exist_ok=True)
+
+    def new_id(self):
+        alphabet = '0123456789abcdefghijklmnopqrstuvwxyz'
+        return 'bash-' + ''.join(secrets.choice(alphabet) for _ in range(8))
+
+    def folder(self, task):
+        return os.path.join(self.path, 'tasks', task)
+
+    def record(self, task):
+        return os.path.join(self.path, 'tasks', task + '.json')
+
+    def start(self, argv, task=None, timeout=0, grace=5000, limit=0, on_limit=STOP, leftovers=KEEP, cap=0,
+              owner='', env=None, cwd='/', program=None, wrap=()):
+        """Returns (task id, answer line). `wrap`: a command line put before the runner's, for strace."""
+        task = task or self.new_id()
+        os.mkdir(self.folder(task), 0o700)
+        marker = f'{task}@{self.path}'
+        env = dict(env if env is not None else os.environ, PERDURE_TASK_ID=marker)
+        constant = f'"taskId":"{task}","description":"test","kind":"process","command":"test"'
+        words = [constant, owner, program or argv[0], cwd, *argv, *(f'{k}={v}' for k, v in env.items())]
+        body = b''.join(w.encode() + b'\0' for w in words)
+        header = HEADER.pack(MAGIC, VERSION, HEADER.size + len(body), timeout, grace, limit, on_limit, leftovers,
+                             cap, 0, len(argv), len(env))
+        spec = os.memfd_create('spec')
+        os.write(spec, header + body)
+        read_end, write_end = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.dup2(spec, 60)
+            os.dup2(write_end, 61)
+            os.dup2(60, 3)
+            os.dup2(61, 4)
+            os.set_inheritable(3, True)
+            os.set_inheritable(4, True)
+            os.closerange(5, 256)
+            line = [*wrap, self.runner, self.path, task]
+            try:
+                os.execve(line[0], line, {'PERDURE_RUNNER': marker})
+            finally:
+                os._exit(127)
+        os.close(spec)
+        os.close(write_end)
+        answer = b''
+        while not answer.endswith(b'\n'):
+            part = os.read(read_end, 512)
+            if not part:
+                break
+            answer += part
+        os.close(read_end)
+        if not wrap:
+            os.waitpid(pid, 0)
+        return task, answer.decode().strip()
+
+    def ask(self, task, line, timeout=30):
+        """Sends a line to the task's runner and returns its answer; None when nobody is there."""
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(timeout)
+        here = os.open(self.folder(task), os.O_RDONLY) if os.path.isdir(self.folder(task)) else None
+        if here is None:
+            return None
+        try:
+            s.connect(f'/proc/self/fd/{here}/control')
+            s.sendall(line.encode() + b'\n')
+            return s.recv(512).decode().strip() or None
+        except (FileNotFoundError, ConnectionError):
+            return None
+        finally:
+            os.close(here)
+            s.close()
+
+    def wait(self, task):
+        self.ask(task, 'wait')
+
+    def read(self, task):
+        import json
+        with open(self.record(task), encoding='utf-8') as f:
+            return json.load(f)
+
+    def output(self, task):
+        try:
+            with open(os.path.join(self.folder(task), 'output.log'), 'rb') as f:
+                return f.read()
+        except FileNotFoundError:
+            return b''
