@@ -13,9 +13,12 @@ target_compile_options(perdure_flags INTERFACE
   -Wno-missing-field-initializers  # designated initialisers name what differs from the default
   $<$<BOOL:${PERDURE_WERROR}>:-Werror>)
 
-set(PERDURE_SANITIZE "" CACHE STRING "address;undefined | thread")
 if(PERDURE_SANITIZE)
   list(JOIN PERDURE_SANITIZE "," _sanitizers)
   add_compile_options(-fsanitize=${_sanitizers} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${_sanitizers})
+endif()
+if(PERDURE_FUZZ)
+  # Coverage in the layers too: a fuzzer that sees only its own file is blind.
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()

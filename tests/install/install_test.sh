@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+#
+# What `cmake --install` leaves behind is enough: the example builds against it with find_package and with
+# pkg-config, runs a task with the installed runner, and the installed command line works from where it lies.
+set -euo pipefail
+
+fail() {
+  printf 'install_test: %s\n' "$*" >&2
+  exit 1
+}
+
+scratch=$PERDURE_BUILD_DIR/scratch/install
+rm -rf -- "$scratch"
+mkdir -p -- "$scratch"
+prefix="$scratch/a prefix"
+compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$PERDURE_BUILD_DIR/CMakeCache.txt")
+unset PERDURE_RUNNER_PATH PERDURE_SESSION
+
+cmake --install "$PERDURE_BUILD_DIR" --prefix "$prefix" >"$scratch/install.log"
+
+for file in include/perdure/manager.h libexec/perdure/perdure-runner share/doc/perdure/LICENSE; do
+  [[ -e $prefix/$file ]] || fail "$file was not installed"
+done
+
+# embed PROGRAM: what the example prints about its task is exact.
+embed() {
+  local expected
+  expected=$(printf 'completed, exit code 0\nhello from a task\n')
+  local printed
+  printed=$("$1" "$scratch/session" 'echo hello from a task') || fail "$1 exited with $?"
+  [[ $printed == *"$expected" ]] || fail "$1 printed: $printed"
+}
+
+cmake -S "$PERDURE_SOURCE_DIR/examples/embedder" -B "$scratch/example" -G Ninja \
+  -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_PREFIX_PATH="$prefix" >"$scratch/configure.log"
+cmake --build "$scratch/example" >"$scratch/build.log" || {
+  cat "$scratch/build.log" >&2
+  fail "the example does not build with find_package"
+}
+embed "$scratch/example/embedder"
+
+PKG_CONFIG_PATH=$(dirname -- "$(find "$prefix" -name perdure.pc)")
+export PKG_CONFIG_PATH
+# pkg-config escapes spaces for a shell to read.
+eval "flags=($(pkg-config --cflags --libs perdure))"
+# shellcheck disable=SC2154  # set by the eval
+"$compiler" "$PERDURE_SOURCE_DIR/examples/embedder/embedder.cpp" -o "$scratch/embedder" "${flags[@]}" \
+  -Wl,-rpath,"$(pkg-config --variable=libdir perdure | sed 's/\\//g')" ||
+  fail "the example does not build with pkg-config"
+embed "$scratch/embedder"
+
+if [[ -x $PERDURE_BIN/perdure ]]; then
+  program=$prefix/bin/perdure
+  [[ $("$program" --session "$scratch/cli" run --wait -c 'echo ran') == *-???????? ]] ||
+    fail "the installed perdure did not run a task"
+  for file in bash-completion/completions/perdure zsh/site-functions/_perdure fish/vendor_completions.d/perdure.fish; do
+    [[ -s $prefix/share/$file ]] || fail "share/$file was not installed"
+  done
+  bash -n "$prefix/share/bash-completion/completions/perdure" || fail "the bash completion is no bash"
+fi
+
+# Built without this checkout's headers, linked without its libraries: nothing of it may be left in the program.
+if ldd "$scratch/example/embedder" | grep -E 'boost|fmt'; then
+  fail "libperdure needs more than the C++ runtime"
+fi
