@@ -1,0 +1,207 @@
+#include "base/utf8.h"
+#include "codec/json.h"
+#include "codec/record.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace perdure {
+namespace codec {
+namespace {
+
+// Members in the order in which a new record has them. An empty value: known for this kind, and not there.
+using Written = std::vector<std::pair<std::string_view, std::string>>;
+
+std::string quoted(std::string_view text) {
+  return "\"" + escape(text) + "\"";
+}
+
+class Writer {
+ public:
+  void text(std::string_view key, const std::string& value) { put(key, quoted(value)); }
+  void text(std::string_view key, const std::optional<std::string>& value) { put(key, value ? quoted(*value) : ""); }
+  void number(std::string_view key, std::int64_t value) { put(key, fmt::to_string(value)); }
+  template <class T>
+  void number(std::string_view key, const std::optional<T>& value) {
+    put(key, value ? fmt::to_string(*value) : "");
+  }
+  template <class T>
+  void number_or_null(std::string_view key, const std::optional<T>& value) {
+    put(key, value ? fmt::to_string(*value) : "null");
+  }
+  void boolean(std::string_view key, std::optional<bool> value) { put(key, !value ? "" : *value ? "true" : "false"); }
+  void put(std::string_view key, std::string json) { written.emplace_back(key, std::move(json)); }
+
+  Written written;
+};
+
+std::string labels_json(const std::map<std::string, std::string>& labels) {
+  std::string json;
+  for (const auto& [name, value] : labels) json += fmt::format("{}{}:{}", json.empty() ? "" : ",", quoted(name), quoted(value));
+  return json.empty() ? "" : "{" + json + "}";
+}
+
+void write_identity(Writer& w, const Task& task) {
+  w.text("taskId", task.id.str());
+  w.text("description", task.description);
+  w.text("kind", task.kind_name);
+  if (task.kind == Kind::process) w.text("command", task.command);
+}
+
+void write_state(Writer& w, const Task& task) {
+  w.put("status", quoted(name_of(task.status)));
+  w.boolean("detached", task.detached);
+  w.number("startedAt", task.started_at);
+  w.number_or_null("endedAt", task.ended_at);
+  w.text("stopReason", task.stop_reason);
+  w.boolean("terminalNotificationSuppressed", task.terminal_notification_suppressed);
+  w.number("timeoutMs", task.timeout_ms);
+}
+
+void write_asked(Writer& w, const Task& task) {
+  w.text("parentToolCallId", task.parent_tool_call_id);
+  w.boolean("resumeReminded", task.resume_reminded);
+  if (task.kind == Kind::agent) {
+    w.text("agentId", task.agent_id ? std::optional(task.agent_id->text) : std::nullopt);
+    w.text("subagentType", task.subagent_type);
+    w.text("model", task.model);
+    w.text("thinkingEffort", task.thinking_effort);
+    w.text("stopCode", task.stop_code);
+  }
+  if (task.kind == Kind::question) {
+    w.number("questionCount", task.question_count.value_or(0));
+    w.text("toolCallId", task.tool_call_id);
+  }
+  w.text("owner", task.owner);
+  w.put("labels", labels_json(task.labels));
+  w.text("lifetime", task.lifetime);
+  w.text("cwd", task.cwd);
+  w.text("idempotencyKey", task.idempotency_key);
+  w.text("bootId", task.boot_id);
+  w.text("machineId", task.machine_id);
+}
+
+void write_found(Writer& w, const Task& task) {
+  if (task.kind == Kind::process) {
+    w.number("pid", task.pid);
+    w.number_or_null("exitCode", task.exit_code);
+  }
+  w.number("signal", task.signal);
+  w.put("runner", !task.runner ? ""
+                               : fmt::format(R"({{"pid":{},"startTicks":{}}})", task.runner->pid, task.runner->start_ticks));
+  w.text("lostEvidence", task.lost_evidence ? std::optional(std::string(name_of(*task.lost_evidence))) : std::nullopt);
+  w.boolean("recovered", task.recovered);
+  w.number("outputBytes", task.output_bytes);
+  w.number("droppedBytes", task.dropped_bytes);
+  w.number("droppedAt", task.dropped_at);
+  w.number("unstoredBytes", task.unstored_bytes);
+  w.put("survivors", task.survivors.empty() ? "" : fmt::format("[{}]", fmt::join(task.survivors, ",")));
+  w.number("leftovers", task.leftovers);
+  w.number("notifiedAt", task.notified_at);
+  w.text("notifiedVia", task.notified_via);
+  w.number("startedSeq", task.started_seq);
+  w.number("endedSeq", task.ended_seq);
+}
+
+// The current name of a legacy key, "" for one that has none in this kind of record (L21).
+std::string_view current_name(std::string_view key, Kind kind) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kCommon = {{{"task_id", "taskId"},
+                                                                                     {"description", "description"},
+                                                                                     {"status", "status"},
+                                                                                     {"started_at", "startedAt"},
+                                                                                     {"ended_at", "endedAt"},
+                                                                                     {"stop_reason", "stopReason"},
+                                                                                     {"timeout_ms", "timeoutMs"}}};
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kProcess = {
+      {{"command", "command"}, {"pid", "pid"}, {"exit_code", "exitCode"}}};
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kAgent = {
+      {{"agent_id", "agentId"}, {"subagent_type", "subagentType"}}};
+  const auto look_in = [&](const auto& names) -> std::string_view {
+    for (const auto& [legacy, current] : names)
+      if (legacy == key) return current;
+    return {};
+  };
+  if (const auto name = look_in(kCommon); !name.empty()) return name;
+  return kind == Kind::agent ? look_in(kAgent) : look_in(kProcess);
+}
+
+void add_member(std::string& json, std::string_view key, std::string_view value) {
+  json += json.empty() ? "{\"" : ",\"";
+  json += key;
+  json += "\":";
+  json += value;
+}
+
+}  // namespace
+
+std::string escape(std::string_view text) {
+  std::string valid;
+  if (!is_valid_utf8(text)) {
+    valid = to_valid_utf8(text);
+    text = valid;
+  }
+  std::string out;
+  out.reserve(text.size());
+  for (const char c : text) {
+    switch (c) {
+      case '"': out += "\\\""; break;
+      case '\\': out += "\\\\"; break;
+      case '\n': out += "\\n"; break;
+      case '\r': out += "\\r"; break;
+      case '\t': out += "\\t"; break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+        } else {
+          out += c;
+        }
+    }
+  }
+  return out;
+}
+
+std::string encode(const Task& task) {
+  Writer w;
+  write_identity(w, task);
+  write_state(w, task);
+  write_asked(w, task);
+  write_found(w, task);
+
+  std::string json;
+  const auto before = task.raw.empty() ? Result<std::vector<Member>>() : split_object(task.raw);
+  if (before)
+    for (const auto& member : *before) {
+      const auto key = task.shape == Shape::legacy ? current_name(member.key, task.kind) : member.key;
+      const auto known = std::ranges::find(w.written, key, &Written::value_type::first);
+      if (known == w.written.end()) {
+        add_member(json, member.key, member.raw);  // not ours to understand, so not ours to lose (L19)
+        continue;
+      }
+      if (!known->second.empty()) add_member(json, known->first, known->second);
+      w.written.erase(known);
+    }
+  for (const auto& [key, value] : w.written)
+    if (!value.empty()) add_member(json, key, value);
+  return json + "}";
+}
+
+std::string constant_members(const Task& task) {
+  Writer w;
+  write_identity(w, task);
+  write_asked(w, task);
+  std::string json;
+  for (const auto& [key, value] : w.written)
+    if (!value.empty()) add_member(json, key, value);
+  return json.substr(1);
+}
+
+}  // namespace codec
+
+std::string record_json(const Task& task) {
+  return codec::encode(task);
+}
+
+}  // namespace perdure

@@ -1,0 +1,175 @@
+#include "codec/record.h"
+
+#include "codec/fields.h"
+#include "codec/json.h"
+
+#include <array>
+
+namespace perdure::codec {
+namespace {
+
+constexpr std::array kEvidence = {Evidence::runner_killed, Evidence::rebooted, Evidence::never_started,
+                                  Evidence::process_gone, Evidence::adopted};
+
+Kind kind_from(std::string_view name) {
+  if (name == "process") return Kind::process;
+  if (name == "agent") return Kind::agent;
+  if (name == "question") return Kind::question;
+  return Kind::other;
+}
+
+void read_common(Fields& fields, Task& task) {
+  task.description = fields.text("description", Need::required).value_or("");
+  task.kind_name = fields.text("kind", Need::required).value_or("");
+  task.kind = kind_from(task.kind_name);
+  if (task.kind_name.empty()) fields.refuse("kind", "is empty");
+  const auto status_name = fields.text("status", Need::required).value_or("");
+  const auto status = status_from(status_name);
+  // A queued task has no record, so no record can say so.
+  if (!status || *status == Status::queued) fields.refuse("status", fmt::format("'{}' is not known", status_name.substr(0, 40)));
+  task.status = status.value_or(Status::running);
+  task.detached = fields.boolean("detached").value_or(true);
+  task.started_at = fields.integer("startedAt", Need::required, 0, kMostTime).value_or(0);
+  task.ended_at = fields.integer("endedAt", Need::required, 0, kMostTime, true);
+  if (fields.find("endedAt") != nullptr) check_end(fields, "endedAt", is_terminal(task.status), task.ended_at);
+  task.stop_reason = fields.text("stopReason", Need::optional);
+  task.terminal_notification_suppressed = fields.boolean("terminalNotificationSuppressed");
+  task.timeout_ms = fields.integer("timeoutMs", Need::optional, 0, kMostInt);
+  task.parent_tool_call_id = fields.text("parentToolCallId", Need::optional);
+  task.resume_reminded = fields.boolean("resumeReminded");
+}
+
+void read_kind(Fields& fields, Task& task) {
+  if (task.kind == Kind::process) {
+    task.command = fields.text("command", Need::required).value_or("");
+    task.pid = fields.integer("pid", Need::required, 0, kMostPid).value_or(0);
+    const auto code = fields.integer("exitCode", Need::required, INT32_MIN, INT32_MAX, true);
+    if (code) task.exit_code = static_cast<int>(*code);
+    if (code && !is_terminal(task.status)) fields.refuse("exitCode", "is a number although the task is running");
+  }
+  if (task.kind == Kind::agent) {
+    if (auto id = fields.text("agentId", Need::optional)) task.agent_id = AgentId{std::move(*id)};
+    task.subagent_type = fields.text("subagentType", Need::optional);
+    task.model = fields.text("model", Need::optional);
+    task.thinking_effort = fields.text("thinkingEffort", Need::optional);
+    task.stop_code = fields.text("stopCode", Need::optional);
+  }
+  if (task.kind == Kind::question) {
+    task.question_count = fields.integer("questionCount", Need::required, 0, kMostInt);
+    task.tool_call_id = fields.text("toolCallId", Need::optional);
+  }
+}
+
+void read_runner(Fields& fields, Task& task) {
+  const Member* const runner = fields.find("runner");
+  if (runner == nullptr) return;
+  const auto members = runner->type == JsonType::object ? split_object(runner->raw) : fail(ErrorCode::record_invalid, "");
+  if (!members) return fields.refuse("runner", fmt::format("is {}, not an object of its own", name_of(runner->type)));
+  Fields inside(*members);
+  const auto pid = inside.integer("pid", Need::required, 1, kMostPid);
+  const auto ticks = inside.integer("startTicks", Need::required, 0, kMostInt);
+  if (!inside.problem().empty()) return fields.refuse("runner", inside.problem());
+  task.runner = ProcessIdentity{*pid, *ticks};
+}
+
+void read_labels(Fields& fields, Task& task) {
+  const Member* const labels = fields.find("labels");
+  if (labels == nullptr) return;
+  const auto members = labels->type == JsonType::object ? split_object(labels->raw) : fail(ErrorCode::record_invalid, "");
+  if (!members) return fields.refuse("labels", fmt::format("is {}, not an object of its own", name_of(labels->type)));
+  for (const auto& member : *members) {
+    if (member.type != JsonType::string) return fields.refuse("labels", "holds something that is not a string");
+    task.labels.emplace(string_of({.raw = fmt::format("\"{}\"", member.key), .type = JsonType::string}), string_of(member));
+  }
+}
+
+void read_survivors(Fields& fields, Task& task) {
+  const Member* const survivors = fields.find("survivors");
+  if (survivors == nullptr) return;
+  if (survivors->type != JsonType::array) return fields.refuse("survivors", fmt::format("is {}, not an array", name_of(survivors->type)));
+  std::string_view rest = survivors->raw.substr(1, survivors->raw.size() - 2);
+  while (rest.find_first_not_of(" \t\r\n") != std::string_view::npos) {
+    std::string_view item = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), item.size() + 1));
+    item.remove_prefix(std::min(item.size(), item.find_first_not_of(" \t\r\n")));
+    item = item.substr(0, item.find_last_not_of(" \t\r\n") + 1);
+    const auto pid = integer_of({.raw = item, .type = JsonType::integer});
+    if (!pid || *pid < 1 || *pid > kMostPid) return fields.refuse("survivors", "holds something that is no pid");
+    task.survivors.push_back(*pid);
+  }
+}
+
+void read_own(Fields& fields, Task& task) {
+  read_runner(fields, task);
+  read_labels(fields, task);
+  read_survivors(fields, task);
+  const auto number = [&](std::string_view key) { return fields.integer(key, Need::optional, 0, kMostInt); };
+  task.boot_id = fields.text("bootId", Need::optional);
+  task.machine_id = fields.text("machineId", Need::optional);
+  task.owner = fields.text("owner", Need::optional);
+  task.lifetime = fields.text("lifetime", Need::optional);
+  task.cwd = fields.text("cwd", Need::optional);
+  task.idempotency_key = fields.text("idempotencyKey", Need::optional);
+  task.notified_via = fields.text("notifiedVia", Need::optional);
+  task.recovered = fields.boolean("recovered");
+  if (const auto signal = fields.integer("signal", Need::optional, 1, 255)) task.signal = static_cast<int>(*signal);
+  task.output_bytes = number("outputBytes");
+  task.dropped_bytes = number("droppedBytes");
+  task.dropped_at = number("droppedAt");
+  task.unstored_bytes = number("unstoredBytes");
+  task.leftovers = number("leftovers");
+  task.notified_at = number("notifiedAt");
+  task.started_seq = number("startedSeq");
+  task.ended_seq = number("endedSeq");
+  if (const auto word = fields.text("lostEvidence", Need::optional)) {
+    for (const Evidence evidence : kEvidence)
+      if (name_of(evidence) == *word) task.lost_evidence = evidence;
+    if (!task.lost_evidence) fields.refuse("lostEvidence", fmt::format("'{}' is not known", word->substr(0, 40)));
+  }
+}
+
+Result<Task> decode_current(const std::vector<Member>& members, std::string_view stem) {
+  Fields fields(members);
+  auto id = checked_id(fields, "taskId", stem);
+  if (!id) return std::unexpected(id.error());
+  Task task{.id = std::move(*id)};
+  read_common(fields, task);
+  read_kind(fields, task);
+  read_own(fields, task);
+  if (!fields.problem().empty()) return fail(ErrorCode::record_invalid, fields.problem());
+  return task;
+}
+
+}  // namespace
+
+void check_end(Fields& fields, std::string_view key, bool terminal, const std::optional<std::int64_t>& ended) {
+  if (terminal && !ended) fields.refuse(key, "is null although the task has ended");
+  if (!terminal && ended) fields.refuse(key, "is a time although the task is running");
+}
+
+Result<TaskId> checked_id(Fields& fields, std::string_view key, std::string_view stem) {
+  const auto text = fields.text(key, Need::required);
+  if (!text) return fail(ErrorCode::record_invalid, fields.problem());
+  auto id = TaskId::parse(*text);
+  if (!id || !id->has_record_form()) return fail(ErrorCode::record_invalid, fmt::format("{}: is no task id", key));
+  if (*text != stem) return fail(ErrorCode::record_invalid, fmt::format("{}: is {}, but the file is {}.json", key, *text, stem));
+  return id;
+}
+
+Result<Task> decode(std::string_view bytes, std::string_view stem) {
+  if (bytes.size() > kMaxRecordBytes)
+    return fail(ErrorCode::record_invalid, fmt::format("is {} bytes long, more than {}", bytes.size(), kMaxRecordBytes));
+  auto members = split_object(bytes);
+  if (!members) return std::unexpected(members.error());
+  const Fields fields(*members);
+  const bool current = fields.find("taskId") != nullptr;
+  const bool legacy = fields.find("task_id") != nullptr;
+  if (current && legacy) return fail(ErrorCode::record_invalid, "taskId and task_id: only one of them may be there");
+  auto task = legacy ? decode_legacy(*members, stem) : decode_current(*members, stem);
+  if (!task) return task;
+  task->shape = legacy ? Shape::legacy : Shape::current;
+  task->raw = bytes;
+  return task;
+}
+
+}  // namespace perdure::codec
