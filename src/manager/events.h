@@ -1,0 +1,75 @@
+#pragma once
+
+#include "base/fd.h"
+#include "store/session.h"
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <perdure/manager.h>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace perdure::manager {
+
+/// Notices what happens to the records of a session, whoever does it (docs/disk-format.md, "Events").
+///
+/// One inotify instance, made by the first call: a user may have 128 of them. Where there is none left, or
+/// the folder can't be watched, a timer has the records looked through once a second instead. Tasks of the
+/// oldest shape, a folder each, give no events. Thread-safe; an event goes to exactly one caller.
+class EventWatch {
+ public:
+  /// `uses_inotify` false: the timer only.
+  explicit EventWatch(store::Session session, bool uses_inotify = true);
+
+  /// Readable when read() may have something. Starts the watch; what happens from then on is told by read().
+  [[nodiscard]] Result<int> fd();
+
+  /// What happened since the last call, in order of seq. Events of records without one (other programs') have
+  /// seq 0 and stand where their time puts them. Starts the watch if fd() has not, and then returns nothing.
+  [[nodiscard]] Result<std::vector<Event>> read();
+
+ private:
+  // What has been told of one task. Only ever set, so that a late reader of an old record takes nothing back.
+  struct Told {
+    bool started = false, terminated = false;
+    std::optional<std::int64_t> timeout_ms;
+  };
+  struct Changes {
+    bool everything = false;
+    std::set<std::string> ids;
+  };
+
+  Result<> start();
+  Changes drain();
+  void arm();
+  bool watch(const std::string& path, std::uint32_t mask);
+  bool watch_down_to_session();
+  void use_timer(bool on);
+  Result<std::vector<Task>> read_changed(const Changes& changes) const;
+  void tell(Task task, std::vector<Event>& events);
+
+  const store::Session session_;
+  const bool uses_inotify_;
+  std::mutex mutex_;
+  Fd waker_;  // epoll over the two below, so that one descriptor stays the same whatever is in use
+  Fd files_, timer_;
+  bool timer_on_ = false;
+  bool failed_before_ = false;  // what was drained could not be read: everything is looked at next time
+  struct Watched {
+    std::string path;
+    bool records = false;
+  };
+  std::map<int, Watched> watched_;
+  std::map<std::string, Told> told_;
+};
+
+/// started and terminated as one record tells them, behind `since`.
+void append_recorded_events(const store::Session& session, const Task& task, std::int64_t since,
+                            std::vector<Event>& events);
+
+void sort_events(std::vector<Event>& events);
+
+}  // namespace perdure::manager
