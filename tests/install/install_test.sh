@@ -45,7 +45,7 @@ export PKG_CONFIG_PATH
 eval "flags=($(pkg-config --cflags --libs perdure))"
 # shellcheck disable=SC2154  # set by the eval
 "$compiler" "$PERDURE_SOURCE_DIR/examples/embedder/embedder.cpp" -o "$scratch/embedder" "${flags[@]}" \
-  -Wl,-rpath,"$(pkg-config --variable=libdir perdure | sed 's/\\//g')" ||
+  -Wl,-rpath,"${PKG_CONFIG_PATH%/pkgconfig}" ||
   fail "the example does not build with pkg-config"
 embed "$scratch/embedder"
 

@@ -226,10 +226,11 @@ def error_codes(source):
 
 
 def symbols(library):
-    """Defined dynamic symbols in perdure::; all others are a leak, and an error."""
+    """Defined dynamic symbols in perdure:: that a user can name; any other namespace is a leak, and an error."""
     text = subprocess.run(['nm', '-DC', '--defined-only', library], capture_output=True, text=True, check=True).stdout
     found = {re.sub(r'^[0-9a-f]* \w ', '', line) for line in text.splitlines()}
     foreign = {name for name in found if not re.search(r'\bperdure::', name)}
     if foreign:
         raise SystemExit(f'symbols: {library} lets out what is not ours: {sorted(foreign)[:5]}')
-    return found
+    # TaskManager::State is private and incomplete to users, whatever the linker shows of it.
+    return {name for name in found if '::State' not in name}
