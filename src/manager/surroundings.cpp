@@ -141,8 +141,14 @@ std::vector<Finding> look_at_surroundings(const store::Session& session, const M
     findings.push_back({Level::note, "systemd-logind",
                         "KillUserProcesses=yes: logging out kills runners and their "
                         "tasks: `loginctl enable-linger`, and start them from a user service"});
-  if (auto runner = find_runner(options.runner); !runner)
+  const auto runner = find_runner(options.runner);
+  if (!runner) {
     findings.push_back({Level::problem, "perdure-runner", runner.error().message});
+  } else if (::access(runner->c_str(), X_OK) != 0) {
+    findings.push_back({Level::problem, "perdure-runner",
+                        fmt::format("{}: {}: no task can be started: install it, or set PERDURE_RUNNER_PATH", *runner,
+                                    describe_errno(errno))});
+  }
   return findings;
 }
 

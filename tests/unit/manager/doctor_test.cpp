@@ -20,7 +20,8 @@ class DoctorTest : public ::testing::Test {
   // What is said of `what`, joined; "note: ..." or "problem: ...".
   [[nodiscard]] std::string about(const std::string& what) const {
     std::string text;
-    for (const auto& finding : disk.manager().doctor().value())
+    const auto findings = disk.manager().doctor().value();
+    for (const auto& finding : findings)
       if (finding.what == what) text += (finding.level == Level::note ? "note: " : "problem: ") + finding.text + "\n";
     return text;
   }
