@@ -1,0 +1,79 @@
+#pragma once
+
+#include <perdure/manager.h>
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// One table describes every verb: parsing, help, completion and the surface tests are made from it.
+namespace perdure::cli {
+
+class Call;
+
+struct Option {
+  const char* names;  ///< as CLI11 takes them: "--timeout" or "-c,--command"
+  const char* value;  ///< what stands for its value in the help; nullptr: a flag
+  const char* help;
+  bool repeatable = false;
+};
+
+struct Verb {
+  const char* name;
+  const char* arguments;  ///< "ID...", "" for none
+  const char* summary;
+  std::span<const Option> options;
+  Result<int> (*run)(Call& call);  ///< the exit status
+  bool takes_ids = false;          ///< arguments are task ids: completed as such
+  bool hidden = false;
+};
+
+/// One verb, as it was typed. Everything after `--` is in `command`.
+class Call {
+ public:
+  struct Given {
+    std::string name;
+    std::vector<std::string> values;
+  };
+
+  [[nodiscard]] bool has(std::string_view option) const { return find(option) != nullptr; }
+  [[nodiscard]] std::optional<std::string> value(std::string_view option) const;
+  [[nodiscard]] std::vector<std::string> values(std::string_view option) const;
+  [[nodiscard]] Result<std::optional<std::chrono::milliseconds>> duration(std::string_view option) const;
+  [[nodiscard]] Result<std::optional<std::int64_t>> size(std::string_view option) const;
+  [[nodiscard]] Result<std::optional<std::int64_t>> integer(std::string_view option, std::int64_t least,
+                                                            std::int64_t most) const;
+  /// One of the words. Errors: usage, naming them.
+  [[nodiscard]] Result<std::optional<std::string>> word(std::string_view option,
+                                                        std::span<const std::string_view> words) const;
+
+  /// Exactly one argument, a task id. Errors: task_id_empty, task_id_invalid, usage.
+  [[nodiscard]] Result<TaskId> id() const;
+  [[nodiscard]] Result<std::vector<TaskId>> ids() const;
+
+  /// The session's manager, opened when it is first asked for.
+  [[nodiscard]] Result<TaskManager*> manager();
+  /// Folder of the session: --session, PERDURE_SESSION, or the default. `source` says which.
+  [[nodiscard]] Result<std::string> session_path(std::string* source = nullptr) const;
+
+  bool json = false;
+  std::optional<std::string> session;
+  std::vector<std::string> arguments;
+  std::vector<std::string> command;
+  bool has_command = false;  // `--` was there
+  std::vector<Given> given;
+
+ private:
+  [[nodiscard]] const Given* find(std::string_view option) const;
+  std::optional<TaskManager> manager_;
+};
+
+[[nodiscard]] std::span<const Verb* const> all_verbs();
+[[nodiscard]] const Verb* find_verb(std::string_view name);
+
+/// A variable of the environment; absent when unset or empty.
+[[nodiscard]] std::optional<std::string> environment(const char* name);
+
+}  // namespace perdure::cli

@@ -1,0 +1,197 @@
+// perdure: options, dispatch and exit statuses. Exit statuses are in docs/cli.md.
+
+#include "base/error.h"
+#include "cli/call.h"
+#include "cli/print.h"
+#include "cli/text.h"
+#include "cli/verbs.h"
+
+#include <signal.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <fmt/format.h>
+
+#include <array>
+#include <exception>
+#include <new>
+
+namespace perdure::cli {
+namespace {
+
+constexpr int kFailed = 1, kUsage = 2;
+
+constexpr std::array<const Verb*, 16> kVerbs = {&kRunVerb,    &kListVerb,      &kShowVerb,   &kOutputVerb,  &kWaitVerb, &kStopVerb,
+                                                &kSignalVerb, &kReconcileVerb, &kEventsVerb, &kDoctorVerb,  &kRemoveVerb, &kGcVerb,
+                                                &kConfigVerb, &kVersionVerb,   &kCompletionVerb, &kIdsVerb};
+
+constexpr std::string_view kGlobalHelp =
+    "Options of every command\n"
+    "  --session DIR   folder of the session (else PERDURE_SESSION, else the default one)\n"
+    "  --json          print JSON\n"
+    "  --help          explain the command\n";
+
+std::string overview() {
+  std::string text =
+      "perdure: background tasks that outlive everything that watches them\n\n"
+      "  perdure run -c 'make test'     start a task; prints its id\n"
+      "  perdure wait ID                wait for it; exits as it did\n"
+      "  perdure output ID --follow     what it prints\n\nCommands\n";
+  for (const Verb* verb : kVerbs)
+    if (!verb->hidden) text += fmt::format("  {:<11} {}\n", verb->name, verb->summary);
+  return text + "  help        this, or `perdure help COMMAND`\n\n" + std::string(kGlobalHelp);
+}
+
+// Of a verb only what was typed is needed, so only its own options are ever registered: it halves the start.
+void describe(::CLI::App& app, const Verb& verb, Call& call, std::vector<Call::Given>& given) {
+  app.name(fmt::format("perdure {}", verb.name));
+  app.set_help_flag("-h,--help", "explain this command");
+  app.add_flag("--json", call.json, "print JSON");
+  app.add_option("--session", call.session, "folder of the session")->type_name("DIR");
+  given.reserve(verb.options.size());
+  for (const auto& option : verb.options) {
+    std::string_view name = option.names;
+    given.push_back({std::string(name.substr(0, name.find(','))), {}});
+    auto& values = given.back().values;
+    if (option.value == nullptr) {
+      app.add_flag_function(option.names, [&values](std::int64_t) { values.emplace_back(); }, option.help);
+    } else {
+      auto* const added = app.add_option(option.names, values, option.help)->type_name(option.value)->expected(1);
+      added->multi_option_policy(option.repeatable ? ::CLI::MultiOptionPolicy::TakeAll : ::CLI::MultiOptionPolicy::TakeLast);
+      if (option.repeatable) added->allow_extra_args(false);
+    }
+  }
+  app.add_option("arguments", call.arguments, "")->type_name(verb.arguments)->group("");
+}
+
+std::string help_of(const Verb& verb) {
+  Call call;
+  std::vector<Call::Given> given;
+  ::CLI::App app(verb.summary);
+  describe(app, verb, call, given);
+  std::string text = fmt::format("perdure {}: {}\n\nUsage: perdure {} [OPTIONS] {}\n\nOptions\n", verb.name, verb.summary, verb.name, verb.arguments);
+  for (const auto& option : verb.options)
+    text += fmt::format("  {:<34} {}{}\n", option.value == nullptr ? option.names : fmt::format("{} {}", option.names, option.value), option.help,
+                        option.repeatable ? " (may be repeated)" : "");
+  return text + "\n" + std::string(kGlobalHelp);
+}
+
+int report(const Error& error, bool json) {
+  // A command's output may be in an error's text (its name, its folder): a terminal must not obey it.
+  note("perdure: " + harmless_text(error.message));
+  if (json) put_line(error_json(error));
+  if (error.code == ErrorCode::usage || error.code == ErrorCode::task_id_empty || error.code == ErrorCode::task_id_invalid || error.code == ErrorCode::config_invalid)
+    return kUsage;
+  if (const auto exit = error.details.find("exit"); exit != error.details.end())
+    if (const auto status = parse_integer(exit->second, 1, 255)) return static_cast<int>(*status);
+  return kFailed;
+}
+
+std::unexpected<Error> unknown_verb(std::string_view typed) {
+  std::vector<std::string_view> names{"help"};
+  for (const Verb* verb : kVerbs)
+    if (!verb->hidden) names.emplace_back(verb->name);
+  const std::string near = nearest_word(typed, names);
+  return fail(ErrorCode::usage, fmt::format("'{}' is no command{}: see `perdure help`", harmless_line(typed), near.empty() ? "" : fmt::format(", did you mean '{}'", near)));
+}
+
+// Splits at `--` and finds the verb: the first word that is no option and no option's value.
+struct CommandLine {
+  std::vector<std::string> words;  // before `--`, the verb taken out
+  std::optional<std::string> verb;
+  bool help = false, version = false;
+};
+
+CommandLine take_apart(int argc, char** argv, Call& call) {
+  CommandLine line;
+  int i = 1;
+  for (; i < argc && std::string_view(argv[i]) != "--"; ++i) {
+    const std::string_view word = argv[i];
+    if (!line.verb && word == "--session" && i + 1 < argc) {
+      line.words.emplace_back(word);
+      line.words.emplace_back(argv[++i]);
+    } else if (!line.verb && (word.empty() || word.front() != '-')) {
+      line.verb = word;
+    } else {
+      line.help |= !line.verb && (word == "--help" || word == "-h");
+      line.version |= !line.verb && word == "--version";
+      line.words.emplace_back(word);
+    }
+  }
+  call.has_command = i < argc;
+  for (++i; i < argc; ++i) call.command.emplace_back(argv[i]);
+  return line;
+}
+
+Result<int> explain(const std::vector<std::string>& words) {
+  if (words.empty()) {
+    put(overview());
+    return 0;
+  }
+  const Verb* const verb = find_verb(words.front());
+  if (verb == nullptr) return unknown_verb(words.front());
+  put(help_of(*verb));
+  return 0;
+}
+
+Result<int> dispatch(int argc, char** argv, Call& call) {
+  CommandLine line = take_apart(argc, argv, call);
+  for (const auto& word : line.words) call.json |= word == "--json";
+  if (line.version) return kVersionVerb.run(call);
+  if (line.help) return explain({});
+  if (!line.verb) {
+    note(overview());
+    return kUsage;
+  }
+  if (*line.verb == "help") return explain(line.words);
+  const Verb* const verb = find_verb(*line.verb);
+  if (verb == nullptr) return unknown_verb(*line.verb);
+  std::vector<Call::Given> given;
+  ::CLI::App app;
+  describe(app, *verb, call, given);
+  try {
+    std::vector<std::string> reversed(line.words.rbegin(), line.words.rend());
+    app.parse(reversed);
+  } catch (const ::CLI::CallForHelp&) {
+    put(help_of(*verb));
+    return 0;
+  } catch (const ::CLI::ParseError& error) {
+    return fail(ErrorCode::usage, fmt::format("{}: {}: see `perdure help {}`", verb->name, harmless_line(error.what()), verb->name));
+  }
+  for (auto& option : given)
+    if (!option.values.empty()) call.given.push_back(std::move(option));
+  if (call.has_command && verb != &kRunVerb) call.arguments.insert(call.arguments.end(), call.command.begin(), call.command.end());
+  return verb->run(call);
+}
+
+int run(int argc, char** argv) {
+  // A reader that has gone is noticed by write(), which then ends the program quietly.
+  ::signal(SIGPIPE, SIG_IGN);
+  Call call;
+  auto status = dispatch(argc, argv, call);
+  return status ? *status : report(status.error(), call.json);
+}
+
+}  // namespace
+
+std::span<const Verb* const> all_verbs() {
+  return kVerbs;
+}
+
+const Verb* find_verb(std::string_view name) {
+  for (const Verb* verb : kVerbs)
+    if (verb->name == name) return verb;
+  return nullptr;
+}
+
+}  // namespace perdure::cli
+
+int main(int argc, char** argv) {
+  try {
+    return perdure::cli::run(argc, argv);
+  } catch (const std::exception& error) {
+    perdure::cli::note(fmt::format("perdure: this is a bug, or memory ran out: {}", error.what()));
+    return 1;
+  }
+}

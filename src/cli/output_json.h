@@ -1,0 +1,12 @@
+#pragma once
+
+#include <perdure/output.h>
+
+#include <string>
+
+namespace perdure::cli {
+
+/// The keys that `show` and `output` share (docs/cli.md).
+[[nodiscard]] std::string snapshot_json(const OutputSnapshot& output);
+
+}  // namespace perdure::cli

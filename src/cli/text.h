@@ -1,0 +1,55 @@
+#pragma once
+
+#include <perdure/error.h>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// What people type and read: durations, sizes, times, widths. Pure; no I/O.
+namespace perdure::cli {
+
+/// `500ms 30s 5m 2h 1d`, fractions allowed; a bare number is seconds. Errors: usage, naming the text.
+[[nodiscard]] Result<std::chrono::milliseconds> parse_duration(std::string_view text);
+
+/// `64KiB 16MiB 1GiB 1.5MiB`; a bare number is bytes. Errors: usage, naming the text.
+[[nodiscard]] Result<std::int64_t> parse_size(std::string_view text);
+
+/// A whole number in a range. Errors: usage, naming the text and the range.
+[[nodiscard]] Result<std::int64_t> parse_integer(std::string_view text, std::int64_t least, std::int64_t most);
+
+[[nodiscard]] std::string size_text(std::int64_t bytes);
+/// "0.4s", "12s", "3m 12s", "2h 5m", "4d 1h".
+[[nodiscard]] std::string duration_text(std::int64_t ms);
+/// "now", "12s ago", "3m ago", "2h ago", "5d ago".
+[[nodiscard]] std::string age_text(std::int64_t ms);
+/// Local time, "2026-11-23 07:15:02".
+[[nodiscard]] std::string time_text(std::int64_t ms_since_epoch);
+
+/// Columns a text takes on a terminal: two for CJK and emoji, none for what is combined with another character.
+[[nodiscard]] std::size_t display_width(std::string_view utf8);
+/// At most `columns` wide, "…" at the end where something was cut; never inside a character.
+[[nodiscard]] std::string cut_to_width(std::string_view utf8, std::size_t columns);
+/// One line that does nothing to a terminal: control characters, escape sequences and invalid bytes are replaced (L26).
+[[nodiscard]] std::string harmless_line(std::string_view bytes);
+/// The same for text of many lines: line ends and tabs stay.
+[[nodiscard]] std::string harmless_text(std::string_view bytes);
+
+/// Rows with aligned columns, two blanks between them, nothing behind the last one.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> head) : rows_{std::move(head)} {}
+  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  /// A row a line. The last column is cut where a line would be wider than `columns`; 0: never.
+  [[nodiscard]] std::vector<std::string> lines(std::size_t columns) const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+/// The one of `words` that is nearest to what was typed; "" when none is near.
+[[nodiscard]] std::string nearest_word(std::string_view typed, const std::vector<std::string_view>& words);
+
+}  // namespace perdure::cli

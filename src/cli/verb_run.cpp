@@ -1,0 +1,114 @@
+#include "base/error.h"
+#include "cli/call.h"
+#include "cli/print.h"
+#include "cli/verbs.h"
+#include "cli/waiting.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace perdure::cli {
+namespace {
+
+constexpr std::array<std::string_view, 2> kOnLimit = {"truncate", "stop"};
+constexpr std::array<std::string_view, 3> kLeftovers = {"keep", "kill", "wait"};
+constexpr std::array<std::string_view, 2> kLifetimes = {"detached", "session"};
+
+constexpr Option kOptions[] = {
+    {"-c", "LINE", "run this line with /bin/sh -c, instead of a command behind --"},
+    {"--shell", "PATH", "the shell for -c"},
+    {"--description", "TEXT", "what it is for, as list shows it"},
+    {"--cwd", "DIR", "run it there"},
+    {"--env", "K=V", "set a variable of its environment", true},
+    {"--clear-env", nullptr, "start from an empty environment"},
+    {"--timeout", "D", "end it after that long: 500ms, 30s, 5m, 2h (default: never)"},
+    {"--grace", "D", "between SIGTERM and SIGKILL (default: 5s)"},
+    {"--output-limit", "S", "keep at most so much output, 0: all of it (default: 64MiB with truncate)"},
+    {"--on-output-limit", "truncate|stop", "drop output from the middle, or stop the command"},
+    {"--leftovers", "keep|kill|wait", "what happens to processes that outlive the command (default: keep)"},
+    {"--lifetime", "detached|session", "session: ends with the session's close (default: detached)"},
+    {"--owner", "O", "who is told of its end"},
+    {"--tool-call", "ID", "the tool call it belongs to"},
+    {"--label", "K=V", "a label of your own", true},
+    {"--idempotency-key", "K", "start it once: the same key gives the same task"},
+    {"--wait", nullptr, "print the id, then wait and exit with its outcome"},
+};
+
+Result<std::map<std::string, std::string>> pairs(const Call& call, std::string_view option) {
+  std::map<std::string, std::string> found;
+  for (const auto& text : call.values(option)) {
+    const auto equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return fail(ErrorCode::usage, fmt::format("{}: '{}' is not of the form NAME=VALUE", option, text));
+    found[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  return found;
+}
+
+Result<> what_to_run(const Call& call, StartOptions& start) {
+  start.shell_line = call.value("-c");
+  start.argv = call.command;
+  if (!call.arguments.empty())
+    return fail(ErrorCode::usage, fmt::format("'{}' is not expected here: write `perdure run -- {} ...`", call.arguments.front(), call.arguments.front()));
+  if (start.shell_line && call.has_command) return fail(ErrorCode::usage, "both -c and a command behind -- were given: choose one");
+  if (!start.shell_line && start.argv.empty())
+    return fail(ErrorCode::usage, "nothing to run: write `perdure run -- COMMAND ARGS...` or `perdure run -c 'SHELL LINE'`");
+  if (auto shell = call.value("--shell")) start.shell = *shell;
+  return {};
+}
+
+Result<StartOptions> read_options(const Call& call) {
+  StartOptions start;
+  if (auto what = what_to_run(call, start); !what) return std::unexpected(what.error());
+  auto env = pairs(call, "--env");
+  auto labels = pairs(call, "--label");
+  auto timeout = call.duration("--timeout");
+  auto grace = call.duration("--grace");
+  auto limit = call.size("--output-limit");
+  auto on_limit = call.word("--on-output-limit", kOnLimit);
+  auto leftovers = call.word("--leftovers", kLeftovers);
+  auto lifetime = call.word("--lifetime", kLifetimes);
+  for (const Error* error : {env ? nullptr : &env.error(), labels ? nullptr : &labels.error(), timeout ? nullptr : &timeout.error(),
+                             grace ? nullptr : &grace.error(), limit ? nullptr : &limit.error(), on_limit ? nullptr : &on_limit.error(),
+                             leftovers ? nullptr : &leftovers.error(), lifetime ? nullptr : &lifetime.error()})
+    if (error != nullptr) return std::unexpected(*error);
+  start.description = call.value("--description").value_or("");
+  start.cwd = call.value("--cwd").value_or("");
+  start.env = std::move(*env);
+  start.labels = std::move(*labels);
+  start.clear_env = call.has("--clear-env");
+  start.timeout = timeout->value_or(start.timeout);
+  start.grace = grace->value_or(start.grace);
+  start.output_limit = *limit;
+  if (*on_limit == "stop") start.on_output_limit = OnOutputLimit::stop;
+  if (*leftovers == "kill") start.leftovers = Leftovers::kill;
+  if (*leftovers == "wait") start.leftovers = Leftovers::wait;
+  start.session_lifetime = *lifetime == "session";
+  start.owner = call.value("--owner");
+  start.tool_call_id = call.value("--tool-call");
+  start.idempotency_key = call.value("--idempotency-key");
+  return start;
+}
+
+Result<int> run(Call& call) {
+  auto start = read_options(call);
+  if (!start) return std::unexpected(start.error());
+  auto manager = call.manager();
+  if (!manager) return std::unexpected(manager.error());
+  auto task = (*manager)->start(*start);
+  if (!task) return std::unexpected(task.error());
+  put_line(call.json ? task_json(*task) : task->id.str());
+  if (!call.has("--wait")) return 0;
+  auto waited = wait_with_progress(**manager, {.ids = {task->id}});
+  if (!waited) return std::unexpected(waited.error());
+  if (waited->interrupted) return kInterrupted;
+  if (call.json) put_line(task_json(waited->result.ended.front()));
+  return exit_status_of(waited->result.ended.front());
+}
+
+}  // namespace
+
+const Verb kRunVerb{"run", "-- COMMAND ARGS...", "start a task; prints its id once it runs", kOptions, run};
+
+}  // namespace perdure::cli

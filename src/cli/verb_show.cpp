@@ -1,0 +1,77 @@
+#include "base/clock.h"
+#include "cli/call.h"
+#include "cli/output_json.h"
+#include "cli/print.h"
+#include "cli/text.h"
+#include "cli/verbs.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace perdure::cli {
+namespace {
+
+constexpr std::int64_t kTail = 2048;
+
+void print(const Task& task, const OutputSnapshot& output) {
+  std::string text;
+  const auto line = [&](std::string_view name, const std::string& value) {
+    if (!value.empty()) text += fmt::format("{:<13} {}\n", name, harmless_line(value));
+  };
+  const std::int64_t now = now_ms();
+  line("id", task.id.str());
+  line("description", task.description);
+  line("kind", task.kind_name);
+  text += fmt::format("{:<13} {}\n", "status", coloured(task.status, outcome_text(task)));
+  if (!task.detached) line("foreground", "yes");
+  line("started", fmt::format("{} ({})", time_text(task.started_at), age_text(now - task.started_at)));
+  if (task.ended_at) line("ended", fmt::format("{} ({})", time_text(*task.ended_at), age_text(now - *task.ended_at)));
+  line("duration", duration_text(task.ended_at.value_or(now) - task.started_at));
+  if (task.timeout_ms.value_or(0) > 0) line("deadline", fmt::format("{} after the start", duration_text(*task.timeout_ms)));
+  line("command", task.command);
+  line("cwd", task.cwd.value_or(""));
+  if (task.pid > 0) line("pid", fmt::to_string(task.pid));
+  if (task.agent_id) line("agent", task.agent_id->text);
+  line("subagent type", task.subagent_type.value_or(""));
+  line("model", task.model.value_or(""));
+  line("owner", task.owner.value_or(""));
+  line("lifetime", task.lifetime.value_or(""));
+  for (const auto& [name, value] : task.labels) line("label", name + "=" + value);
+  if (task.recovered.value_or(false)) line("recovered", "the runner was killed after it had noted the outcome");
+  if (task.leftovers) line("leftovers", fmt::format("{} processes outlived the command", *task.leftovers));
+  if (!task.survivors.empty()) line("survivors", fmt::format("pids {} outlived SIGKILL", fmt::join(task.survivors, " ")));
+  if (output.path) line("output", fmt::format("{} in {}", size_text(output.size_bytes), *output.path));
+  if (output.dropped_bytes > 0) line("dropped", fmt::format("{} of the output were over the budget", size_text(output.dropped_bytes)));
+  if (task.unstored_bytes.value_or(0) > 0) line("not stored", fmt::format("{} of the output were refused by the disk", size_text(*task.unstored_bytes)));
+  line("record", task.source);
+  put(text);
+  if (!output.preview.empty()) {
+    put_line(output.truncated ? "\n... the end of its output:" : "\nits output:");
+    put_line(harmless_text(output.preview));
+  }
+}
+
+Result<int> run(Call& call) {
+  auto id = call.id();
+  if (!id) return std::unexpected(id.error());
+  auto manager = call.manager();
+  if (!manager) return std::unexpected(manager.error());
+  auto task = (*manager)->get(*id);
+  if (!task) return std::unexpected(task.error());
+  auto output = (*manager)->output_snapshot(*id, call.json ? 32768 : kTail);
+  if (!output) return std::unexpected(output.error());
+  if (call.json) {
+    std::string json = task_json(*task);
+    json.pop_back();
+    put_line(json + ",\"output\":" + snapshot_json(*output) + "}");
+  } else {
+    print(*task, *output);
+  }
+  return 0;
+}
+
+}  // namespace
+
+const Verb kShowVerb{"show", "ID", "everything known about a task", {}, run, true};
+
+}  // namespace perdure::cli

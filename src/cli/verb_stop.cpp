@@ -1,0 +1,97 @@
+#include "base/error.h"
+#include "cli/call.h"
+#include "cli/print.h"
+#include "cli/text.h"
+#include "cli/verbs.h"
+
+#include <signal.h>
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstring>
+#include <thread>
+
+namespace perdure::cli {
+namespace {
+
+constexpr Option kStopOptions[] = {
+    {"--reason", "TEXT", "why; kept in the record"},
+    {"--grace", "D", "between SIGTERM and SIGKILL (default: the task's own)"},
+    {"--by", "OWNER", "on behalf of this owner, who then is not told"},
+    {"--all", nullptr, "every active task"},
+};
+
+// All at once: their graces run side by side.
+std::vector<Result<Task>> stop_each(TaskManager& manager, const std::vector<TaskId>& ids, const StopOptions& options) {
+  constexpr std::size_t kAtOnce = 32;
+  std::vector<Result<Task>> stopped(ids.size(), fail(ErrorCode::usage, ""));
+  for (std::size_t first = 0; first < ids.size(); first += kAtOnce) {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = first; i < std::min(ids.size(), first + kAtOnce); ++i)
+      threads.emplace_back([&, i] { stopped[i] = manager.stop(ids[i], options); });
+  }
+  return stopped;
+}
+
+Result<int> stop(Call& call) {
+  auto ids = call.ids();
+  auto grace = call.duration("--grace");
+  if (!ids) return std::unexpected(ids.error());
+  if (!grace) return std::unexpected(grace.error());
+  auto manager = call.manager();
+  if (!manager) return std::unexpected(manager.error());
+  if (call.has("--all")) {
+    if (!ids->empty()) return fail(ErrorCode::usage, "--all and task ids exclude each other");
+    auto active = (*manager)->list();
+    if (!active) return std::unexpected(active.error());
+    for (const auto& task : *active) ids->push_back(task.id);
+  } else if (ids->empty()) {
+    return fail(ErrorCode::task_id_empty, "no task id: name the tasks to stop, or say --all");
+  }
+  const StopOptions options{.reason = call.value("--reason").value_or(""), .grace = *grace, .by = call.value("--by")};
+  const auto stopped = stop_each(**manager, *ids, options);
+  std::vector<Task> tasks;
+  std::optional<Error> error;
+  for (const auto& result : stopped) {
+    if (result) {
+      tasks.push_back(*result);
+      if (!call.json) put_line(fmt::format("{}  {}", result->id.str(), outcome_text(*result)));
+    } else if (error && !call.json) {
+      note("perdure: " + result.error().message);
+    } else if (!error) {
+      error = result.error();
+    }
+  }
+  if (error) return std::unexpected(*error);
+  if (call.json) put_line(tasks_json(tasks));
+  return 0;
+}
+
+std::optional<int> signal_number(std::string_view text) {
+  if (const auto number = parse_integer(text, 1, SIGRTMAX)) return static_cast<int>(*number);
+  if (text.starts_with("SIG")) text.remove_prefix(3);
+  for (int number = 1; number < NSIG; ++number)
+    if (const char* const name = ::sigabbrev_np(number); name != nullptr && name == text) return number;
+  return std::nullopt;
+}
+
+Result<int> signal(Call& call) {
+  if (call.arguments.size() != 2) return fail(ErrorCode::usage, "give a task id and a signal: perdure signal ID HUP");
+  auto id = TaskId::parse(call.arguments[0]);
+  if (!id) return std::unexpected(id.error());
+  const auto number = signal_number(call.arguments[1]);
+  if (!number) return fail(ErrorCode::usage, fmt::format("'{}' is no signal: write a name such as HUP or USR1, or a number", harmless_line(call.arguments[1])));
+  auto manager = call.manager();
+  if (!manager) return std::unexpected(manager.error());
+  if (auto sent = (*manager)->signal(*id, *number); !sent) return std::unexpected(sent.error());
+  if (call.json) put_line(fmt::format(R"({{"taskId":{},"signal":{}}})", quoted(id->str()), *number));
+  return 0;
+}
+
+}  // namespace
+
+const Verb kStopVerb{"stop", "ID...", "end tasks with everything they started", kStopOptions, stop, true};
+const Verb kSignalVerb{"signal", "ID SIG", "send a signal to a task's command", {}, signal, true};
+
+}  // namespace perdure::cli

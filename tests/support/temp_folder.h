@@ -1,0 +1,31 @@
+#pragma once
+
+#include <stdlib.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+namespace perdure::testing_support {
+
+/// A folder of one test's own, gone when the test is over.
+class TempFolder {
+ public:
+  TempFolder() : path_((std::filesystem::temp_directory_path() / "perdure-test-XXXXXX").string()) {
+    if (::mkdtemp(path_.data()) == nullptr) std::abort();
+    path_ = std::filesystem::canonical(path_).string();
+  }
+  ~TempFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace perdure::testing_support
