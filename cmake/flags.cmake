@@ -11,6 +11,7 @@ target_compile_options(perdure_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
   -Wold-style-cast -Woverloaded-virtual -Wimplicit-fallthrough -Wextra-semi
   -Wno-missing-field-initializers  # designated initialisers name what differs from the default
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>  # std::stable_sort of libstdc++ 12 calls what C++17 deprecated
   $<$<BOOL:${PERDURE_WERROR}>:-Werror>)
 
 if(PERDURE_SANITIZE)
