@@ -8,7 +8,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <string>
+#include <thread>
 
 namespace perdure {
 namespace {
@@ -192,6 +194,23 @@ TEST_F(EventsTest, L26_TheTailOfAnEndedTaskIsValidUtf8AndAtMost1024Bytes) {
   EXPECT_TRUE(is_valid_utf8(events[1].output_tail));
   EXPECT_LE(events[1].output_tail.size(), 1024U);
   EXPECT_GT(events[1].output_tail.size(), 1000U);
+}
+
+TEST_F(EventsTest, EveryEventGoesToExactlyOneOfSeveralReaders) {
+  EXPECT_EQ(read(), Lines());
+  constexpr int kTasks = 40;
+  std::atomic<int> told{0};
+  const auto reader = [&] {
+    const int fd = watch.fd().value();
+    while (told < 2 * kTasks && is_readable(fd, 100)) told += static_cast<int>(watch.read().value().size());
+  };
+  for (int i = 0; i < kTasks; ++i)
+    disk.own(fmt::format("bash-{:08}", i), "completed", R"("startedSeq":1,"endedSeq":2)");
+  std::thread one(reader);
+  std::thread other(reader);
+  one.join();
+  other.join();
+  EXPECT_EQ(told, 2 * kTasks);
 }
 
 TEST_F(EventsTest, WithoutInotifyATimerHasTheRecordsLookedThrough) {
