@@ -21,9 +21,3 @@ target_link_options(libperdure PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR
 if(NOT PERDURE_SANITIZE)
   target_link_options(libperdure PRIVATE -Wl,--no-undefined)
 endif()
-
-# The last place to look for the runner, after those beside the program and beside the library.
-if(TARGET perdure_manager)
-  target_compile_definitions(perdure_manager PRIVATE
-    PERDURE_LIBEXEC="${CMAKE_INSTALL_FULL_LIBEXECDIR}/perdure")
-endif()

@@ -40,7 +40,7 @@ def read_list(path):
 
 def name_in_changelog(line):
     """The word by which CHANGELOG.md must name what a line of a list stands for."""
-    line = line.removesuffix(' ?')
+    line = re.sub(r'\[abi:\w+\]| \?$| is a record$', '', line)
     if '(' in line:  # a symbol with its parameters
         line = line.split('(')[0]
         return line.split()[-1].removeprefix('perdure::')

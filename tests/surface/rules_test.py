@@ -46,6 +46,7 @@ class L37_NothingGoesQuietly(unittest.TestCase):
     def test_symbols_and_statuses_are_named_by_what_a_user_writes(self):
         self.assertEqual(check.name_in_changelog('perdure::TaskManager::stop(perdure::TaskId const&)'),
                          'TaskManager::stop')
+        self.assertEqual(check.name_in_changelog('perdure::record_json[abi:cxx11](perdure::Task const&)'), 'record_json')
         self.assertEqual(check.name_in_changelog('124: run --wait, wait: timed out'), '124')
         self.assertEqual(check.name_in_changelog('show: output.preview'), 'output.preview')
 

@@ -35,9 +35,9 @@ class Program:
         self.scratch = tempfile.mkdtemp(prefix='surface-')
         self.environment = {'PATH': os.environ['PATH'], 'HOME': self.scratch, 'NO_COLOR': '1', 'LC_ALL': 'C.UTF-8'}
 
-    def run(self, *arguments, session='session', **environment):
-        return subprocess.run([self.path, '--session', f'{self.scratch}/{session}', *arguments],
-                              env=self.environment | environment, stdin=subprocess.DEVNULL, capture_output=True,
+    def run(self, *arguments):
+        return subprocess.run([self.path, '--session', f'{self.scratch}/session', *arguments],
+                              env=self.environment, stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=60, check=False)
 
     def start(self, *arguments):
@@ -77,21 +77,33 @@ def listed_options(help_text):
 def verbs(program):
     lines = set()
     top = program.run('--help').stdout
-    lines |= {f'perdure {option}' for option in listed_options(top)}
+    everywhere = listed_options(top)
+    lines |= {f'perdure {option}' for option in everywhere}
     for verb in listed_verbs(top):
         lines.add(f'perdure {verb}')
         text = program.run(verb, '--help').stdout
-        lines |= {f'perdure {verb} {option}' for option in listed_options(text)}
+        lines |= {f'perdure {verb} {option}' for option in listed_options(text) - everywhere}
         for below in listed_verbs(text):
             lines.add(f'perdure {verb} {below}')
             inner = program.run(verb, below, '--help').stdout
-            lines |= {f'perdure {verb} {below} {option}' for option in listed_options(inner)}
+            lines |= {f'perdure {verb} {below} {option}' for option in listed_options(inner) - everywhere}
     if len(lines) < 10:
         raise SystemExit(f'found no verbs in the help of {program.path}:\n{top}')
     return lines
 
 
 # --- what real tasks show -------------------------------------------------------------------------------------
+
+def documents(text):
+    """All JSON documents of a text, in order: verbs that go on for a while print more than one."""
+    values, decoder = [], json.JSONDecoder()
+    text = text.strip()
+    while text:
+        value, end = decoder.raw_decode(text)
+        values.append(value)
+        text = text[end:].lstrip()
+    return values
+
 
 class Scenario:
     """Tasks of every outcome, and what each verb says about them."""
@@ -118,23 +130,24 @@ class Scenario:
             for item in value:
                 self._add_keys(verb, item, path + '[]' if path or isinstance(item, dict) else path)
         elif isinstance(value, dict):
+            if {'taskId', 'startedAt'} <= set(value) and verb != 'record':
+                self._keys.add(f'{verb}: {path or "."} is a record')
+                self._add_keys('record', {key: inner for key, inner in value.items() if key != 'output'})
+                value = {key: inner for key, inner in value.items() if key == 'output'}
             for key, inner in value.items():
                 here = f'{path}.{key}' if path else key
                 self._keys.add(f'{verb}: {here}')
                 if key not in FREE_FORM:
                     self._add_keys(verb, inner, here)
 
-    def _json(self, verb, *arguments, label=None, stream=False, session='session'):
+    def _json(self, verb, *arguments, label=None):
         """Runs a verb with --json and notes the keys and, if it failed, the error's code."""
-        done = self.program.run('--json', verb, *arguments, session=session)
-        texts = done.stdout.splitlines() if stream else [done.stdout]
-        values = []
-        for text in texts:
-            try:
-                values.append(json.loads(text))
-            except json.JSONDecodeError as error:
-                raise SystemExit(f'perdure --json {verb} {" ".join(arguments)}: no JSON ({error}): {text!r} '
-                                 f'{done.stderr!r}') from error
+        done = self.program.run('--json', verb, *arguments)
+        try:
+            values = documents(done.stdout)
+        except json.JSONDecodeError as error:
+            raise SystemExit(f'perdure --json {verb} {" ".join(arguments)}: no JSON ({error}): {done.stdout!r} '
+                             f'{done.stderr!r}') from error
         for value in values:
             if isinstance(value, dict) and set(value) == {'error'}:
                 self._add_keys('error', value)
@@ -203,7 +216,7 @@ class Scenario:
         printed = next(task['taskId'] for task in tasks if task.get('description') == 'one')
         self._json('output', printed)
         self._json('output', printed, '--tail', '2')
-        for event in self._json('events', '--since', '0', stream=True, label='events'):
+        for event in self._json('events', '--since', '0'):
             self._keys.add(f'events: type {event["type"]}')
         self._json('remove', printed)
         self._json('gc', '--keep', '3')
