@@ -27,7 +27,9 @@ class Log {
 
   [[nodiscard]] std::int64_t stream_bytes() const { return stream_; }
   [[nodiscard]] std::int64_t dropped_bytes() const { return dropped_; }
-  [[nodiscard]] std::int64_t dropped_at() const { return head_; }
+  /// Where the first dropped byte is, or would be.
+  [[nodiscard]] std::int64_t dropped_at() const { return dropped_ > 0 ? head_ : head_limit_; }
+  [[nodiscard]] bool truncates() const { return truncates_; }
   [[nodiscard]] std::int64_t unstored_bytes() const { return unstored_; }
 
  private:

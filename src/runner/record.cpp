@@ -41,6 +41,8 @@ void write_members(Members& to, const Facts& f) {
   if (f.dropped_bytes > 0) {
     add(to, "droppedBytes", f.dropped_bytes);
     add(to, "droppedAt", f.dropped_at);
+  } else if (f.may_drop) {
+    add(to, "droppedAt", f.dropped_at);
   }
   if (f.unstored_bytes > 0) add(to, "unstoredBytes", f.unstored_bytes);
   if (f.survivor_count > 0) {

@@ -22,6 +22,7 @@ struct Facts {
   bool quiet = false;       // terminalNotificationSuppressed
   std::int64_t started_seq = -1, ended_seq = -1;
   std::int64_t output_bytes = -1, dropped_bytes = 0, dropped_at = 0, unstored_bytes = 0;
+  bool may_drop = false;  // droppedAt is written although nothing was dropped yet
   int leftovers = 0;
   const int* survivors = nullptr;
   int survivor_count = 0;

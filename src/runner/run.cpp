@@ -239,6 +239,8 @@ void Run::settle(int leftovers) {
   facts_.output_bytes = log_.stream_bytes();
   facts_.dropped_bytes = log_.dropped_bytes();
   facts_.dropped_at = log_.dropped_at();
+  // What the leftovers print later may exceed the budget, when this record can say so no more: readers need the place.
+  facts_.may_drop = leftovers > 0 && log_.truncates();
   facts_.unstored_bytes = log_.unstored_bytes();
   facts_.leftovers = leftovers;
   slot_.release();
