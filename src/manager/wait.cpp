@@ -114,15 +114,21 @@ class Waiting {
     if (is_terminal(watched.task.status)) return true;
     const std::int64_t until = steady_ms() + kAfterHangUpMs;
     while (true) {
-      // Connected first, then looked: an end in between is seen as a hang-up.
+      // Connected first, then looked: an end in between is seen as a hang-up. The look counts, not the connection:
+      // a runner that looks after leftovers listens, too, and its task has ended.
       auto client = RunnerClient::connect(session_, watched.task.id);
       if (!client) return std::unexpected(client.error());
-      if (*client && (*client)->send(contract::kWait)) {
+      const bool listens = *client && (*client)->send(contract::kWait);
+      auto again = store::reread(watched.task);
+      if (!again) return std::unexpected(again.error());
+      if (is_terminal(again->status)) {
+        watched.task = std::move(*again);
+        return true;
+      }
+      if (listens) {
         watched.runner = std::move(*client);
         return false;
       }
-      auto again = store::reread(watched.task);
-      if (!again) return std::unexpected(again.error());
       auto verdict = settle_own(session_, *again);
       if (!verdict) return std::unexpected(verdict.error());
       watched.task = std::move(verdict->task);
