@@ -165,7 +165,9 @@ Result<Task> decode(std::string_view bytes, std::string_view stem) {
   const bool current = fields.find("taskId") != nullptr;
   const bool legacy = fields.find("task_id") != nullptr;
   if (current && legacy) return fail(ErrorCode::record_invalid, "taskId and task_id: only one of them may be there");
-  auto task = legacy ? decode_legacy(*members, stem) : decode_current(*members, stem);
+  // Without either, the spelling of the times tells which key to miss.
+  const bool reads_legacy = legacy || (!current && fields.find("started_at") != nullptr);
+  auto task = reads_legacy ? decode_legacy(*members, stem) : decode_current(*members, stem);
   if (!task) return task;
   task->shape = legacy ? Shape::legacy : Shape::current;
   task->raw = bytes;

@@ -73,8 +73,10 @@ class Scanner {
       const auto id = TaskId::parse(stem);
       if (!id || !id->has_record_form()) continue;  // not a record's name: no record (docs/disk-format.md)
       here.insert(stem);
-      if (is_taken(stem)) continue;
-      add(read_record(folder->get(), entry.name, path + "/" + entry.name), path + "/" + entry.name);
+      auto task = read_record(folder->get(), entry.name, path + "/" + entry.name);
+      // Another folder's record of that id wins; what is wrong with this one is told all the same.
+      if (task && is_taken(stem)) continue;
+      add(std::move(task), path + "/" + entry.name);
     }
     // A folder beside its record belongs to that record; only one without may be a task of the oldest shape.
     for (const auto* entry : folders) {
