@@ -1,10 +1,11 @@
 /* bare_readdir FOLDER: reads every file of a folder, the least that listing can cost. Prints the time in ms. */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <fcntl.h>
+#include <unistd.h>
+
+#include <dirent.h>
 #include <stdio.h>
 #include <time.h>
-#include <unistd.h>
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;

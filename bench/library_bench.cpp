@@ -1,12 +1,10 @@
 // What the library costs. Run through `./dev bench`, which puts the sessions on the disk that the project is on:
 // PERDURE_BENCH_DIR names the folder. Timings are only worth something beside each other and on a quiet machine.
 
+#include "base/files.h"
 #include <perdure/manager.h>
 
-#include "base/files.h"
-
 #include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <benchmark/benchmark.h>
@@ -16,6 +14,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <stdlib.h>
 #include <thread>
 
 namespace {
@@ -124,7 +123,8 @@ class Crowd {
       const std::string record = fmt::format(
           R"({{"taskId":"{}","description":"task number {}","kind":"process","command":"make -j4 target-{}","cwd":"/srv/project","owner":"agent","status":"completed","detached":true,"startedAt":{},"endedAt":{},"pid":{},"exitCode":0,"runner":{{"pid":{},"startTicks":123456}},"bootId":"0b7ee0a4-6f0d-4d6c-9d53-5d4c7a6f0f10","machineId":"4f6a8c0d9b7e4a5f8c1d2e3f4a5b6c7d","outputBytes":1234,"startedSeq":{},"endedSeq":{}}})"
           "\n",
-          id, i, i, 1795347416766 + i, 1795347417766 + i, 1000 + i, 999 + i, 1795347416766000 + i, 1795347417766000 + i);
+          id, i, i, 1795347416766 + i, 1795347417766 + i, 1000 + i, 999 + i, 1795347416766000 + i,
+          1795347417766000 + i);
       const Fd file(::openat(folder.get(), (id + ".json").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
       if (!write_all(file.get(), record, id)) std::abort();
     }

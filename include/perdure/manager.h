@@ -64,7 +64,7 @@ struct WaitOptions {
 };
 
 struct WaitResult {
-  bool timed_out = false;  ///< the time passed, or cancel_fd became readable, before the mode was satisfied
+  bool timed_out = false;        ///< the time passed, or cancel_fd became readable, before the mode was satisfied
   std::optional<Task> decisive;  ///< `any`, `first_failure`: the task that ended the wait
   std::vector<Task> ended;       ///< in the order in which they were seen to end
   std::vector<Task> running;
@@ -114,8 +114,8 @@ struct RetentionOptions {
 
 struct Removed {
   std::vector<TaskId> tasks;
-  std::int64_t bytes = 0;    ///< given back to the disk
-  std::int64_t litter = 0;   ///< folders and temporaries of dead processes swept besides
+  std::int64_t bytes = 0;         ///< given back to the disk
+  std::int64_t litter = 0;        ///< folders and temporaries of dead processes swept besides
   std::vector<std::string> kept;  ///< what could not be removed, and why
 };
 

@@ -113,7 +113,7 @@ struct Task {
   std::optional<bool> recovered;  ///< the outcome was found in the runner's lock file after its death
   std::optional<std::int64_t> output_bytes;
   std::optional<std::int64_t> dropped_bytes;
-  std::optional<std::int64_t> dropped_at;  ///< offset of the first dropped byte
+  std::optional<std::int64_t> dropped_at;      ///< offset of the first dropped byte
   std::optional<std::int64_t> unstored_bytes;  ///< refused by the disk (L25)
   std::vector<std::int64_t> survivors;         ///< pids that outlived SIGKILL
   std::optional<std::int64_t> leftovers;       ///< processes that ran on after a natural end

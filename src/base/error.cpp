@@ -8,11 +8,12 @@
 namespace perdure {
 namespace {
 
-constexpr std::array<std::string_view, 18> kNames = {
-    "task.not_found",  "task.id_empty",    "task.id_invalid",  "task.limit_exceeded", "task.launch_failed",
-    "task.not_running", "task.wait_cycle", "agent.not_found",  "agent.not_owned",     "agent.busy",
-    "question.closed", "session.unusable", "session.closed",   "record.invalid",      "output.expired",
-    "storage.full",    "config.invalid",   "usage"};
+constexpr std::array<std::string_view, 18> kNames = {"task.not_found",      "task.id_empty",      "task.id_invalid",
+                                                     "task.limit_exceeded", "task.launch_failed", "task.not_running",
+                                                     "task.wait_cycle",     "agent.not_found",    "agent.not_owned",
+                                                     "agent.busy",          "question.closed",    "session.unusable",
+                                                     "session.closed",      "record.invalid",     "output.expired",
+                                                     "storage.full",        "config.invalid",     "usage"};
 
 }  // namespace
 
@@ -32,8 +33,8 @@ std::unexpected<Error> fail_os(int os_error, std::string_view doing, std::string
   const bool full = os_error == ENOSPC || os_error == EDQUOT;
   std::string message(doing);
   message.append(" ").append(object).append(": ").append(describe_errno(os_error));
-  return std::unexpected(Error{
-      .code = full ? ErrorCode::storage_full : otherwise, .os_error = os_error, .message = std::move(message)});
+  return std::unexpected(
+      Error{.code = full ? ErrorCode::storage_full : otherwise, .os_error = os_error, .message = std::move(message)});
 }
 
 std::unexpected<Error> fail_errno(std::string_view doing, std::string_view object, ErrorCode otherwise) {

@@ -8,7 +8,7 @@ namespace perdure {
 namespace {
 
 struct flock whole_file() {
-  struct flock range {};
+  struct flock range{};
   range.l_type = F_WRLCK;
   range.l_whence = SEEK_SET;
   return range;

@@ -1,6 +1,5 @@
 #include "base/files.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <dirent.h>
 #include <memory>
 
 namespace perdure {
@@ -50,10 +50,11 @@ Result<std::string> read_regular_file(int folder, const std::string& name, std::
     if (errno == ENXIO) return fail(ErrorCode::record_invalid, described + ": is a socket, not a file");
     return fail_errno("opening", described);
   }
-  struct stat about {};
+  struct stat about{};
   if (::fstat(fd.get(), &about) != 0) return fail_errno("reading", described);
   if (!S_ISREG(about.st_mode))
-    return fail(ErrorCode::record_invalid, fmt::format("{}: is {}, not a file", described, kind_of_file(about.st_mode)));
+    return fail(ErrorCode::record_invalid,
+                fmt::format("{}: is {}, not a file", described, kind_of_file(about.st_mode)));
   const auto size = static_cast<std::size_t>(about.st_size);
   if (size > limit)
     return fail(ErrorCode::record_invalid, fmt::format("{}: is {} bytes long, more than {}", described, size, limit));
@@ -68,7 +69,8 @@ Result<std::string> read_regular_file(int folder, const std::string& name, std::
     have += static_cast<std::size_t>(n);
     if (have == bytes.size() && have <= limit) bytes.resize(std::min(2 * have, limit + 1));
   }
-  if (have > limit) return fail(ErrorCode::record_invalid, fmt::format("{}: is longer than {} bytes", described, limit));
+  if (have > limit)
+    return fail(ErrorCode::record_invalid, fmt::format("{}: is longer than {} bytes", described, limit));
   bytes.resize(have);
   return bytes;
 }
@@ -104,7 +106,8 @@ Result<> replace_file(int folder, const std::string& name, std::string_view byte
   // Data before name: renaming first could leave, after a power cut, the new name on an empty file. The folder
   // comes last for the same reason.
   if (done && ::fsync(file.get()) != 0) done = fail_errno("syncing", described);
-  if (done && ::renameat(folder, temporary.c_str(), folder, name.c_str()) != 0) done = fail_errno("replacing", described);
+  if (done && ::renameat(folder, temporary.c_str(), folder, name.c_str()) != 0)
+    done = fail_errno("replacing", described);
   if (!done) {
     ::unlinkat(folder, temporary.c_str(), 0);
     return done;
@@ -119,7 +122,7 @@ Result<> make_folder_at(int folder, const std::string& name, const std::string& 
 }
 
 Result<> make_folders(const std::string& path) {
-  struct stat about {};
+  struct stat about{};
   if (::stat(path.c_str(), &about) == 0) {
     if (S_ISDIR(about.st_mode)) return {};
     return fail(ErrorCode::session_unusable, path + ": is not a folder: choose another session");
@@ -147,7 +150,7 @@ Result<std::vector<FolderEntry>> read_folder(int folder, const std::string& desc
     if (name == "." || name == "..") continue;
     unsigned char type = entry->d_type;
     if (type == DT_UNKNOWN) {
-      struct stat about {};
+      struct stat about{};
       if (::fstatat(folder, entry->d_name, &about, AT_SYMLINK_NOFOLLOW) != 0) continue;
       type = static_cast<unsigned char>(IFTODT(about.st_mode));
     }
@@ -165,7 +168,8 @@ Result<> remove_tree_at(int folder, const std::string& name, const std::string& 
   auto entries = read_folder(inside->get(), described);
   if (!entries) return std::unexpected(entries.error());
   for (const auto& entry : *entries)
-    if (auto removed = remove_tree_at(inside->get(), entry.name, described + "/" + entry.name); !removed) return removed;
+    if (auto removed = remove_tree_at(inside->get(), entry.name, described + "/" + entry.name); !removed)
+      return removed;
   if (::unlinkat(folder, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) return fail_errno("removing", described);
   return {};
 }

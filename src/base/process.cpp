@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/files.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -15,6 +14,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <dirent.h>
 #include <ranges>
 
 namespace perdure {
@@ -126,7 +126,7 @@ Result<> signal_pidfd(int pidfd, int signal_number) {
 }
 
 bool in_initial_pid_namespace() {
-  struct stat about {};
+  struct stat about{};
   return ::stat("/proc/self/ns/pid", &about) == 0 && about.st_ino == kInitialPidNamespace;
 }
 

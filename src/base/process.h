@@ -1,9 +1,8 @@
 #pragma once
 
-#include <perdure/task.h>
-
 #include "base/error.h"
 #include "base/fd.h"
+#include <perdure/task.h>
 
 #include <sys/types.h>
 

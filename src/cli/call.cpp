@@ -51,7 +51,8 @@ Result<std::optional<std::int64_t>> Call::size(std::string_view option) const {
   return *parsed;
 }
 
-Result<std::optional<std::int64_t>> Call::integer(std::string_view option, std::int64_t least, std::int64_t most) const {
+Result<std::optional<std::int64_t>> Call::integer(std::string_view option, std::int64_t least,
+                                                  std::int64_t most) const {
   const auto text = value(option);
   if (!text) return std::nullopt;
   auto parsed = parse_integer(*text, least, most);
@@ -62,11 +63,13 @@ Result<std::optional<std::int64_t>> Call::integer(std::string_view option, std::
 Result<std::optional<std::string>> Call::word(std::string_view option, std::span<const std::string_view> words) const {
   auto text = value(option);
   if (!text || std::ranges::find(words, std::string_view(*text)) != words.end()) return text;
-  return fail(ErrorCode::usage, fmt::format("{}: '{}' is none of {}", option, harmless_line(*text), fmt::join(words, ", ")));
+  return fail(ErrorCode::usage,
+              fmt::format("{}: '{}' is none of {}", option, harmless_line(*text), fmt::join(words, ", ")));
 }
 
 Result<TaskId> Call::id() const {
-  if (arguments.size() > 1) return fail(ErrorCode::usage, fmt::format("one task id was expected, not {}", arguments.size()));
+  if (arguments.size() > 1)
+    return fail(ErrorCode::usage, fmt::format("one task id was expected, not {}", arguments.size()));
   return TaskId::parse(arguments.empty() ? std::string_view() : std::string_view(arguments.front()));
 }
 
@@ -97,7 +100,8 @@ Result<std::string> Call::session_path(std::string* source) const {
   }
   if (auto path = environment("PERDURE_SESSION")) return from(*path, "PERDURE_SESSION");
   constexpr const char* kBelow = "/perdure/sessions/default";
-  if (auto state = environment("XDG_STATE_HOME"); state && state->starts_with('/')) return from(*state + kBelow, "XDG_STATE_HOME");
+  if (auto state = environment("XDG_STATE_HOME"); state && state->starts_with('/'))
+    return from(*state + kBelow, "XDG_STATE_HOME");
   if (auto home = environment("HOME")) return from(*home + "/.local/state" + kBelow, "default");
   return fail(ErrorCode::usage, "no session: HOME is not set: give --session DIR or set PERDURE_SESSION");
 }

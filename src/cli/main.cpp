@@ -22,9 +22,10 @@ namespace {
 
 constexpr int kFailed = 1, kUsage = 2;
 
-constexpr std::array<const Verb*, 16> kVerbs = {&kRunVerb,    &kListVerb,      &kShowVerb,   &kOutputVerb,  &kWaitVerb, &kStopVerb,
-                                                &kSignalVerb, &kReconcileVerb, &kEventsVerb, &kDoctorVerb,  &kRemoveVerb, &kGcVerb,
-                                                &kConfigVerb, &kVersionVerb,   &kCompletionVerb, &kIdsVerb};
+constexpr std::array<const Verb*, 16> kVerbs = {&kRunVerb,    &kListVerb,    &kShowVerb,       &kOutputVerb,
+                                                &kWaitVerb,   &kStopVerb,    &kSignalVerb,     &kReconcileVerb,
+                                                &kEventsVerb, &kDoctorVerb,  &kRemoveVerb,     &kGcVerb,
+                                                &kConfigVerb, &kVersionVerb, &kCompletionVerb, &kIdsVerb};
 
 constexpr std::string_view kGlobalHelp =
     "Options of every command\n"
@@ -58,7 +59,8 @@ void describe(::CLI::App& app, const Verb& verb, Call& call, std::vector<Call::G
       app.add_flag_function(option.names, [&values](std::int64_t) { values.emplace_back(); }, option.help);
     } else {
       auto* const added = app.add_option(option.names, values, option.help)->type_name(option.value)->expected(1);
-      added->multi_option_policy(option.repeatable ? ::CLI::MultiOptionPolicy::TakeAll : ::CLI::MultiOptionPolicy::TakeLast);
+      added->multi_option_policy(option.repeatable ? ::CLI::MultiOptionPolicy::TakeAll
+                                                   : ::CLI::MultiOptionPolicy::TakeLast);
       if (option.repeatable) added->allow_extra_args(false);
     }
   }
@@ -70,10 +72,12 @@ std::string help_of(const Verb& verb) {
   std::vector<Call::Given> given;
   ::CLI::App app(verb.summary);
   describe(app, verb, call, given);
-  std::string text = fmt::format("perdure {}: {}\n\nUsage: perdure {} [OPTIONS] {}\n\nOptions\n", verb.name, verb.summary, verb.name, verb.arguments);
+  std::string text = fmt::format("perdure {}: {}\n\nUsage: perdure {} [OPTIONS] {}\n\nOptions\n", verb.name,
+                                 verb.summary, verb.name, verb.arguments);
   for (const auto& option : verb.options)
-    text += fmt::format("  {:<34} {}{}\n", option.value == nullptr ? option.names : fmt::format("{} {}", option.names, option.value), option.help,
-                        option.repeatable ? " (may be repeated)" : "");
+    text += fmt::format("  {:<34} {}{}\n",
+                        option.value == nullptr ? option.names : fmt::format("{} {}", option.names, option.value),
+                        option.help, option.repeatable ? " (may be repeated)" : "");
   return text + "\n" + std::string(kGlobalHelp);
 }
 
@@ -81,7 +85,8 @@ int report(const Error& error, bool json) {
   // A command's output may be in an error's text (its name, its folder): a terminal must not obey it.
   note("perdure: " + harmless_text(error.message));
   if (json) put_line(error_json(error));
-  if (error.code == ErrorCode::usage || error.code == ErrorCode::task_id_empty || error.code == ErrorCode::task_id_invalid || error.code == ErrorCode::config_invalid)
+  if (error.code == ErrorCode::usage || error.code == ErrorCode::task_id_empty ||
+      error.code == ErrorCode::task_id_invalid || error.code == ErrorCode::config_invalid)
     return kUsage;
   if (const auto exit = error.details.find("exit"); exit != error.details.end())
     if (const auto status = parse_integer(exit->second, 1, 255)) return static_cast<int>(*status);
@@ -93,7 +98,8 @@ std::unexpected<Error> unknown_verb(std::string_view typed) {
   for (const Verb* verb : kVerbs)
     if (!verb->hidden) names.emplace_back(verb->name);
   const std::string near = nearest_word(typed, names);
-  return fail(ErrorCode::usage, fmt::format("'{}' is no command{}: see `perdure help`", harmless_line(typed), near.empty() ? "" : fmt::format(", did you mean '{}'", near)));
+  return fail(ErrorCode::usage, fmt::format("'{}' is no command{}: see `perdure help`", harmless_line(typed),
+                                            near.empty() ? "" : fmt::format(", did you mean '{}'", near)));
 }
 
 // Splits at `--` and finds the verb: the first word that is no option and no option's value.
@@ -157,11 +163,13 @@ Result<int> dispatch(int argc, char** argv, Call& call) {
     put(help_of(*verb));
     return 0;
   } catch (const ::CLI::ParseError& error) {
-    return fail(ErrorCode::usage, fmt::format("{}: {}: see `perdure help {}`", verb->name, harmless_line(error.what()), verb->name));
+    return fail(ErrorCode::usage,
+                fmt::format("{}: {}: see `perdure help {}`", verb->name, harmless_line(error.what()), verb->name));
   }
   for (auto& option : given)
     if (!option.values.empty()) call.given.push_back(std::move(option));
-  if (call.has_command && verb != &kRunVerb) call.arguments.insert(call.arguments.end(), call.command.begin(), call.command.end());
+  if (call.has_command && verb != &kRunVerb)
+    call.arguments.insert(call.arguments.end(), call.command.begin(), call.command.end());
   return verb->run(call);
 }
 

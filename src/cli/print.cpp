@@ -33,7 +33,8 @@ void write_all_to(int fd, std::string_view text) {
 }
 
 bool wants_colour() {
-  static const bool wanted = stdout_is_terminal() && !environment("NO_COLOR") && environment("TERM").value_or("dumb") != "dumb";
+  static const bool wanted =
+      stdout_is_terminal() && !environment("NO_COLOR") && environment("TERM").value_or("dumb") != "dumb";
   return wanted;
 }
 
@@ -137,8 +138,8 @@ std::string error_json(const Error& error) {
   std::string details;
   for (const auto& [name, value] : error.details)
     details += fmt::format("{}{}:{}", details.empty() ? "" : ",", quoted(name), quoted(value));
-  return fmt::format(R"({{"error":{{"code":{},"message":{},"retryable":{},"details":{{{}}}}}}})", quoted(name_of(error.code)),
-                     quoted(error.message), error.retryable(), details);
+  return fmt::format(R"({{"error":{{"code":{},"message":{},"retryable":{},"details":{{{}}}}}}})",
+                     quoted(name_of(error.code)), quoted(error.message), error.retryable(), details);
 }
 
 Progress::Progress() : wanted_(stderr_is_terminal() && environment("TERM").value_or("dumb") != "dumb") {}

@@ -54,13 +54,33 @@ struct Range {
 };
 // Characters that take no column of their own, and those that take two. Blocks rather than single characters: a
 // terminal's font decides in the end, and these are what terminals agree on.
-constexpr std::array<Range, 12> kCombining = {{{0x0300, 0x036F}, {0x0483, 0x0489}, {0x0591, 0x05BD}, {0x0610, 0x061A},
-                                               {0x064B, 0x065F}, {0x0900, 0x0902}, {0x1AB0, 0x1AFF}, {0x1DC0, 0x1DFF},
-                                               {0x200B, 0x200F}, {0x20D0, 0x20FF}, {0xFE00, 0xFE0F}, {0xFE20, 0xFE2F}}};
-constexpr std::array<Range, 15> kWide = {{{0x1100, 0x115F}, {0x231A, 0x231B}, {0x23E9, 0x23EC}, {0x2E80, 0x303E},
-                                          {0x3041, 0x33FF}, {0x3400, 0x4DBF}, {0x4E00, 0x9FFF}, {0xA000, 0xA4CF},
-                                          {0xAC00, 0xD7A3}, {0xF900, 0xFAFF}, {0xFE30, 0xFE6F}, {0xFF00, 0xFF60},
-                                          {0xFFE0, 0xFFE6}, {0x1F300, 0x1FAFF}, {0x20000, 0x3FFFD}}};
+constexpr std::array<Range, 12> kCombining = {{{0x0300, 0x036F},
+                                               {0x0483, 0x0489},
+                                               {0x0591, 0x05BD},
+                                               {0x0610, 0x061A},
+                                               {0x064B, 0x065F},
+                                               {0x0900, 0x0902},
+                                               {0x1AB0, 0x1AFF},
+                                               {0x1DC0, 0x1DFF},
+                                               {0x200B, 0x200F},
+                                               {0x20D0, 0x20FF},
+                                               {0xFE00, 0xFE0F},
+                                               {0xFE20, 0xFE2F}}};
+constexpr std::array<Range, 15> kWide = {{{0x1100, 0x115F},
+                                          {0x231A, 0x231B},
+                                          {0x23E9, 0x23EC},
+                                          {0x2E80, 0x303E},
+                                          {0x3041, 0x33FF},
+                                          {0x3400, 0x4DBF},
+                                          {0x4E00, 0x9FFF},
+                                          {0xA000, 0xA4CF},
+                                          {0xAC00, 0xD7A3},
+                                          {0xF900, 0xFAFF},
+                                          {0xFE30, 0xFE6F},
+                                          {0xFF00, 0xFF60},
+                                          {0xFFE0, 0xFFE6},
+                                          {0x1F300, 0x1FAFF},
+                                          {0x20000, 0x3FFFD}}};
 
 template <std::size_t N>
 bool is_in(char32_t c, const std::array<Range, N>& ranges) {
@@ -110,12 +130,14 @@ std::string harmless(std::string_view bytes, bool keep_lines) {
 
 Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
   if (const auto ms = parse_amount(text, kTimes)) return std::chrono::milliseconds(*ms);
-  return fail(ErrorCode::usage, fmt::format("'{}' is no duration: write 500ms, 30s, 5m or 2h; a bare number is seconds", text));
+  return fail(ErrorCode::usage,
+              fmt::format("'{}' is no duration: write 500ms, 30s, 5m or 2h; a bare number is seconds", text));
 }
 
 Result<std::int64_t> parse_size(std::string_view text) {
   if (const auto bytes = parse_amount(text, kSizes)) return *bytes;
-  return fail(ErrorCode::usage, fmt::format("'{}' is no size: write 64KiB, 16MiB or 1GiB; a bare number is bytes", text));
+  return fail(ErrorCode::usage,
+              fmt::format("'{}' is no size: write 64KiB, 16MiB or 1GiB; a bare number is bytes", text));
 }
 
 Result<std::int64_t> parse_integer(std::string_view text, std::int64_t least, std::int64_t most) {

@@ -25,7 +25,8 @@ std::string evidence_of(const Task& task) {
 }
 
 Result<int> reconcile(Call& call) {
-  if (!call.arguments.empty()) return fail(ErrorCode::usage, "reconcile takes no arguments: it looks at the whole session");
+  if (!call.arguments.empty())
+    return fail(ErrorCode::usage, "reconcile takes no arguments: it looks at the whole session");
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   auto verdicts = (*manager)->reconcile({.adopt = call.has("--adopt")});
@@ -33,16 +34,17 @@ Result<int> reconcile(Call& call) {
   if (call.json) {
     std::string json = "[";
     for (const auto& v : *verdicts)
-      json += fmt::format(R"({}{{"taskId":{},"before":{},"status":{},"changed":{},"evidence":{},"explained":{}}})", json.size() > 1 ? "," : "",
-                          quoted(v.task.id.str()), quoted(name_of(v.before)), quoted(name_of(v.task.status)), v.changed,
+      json += fmt::format(R"({}{{"taskId":{},"before":{},"status":{},"changed":{},"evidence":{},"explained":{}}})",
+                          json.size() > 1 ? "," : "", quoted(v.task.id.str()), quoted(name_of(v.before)),
+                          quoted(name_of(v.task.status)), v.changed,
                           v.task.lost_evidence ? quoted(evidence_of(v.task)) : "null", quoted(v.explained));
     put_line(json + "]");
     return 0;
   }
   Table table({"ID", "VERDICT", "EVIDENCE", "WHY"});
   for (const auto& v : *verdicts)
-    table.add({v.task.id.str(), std::string(name_of(v.task.status)) + (v.changed ? "" : " (unchanged)"), v.task.lost_evidence ? evidence_of(v.task) : "-",
-               harmless_line(v.explained)});
+    table.add({v.task.id.str(), std::string(name_of(v.task.status)) + (v.changed ? "" : " (unchanged)"),
+               v.task.lost_evidence ? evidence_of(v.task) : "-", harmless_line(v.explained)});
   if (verdicts->empty()) {
     note("nothing to reconcile: no task is active");
   } else {
@@ -62,9 +64,11 @@ Result<int> doctor(Call& call) {
     const bool problem = finding.level == Finding::Level::problem;
     problems |= problem;
     if (call.json) {
-      json += fmt::format(R"({}{{"level":"{}","what":{},"text":{}}})", json.size() > 1 ? "," : "", problem ? "problem" : "note", quoted(finding.what), quoted(finding.text));
+      json += fmt::format(R"({}{{"level":"{}","what":{},"text":{}}})", json.size() > 1 ? "," : "",
+                          problem ? "problem" : "note", quoted(finding.what), quoted(finding.text));
     } else {
-      put_line(fmt::format("{}  {}: {}", problem ? "problem" : "note   ", harmless_line(finding.what), harmless_line(finding.text)));
+      put_line(fmt::format("{}  {}: {}", problem ? "problem" : "note   ", harmless_line(finding.what),
+                           harmless_line(finding.text)));
     }
   }
   if (call.json) put_line(json + "]");
@@ -102,30 +106,35 @@ Result<int> gc(Call& call) {
   if (!older) return std::unexpected(older.error());
   if (!keep) return std::unexpected(keep.error());
   if (!bytes) return std::unexpected(bytes.error());
-  if (!*older && !*keep && !*bytes) return fail(ErrorCode::usage, "say what may go: --older-than 7d, --keep 100 or --max-bytes 1GiB");
+  if (!*older && !*keep && !*bytes)
+    return fail(ErrorCode::usage, "say what may go: --older-than 7d, --keep 100 or --max-bytes 1GiB");
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   const bool dry = call.has("--dry-run");
-  auto removed = (*manager)->collect_garbage({.older_than = *older, .keep = *keep, .max_bytes = *bytes, .dry_run = dry});
+  auto removed =
+      (*manager)->collect_garbage({.older_than = *older, .keep = *keep, .max_bytes = *bytes, .dry_run = dry});
   if (!removed) return std::unexpected(removed.error());
   if (call.json) {
     std::string ids;
     for (const auto& id : removed->tasks) ids += (ids.empty() ? "" : ",") + quoted(id.str());
     std::string kept;
     for (const auto& text : removed->kept) kept += (kept.empty() ? "" : ",") + quoted(text);
-    put_line(fmt::format(R"({{"removed":[{}],"bytes":{},"litter":{},"kept":[{}],"dryRun":{}}})", ids, removed->bytes, removed->litter, kept, dry));
+    put_line(fmt::format(R"({{"removed":[{}],"bytes":{},"litter":{},"kept":[{}],"dryRun":{}}})", ids, removed->bytes,
+                         removed->litter, kept, dry));
     return 0;
   }
   for (const auto& id : removed->tasks) put_line(id.str());
   for (const auto& text : removed->kept) note("perdure: kept " + harmless_line(text));
-  note(fmt::format("perdure: {} {} task{} and {} leftover file{}, {}", dry ? "would remove" : "removed", removed->tasks.size(), removed->tasks.size() == 1 ? "" : "s",
-                   removed->litter, removed->litter == 1 ? "" : "s", size_text(removed->bytes)));
+  note(fmt::format("perdure: {} {} task{} and {} leftover file{}, {}", dry ? "would remove" : "removed",
+                   removed->tasks.size(), removed->tasks.size() == 1 ? "" : "s", removed->litter,
+                   removed->litter == 1 ? "" : "s", size_text(removed->bytes)));
   return 0;
 }
 
 }  // namespace
 
-const Verb kReconcileVerb{"reconcile", "", "settle what can be proven about tasks whose keeper is gone", kReconcileOptions, reconcile};
+const Verb kReconcileVerb{"reconcile", "", "settle what can be proven about tasks whose keeper is gone",
+                          kReconcileOptions, reconcile};
 const Verb kDoctorVerb{"doctor", "", "what is wrong with the session; exit status 1 if anything is", {}, doctor};
 const Verb kRemoveVerb{"remove", "ID...", "remove ended tasks with their output", {}, remove, true};
 const Verb kGcVerb{"gc", "", "remove ended tasks by age, number or size", kGcOptions, gc};

@@ -81,10 +81,13 @@ std::string zsh_script() {
       std::ranges::replace(help, ']', ')');
       std::ranges::replace(help, ':', ';');
       for (const auto& name : spellings(option))
-        options += " " + single_quoted(fmt::format("{}{}[{}]{}", option.repeatable ? "*" : "", name, help, option.value == nullptr ? "" : fmt::format(":{}:", option.value)));
+        options += " " + single_quoted(fmt::format("{}{}[{}]{}", option.repeatable ? "*" : "", name, help,
+                                                   option.value == nullptr ? "" : fmt::format(":{}:", option.value)));
     }
-    cases += fmt::format("    {}) _arguments '--json[print JSON]' '--session[folder of the session]:DIR:_files -/' '--help[explain]'{}{} ;;\n", verb->name, options,
-                         verb->takes_ids ? " '*:task:($(perdure __ids 2>/dev/null))'" : "");
+    cases += fmt::format(
+        "    {}) _arguments '--json[print JSON]' '--session[folder of the session]:DIR:_files -/' "
+        "'--help[explain]'{}{} ;;\n",
+        verb->name, options, verb->takes_ids ? " '*:task:($(perdure __ids 2>/dev/null))'" : "");
   }
   return fmt::format(R"(#compdef perdure
 _perdure() {{
@@ -109,12 +112,14 @@ compdef _perdure perdure
 std::string fish_script() {
   std::string script = "complete -c perdure -f\n";
   for (const Verb* verb : shown_verbs()) {
-    script += fmt::format("complete -c perdure -n __fish_use_subcommand -a {} -d {}\n", verb->name, single_quoted(verb->summary));
+    script += fmt::format("complete -c perdure -n __fish_use_subcommand -a {} -d {}\n", verb->name,
+                          single_quoted(verb->summary));
     const std::string when = fmt::format("complete -c perdure -n '__fish_seen_subcommand_from {}'", verb->name);
     for (const auto& option : verb->options)
       for (const auto& name : spellings(option))
-        script += fmt::format("{} {} {}{} -d {}\n", when, name.starts_with("--") ? "-l" : "-s", name.substr(name.starts_with("--") ? 2 : 1),
-                              option.value == nullptr ? "" : " -r", single_quoted(option.help));
+        script += fmt::format("{} {} {}{} -d {}\n", when, name.starts_with("--") ? "-l" : "-s",
+                              name.substr(name.starts_with("--") ? 2 : 1), option.value == nullptr ? "" : " -r",
+                              single_quoted(option.help));
     if (verb->takes_ids) script += when + " -a '(perdure __ids 2>/dev/null)'\n";
   }
   return script;
@@ -122,7 +127,8 @@ std::string fish_script() {
 
 Result<int> completion(Call& call) {
   constexpr std::array<std::string_view, 3> kShells = {"bash", "zsh", "fish"};
-  if (call.arguments.size() != 1 || std::ranges::find(kShells, std::string_view(call.arguments.front())) == kShells.end())
+  if (call.arguments.size() != 1 ||
+      std::ranges::find(kShells, std::string_view(call.arguments.front())) == kShells.end())
     return fail(ErrorCode::usage, "name the shell: perdure completion bash, zsh or fish");
   const std::string& shell = call.arguments.front();
   put(shell == "bash" ? bash_script() : shell == "zsh" ? zsh_script() : fish_script());
@@ -142,7 +148,8 @@ Result<int> ids(Call& call) {
 
 }  // namespace
 
-const Verb kCompletionVerb{"completion", "bash|zsh|fish", "a script that completes verbs, options and task ids", {}, completion};
+const Verb kCompletionVerb{
+    "completion", "bash|zsh|fish", "a script that completes verbs, options and task ids", {}, completion};
 const Verb kIdsVerb{"__ids", "", "task ids, for completion", {}, ids, false, true};
 
 }  // namespace perdure::cli

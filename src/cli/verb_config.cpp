@@ -44,7 +44,8 @@ Result<int> config(Call& call) {
   if (call.json) {
     std::string json;
     for (const auto& s : *found)
-      json += fmt::format(R"({}{}:{{"value":{},"source":{}}})", json.empty() ? "" : ",", quoted(s.name), quoted(s.value), quoted(s.source));
+      json += fmt::format(R"({}{}:{{"value":{},"source":{}}})", json.empty() ? "" : ",", quoted(s.name),
+                          quoted(s.value), quoted(s.source));
     put_line("{" + json + "}");
     return 0;
   }

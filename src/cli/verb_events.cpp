@@ -30,7 +30,8 @@ std::string_view name_of_event(EventType type) {
 void print(const std::vector<Event>& events) {
   std::string text;
   for (const auto& event : events) {
-    text += fmt::format(R"({{"type":"{}","time":{},"seq":{},"info":{})", name_of_event(event.type), event.time_ms, event.seq, task_json(event.task));
+    text += fmt::format(R"({{"type":"{}","time":{},"seq":{},"info":{})", name_of_event(event.type), event.time_ms,
+                        event.seq, task_json(event.task));
     if (event.type == EventType::terminated) text += ",\"outputTail\":" + quoted(event.output_tail);
     text += "}\n";
   }

@@ -13,20 +13,20 @@
 namespace perdure::cli {
 namespace {
 
-constexpr std::array<std::string_view, 7> kStatuses = {"queued", "running", "completed", "failed", "timed_out", "killed", "lost"};
+constexpr std::array<std::string_view, 7> kStatuses = {"queued",    "running", "completed", "failed",
+                                                       "timed_out", "killed",  "lost"};
 constexpr std::array<std::string_view, 3> kKinds = {"process", "agent", "question"};
 
 constexpr Option kOptions[] = {
-    {"--all", nullptr, "ended tasks, too"},
-    {"--limit", "N", "the running ones and the newest, N at most"},
-    {"--status", "S", "only tasks of this status"},
-    {"--kind", "K", "only process, agent or question"},
+    {"--all", nullptr, "ended tasks, too"},         {"--limit", "N", "the running ones and the newest, N at most"},
+    {"--status", "S", "only tasks of this status"}, {"--kind", "K", "only process, agent or question"},
     {"--owner", "O", "only tasks of this owner"},
 };
 
 // Running tasks stay, whatever the limit; of the ended ones the newest.
 std::size_t apply_limit(std::vector<Task>& tasks, std::size_t limit) {
-  const auto running = static_cast<std::size_t>(std::ranges::count_if(tasks, [](const Task& t) { return !is_terminal(t.status); }));
+  const auto running =
+      static_cast<std::size_t>(std::ranges::count_if(tasks, [](const Task& t) { return !is_terminal(t.status); }));
   const std::size_t room = limit > running ? limit - running : 0;
   std::size_t ended = tasks.size() - running;
   std::size_t dropped = 0;

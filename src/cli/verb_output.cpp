@@ -67,7 +67,8 @@ Result<int> copy(TaskManager& manager, const TaskId& id, std::int64_t offset, st
     if (interrupts.came()) return kInterrupted;
     if (!chunk->bytes.empty()) continue;
     if (!follow) break;
-    if (auto more = manager.await_output(id, offset, std::nullopt, interrupts.fd()); !more) return std::unexpected(more.error());
+    if (auto more = manager.await_output(id, offset, std::nullopt, interrupts.fd()); !more)
+      return std::unexpected(more.error());
   }
   return 0;
 }
@@ -113,7 +114,8 @@ Result<int> run(Call& call) {
   if (!limit) return std::unexpected(limit.error());
   if (*tail && *offset) return fail(ErrorCode::usage, "--tail and --offset exclude each other");
   const bool follow = call.has("--follow");
-  if (follow && call.json) return fail(ErrorCode::usage, "--follow prints the output itself: leave --json out, or read windows with --offset");
+  if (follow && call.json)
+    return fail(ErrorCode::usage, "--follow prints the output itself: leave --json out, or read windows with --offset");
   auto opened = call.manager();
   if (!opened) return std::unexpected(opened.error());
   TaskManager& manager = **opened;
@@ -142,8 +144,8 @@ Result<int> run(Call& call) {
 std::string snapshot_json(const OutputSnapshot& o) {
   return fmt::format(
       R"({{"outputPath":{},"outputSizeBytes":{},"previewBytes":{},"truncated":{},"fullOutputAvailable":{},"droppedBytes":{},"preview":{},"nextOffset":{},"eof":{}}})",
-      o.path ? quoted(*o.path) : "null", o.size_bytes, o.preview_bytes, o.truncated, o.full_output_available, o.dropped_bytes,
-      quoted(o.preview), o.next_offset, o.eof);
+      o.path ? quoted(*o.path) : "null", o.size_bytes, o.preview_bytes, o.truncated, o.full_output_available,
+      o.dropped_bytes, quoted(o.preview), o.next_offset, o.eof);
 }
 
 const Verb kOutputVerb{"output", "ID", "what a task printed", kOptions, run, true};

@@ -50,10 +50,13 @@ Result<> what_to_run(const Call& call, StartOptions& start) {
   start.shell_line = call.value("-c");
   start.argv = call.command;
   if (!call.arguments.empty())
-    return fail(ErrorCode::usage, fmt::format("'{}' is not expected here: write `perdure run -- {} ...`", call.arguments.front(), call.arguments.front()));
-  if (start.shell_line && call.has_command) return fail(ErrorCode::usage, "both -c and a command behind -- were given: choose one");
+    return fail(ErrorCode::usage, fmt::format("'{}' is not expected here: write `perdure run -- {} ...`",
+                                              call.arguments.front(), call.arguments.front()));
+  if (start.shell_line && call.has_command)
+    return fail(ErrorCode::usage, "both -c and a command behind -- were given: choose one");
   if (!start.shell_line && start.argv.empty())
-    return fail(ErrorCode::usage, "nothing to run: write `perdure run -- COMMAND ARGS...` or `perdure run -c 'SHELL LINE'`");
+    return fail(ErrorCode::usage,
+                "nothing to run: write `perdure run -- COMMAND ARGS...` or `perdure run -c 'SHELL LINE'`");
   if (auto shell = call.value("--shell")) start.shell = *shell;
   return {};
 }
@@ -69,9 +72,10 @@ Result<StartOptions> read_options(const Call& call) {
   auto on_limit = call.word("--on-output-limit", kOnLimit);
   auto leftovers = call.word("--leftovers", kLeftovers);
   auto lifetime = call.word("--lifetime", kLifetimes);
-  for (const Error* error : {env ? nullptr : &env.error(), labels ? nullptr : &labels.error(), timeout ? nullptr : &timeout.error(),
-                             grace ? nullptr : &grace.error(), limit ? nullptr : &limit.error(), on_limit ? nullptr : &on_limit.error(),
-                             leftovers ? nullptr : &leftovers.error(), lifetime ? nullptr : &lifetime.error()})
+  for (const Error* error :
+       {env ? nullptr : &env.error(), labels ? nullptr : &labels.error(), timeout ? nullptr : &timeout.error(),
+        grace ? nullptr : &grace.error(), limit ? nullptr : &limit.error(), on_limit ? nullptr : &on_limit.error(),
+        leftovers ? nullptr : &leftovers.error(), lifetime ? nullptr : &lifetime.error()})
     if (error != nullptr) return std::unexpected(*error);
   start.description = call.value("--description").value_or("");
   start.cwd = call.value("--cwd").value_or("");

@@ -27,7 +27,8 @@ void print(const Task& task, const OutputSnapshot& output) {
   line("started", fmt::format("{} ({})", time_text(task.started_at), age_text(now - task.started_at)));
   if (task.ended_at) line("ended", fmt::format("{} ({})", time_text(*task.ended_at), age_text(now - *task.ended_at)));
   line("duration", duration_text(task.ended_at.value_or(now) - task.started_at));
-  if (task.timeout_ms.value_or(0) > 0) line("deadline", fmt::format("{} after the start", duration_text(*task.timeout_ms)));
+  if (task.timeout_ms.value_or(0) > 0)
+    line("deadline", fmt::format("{} after the start", duration_text(*task.timeout_ms)));
   line("command", task.command);
   line("cwd", task.cwd.value_or(""));
   if (task.pid > 0) line("pid", fmt::to_string(task.pid));
@@ -39,10 +40,13 @@ void print(const Task& task, const OutputSnapshot& output) {
   for (const auto& [name, value] : task.labels) line("label", name + "=" + value);
   if (task.recovered.value_or(false)) line("recovered", "the runner was killed after it had noted the outcome");
   if (task.leftovers) line("leftovers", fmt::format("{} processes outlived the command", *task.leftovers));
-  if (!task.survivors.empty()) line("survivors", fmt::format("pids {} outlived SIGKILL", fmt::join(task.survivors, " ")));
+  if (!task.survivors.empty())
+    line("survivors", fmt::format("pids {} outlived SIGKILL", fmt::join(task.survivors, " ")));
   if (output.path) line("output", fmt::format("{} in {}", size_text(output.size_bytes), *output.path));
-  if (output.dropped_bytes > 0) line("dropped", fmt::format("{} of the output were over the budget", size_text(output.dropped_bytes)));
-  if (task.unstored_bytes.value_or(0) > 0) line("not stored", fmt::format("{} of the output were refused by the disk", size_text(*task.unstored_bytes)));
+  if (output.dropped_bytes > 0)
+    line("dropped", fmt::format("{} of the output were over the budget", size_text(output.dropped_bytes)));
+  if (task.unstored_bytes.value_or(0) > 0)
+    line("not stored", fmt::format("{} of the output were refused by the disk", size_text(*task.unstored_bytes)));
   line("record", task.source);
   put(text);
   if (!output.preview.empty()) {

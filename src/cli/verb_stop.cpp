@@ -81,7 +81,9 @@ Result<int> signal(Call& call) {
   auto id = TaskId::parse(call.arguments[0]);
   if (!id) return std::unexpected(id.error());
   const auto number = signal_number(call.arguments[1]);
-  if (!number) return fail(ErrorCode::usage, fmt::format("'{}' is no signal: write a name such as HUP or USR1, or a number", harmless_line(call.arguments[1])));
+  if (!number)
+    return fail(ErrorCode::usage, fmt::format("'{}' is no signal: write a name such as HUP or USR1, or a number",
+                                              harmless_line(call.arguments[1])));
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   if (auto sent = (*manager)->signal(*id, *number); !sent) return std::unexpected(sent.error());

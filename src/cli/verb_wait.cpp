@@ -113,7 +113,8 @@ Result<std::regex> compile(const std::string& pattern) {
   try {
     return std::regex(pattern, std::regex::ECMAScript);
   } catch (const std::regex_error& error) {
-    return fail(ErrorCode::usage, fmt::format("--match: '{}' is no regular expression: {}", harmless_line(pattern), error.what()));
+    return fail(ErrorCode::usage,
+                fmt::format("--match: '{}' is no regular expression: {}", harmless_line(pattern), error.what()));
   }
 }
 
@@ -129,7 +130,8 @@ Result<int> wait_for_match(TaskManager& manager, const TaskId& id, const std::st
     if (matcher.eof) return 1;
     if (interrupts.came()) return kInterrupted;
     if (time.over()) return kWaitTimedOut;
-    if (auto more = manager.await_output(id, matcher.offset(), time.left(), interrupts.fd()); !more) return std::unexpected(more.error());
+    if (auto more = manager.await_output(id, matcher.offset(), time.left(), interrupts.fd()); !more)
+      return std::unexpected(more.error());
   }
 }
 
@@ -141,11 +143,13 @@ bool accepts(const sockaddr* address, socklen_t length) {
 bool port_is_open(std::uint16_t port) {
   sockaddr_in four{.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
   sockaddr_in6 six{.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = in6addr_loopback};
-  return accepts(reinterpret_cast<const sockaddr*>(&four), sizeof four) || accepts(reinterpret_cast<const sockaddr*>(&six), sizeof six);
+  return accepts(reinterpret_cast<const sockaddr*>(&four), sizeof four) ||
+         accepts(reinterpret_cast<const sockaddr*>(&six), sizeof six);
 }
 
 Result<int> wait_until_ready(TaskManager& manager, const TaskId& id, std::string_view where, const TimeLeft& time) {
-  if (!where.starts_with("tcp:")) return fail(ErrorCode::usage, fmt::format("--ready: '{}' is not of the form tcp:PORT", harmless_line(where)));
+  if (!where.starts_with("tcp:"))
+    return fail(ErrorCode::usage, fmt::format("--ready: '{}' is not of the form tcp:PORT", harmless_line(where)));
   auto port = parse_integer(where.substr(4), 1, 65535);
   if (!port) return std::unexpected(port.error());
   const Interrupts interrupts;
@@ -160,8 +164,8 @@ Result<int> wait_until_ready(TaskManager& manager, const TaskId& id, std::string
 }
 
 std::string wait_json(const WaitResult& result) {
-  return fmt::format(R"({{"timedOut":{},"ended":{},"running":{}{}}})", result.timed_out, tasks_json(result.ended), tasks_json(result.running),
-                     result.decisive ? ",\"decisive\":" + task_json(*result.decisive) : "");
+  return fmt::format(R"({{"timedOut":{},"ended":{},"running":{}{}}})", result.timed_out, tasks_json(result.ended),
+                     tasks_json(result.running), result.decisive ? ",\"decisive\":" + task_json(*result.decisive) : "");
 }
 
 Result<int> run(Call& call) {
@@ -169,11 +173,13 @@ Result<int> run(Call& call) {
   auto timeout = call.duration("--timeout");
   if (!ids) return std::unexpected(ids.error());
   if (!timeout) return std::unexpected(timeout.error());
-  const int modes = static_cast<int>(call.has("--any")) + static_cast<int>(call.has("--all")) + static_cast<int>(call.has("--first-failure"));
+  const int modes = static_cast<int>(call.has("--any")) + static_cast<int>(call.has("--all")) +
+                    static_cast<int>(call.has("--first-failure"));
   if (modes > 1) return fail(ErrorCode::usage, "--any, --all and --first-failure exclude each other");
   const auto match = call.value("--match");
   const auto ready = call.value("--ready");
-  if ((match || ready) && (ids->size() != 1 || (match && ready))) return fail(ErrorCode::usage, "--match and --ready each look at one task: give one id and one of them");
+  if ((match || ready) && (ids->size() != 1 || (match && ready)))
+    return fail(ErrorCode::usage, "--match and --ready each look at one task: give one id and one of them");
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   const TimeLeft time(*timeout);

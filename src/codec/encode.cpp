@@ -40,7 +40,8 @@ class Writer {
 
 std::string labels_json(const std::map<std::string, std::string>& labels) {
   std::string json;
-  for (const auto& [name, value] : labels) json += fmt::format("{}{}:{}", json.empty() ? "" : ",", quoted(name), quoted(value));
+  for (const auto& [name, value] : labels)
+    json += fmt::format("{}{}:{}", json.empty() ? "" : ",", quoted(name), quoted(value));
   return json.empty() ? "" : "{" + json + "}";
 }
 
@@ -90,8 +91,8 @@ void write_found(Writer& w, const Task& task) {
     w.number_or_null("exitCode", task.exit_code);
   }
   w.number("signal", task.signal);
-  w.put("runner", !task.runner ? ""
-                               : fmt::format(R"({{"pid":{},"startTicks":{}}})", task.runner->pid, task.runner->start_ticks));
+  w.put("runner",
+        !task.runner ? "" : fmt::format(R"({{"pid":{},"startTicks":{}}})", task.runner->pid, task.runner->start_ticks));
   w.text("lostEvidence", task.lost_evidence ? std::optional(std::string(name_of(*task.lost_evidence))) : std::nullopt);
   w.boolean("recovered", task.recovered);
   w.number("outputBytes", task.output_bytes);

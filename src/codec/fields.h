@@ -1,8 +1,7 @@
 #pragma once
 
-#include <perdure/task.h>
-
 #include "codec/json.h"
+#include <perdure/task.h>
 
 #include <fmt/format.h>
 

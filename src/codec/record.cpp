@@ -26,7 +26,8 @@ void read_common(Fields& fields, Task& task) {
   const auto status_name = fields.text("status", Need::required).value_or("");
   const auto status = status_from(status_name);
   // A queued task has no record, so no record can say so.
-  if (!status || *status == Status::queued) fields.refuse("status", fmt::format("'{}' is not known", status_name.substr(0, 40)));
+  if (!status || *status == Status::queued)
+    fields.refuse("status", fmt::format("'{}' is not known", status_name.substr(0, 40)));
   task.status = status.value_or(Status::running);
   task.detached = fields.boolean("detached").value_or(true);
   task.started_at = fields.integer("startedAt", Need::required, 0, kMostTime).value_or(0);
@@ -63,7 +64,8 @@ void read_kind(Fields& fields, Task& task) {
 void read_runner(Fields& fields, Task& task) {
   const Member* const runner = fields.find("runner");
   if (runner == nullptr) return;
-  const auto members = runner->type == JsonType::object ? split_object(runner->raw) : fail(ErrorCode::record_invalid, "");
+  const auto members =
+      runner->type == JsonType::object ? split_object(runner->raw) : fail(ErrorCode::record_invalid, "");
   if (!members) return fields.refuse("runner", fmt::format("is {}, not an object of its own", name_of(runner->type)));
   Fields inside(*members);
   const auto pid = inside.integer("pid", Need::required, 1, kMostPid);
@@ -75,18 +77,21 @@ void read_runner(Fields& fields, Task& task) {
 void read_labels(Fields& fields, Task& task) {
   const Member* const labels = fields.find("labels");
   if (labels == nullptr) return;
-  const auto members = labels->type == JsonType::object ? split_object(labels->raw) : fail(ErrorCode::record_invalid, "");
+  const auto members =
+      labels->type == JsonType::object ? split_object(labels->raw) : fail(ErrorCode::record_invalid, "");
   if (!members) return fields.refuse("labels", fmt::format("is {}, not an object of its own", name_of(labels->type)));
   for (const auto& member : *members) {
     if (member.type != JsonType::string) return fields.refuse("labels", "holds something that is not a string");
-    task.labels.emplace(string_of({.raw = fmt::format("\"{}\"", member.key), .type = JsonType::string}), string_of(member));
+    task.labels.emplace(string_of({.raw = fmt::format("\"{}\"", member.key), .type = JsonType::string}),
+                        string_of(member));
   }
 }
 
 void read_survivors(Fields& fields, Task& task) {
   const Member* const survivors = fields.find("survivors");
   if (survivors == nullptr) return;
-  if (survivors->type != JsonType::array) return fields.refuse("survivors", fmt::format("is {}, not an array", name_of(survivors->type)));
+  if (survivors->type != JsonType::array)
+    return fields.refuse("survivors", fmt::format("is {}, not an array", name_of(survivors->type)));
   std::string_view rest = survivors->raw.substr(1, survivors->raw.size() - 2);
   while (rest.find_first_not_of(" \t\r\n") != std::string_view::npos) {
     std::string_view item = rest.substr(0, rest.find(','));
@@ -152,13 +157,15 @@ Result<TaskId> checked_id(Fields& fields, std::string_view key, std::string_view
   if (!text) return fail(ErrorCode::record_invalid, fields.problem());
   auto id = TaskId::parse(*text);
   if (!id || !id->has_record_form()) return fail(ErrorCode::record_invalid, fmt::format("{}: is no task id", key));
-  if (*text != stem) return fail(ErrorCode::record_invalid, fmt::format("{}: is {}, but the file is {}.json", key, *text, stem));
+  if (*text != stem)
+    return fail(ErrorCode::record_invalid, fmt::format("{}: is {}, but the file is {}.json", key, *text, stem));
   return id;
 }
 
 Result<Task> decode(std::string_view bytes, std::string_view stem) {
   if (bytes.size() > kMaxRecordBytes)
-    return fail(ErrorCode::record_invalid, fmt::format("is {} bytes long, more than {}", bytes.size(), kMaxRecordBytes));
+    return fail(ErrorCode::record_invalid,
+                fmt::format("is {} bytes long, more than {}", bytes.size(), kMaxRecordBytes));
   auto members = split_object(bytes);
   if (!members) return std::unexpected(members.error());
   const Fields fields(*members);

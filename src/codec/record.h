@@ -19,7 +19,7 @@ inline constexpr std::size_t kMaxDepth = 32;
 
 /// The files of a task of the oldest shape; an absent runtime reads as `created`.
 struct KimiCliFiles {
-  std::string_view spec;                  // spec.json
+  std::string_view spec;                    // spec.json
   std::optional<std::string_view> runtime;  // runtime.json; corrupt reads as `created` too
 };
 [[nodiscard]] Result<Task> decode_kimi_cli(const KimiCliFiles& files, std::string_view folder);

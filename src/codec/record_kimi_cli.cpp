@@ -29,7 +29,8 @@ std::optional<std::string> text_or_null(Fields& fields, std::string_view key) {
   return fields.text(key, Need::optional);
 }
 
-std::optional<std::int64_t> integer_or_null(Fields& fields, std::string_view key, std::int64_t least, std::int64_t most) {
+std::optional<std::int64_t> integer_or_null(Fields& fields, std::string_view key, std::int64_t least,
+                                            std::int64_t most) {
   return fields.integer(key, Need::optional, least, most, true);
 }
 
@@ -56,7 +57,8 @@ std::optional<Runtime> read_runtime(std::string_view bytes) {
   }
   runtime.started = time_ms(fields, "started_at", Need::optional);
   runtime.finished = time_ms(fields, "finished_at", Need::optional);
-  if (!runtime.finished && is_terminal(runtime.status)) runtime.finished = time_ms(fields, "updated_at", Need::required);
+  if (!runtime.finished && is_terminal(runtime.status))
+    runtime.finished = time_ms(fields, "updated_at", Need::required);
   runtime.exit_code = integer_or_null(fields, "exit_code", INT32_MIN, INT32_MAX);
   runtime.pid = integer_or_null(fields, "child_pid", 0, kMostPid);
   runtime.reason = text_or_null(fields, "failure_reason");
@@ -86,7 +88,8 @@ Result<Task> decode_kimi_cli(const KimiCliFiles& files, std::string_view folder)
   if (!id_text) return fail(ErrorCode::record_invalid, fields.problem());
   auto id = TaskId::parse(*id_text);
   if (!id) return fail(ErrorCode::record_invalid, "id: is no task id");
-  if (*id_text != folder) return fail(ErrorCode::record_invalid, fmt::format("id: is {}, but the folder is {}", *id_text, folder));
+  if (*id_text != folder)
+    return fail(ErrorCode::record_invalid, fmt::format("id: is {}, but the folder is {}", *id_text, folder));
 
   Task task{.id = std::move(*id)};
   const auto kind = fields.text("kind", Need::required).value_or("");
@@ -97,7 +100,8 @@ Result<Task> decode_kimi_cli(const KimiCliFiles& files, std::string_view folder)
   task.description = fields.text("description", Need::required).value_or("");
   const auto created = time_ms(fields, "created_at", Need::required);
   task.parent_tool_call_id = text_or_null(fields, "tool_call_id");
-  if (auto command = text_or_null(fields, "command"); command && task.kind == Kind::process) task.command = std::move(*command);
+  if (auto command = text_or_null(fields, "command"); command && task.kind == Kind::process)
+    task.command = std::move(*command);
   task.cwd = text_or_null(fields, "cwd");
   if (const auto seconds = integer_or_null(fields, "timeout_s", 0, kMostInt / 1000)) task.timeout_ms = *seconds * 1000;
   if (task.kind == Kind::agent) read_agent(fields, task);

@@ -14,7 +14,8 @@ Status status_of(Fields& fields, bool timed_out) {
   const auto name = fields.text("status", Need::required).value_or("");
   if (name == "awaiting_approval") return Status::running;
   const auto status = status_from(name);
-  if (!status || *status == Status::queued) fields.refuse("status", fmt::format("'{}' is not known", name.substr(0, 40)));
+  if (!status || *status == Status::queued)
+    fields.refuse("status", fmt::format("'{}' is not known", name.substr(0, 40)));
   // A process that was `killed` with the reason "Timed out" stays killed: that build did not tell them apart.
   if (status == Status::failed && timed_out) return Status::timed_out;
   return status.value_or(Status::running);
@@ -24,7 +25,8 @@ void check_shell(Fields& fields) {
   const Member* const shell = fields.find("shell_info");
   if (shell == nullptr) return;
   const auto members = shell->type == JsonType::object ? split_object(shell->raw) : fail(ErrorCode::record_invalid, "");
-  if (!members) return fields.refuse("shell_info", fmt::format("is {}, not an object of its own", name_of(shell->type)));
+  if (!members)
+    return fields.refuse("shell_info", fmt::format("is {}, not an object of its own", name_of(shell->type)));
   Fields inside(*members);
   static_cast<void>(inside.text("name", Need::required));
   static_cast<void>(inside.text("path", Need::optional));

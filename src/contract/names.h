@@ -6,8 +6,8 @@ namespace perdure::contract {
 inline constexpr char kTasksDir[] = "tasks";
 inline constexpr char kAgentsDir[] = "agents";  // other programs: agents/<agentId>/tasks
 inline constexpr char kSlotsDir[] = "slots";
-inline constexpr char kKeysDir[] = "keys";    // idempotency keys, hex, each holding a task id
-inline constexpr char kSeqFile[] = "seq";     // the counter behind the seq of events: 8 bytes, shared memory
+inline constexpr char kKeysDir[] = "keys";  // idempotency keys, hex, each holding a task id
+inline constexpr char kSeqFile[] = "seq";   // the counter behind the seq of events: 8 bytes, shared memory
 inline constexpr char kQueueDir[] = "queue";
 inline constexpr char kAdmissionLock[] = "admission.lock";  // in queue/; held while the cap is looked at
 

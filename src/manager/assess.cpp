@@ -67,7 +67,8 @@ Assessment assess_own(const store::Session& session, Task task) {
   if (notes.exit || notes.decision) return recovered(std::move(task), notes);
   if (rebooted) return lost(std::move(task), Evidence::rebooted, boot_time_ms(), "the machine was started anew since");
   if (notes.holder && !notes.gate_opened)
-    return lost(std::move(task), Evidence::never_started, now_ms(), "its runner was killed before the command was let go");
+    return lost(std::move(task), Evidence::never_started, now_ms(),
+                "its runner was killed before the command was let go");
   const auto remains = find_remains(session, task);
   if (!remains.empty()) {
     task.runner_gone = true;
@@ -76,7 +77,8 @@ Assessment assess_own(const store::Session& session, Task task) {
             .is_own = true,
             .explained = fmt::format("the runner was killed; {} of its processes are alive", remains.size())};
   }
-  return lost(std::move(task), Evidence::runner_killed, now_ms(), "the runner was killed and nothing of the task is left");
+  return lost(std::move(task), Evidence::runner_killed, now_ms(),
+              "the runner was killed and nothing of the task is left");
 }
 
 Assessment unverified(Task task, std::string explained) {
@@ -145,7 +147,8 @@ Result<Assessment> assess(const store::Session& session, Task recorded) {
   // Only now does the record's word count: its runner may have ended since it was read.
   auto again = store::reread(recorded);
   if (!again) return std::unexpected(again.error());
-  if (is_terminal(again->status)) return Assessment{.task = std::move(*again), .is_own = true, .explained = "it has ended"};
+  if (is_terminal(again->status))
+    return Assessment{.task = std::move(*again), .is_own = true, .explained = "it has ended"};
   return assess_own(session, std::move(*again));
 }
 

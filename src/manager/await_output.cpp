@@ -19,8 +19,7 @@ namespace manager {
 namespace {
 
 constexpr std::int64_t kAfterHangUpMs = 20;  // between the runner's last word and its lock's end; rarely once
-constexpr std::int64_t kUntoldMs =
-    1'000;  // where nothing tells: no inotify left, a runner on another machine
+constexpr std::int64_t kUntoldMs = 1'000;    // where nothing tells: no inotify left, a runner on another machine
 
 // Everything that can tell that a task's log grew or that the task ended.
 class OutputWait {
@@ -109,8 +108,7 @@ class OutputWait {
 }  // namespace manager
 
 Result<void> TaskManager::await_output(const TaskId& id, std::int64_t offset,
-                                       std::optional<std::chrono::milliseconds> timeout,
-                                       int cancel_fd) const {
+                                       std::optional<std::chrono::milliseconds> timeout, int cancel_fd) const {
   const auto until = timeout ? std::optional(steady_ms() + timeout->count()) : std::nullopt;
   manager::OutputWait waiting(state_->session);
   auto task = get(id);

@@ -87,8 +87,7 @@ void append_recorded_events(const store::Session& session, const Task& task, std
                             std::vector<Event>& events) {
   if (!task.detached) return;  // L42
   if (task.started_seq.value_or(0) > since) events.push_back(started(task));
-  if (is_terminal(task.status) && task.ended_seq.value_or(0) > since)
-    events.push_back(terminated(session, task));
+  if (is_terminal(task.status) && task.ended_seq.value_or(0) > since) events.push_back(terminated(session, task));
 }
 
 void sort_events(std::vector<Event>& events) {
@@ -184,8 +183,7 @@ void EventWatch::arm() {
 void EventWatch::use_timer(bool on) {
   if (on == timer_on_) return;
   itimerspec every_second{};
-  if (on)
-    every_second = {.it_interval = {.tv_sec = 1, .tv_nsec = 0}, .it_value = {.tv_sec = 1, .tv_nsec = 0}};
+  if (on) every_second = {.it_interval = {.tv_sec = 1, .tv_nsec = 0}, .it_value = {.tv_sec = 1, .tv_nsec = 0}};
   if (::timerfd_settime(timer_.get(), 0, &every_second, nullptr) == 0) timer_on_ = on;
 }
 
@@ -274,8 +272,7 @@ Result<std::vector<Event>> EventWatch::read() {
       failed_before_ = true;
       return std::unexpected(tasks.error());
     }
-    for (auto& task : *tasks)
-      tell(std::move(task), events);
+    for (auto& task : *tasks) tell(std::move(task), events);
   }
   for (auto& event : events) {
     if (event.type == EventType::terminated) event = terminated(session_, event.task);
@@ -299,8 +296,7 @@ Result<std::vector<Event>> TaskManager::events_since(std::int64_t since) const {
   auto found = store::scan_records(state_->session);
   if (!found) return std::unexpected(found.error());
   std::vector<Event> events;
-  for (const auto& task : found->tasks)
-    manager::append_recorded_events(state_->session, task, since, events);
+  for (const auto& task : found->tasks) manager::append_recorded_events(state_->session, task, since, events);
   manager::sort_events(events);
   return events;
 }

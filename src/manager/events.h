@@ -2,12 +2,12 @@
 
 #include "base/fd.h"
 #include "store/session.h"
+#include <perdure/manager.h>
 
 #include <cstdint>
 #include <map>
 #include <mutex>
 #include <optional>
-#include <perdure/manager.h>
 #include <set>
 #include <string>
 #include <vector>

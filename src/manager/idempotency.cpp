@@ -31,7 +31,8 @@ std::string hex_of(const std::string& key) {
 
 Result<KeyReservation> KeyReservation::take(const store::Session& session, const std::string& key) {
   if (key.empty() || key.size() > kMaxKeyBytes)
-    return fail(ErrorCode::usage, fmt::format("an idempotency key has 1 to {} bytes, this one has {}", kMaxKeyBytes, key.size()));
+    return fail(ErrorCode::usage,
+                fmt::format("an idempotency key has 1 to {} bytes, this one has {}", kMaxKeyBytes, key.size()));
   const std::string folder = session.path() + "/" + contract::kKeysDir;
   if (auto made = make_folder_at(AT_FDCWD, folder, folder); !made) return std::unexpected(made.error());
   KeyReservation reservation;
@@ -41,7 +42,7 @@ Result<KeyReservation> KeyReservation::take(const store::Session& session, const
     auto file = open_at(AT_FDCWD, reservation.path_, O_RDWR | O_CREAT, reservation.path_);
     if (!file) return std::unexpected(file.error());
     if (auto locked = lock(file->get(), reservation.path_); !locked) return std::unexpected(locked.error());
-    struct stat held {};
+    struct stat held{};
     if (::fstat(file->get(), &held) != 0) return fail_errno("reading", reservation.path_);
     if (held.st_nlink == 0) continue;
     reservation.file_ = std::move(*file);

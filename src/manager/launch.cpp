@@ -38,7 +38,8 @@ std::string first_line_of(const std::string& command) {
 Result<TaskId> make_id(std::string_view prefix) {
   constexpr std::string_view kDigits = "0123456789abcdefghijklmnopqrstuvwxyz";
   unsigned char random[8];
-  if (::getrandom(random, sizeof random, 0) != sizeof random) return std::unexpected(fail_errno("reading", "random bytes").error());
+  if (::getrandom(random, sizeof random, 0) != sizeof random)
+    return std::unexpected(fail_errno("reading", "random bytes").error());
   std::string text(prefix);
   for (const unsigned char byte : random) text += kDigits[byte % kDigits.size()];
   return TaskId::parse(text);
@@ -59,22 +60,25 @@ Result<std::string> working_folder(const StartOptions& options) {
   const auto path = std::filesystem::absolute(options.cwd.empty() ? "." : options.cwd, error).lexically_normal();
   std::string text = path.string();
   while (text.size() > 1 && text.back() == '/') text.pop_back();
-  struct stat about {};
+  struct stat about{};
   if (error || ::stat(text.c_str(), &about) != 0)
     return launch_failure(126, errno, fmt::format("cannot run in {}: {}", text, describe_errno(errno)));
-  if (!S_ISDIR(about.st_mode)) return launch_failure(126, ENOTDIR, fmt::format("cannot run in {}: it is not a folder", text));
+  if (!S_ISDIR(about.st_mode))
+    return launch_failure(126, ENOTDIR, fmt::format("cannot run in {}: it is not a folder", text));
   return text;
 }
 
 Result<> check(const StartOptions& options) {
   const auto holds_nul = [](const std::string& text) { return text.contains('\0'); };
-  if (options.argv.empty() == !options.shell_line) return fail(ErrorCode::usage, "nothing to run: give a command or a shell line, not both");
+  if (options.argv.empty() == !options.shell_line)
+    return fail(ErrorCode::usage, "nothing to run: give a command or a shell line, not both");
   if (options.timeout.count() < 0) return fail(ErrorCode::usage, "the timeout is negative: 0 means none");
   if (options.grace.count() < 0) return fail(ErrorCode::usage, "the grace is negative: 0 means SIGKILL at once");
   if (options.output_limit.value_or(0) < 0) return fail(ErrorCode::usage, "the output limit is negative: 0 means none");
   for (const auto& word : options.argv)
     if (holds_nul(word)) return fail(ErrorCode::usage, "an argument of the command holds a NUL byte");
-  if (options.shell_line && holds_nul(*options.shell_line)) return fail(ErrorCode::usage, "the shell line holds a NUL byte");
+  if (options.shell_line && holds_nul(*options.shell_line))
+    return fail(ErrorCode::usage, "the shell line holds a NUL byte");
   for (const auto& [name, value] : options.env)
     if (name.empty() || name.contains('=') || holds_nul(name) || holds_nul(value))
       return fail(ErrorCode::usage, fmt::format("'{}' can't be the name of an environment variable", name));
@@ -113,17 +117,19 @@ Result<> understand(std::string_view answer, const Launch& launch) {
   if (word == "limit") {
     const auto held = take_number(answer);
     const auto cap = take_number(answer);
-    return fail(ErrorCode::task_limit_exceeded,
-                fmt::format("{} background tasks are running and max_running_tasks is {}: wait for one to end, or raise it", held, cap));
+    return fail(
+        ErrorCode::task_limit_exceeded,
+        fmt::format("{} background tasks are running and max_running_tasks is {}: wait for one to end, or raise it",
+                    held, cap));
   }
   const auto os_error = static_cast<int>(take_number(answer));
   if (word == "exec")
-    return launch_failure(os_error == ENOENT ? 127 : 126, os_error,
-                          fmt::format("cannot run '{}': {}: {}", launch.argv.front(), launch.program, describe_errno(os_error)));
+    return launch_failure(
+        os_error == ENOENT ? 127 : 126, os_error,
+        fmt::format("cannot run '{}': {}: {}", launch.argv.front(), launch.program, describe_errno(os_error)));
   if (word == "cwd")
     return launch_failure(126, os_error, fmt::format("cannot run in {}: {}", launch.cwd, describe_errno(os_error)));
-  if (word == "failed")
-    return fail_os(os_error, "the runner could not", answer, ErrorCode::task_launch_failed);
+  if (word == "failed") return fail_os(os_error, "the runner could not", answer, ErrorCode::task_launch_failed);
   return launch_failure(126, 0, "perdure-runner ended without an answer: it was killed, or is no perdure-runner");
 }
 
@@ -184,7 +190,9 @@ Result<Task> TaskManager::start(const StartOptions& options) {
   launch->environment = environment_for(options, marker);
   launch->constant_members = codec::constant_members(constant_part(*id, options, *cwd));
   if (launch->constant_members.size() > codec::kMaxRecordBytes - 65536)
-    return give_up(fail(ErrorCode::usage, "the command with its description and labels is too long for a record: put it into a script").error());
+    return give_up(fail(ErrorCode::usage,
+                        "the command with its description and labels is too long for a record: put it into a script")
+                       .error());
   auto spec = write_launch_spec(*launch);
   if (!spec) return give_up(spec.error());
   auto answer = spawn_runner(*runner, session.path(), id->str(), marker, *spec);
@@ -192,7 +200,9 @@ Result<Task> TaskManager::start(const StartOptions& options) {
   if (auto understood = understand(*answer, *launch); !understood) return give_up(understood.error());
   auto task = store::find_record(session, *id);
   if (!task) return std::unexpected(task.error());
-  if (!*task) return fail(ErrorCode::task_not_found, fmt::format("{} was started and its record is gone: was it removed meanwhile?", id->str()));
+  if (!*task)
+    return fail(ErrorCode::task_not_found,
+                fmt::format("{} was started and its record is gone: was it removed meanwhile?", id->str()));
   return std::move(**task);
 }
 

@@ -32,8 +32,8 @@ Result<Fd> write_launch_spec(const Launch& launch) {
   header.timeout_ms = launch.timeout.count();
   header.grace_ms = launch.grace.count();
   header.output_limit = launch.output_limit;
-  header.on_limit = launch.on_output_limit == OnOutputLimit::stop ? contract::SpecOnLimit::stop
-                                                                  : contract::SpecOnLimit::truncate;
+  header.on_limit =
+      launch.on_output_limit == OnOutputLimit::stop ? contract::SpecOnLimit::stop : contract::SpecOnLimit::truncate;
   header.leftovers = in_contract(launch.leftovers);
   header.max_running = static_cast<std::uint32_t>(launch.max_running);
   header.sync_output = launch.sync_output ? 1 : 0;

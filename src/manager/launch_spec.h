@@ -1,8 +1,7 @@
 #pragma once
 
-#include <perdure/manager.h>
-
 #include "base/fd.h"
+#include <perdure/manager.h>
 
 #include <map>
 #include <string>

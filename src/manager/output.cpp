@@ -38,8 +38,7 @@ std::optional<RunnerCounts> ask_for_counts(const store::Session& session, const 
   for (std::int64_t* const value : {&counts.stream, &counts.dropped, &counts.unstored}) {
     rest.remove_prefix(
         std::min(rest.size(), rest.find(' ') == std::string_view::npos ? rest.size() : rest.find(' ') + 1));
-    if (std::from_chars(rest.data(), rest.data() + rest.size(), *value).ec != std::errc())
-      return std::nullopt;
+    if (std::from_chars(rest.data(), rest.data() + rest.size(), *value).ec != std::errc()) return std::nullopt;
   }
   return counts;
 }
@@ -47,10 +46,8 @@ std::optional<RunnerCounts> ask_for_counts(const store::Session& session, const 
 // May the runner have begun to join the segments of the log? It notes its decision before, and while it joins
 // and commits it answers nobody: an answer says that what was read before it was not touched.
 bool may_have_been_joined(const store::Session& session, const Task& task) {
-  if (is_terminal(task.status) || task.runner_gone || task.unverified || !is_own_record(session, task))
-    return false;
-  if (!store::read_runner_notes(session, task.id).decision &&
-      store::is_runner_alive(session, task.id).value_or(false))
+  if (is_terminal(task.status) || task.runner_gone || task.unverified || !is_own_record(session, task)) return false;
+  if (!store::read_runner_notes(session, task.id).decision && store::is_runner_alive(session, task.id).value_or(false))
     return false;
   return !ask_for_counts(session, task.id).has_value();
 }
@@ -94,8 +91,7 @@ Result<Preview> preview_of(const store::OutputLog& log, std::int64_t limit, bool
   }
   preview.text = to_valid_utf8(kept);
   // What was no character takes three bytes now, and more than was asked for is not given.
-  if (const auto most = static_cast<std::size_t>(std::max<std::int64_t>(limit, 0));
-      preview.text.size() > most) {
+  if (const auto most = static_cast<std::size_t>(std::max<std::int64_t>(limit, 0)); preview.text.size() > most) {
     std::string_view end = std::string_view(preview.text).substr(preview.text.size() - most);
     preview.text = end.substr(continuation_prefix(end));
     cut = true;
@@ -119,50 +115,47 @@ Result<std::optional<std::string>> TaskManager::output_path(const TaskId& id) co
   return store::output_log_path(state_->session, *task);
 }
 
-Result<OutputChunk> TaskManager::read_output(const TaskId& id, std::int64_t offset,
-                                             std::int64_t limit) const {
+Result<OutputChunk> TaskManager::read_output(const TaskId& id, std::int64_t offset, std::int64_t limit) const {
   if (offset < 0) return fail(ErrorCode::usage, fmt::format("the offset {} is negative", offset));
   if (limit < 0) return fail(ErrorCode::usage, fmt::format("the limit {} is negative", limit));
-  return manager::with_log(*this, state_->session, id,
-                           [&](const manager::Reading& reading) -> Result<OutputChunk> {
-                             auto bytes = reading.log.read(offset, limit);
-                             if (!bytes) return std::unexpected(bytes.error());
-                             OutputChunk chunk{.bytes = std::move(*bytes), .offset = offset};
-                             chunk.next_offset = offset + static_cast<std::int64_t>(chunk.bytes.size());
-                             chunk.size = reading.log.size();
-                             chunk.dropped = reading.log.dropped();
-                             chunk.eof = is_terminal(reading.task.status) && chunk.next_offset >= chunk.size;
-                             return chunk;
-                           });
+  return manager::with_log(*this, state_->session, id, [&](const manager::Reading& reading) -> Result<OutputChunk> {
+    auto bytes = reading.log.read(offset, limit);
+    if (!bytes) return std::unexpected(bytes.error());
+    OutputChunk chunk{.bytes = std::move(*bytes), .offset = offset};
+    chunk.next_offset = offset + static_cast<std::int64_t>(chunk.bytes.size());
+    chunk.size = reading.log.size();
+    chunk.dropped = reading.log.dropped();
+    chunk.eof = is_terminal(reading.task.status) && chunk.next_offset >= chunk.size;
+    return chunk;
+  });
 }
 
 Result<OutputSnapshot> TaskManager::output_snapshot(const TaskId& id, std::int64_t tail) const {
   if (tail < 0) return fail(ErrorCode::usage, fmt::format("the tail of {} bytes is negative", tail));
   const auto& session = state_->session;
-  return manager::with_log(
-      *this, session, id, [&](const manager::Reading& reading) -> Result<OutputSnapshot> {
-        const bool ended = is_terminal(reading.task.status);
-        auto preview = manager::preview_of(reading.log, tail, ended);
-        if (!preview) return std::unexpected(preview.error());
-        OutputSnapshot snapshot;
-        snapshot.path = store::output_log_path(session, reading.task);
-        snapshot.size_bytes = reading.log.size();
-        snapshot.preview_bytes = static_cast<std::int64_t>(preview->text.size());
-        snapshot.preview = std::move(preview->text);
-        snapshot.truncated = !preview->whole && snapshot.size_bytes > 0;
-        snapshot.dropped_bytes = reading.log.dropped();
-        snapshot.next_offset = ended ? snapshot.size_bytes : preview->end;
-        snapshot.eof = ended;
-        std::int64_t unstored = reading.task.unstored_bytes.value_or(0);
-        if (!ended && manager::is_own_record(session, reading.task)) {
-          if (const auto counts = manager::ask_for_counts(session, id)) {
-            unstored = counts->unstored;
-            snapshot.dropped_bytes = std::max(snapshot.dropped_bytes, counts->dropped);
-          }
-        }
-        snapshot.full_output_available = snapshot.path && snapshot.dropped_bytes == 0 && unstored == 0;
-        return snapshot;
-      });
+  return manager::with_log(*this, session, id, [&](const manager::Reading& reading) -> Result<OutputSnapshot> {
+    const bool ended = is_terminal(reading.task.status);
+    auto preview = manager::preview_of(reading.log, tail, ended);
+    if (!preview) return std::unexpected(preview.error());
+    OutputSnapshot snapshot;
+    snapshot.path = store::output_log_path(session, reading.task);
+    snapshot.size_bytes = reading.log.size();
+    snapshot.preview_bytes = static_cast<std::int64_t>(preview->text.size());
+    snapshot.preview = std::move(preview->text);
+    snapshot.truncated = !preview->whole && snapshot.size_bytes > 0;
+    snapshot.dropped_bytes = reading.log.dropped();
+    snapshot.next_offset = ended ? snapshot.size_bytes : preview->end;
+    snapshot.eof = ended;
+    std::int64_t unstored = reading.task.unstored_bytes.value_or(0);
+    if (!ended && manager::is_own_record(session, reading.task)) {
+      if (const auto counts = manager::ask_for_counts(session, id)) {
+        unstored = counts->unstored;
+        snapshot.dropped_bytes = std::max(snapshot.dropped_bytes, counts->dropped);
+      }
+    }
+    snapshot.full_output_available = snapshot.path && snapshot.dropped_bytes == 0 && unstored == 0;
+    return snapshot;
+  });
 }
 
 }  // namespace perdure

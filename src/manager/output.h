@@ -1,9 +1,9 @@
 #pragma once
 
 #include "store/output_log.h"
+#include <perdure/manager.h>
 
 #include <optional>
-#include <perdure/manager.h>
 #include <string>
 
 namespace perdure::manager {

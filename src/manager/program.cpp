@@ -3,7 +3,6 @@
 #include "base/error.h"
 #include "contract/names.h"
 
-#include <dlfcn.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <dlfcn.h>
 #include <filesystem>
 #include <ranges>
 
@@ -28,7 +28,7 @@ constexpr std::string_view kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
 constexpr std::string_view kRunnerName = "perdure-runner";
 
 bool is_executable_file(const std::string& path) {
-  struct stat about {};
+  struct stat about{};
   return ::stat(path.c_str(), &about) == 0 && S_ISREG(about.st_mode) && ::access(path.c_str(), X_OK) == 0;
 }
 
@@ -51,8 +51,8 @@ std::string environment(const char* name) {
 
 bool needs_quotes(std::string_view word) {
   return word.empty() || !std::ranges::all_of(word, [](unsigned char c) {
-    return std::isalnum(c) != 0 || std::string_view("_-./=:,@%+").contains(static_cast<char>(c));
-  });
+           return std::isalnum(c) != 0 || std::string_view("_-./=:,@%+").contains(static_cast<char>(c));
+         });
 }
 
 }  // namespace
@@ -93,7 +93,8 @@ Result<std::string> find_program(const std::string& name, const std::string& pat
     if (::access(candidate.c_str(), F_OK) == 0 && refused.empty()) refused = candidate;
   }
   if (!refused.empty())
-    return launch_failure(kNotExecutable, EACCES, fmt::format("cannot run '{}': {} is not an executable file", name, refused));
+    return launch_failure(kNotExecutable, EACCES,
+                          fmt::format("cannot run '{}': {} is not an executable file", name, refused));
   return launch_failure(kNotFound, ENOENT,
                         fmt::format("cannot run '{}': not found in PATH: for a shell line use -c", name));
 }
@@ -125,9 +126,10 @@ Result<std::string> find_runner(const std::string& configured) {
     const std::string candidate = place + "/" + std::string(kRunnerName);
     if (!place.empty() && is_executable_file(candidate)) return candidate;
   }
-  return launch_failure(kNotFound, ENOENT,
-                        fmt::format("perdure-runner was not found beside this program ({}) nor in {}: set PERDURE_RUNNER_PATH",
-                                    program, PERDURE_LIBEXEC));
+  return launch_failure(
+      kNotFound, ENOENT,
+      fmt::format("perdure-runner was not found beside this program ({}) nor in {}: set PERDURE_RUNNER_PATH", program,
+                  PERDURE_LIBEXEC));
 }
 
 }  // namespace perdure::manager

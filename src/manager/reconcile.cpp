@@ -38,8 +38,8 @@ Result<Verdict> settle_own(const store::Session& session, const Task& recorded) 
     (*lock)->clean_up_and_release();
     return Verdict{.task = std::move(*again), .before = recorded.status, .explained = "it has ended"};
   }
-  const bool ended_by_itself = found->task.recovered && found->task.status != Status::timed_out &&
-                               found->task.status != Status::killed;
+  const bool ended_by_itself =
+      found->task.recovered && found->task.status != Status::timed_out && found->task.status != Status::killed;
   // What a natural end left behind may live on; what was to be stopped, or has no runner, may not.
   std::vector<ProcessIdentity> survivors;
   if (!ended_by_itself) survivors = end_remains(session, *again);
@@ -55,7 +55,8 @@ Result<Verdict> settle_own(const store::Session& session, const Task& recorded) 
   task.ended_seq = session.next_seq();
   if (auto written = store::write_record(task); !written) return std::unexpected(written.error());
   (*lock)->clean_up_and_release();
-  return Verdict{.task = std::move(task), .before = recorded.status, .changed = true, .explained = std::move(found->explained)};
+  return Verdict{
+      .task = std::move(task), .before = recorded.status, .changed = true, .explained = std::move(found->explained)};
 }
 
 Result<Verdict> settle_foreign(const store::Session& session, const Task& recorded, bool adopt) {
@@ -76,7 +77,10 @@ Result<Verdict> settle_foreign(const store::Session& session, const Task& record
   if (is_terminal(again->status))
     return Verdict{.task = std::move(*again), .before = recorded.status, .explained = "its owner has ended it"};
   if (auto written = store::write_record(found->task); !written) return std::unexpected(written.error());
-  return Verdict{.task = std::move(found->task), .before = recorded.status, .changed = true, .explained = std::move(found->explained)};
+  return Verdict{.task = std::move(found->task),
+                 .before = recorded.status,
+                 .changed = true,
+                 .explained = std::move(found->explained)};
 }
 
 }  // namespace manager

@@ -36,7 +36,8 @@ std::vector<ProcessIdentity> find_remains(const store::Session& session, const T
   for (const pid_t pid : all_processes()) {
     const auto look = look_at_process(pid);
     if (!look || look->is_dead() || (task.runner && look->start_ticks < task.runner->start_ticks)) continue;
-    if (was_led_by_runner(*look, task) || environment_value(pid, contract::kTaskVariable) == marker) queue.push_back(pid);
+    if (was_led_by_runner(*look, task) || environment_value(pid, contract::kTaskVariable) == marker)
+      queue.push_back(pid);
   }
   while (!queue.empty()) {
     const pid_t pid = queue.back();

@@ -1,8 +1,7 @@
 #pragma once
 
-#include <perdure/task.h>
-
 #include "store/session.h"
+#include <perdure/task.h>
 
 #include <vector>
 

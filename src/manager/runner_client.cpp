@@ -105,7 +105,8 @@ Result<std::string> escaped_reason(const std::string& reason) {
   if (reason.find_first_not_of(" \t\r\n") == std::string::npos) return std::string();
   std::string text = in_ascii(codec::escape(reason));
   if (text.size() > static_cast<std::size_t>(contract::kMaxReasonBytes))
-    return fail(ErrorCode::usage, fmt::format("the reason is too long: {} bytes when escaped, at most {}", text.size(), contract::kMaxReasonBytes));
+    return fail(ErrorCode::usage, fmt::format("the reason is too long: {} bytes when escaped, at most {}", text.size(),
+                                              contract::kMaxReasonBytes));
   return text;
 }
 

@@ -1,8 +1,7 @@
 #pragma once
 
-#include <perdure/manager.h>
-
 #include "store/session.h"
+#include <perdure/manager.h>
 
 #include <memory>
 

@@ -88,7 +88,8 @@ Result<Task> stop_foreign(const store::Session& session, const Task& recorded, c
     if (!verdict) return std::unexpected(verdict.error());
     if (is_terminal(verdict->task.status)) return std::move(verdict->task);
     return fail(ErrorCode::task_not_running,
-                fmt::format("{} can't be stopped from here: {}: see `perdure reconcile --adopt`", recorded.id.str(), verdict->explained));
+                fmt::format("{} can't be stopped from here: {}: see `perdure reconcile --adopt`", recorded.id.str(),
+                            verdict->explained));
   }
   ForeignTree tree(*process);
   tree.signal(SIGTERM);

@@ -25,7 +25,8 @@ Result<std::optional<int>> cap_from_environment(std::optional<int> configured) {
   int cap = 0;
   const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), cap);
   if (error != std::errc() || end != given.data() + given.size() || cap < 1)
-    return fail(ErrorCode::config_invalid, fmt::format("{}='{}' is not a number of tasks: give 1 or more, or unset it", kCapVariable, given));
+    return fail(ErrorCode::config_invalid,
+                fmt::format("{}='{}' is not a number of tasks: give 1 or more, or unset it", kCapVariable, given));
   return cap;
 }
 
@@ -85,9 +86,8 @@ Result<std::vector<Task>> TaskManager::list(const ListFilter& filter) const {
     if (filter.status ? status != *filter.status : !filter.ended && is_terminal(status)) continue;
     tasks.push_back(std::move(looked->task));
   }
-  std::ranges::sort(tasks, [](const Task& a, const Task& b) {
-    return std::tie(a.started_at, a.id) < std::tie(b.started_at, b.id);
-  });
+  std::ranges::sort(
+      tasks, [](const Task& a, const Task& b) { return std::tie(a.started_at, a.id) < std::tie(b.started_at, b.id); });
   return tasks;
 }
 

@@ -154,7 +154,8 @@ class Waiting {
       if (auto pidfd = open_pidfd(process->pid)) watched.process = std::move(*pidfd);
     } else if (watched.task.pid > 0) {
       // Its owner has so long to write how it ended; then only "gone" is left to say.
-      watched.look_again_at = steady_ms() + kOwnerMayWriteMs - std::max<std::int64_t>(0, now_ms() - store::written_at(watched.task)) + 1;
+      watched.look_again_at =
+          steady_ms() + kOwnerMayWriteMs - std::max<std::int64_t>(0, now_ms() - store::written_at(watched.task)) + 1;
       watched.look_again_at = std::max(watched.look_again_at, steady_ms() + 10);
     }
     return false;
@@ -213,7 +214,8 @@ Result<WaitResult> TaskManager::wait(const WaitOptions& options) {
   };
   for (const auto& id : options.ids) {
     if (manager::runs_inside(session, id))
-      return fail(ErrorCode::task_wait_cycle, fmt::format("{} would wait for itself: wait for it from outside", id.str()));
+      return fail(ErrorCode::task_wait_cycle,
+                  fmt::format("{} would wait for itself: wait for it from outside", id.str()));
     auto task = store::find_record(session, id);
     if (!task) return std::unexpected(task.error());
     if (!*task) return manager::unknown_task(session, id);

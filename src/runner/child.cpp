@@ -22,7 +22,7 @@ void offer_to_the_oom_killer() {
 }
 
 void reset_signals() {
-  struct sigaction plain {};
+  struct sigaction plain{};
   plain.sa_handler = SIG_DFL;
   for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &plain, nullptr);
   sigset_t none;

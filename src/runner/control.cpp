@@ -25,8 +25,8 @@ int Control::open(int task_folder) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   // Through the folder's descriptor: a path of its own may be longer than a socket address can be.
-  const auto name = Text<sizeof address.sun_path>() << "/proc/self/fd/" << task_folder << "/"
-                                                    << perdure::contract::kControlSocket;
+  const auto name = Text<sizeof address.sun_path>()
+                    << "/proc/self/fd/" << task_folder << "/" << perdure::contract::kControlSocket;
   std::memcpy(address.sun_path, name.c_str(), name.view().size() + 1);
   sys::unlink_at(task_folder, perdure::contract::kControlSocket);  // of a runner that was killed
   if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return -errno;
@@ -45,8 +45,7 @@ void Control::accept(int epoll, unsigned long long tag) {
     if (client < 0) return;
     ucred peer{};
     socklen_t length = sizeof peer;
-    const bool ours =
-        ::getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == ::geteuid();
+    const bool ours = ::getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == ::geteuid();
     if (client >= room_) {
       const int more = client + 64;
       if (void* const moved = std::realloc(flags_, static_cast<unsigned long>(more)); moved != nullptr) {

@@ -31,8 +31,8 @@ bool Run::launch(const char* session, int answer_fd) {
   if (e == 0) e = prepare(doing);
   if (e == 0) e = start_command(doing, failure);
   if (e == 0 && failure.error == 0) {
-    answer(answer_fd, (Text<64>() << "running " << static_cast<long>(facts_.pid) << " " << facts_.started_ms << "\n")
-                          .view());
+    answer(answer_fd,
+           (Text<64>() << "running " << static_cast<long>(facts_.pid) << " " << facts_.started_ms << "\n").view());
     return true;
   }
   // What is left on disk goes before the answer: whoever hears it finds nothing (architecture, "Launch").

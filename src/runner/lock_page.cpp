@@ -15,8 +15,8 @@ int LockPage::open(int task_folder, std::string_view task_id) {
   if (const int e = sys::lock(file_.get(), false); e < 0) return e == -EACCES ? -EAGAIN : e;
   static char page[kLockPageBytes];
   if (sys::write_at(file_.get(), page, sizeof page, 0) != kLockPageBytes) return -ENOSPC;
-  const auto holder = Text<kHolderBytes>() << static_cast<long>(::getpid()) << " " << Record::start_ticks() << " "
-                                           << task_id << "\n";
+  const auto holder = Text<kHolderBytes>()
+                      << static_cast<long>(::getpid()) << " " << Record::start_ticks() << " " << task_id << "\n";
   sys::write_at(file_.get(), holder.c_str(), holder.view().size(), kHolderAt);
   return 0;
 }

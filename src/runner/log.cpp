@@ -73,8 +73,7 @@ void Log::store_tail(const char* bytes, unsigned long n) {
     Segment& last = segments_[used_ - 1];
     const std::int64_t room = segment_limit_ - last.bytes;
     const unsigned long part = static_cast<std::int64_t>(n) < room ? n : static_cast<unsigned long>(room);
-    const auto stored =
-        static_cast<std::int64_t>(write_to(tail_file_, segment_name(last.at).c_str(), bytes, part));
+    const auto stored = static_cast<std::int64_t>(write_to(tail_file_, segment_name(last.at).c_str(), bytes, part));
     last.bytes += stored;
     tail_ += stored;
     unstored_ += static_cast<std::int64_t>(part) - stored;
@@ -118,8 +117,7 @@ void Log::append_segment(const Segment& segment, std::int64_t skip) {
     const long n = sys::read_at(from.get(), buffer, sizeof buffer, at);
     if (n == -EINTR) continue;
     if (n <= 0) break;
-    const unsigned long wrote =
-        write_to(file_, perdure::contract::kOutputFile, buffer, static_cast<unsigned long>(n));
+    const unsigned long wrote = write_to(file_, perdure::contract::kOutputFile, buffer, static_cast<unsigned long>(n));
     unstored_ += n - static_cast<long>(wrote);
     at += n;
   }

@@ -1,8 +1,7 @@
 #pragma once
 
-#include "runner/fd.h"
-
 #include "contract/launch_spec.h"
+#include "runner/fd.h"
 
 #include <cstdint>
 

@@ -23,7 +23,7 @@ void block_signals() {
   sigset_t all;
   ::sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
-  struct sigaction plain {};
+  struct sigaction plain{};
   plain.sa_handler = SIG_DFL;
   ::sigaction(SIGCHLD, &plain, nullptr);  // inherited as ignored, children would vanish without a status
 }
@@ -51,7 +51,7 @@ void let_go_of_the_terminal() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  struct stat about {};
+  struct stat about{};
   if (argc != 3 || ::fstat(kSpecFd, &about) != 0 || ::fstat(kAnswerFd, &about) != 0) {
     say("perdure-runner: this program is started by perdure: use `perdure run`\n");
     return kUsage;

@@ -73,7 +73,8 @@ void Record::open(int tasks_folder, int task_folder, std::string_view task_id, s
 }
 
 int Record::commit(const Facts& facts) {
-  if (!next_) next_ = Fd(sys::open_at(folder_, perdure::contract::kNextRecord, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
+  if (!next_)
+    next_ = Fd(sys::open_at(folder_, perdure::contract::kNextRecord, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
   if (!next_) return next_.get();
   static Members members;
   members.clear();
@@ -129,7 +130,7 @@ std::int64_t Record::start_ticks() {
 std::int64_t next_seq(int session_folder) {
   const std::int64_t now = sys::now_us(CLOCK_REALTIME);
   Fd file(sys::open_at(session_folder, perdure::contract::kSeqFile, O_RDWR | O_CREAT | O_NOFOLLOW));
-  struct stat about {};
+  struct stat about{};
   if (!file || ::fstat(file.get(), &about) != 0) return now;
   // Allocated before it is mapped: a hole that a full disk can't fill would be a SIGBUS.
   constexpr std::int64_t kZero = 0;

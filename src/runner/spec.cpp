@@ -19,7 +19,7 @@ std::string_view copy_of(std::string_view text) {
 
 int Spec::read(int fd) {
   using perdure::contract::LaunchSpec;
-  struct stat about {};
+  struct stat about{};
   if (::fstat(fd, &about) != 0) return -errno;
   const auto size = static_cast<unsigned long>(about.st_size);
   if (size < sizeof(LaunchSpec)) return -EINVAL;

@@ -4,7 +4,6 @@
 // so that a failure is an ordinary int that can be returned, compared and recorded.
 
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -24,6 +23,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
+#include <sched.h>
 
 namespace sys {
 
@@ -80,13 +80,13 @@ inline int bytes_waiting(int fd) {
   return ::ioctl(fd, FIONREAD, &n) < 0 ? -errno : n;
 }
 inline int lock(int fd, bool wait) {
-  struct flock whole {};
+  struct flock whole{};
   whole.l_type = F_WRLCK;
   whole.l_whence = SEEK_SET;
   return checked(::fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &whole));
 }
 inline bool is_locked(int fd) {
-  struct flock whole {};
+  struct flock whole{};
   whole.l_type = F_WRLCK;
   whole.l_whence = SEEK_SET;
   return ::fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;

@@ -144,8 +144,7 @@ bool Tree::is_ours(int pid) const {
 bool Tree::is_runner_of_another_task(int pid, int* control) {
   *control = -1;
   char buffer[4096 + 256];
-  const std::string_view text =
-      read_file((Path() << "/proc/" << pid << "/environ").c_str(), buffer, sizeof buffer - 1);
+  const std::string_view text = read_file((Path() << "/proc/" << pid << "/environ").c_str(), buffer, sizeof buffer - 1);
   const std::string_view variable(perdure::contract::kRunnerVariable);
   if (!text.starts_with(variable) || text.size() <= variable.size() || text[variable.size()] != '=') return false;
   std::string_view value = behind(text, variable.size() + 1);
@@ -167,8 +166,8 @@ bool Tree::is_runner_of_another_task(int pid, int* control) {
   if (!socket) return false;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  const auto name = Text<sizeof address.sun_path>() << "/proc/self/fd/" << dir.get() << "/"
-                                                    << perdure::contract::kControlSocket;
+  const auto name = Text<sizeof address.sun_path>()
+                    << "/proc/self/fd/" << dir.get() << "/" << perdure::contract::kControlSocket;
   std::memcpy(address.sun_path, name.c_str(), name.view().size() + 1);
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return false;
   ucred peer{};

@@ -6,7 +6,6 @@
 // walk from itself finds every descendant: setsid'd, double-forked or reparented (L12).
 namespace runner {
 
-
 class Tree {
  public:
   /// `own_id`: the id of the task whose runner this is; kept by the caller.

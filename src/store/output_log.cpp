@@ -29,8 +29,7 @@ Result<std::string> read_at(int file, std::int64_t at, std::int64_t bytes, const
   std::string out(static_cast<std::size_t>(bytes), '\0');
   std::size_t have = 0;
   while (have < out.size()) {
-    const ssize_t n =
-        ::pread(file, out.data() + have, out.size() - have, at + static_cast<std::int64_t>(have));
+    const ssize_t n = ::pread(file, out.data() + have, out.size() - have, at + static_cast<std::int64_t>(have));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return fail_errno("reading", path);
     if (n == 0) break;  // somebody made it shorter
@@ -50,8 +49,7 @@ Result<std::optional<std::pair<Fd, std::int64_t>>> open_part(int folder, const s
   if (!file) return std::unexpected(file.error());
   struct stat about{};
   if (::fstat(file->get(), &about) != 0) return fail_errno("reading", path);
-  if (!S_ISREG(about.st_mode))
-    return fail(ErrorCode::session_unusable, path + ": is not a file: it is not read");
+  if (!S_ISREG(about.st_mode)) return fail(ErrorCode::session_unusable, path + ": is not a file: it is not read");
   return std::pair(std::move(*file), std::int64_t{about.st_size});
 }
 
@@ -143,8 +141,7 @@ Result<OutputLog> OutputLog::open(const Session& session, const Task& task) {
     if (!part) return std::unexpected(part.error());
     if (*part) head = std::move((*part)->first);
   }
-  if (auto done = log.lay_out(task, std::move(head), std::move(segments)); !done)
-    return std::unexpected(done.error());
+  if (auto done = log.lay_out(task, std::move(head), std::move(segments)); !done) return std::unexpected(done.error());
   return log;
 }
 
@@ -224,8 +221,7 @@ void OutputLog::add_again(std::int64_t begin, std::int64_t end, std::int64_t fil
 
 std::int64_t OutputLog::dropped() const {
   std::int64_t kept = 0;
-  for (const auto& piece : pieces_)
-    kept += piece.end - piece.begin;
+  for (const auto& piece : pieces_) kept += piece.end - piece.begin;
   return size_ - kept;
 }
 
@@ -257,8 +253,8 @@ Result<std::string> OutputLog::read(std::int64_t offset, std::int64_t limit) con
   std::int64_t next = size_;
   for (const auto& piece : pieces_)
     if (piece.begin > offset) next = std::min(next, piece.begin);
-  auto expired = fail(ErrorCode::output_expired,
-                      fmt::format("the output at {} was dropped: read on at {}", offset, next));
+  auto expired =
+      fail(ErrorCode::output_expired, fmt::format("the output at {} was dropped: read on at {}", offset, next));
   expired.error().details["nextOffset"] = std::to_string(next);
   return expired;
 }
@@ -266,8 +262,7 @@ Result<std::string> OutputLog::read(std::int64_t offset, std::int64_t limit) con
 OutputLog::Window OutputLog::tail(std::int64_t bytes) const {
   if (pieces_.empty()) return {.begin = size_, .end = size_};
   std::int64_t begin = pieces_.back().begin;
-  for (auto piece = pieces_.rbegin(); piece != pieces_.rend() && piece->end >= begin; ++piece)
-    begin = piece->begin;
+  for (auto piece = pieces_.rbegin(); piece != pieces_.rend() && piece->end >= begin; ++piece) begin = piece->begin;
   const std::int64_t end = pieces_.back().end;
   if (end - begin <= bytes) return {.begin = begin, .end = end};
   return {.begin = end - std::max<std::int64_t>(bytes, 0), .end = end, .cut = true};

@@ -2,10 +2,10 @@
 
 #include "base/fd.h"
 #include "store/session.h"
+#include <perdure/task.h>
 
 #include <cstdint>
 #include <optional>
-#include <perdure/task.h>
 #include <string>
 #include <vector>
 

@@ -5,11 +5,11 @@
 #include "codec/record.h"
 #include "contract/names.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <dirent.h>
 #include <unordered_set>
 
 namespace perdure::store {
@@ -167,7 +167,7 @@ Result<> write_record(const Task& task) {
 }
 
 std::int64_t written_at(const Task& task) {
-  struct stat about {};
+  struct stat about{};
   if (::lstat(task.source.c_str(), &about) != 0) return 0;
   return std::int64_t{about.st_mtim.tv_sec} * 1000 + about.st_mtim.tv_nsec / 1'000'000;
 }

@@ -117,8 +117,8 @@ Result<std::optional<RunnerLock>> RunnerLock::take(const Session& session, const
     auto taken = try_lock(file->get(), path);
     if (!taken) return std::unexpected(taken.error());
     if (!*taken) return std::nullopt;
-    struct stat held {};
-    struct stat named {};
+    struct stat held{};
+    struct stat named{};
     if (::fstat(file->get(), &held) == 0 && held.st_nlink > 0 &&
         ::fstatat(folder->get(), kRunnerLock, &named, AT_SYMLINK_NOFOLLOW) == 0 && named.st_ino == held.st_ino)
       return RunnerLock(session, id, std::move(*folder), std::move(*file));

@@ -4,7 +4,6 @@
 #include "base/files.h"
 #include "contract/names.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -14,6 +13,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <dirent.h>
 #include <filesystem>
 
 namespace perdure::store {
@@ -46,7 +46,7 @@ std::string Session::marker(const TaskId& id) const {
 }
 
 bool Session::exists() const {
-  struct stat about {};
+  struct stat about{};
   return ::stat(path_.c_str(), &about) == 0 && S_ISDIR(about.st_mode);
 }
 
@@ -101,7 +101,7 @@ Result<bool> Session::claim(const TaskId& id) const {
     return fail_errno("making the folder", folder);
   }
   // Other programs number their tasks without a folder: their record is what takes an id.
-  struct stat about {};
+  struct stat about{};
   if (::lstat(record_path(id).c_str(), &about) == 0) {
     ::rmdir(folder.c_str());
     return false;
@@ -116,7 +116,7 @@ std::int64_t Session::next_seq() const {
   const std::int64_t now = duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
   const std::string path = path_ + "/" + kSeqFile;
   Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  struct stat about {};
+  struct stat about{};
   if (!file || ::fstat(file.get(), &about) != 0) return now;
   constexpr std::int64_t kZero = 0;
   if (about.st_size < 8 && ::pwrite(file.get(), &kZero, sizeof kZero, 0) != 8) return now;

@@ -1,8 +1,7 @@
 #pragma once
 
-#include <perdure/task.h>
-
 #include "base/fd.h"
+#include <perdure/task.h>
 
 #include <functional>
 #include <string>

@@ -1,6 +1,5 @@
-#include <perdure/task.h>
-
 #include "base/error.h"
+#include <perdure/task.h>
 
 #include <algorithm>
 #include <array>
@@ -45,7 +44,8 @@ Result<TaskId> TaskId::parse(std::string_view text) {
     std::string shown;
     for (const char c : text.substr(0, 40)) shown += (c >= 0x20 && c < 0x7F) ? c : '?';
     if (text.size() > 40) shown += "...";
-    return fail(ErrorCode::task_id_invalid, "'" + shown + "' is no task id: ids look like bash-1a2b3c4d; see `perdure list --all`");
+    return fail(ErrorCode::task_id_invalid,
+                "'" + shown + "' is no task id: ids look like bash-1a2b3c4d; see `perdure list --all`");
   }
   return TaskId(std::string(text));
 }

@@ -1,9 +1,8 @@
 #pragma once
 
-#include <stdlib.h>
-
 #include <cstdlib>
 #include <filesystem>
+#include <stdlib.h>
 #include <string>
 
 namespace perdure::testing_support {

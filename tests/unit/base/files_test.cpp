@@ -38,7 +38,7 @@ TEST_F(Files, ReplaceMakesFilesThatOnlyTheirOwnerReads) {
   const mode_t before = ::umask(0);
   ASSERT_TRUE(replace_file(folder.get(), "record", "x", "record"));
   ::umask(before);
-  struct stat about {};
+  struct stat about{};
   ASSERT_EQ(::stat((temp.path() + "/record").c_str(), &about), 0);
   EXPECT_EQ(about.st_mode & 0777U, 0600U);
 }

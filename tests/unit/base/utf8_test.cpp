@@ -10,12 +10,16 @@ TEST(Utf8, AcceptsEveryLengthOfCharacter) {
 }
 
 TEST(Utf8, RefusesOverlongFormsSurrogatesAndWhatIsAboveTheLastCharacter) {
-  for (const std::string_view bad : {"\xC0\xAF", "\xE0\x80\xAF", "\xF0\x80\x80\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\x80", "\xFF", "\xE2\x98"})
+  for (const std::string_view bad : {"\xC0\xAF", "\xE0\x80\xAF", "\xF0\x80\x80\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80",
+                                     "\xF5\x80\x80\x80", "\x80", "\xFF", "\xE2\x98"})
     EXPECT_FALSE(is_valid_utf8(bad));
 }
 
 TEST(Utf8, ReplacesOnlyTheBytesThatAreWrong) {
-  EXPECT_EQ(to_valid_utf8("a\xFF" "b\xC3\xA9"), "a\xEF\xBF\xBD" "b\xC3\xA9");
+  EXPECT_EQ(to_valid_utf8("a\xFF"
+                          "b\xC3\xA9"),
+            "a\xEF\xBF\xBD"
+            "b\xC3\xA9");
 }
 
 TEST(Utf8, L23_ACharacterSplitOverTwoReadsIsSeenAtBothCuts) {

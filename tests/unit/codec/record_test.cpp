@@ -61,7 +61,8 @@ TEST_P(GoodRecord, L20_IsNoneWithoutAnyOfItsRequiredKeys) {
   const json::object good = json::parse(GetParam()).as_object();
   const bool legacy = good.contains("task_id");
   const std::vector<std::string_view> required =
-      legacy ? std::vector<std::string_view>{"task_id", "command", "description", "pid", "started_at", "ended_at", "exit_code", "status"}
+      legacy ? std::vector<std::string_view>{"task_id",    "command",  "description", "pid",
+                                             "started_at", "ended_at", "exit_code",   "status"}
              : std::vector<std::string_view>{"taskId", "description", "kind", "status", "startedAt", "endedAt"};
   std::vector<std::string_view> keys = required;
   if (good.contains("kind") && good.at("kind") == "process") keys.insert(keys.end(), {"command", "pid", "exitCode"});
@@ -78,7 +79,8 @@ TEST_P(GoodRecord, L20_IsNoneWithoutAnyOfItsRequiredKeys) {
 
 TEST_P(GoodRecord, L20_IsNoneWithAnyKeyOfAWrongType) {
   const json::object good = json::parse(GetParam()).as_object();
-  const std::vector<json::value> values = {nullptr, true, 12, -1, 1.5, "text", json::array{}, json::array{1}, json::object{}, json::object{{"x", 1}}};
+  const std::vector<json::value> values = {
+      nullptr, true, 12, -1, 1.5, "text", json::array{}, json::array{1}, json::object{}, json::object{{"x", 1}}};
   for (const auto& member : good)
     for (const auto& value : values) {
       const std::string_view key = member.key();
@@ -156,15 +158,17 @@ TEST(Encode, L19_UnknownKeysKeepTheirTextAndTheirPlaces) {
   task.status = Status::completed;
   task.ended_at = 2;
   task.exit_code = 0;
-  EXPECT_EQ(encode(task),
-            R"({"futureNumber":12345678901234567890123,"taskId":"bash-1a2b3c4d","e":1.0e400,"description":"d","kind":"process",)"
-            R"("half":"\ud800","status":"completed","startedAt":1,"nested":{"b":[1, 2],"a":null},"endedAt":2,"command":"c",)"
-            R"("pid":1,"exitCode":0,"dup\u0065":"\u00e9","detached":true})");
+  EXPECT_EQ(
+      encode(task),
+      R"({"futureNumber":12345678901234567890123,"taskId":"bash-1a2b3c4d","e":1.0e400,"description":"d","kind":"process",)"
+      R"("half":"\ud800","status":"completed","startedAt":1,"nested":{"b":[1, 2],"a":null},"endedAt":2,"command":"c",)"
+      R"("pid":1,"exitCode":0,"dup\u0065":"\u00e9","detached":true})");
 }
 
 TEST(Encode, L21_ALegacyRecordTurnsCurrentAndKeepsWhatHasNoCurrentName) {
   const json::object written = json::parse(encode(decoded(kLegacyAgent))).as_object();
-  for (const auto* gone : {"task_id", "started_at", "ended_at", "agent_id", "subagent_type"}) EXPECT_FALSE(written.contains(gone)) << gone;
+  for (const auto* gone : {"task_id", "started_at", "ended_at", "agent_id", "subagent_type"})
+    EXPECT_FALSE(written.contains(gone)) << gone;
   EXPECT_EQ(written.at("command"), "[agent] d");
   EXPECT_EQ(written.at("pid"), 0);
   EXPECT_EQ(written.at("exit_code"), 1);
@@ -185,8 +189,8 @@ TEST(Encode, L21_ALegacyProcessKeepsItsShellAndApproval) {
 TEST(Encode, ConstantMembersHaveNothingThatTheRunnerWrites) {
   Task task = decoded(kProcess);
   const json::object constant = json::parse("{" + constant_members(task) + "}").as_object();
-  for (const auto* key : {"status", "detached", "startedAt", "endedAt", "stopReason", "pid", "exitCode", "signal", "runner", "outputBytes",
-                          "survivors", "leftovers", "startedSeq", "endedSeq", "timeoutMs"})
+  for (const auto* key : {"status", "detached", "startedAt", "endedAt", "stopReason", "pid", "exitCode", "signal",
+                          "runner", "outputBytes", "survivors", "leftovers", "startedSeq", "endedSeq", "timeoutMs"})
     EXPECT_FALSE(constant.contains(key)) << key;
   EXPECT_EQ(constant.at("owner"), "o");
   EXPECT_EQ(constant.at("command"), "make");
@@ -218,7 +222,8 @@ TEST(Legacy, BlankReasonsAndNamesAreAbsent) {
 }
 
 TEST(Current, OtherKindsAreKeptGenerically) {
-  const Task task = decoded(R"({"taskId":"monitor-1a2b3c4d","description":"d","kind":"monitor","status":"running","startedAt":1,"endedAt":null,"pid":"not ours"})");
+  const Task task = decoded(
+      R"({"taskId":"monitor-1a2b3c4d","description":"d","kind":"monitor","status":"running","startedAt":1,"endedAt":null,"pid":"not ours"})");
   EXPECT_EQ(task.kind, Kind::other);
   EXPECT_EQ(task.kind_name, "monitor");
 }
@@ -232,8 +237,26 @@ TEST(Hostile, DepthIsRefusedWithoutRecursion) {
 }
 
 TEST(Hostile, WhatIsNotJsonIsRefused) {
-  for (const std::string_view text : {"", " ", "[]", "null", "{", "{}x", "{\"a\":NaN}", "{\"a\":Infinity}", "{\"a\":01}", "{\"a\":1.}", "{\"a\":'x'}", "{a:1}",
-                                      "{\"a\":1,}", "{\"a\":\"\n\"}", "{\"a\":\"\\x\"}", "{\"a\":\"\\u12\"}", "{\"a\":tru}", "{\"a\":-}", "{\"a\" 1}", "\xEF\xBB\xBF{}"})
+  for (const std::string_view text : {"",
+                                      " ",
+                                      "[]",
+                                      "null",
+                                      "{",
+                                      "{}x",
+                                      "{\"a\":NaN}",
+                                      "{\"a\":Infinity}",
+                                      "{\"a\":01}",
+                                      "{\"a\":1.}",
+                                      "{\"a\":'x'}",
+                                      "{a:1}",
+                                      "{\"a\":1,}",
+                                      "{\"a\":\"\n\"}",
+                                      "{\"a\":\"\\x\"}",
+                                      "{\"a\":\"\\u12\"}",
+                                      "{\"a\":tru}",
+                                      "{\"a\":-}",
+                                      "{\"a\" 1}",
+                                      "\xEF\xBB\xBF{}"})
     EXPECT_NE(problem(text, "bash-1a2b3c4d"), "") << text;
 }
 
@@ -274,8 +297,15 @@ TEST(Hostile, IdsThatLeaveTheFolderAreRefused) {
 }
 
 TEST(Hostile, NumbersOutOfRangeAreRefused) {
-  for (const auto& [key, value] : std::vector<std::pair<std::string, std::string>>{{"pid", "-1"}, {"pid", "4294967296"}, {"exitCode", "99999999999"},
-        {"startedAt", "-5"}, {"startedAt", "1e3"}, {"startedAt", "99999999999999999999999"}, {"timeoutMs", "-1"}, {"signal", "0"}}) {
+  for (const auto& [key, value] :
+       std::vector<std::pair<std::string, std::string>>{{"pid", "-1"},
+                                                        {"pid", "4294967296"},
+                                                        {"exitCode", "99999999999"},
+                                                        {"startedAt", "-5"},
+                                                        {"startedAt", "1e3"},
+                                                        {"startedAt", "99999999999999999999999"},
+                                                        {"timeoutMs", "-1"},
+                                                        {"signal", "0"}}) {
     std::string text(kProcess);
     const auto at = text.find("\"" + key + "\":") + key.size() + 3;
     text.replace(at, text.find_first_of(",}", at) - at, value);
@@ -296,17 +326,23 @@ TEST(Escape, WhatIsEscapedComesBack) {
 TEST(KimiCli, SpecAndRuntimeMakeATask) {
   constexpr std::string_view kSpec =
       R"({"version":1,"id":"b1a2b3c4d","kind":"bash","session_id":"s","description":"d","tool_call_id":null,"owner_role":"root","created_at":1700000000.25,"command":"make","cwd":"/src","timeout_s":60})";
-  const auto with = [&](std::optional<std::string_view> runtime) { return decode_kimi_cli({.spec = kSpec, .runtime = runtime}, "b1a2b3c4d"); };
+  const auto with = [&](std::optional<std::string_view> runtime) {
+    return decode_kimi_cli({.spec = kSpec, .runtime = runtime}, "b1a2b3c4d");
+  };
   const Task created = with(std::nullopt).value();
   EXPECT_EQ(created.status, Status::running);
   EXPECT_EQ(created.started_at, 1700000000250);
   EXPECT_EQ(created.timeout_ms, 60000);
-  const Task failed = with(R"({"status":"failed","child_pid":7,"started_at":1700000001.5,"updated_at":1700000003,"finished_at":1700000002.5,"exit_code":2,"interrupted":false,"timed_out":false,"failure_reason":"bad"})").value();
+  const Task failed =
+      with(
+          R"({"status":"failed","child_pid":7,"started_at":1700000001.5,"updated_at":1700000003,"finished_at":1700000002.5,"exit_code":2,"interrupted":false,"timed_out":false,"failure_reason":"bad"})")
+          .value();
   EXPECT_EQ(failed.status, Status::failed);
   EXPECT_EQ(failed.exit_code, 2);
   EXPECT_EQ(failed.ended_at, 1700000002500);
   EXPECT_EQ(failed.stop_reason, "bad");
-  EXPECT_EQ(with(R"({"status":"failed","updated_at":1,"interrupted":false,"timed_out":true})").value().status, Status::timed_out);
+  EXPECT_EQ(with(R"({"status":"failed","updated_at":1,"interrupted":false,"timed_out":true})").value().status,
+            Status::timed_out);
   EXPECT_EQ(with("{corrupt").value().status, Status::running);
   EXPECT_FALSE(decode_kimi_cli({.spec = kSpec}, "other-name"));
 }

@@ -6,12 +6,14 @@ namespace perdure {
 namespace {
 
 TEST(TaskId, TakesTheFormsOfAllGenerations) {
-  for (const auto* good : {"bash-1a2b3c4d", "agent-00000000", "question-zzzzzzzz", "my-own-kind-1a2b3c4d", "b1234567", "a-"})
+  for (const auto* good :
+       {"bash-1a2b3c4d", "agent-00000000", "question-zzzzzzzz", "my-own-kind-1a2b3c4d", "b1234567", "a-"})
     EXPECT_TRUE(TaskId::parse(good)) << good;
 }
 
 TEST(TaskId, RefusesWhatCouldLeaveTheSession) {
-  for (const auto* bad : {"../../x", "/etc/passwd", "bash-1a2b3c4d/../x", "bash-1a2b3c4d.json", ".", "..", "a/b", "bash-1A2B3C4D", "bash 1a2b3c4d", "-1a2b3c4d"}) {
+  for (const auto* bad : {"../../x", "/etc/passwd", "bash-1a2b3c4d/../x", "bash-1a2b3c4d.json", ".", "..", "a/b",
+                          "bash-1A2B3C4D", "bash 1a2b3c4d", "-1a2b3c4d"}) {
     const auto id = TaskId::parse(bad);
     ASSERT_FALSE(id) << bad;
     EXPECT_EQ(id.error().code, ErrorCode::task_id_invalid);
@@ -42,7 +44,8 @@ TEST(TaskId, AHostileIdIsQuotedHarmlessly) {
 }
 
 TEST(Status, NamesAreReadBackAsWritten) {
-  for (const auto status : {Status::queued, Status::running, Status::completed, Status::failed, Status::timed_out, Status::killed, Status::lost})
+  for (const auto status : {Status::queued, Status::running, Status::completed, Status::failed, Status::timed_out,
+                            Status::killed, Status::lost})
     EXPECT_EQ(status_from(name_of(status)), status);
   EXPECT_FALSE(status_from("exploded"));
 }
@@ -50,7 +53,8 @@ TEST(Status, NamesAreReadBackAsWritten) {
 TEST(Status, AllButTwoAreTerminal) {
   EXPECT_FALSE(is_terminal(Status::queued));
   EXPECT_FALSE(is_terminal(Status::running));
-  for (const auto status : {Status::completed, Status::failed, Status::timed_out, Status::killed, Status::lost}) EXPECT_TRUE(is_terminal(status));
+  for (const auto status : {Status::completed, Status::failed, Status::timed_out, Status::killed, Status::lost})
+    EXPECT_TRUE(is_terminal(status));
 }
 
 TEST(ErrorCode, EveryCodeHasAWord) {
