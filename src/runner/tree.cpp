@@ -46,31 +46,6 @@ Stat stat_of(int pid) {
   return {state, parent, static_cast<int>(take_number(text))};
 }
 
-// A list that grows; the number of processes below a task has no bound.
-class Pids {
- public:
-  Pids() = default;
-  Pids(const Pids&) = delete;
-  Pids& operator=(const Pids&) = delete;
-  ~Pids() { std::free(all_); }
-  void add(int pid) {
-    if (used_ == room_) {
-      const unsigned more = room_ == 0 ? 64 : room_ * 2;
-      void* const moved = std::realloc(all_, more * sizeof(int));
-      if (moved == nullptr) return;  // the next walk finds it
-      all_ = static_cast<int*>(moved);
-      room_ = more;
-    }
-    all_[used_++] = pid;
-  }
-  [[nodiscard]] unsigned size() const { return used_; }
-  int operator[](unsigned i) const { return all_[i]; }
-
- private:
-  int* all_ = nullptr;
-  unsigned used_ = 0, room_ = 0;
-};
-
 struct DirEntry {  // linux_dirent64, which glibc does not declare
   std::uint64_t ino;
   std::int64_t off;
@@ -177,23 +152,49 @@ bool Tree::is_runner_of_another_task(int pid, int* control) {
   return true;
 }
 
-// visit(pid, control): control is -1 for a process of this task, else a connection to the runner of another one.
-template <class F>
-void Tree::walk(F&& visit) {
+// One look at everything below. False when somebody died while it was made: its children became ours behind the
+// place that had been read by then, so finding nobody would prove nothing.
+bool Tree::look(Pids& living, Pids& runners) {
   Pids queue;
   const int self = ::getpid();
+  bool certain = true;
   add_children_of_thread(self, self, queue);
   for (unsigned i = 0; i < queue.size(); ++i) {
     const int pid = queue[i];
     if (pid == command_ && command_ended_) continue;
     int control = -1;
     if (is_runner_of_another_task(pid, &control)) {
-      const Fd owned(control);
-      visit(pid, owned.get());
+      sys::close(control);
+      runners.add(pid);
       continue;
     }
     const int threads = add_children(pid, queue);
-    if (threads > 0 && !is_dead(pid, threads)) visit(pid, -1);
+    if (threads > 0 && !is_dead(pid, threads)) {
+      living.add(pid);
+    } else {
+      certain = false;
+      command_ended_ |= pid == command_;
+    }
+  }
+  return certain || living.size() > 0;
+}
+
+// visit(pid, control): control is -1 for a process of this task, else a connection to the runner of another one.
+template <class F>
+void Tree::walk(F&& visit) {
+  constexpr int kMostLooks = 100;
+  for (int looks = 0; looks < kMostLooks; ++looks) {
+    Pids living, runners;
+    reap_adopted();
+    if (!look(living, runners) && looks + 1 < kMostLooks) continue;
+    for (unsigned i = 0; i < living.size(); ++i) visit(living[i], -1);
+    for (unsigned i = 0; i < runners.size(); ++i) {
+      int control = -1;
+      if (!is_runner_of_another_task(runners[i], &control)) continue;
+      const Fd owned(control);
+      visit(runners[i], owned.get());
+    }
+    return;
   }
 }
 
@@ -224,10 +225,10 @@ int Tree::kill_all(long patience_ms) {
     int left = 0;
     walk([&](int pid, int control) {
       if (control >= 0) return;
+      if (left < kMaxSurvivors) survivors_[left] = pid;
+      ++left;  // also when it is gone by now: what it left behind is looked for in the next round
       Fd process(sys::pidfd_open(pid));
       if (!process) return;
-      if (left < kMaxSurvivors) survivors_[left] = pid;
-      ++left;
       // Stopped first, so that what was looked at is what is killed: a process may become a runner by exec.
       sys::pidfd_signal(process.get(), SIGSTOP);
       int other = -1;

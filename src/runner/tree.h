@@ -1,10 +1,36 @@
 #pragma once
 
+#include <cstdlib>
 #include <string_view>
 
 // The processes below this one. The runner is their subreaper, so whoever loses a parent becomes its child, and a
 // walk from itself finds every descendant: setsid'd, double-forked or reparented (L12).
 namespace runner {
+
+// A list that grows; the number of processes below a task has no bound.
+class Pids {
+ public:
+  Pids() = default;
+  Pids(const Pids&) = delete;
+  Pids& operator=(const Pids&) = delete;
+  ~Pids() { std::free(all_); }
+  void add(int pid) {
+    if (used_ == room_) {
+      const unsigned more = room_ == 0 ? 64 : room_ * 2;
+      void* const moved = std::realloc(all_, more * sizeof(int));
+      if (moved == nullptr) return;  // the next walk finds it
+      all_ = static_cast<int*>(moved);
+      room_ = more;
+    }
+    all_[used_++] = pid;
+  }
+  [[nodiscard]] unsigned size() const { return used_; }
+  int operator[](unsigned i) const { return all_[i]; }
+
+ private:
+  int* all_ = nullptr;
+  unsigned used_ = 0, room_ = 0;
+};
 
 class Tree {
  public:
@@ -38,6 +64,7 @@ class Tree {
   static constexpr int kMaxSurvivors = 32;
 
  private:
+  bool look(Pids& living, Pids& runners);
   template <class F>
   void walk(F&& visit);
   [[nodiscard]] bool is_ours(int pid) const;
