@@ -23,6 +23,8 @@ class TaskId {
   [[nodiscard]] const std::string& str() const { return text_; }
   /// True for an id that a record file `<id>.json` may have; false for one that only the oldest shape allows.
   [[nodiscard]] PERDURE_API bool has_record_form() const;
+  /// The same for a text that need not be an id at all.
+  [[nodiscard]] PERDURE_API static bool names_record(std::string_view text);
   auto operator<=>(const TaskId&) const = default;
 
  private:

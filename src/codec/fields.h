@@ -13,9 +13,12 @@ enum class Need { required, optional };
 
 class Fields {
  public:
-  explicit Fields(const std::vector<Member>& members) : members_(members) {}
+  explicit Fields(const std::vector<Member>& members) : members_(members) {
+    for (const auto& member : members) shapes_ |= shape_of(member.key);
+  }
 
   [[nodiscard]] const Member* find(std::string_view key) const {
+    if ((shapes_ & shape_of(key)) == 0) return nullptr;  // most of the keys that may be there are not
     for (const auto& member : members_)
       if (member.key == key) return &member;
     return nullptr;
@@ -51,6 +54,13 @@ class Fields {
   }
 
  private:
+  // One bit of 64, from a key's length and ends: a look that answers "surely not there" for most that are not.
+  static std::uint64_t shape_of(std::string_view key) {
+    if (key.empty()) return 1;
+    const auto first = std::size_t{static_cast<unsigned char>(key.front())};
+    const auto last = std::size_t{static_cast<unsigned char>(key.back())};
+    return std::uint64_t{1} << ((key.size() * 7 + first * 3 + last) % 64);
+  }
   const Member* get(std::string_view key, Need need, JsonType type) {
     const Member* const member = find(key);
     if (member == nullptr) {
@@ -63,6 +73,7 @@ class Fields {
   }
 
   const std::vector<Member>& members_;
+  std::uint64_t shapes_ = 0;
   std::string problem_;
 };
 

@@ -57,8 +57,8 @@ Assessment recovered(Task task, const Notes& notes) {
     if (!notes.decision->reason.empty()) task.stop_reason = notes.decision->reason;
     if (cause == "stop-quietly") task.terminal_notification_suppressed = true;
   }
-  return settled(std::move(task),
-                 fmt::format("the runner is gone; it had noted how the task ended: {}", name_of(task.status)));
+  std::string explained = fmt::format("the runner is gone; it had noted how the task ended: {}", name_of(task.status));
+  return settled(std::move(task), std::move(explained));
 }
 
 Assessment assess_own(const store::Session& session, Task task) {

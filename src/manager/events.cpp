@@ -203,11 +203,10 @@ EventWatch::Changes EventWatch::drain() {
       at += sizeof(inotify_event) + event->len;
       const auto watched = watched_.find(event->wd);
       const bool about_records = watched != watched_.end() && watched->second.records;
-      if ((event->mask & (IN_Q_OVERFLOW | IN_DELETE_SELF | IN_MOVE_SELF)) != 0) {
-        folders_changed = true;
-      } else if (about_records && event->len > 0) {
+      const bool of_folders = (event->mask & (IN_Q_OVERFLOW | IN_DELETE_SELF | IN_MOVE_SELF)) != 0;
+      if (!of_folders && about_records && event->len > 0) {
         if (auto id = id_of_record(event->name)) changes.ids.insert(std::move(*id));
-      } else if ((event->mask & IN_ISDIR) != 0) {
+      } else if (of_folders || (event->mask & IN_ISDIR) != 0) {
         folders_changed = true;
       }
     }

@@ -48,7 +48,7 @@ class EventWatch {
   bool watch(const std::string& path, std::uint32_t mask);
   bool watch_down_to_session();
   void use_timer(bool on);
-  Result<std::vector<Task>> read_changed(const Changes& changes) const;
+  [[nodiscard]] Result<std::vector<Task>> read_changed(const Changes& changes) const;
   void tell(Task task, std::vector<Event>& events);
 
   const store::Session session_;

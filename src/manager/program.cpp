@@ -45,7 +45,7 @@ std::string own_library_path() {
 }
 
 std::string environment(const char* name) {
-  const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nothing here changes it
+  const char* const value = std::getenv(name);
   return value == nullptr ? "" : value;
 }
 
@@ -88,7 +88,7 @@ Result<std::string> find_program(const std::string& name, const std::string& pat
   std::string refused;
   for (const auto part : std::views::split(path.empty() ? kDefaultPath : std::string_view(path), ':')) {
     const std::string folder(part.begin(), part.end());
-    const std::string candidate = absolute((folder.empty() ? "." : folder) + "/" + name);
+    std::string candidate = absolute((folder.empty() ? "." : folder) + "/" + name);
     if (is_executable_file(candidate)) return candidate;
     if (::access(candidate.c_str(), F_OK) == 0 && refused.empty()) refused = candidate;
   }
@@ -123,7 +123,7 @@ Result<std::string> find_runner(const std::string& configured) {
   const std::array<std::string, 5> places = {program, program + "/../libexec/perdure", library + "/../libexec/perdure",
                                              library + "/../../libexec/perdure", PERDURE_LIBEXEC};
   for (const auto& place : places) {
-    const std::string candidate = place + "/" + std::string(kRunnerName);
+    std::string candidate = place + "/" + std::string(kRunnerName);
     if (!place.empty() && is_executable_file(candidate)) return candidate;
   }
   return launch_failure(

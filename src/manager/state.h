@@ -12,7 +12,7 @@ class EventWatch;
 }
 
 /// What a TaskManager holds. Everything but the event watch, which locks for itself, never changes after open().
-struct TaskManager::State {
+struct __attribute__((visibility("hidden"))) TaskManager::State {
   State(ManagerOptions given, store::Session opened);
   ~State();
 

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <numeric>
+#include <tuple>
 
 namespace perdure {
 namespace {
@@ -28,6 +30,21 @@ Result<std::optional<int>> cap_from_environment(std::optional<int> configured) {
     return fail(ErrorCode::config_invalid,
                 fmt::format("{}='{}' is not a number of tasks: give 1 or more, or unset it", kCapVariable, given));
   return cap;
+}
+
+// Places are sorted, not tasks: a task is a kilobyte to move.
+std::vector<Task> in_order_of_start(std::vector<Task> tasks) {
+  std::vector<std::size_t> places(tasks.size());
+  std::iota(places.begin(), places.end(), std::size_t{0});
+  const auto before = [&](std::size_t a, std::size_t b) {
+    return std::tie(tasks[a].started_at, tasks[a].id) < std::tie(tasks[b].started_at, tasks[b].id);
+  };
+  if (std::ranges::is_sorted(places, before)) return tasks;
+  std::ranges::sort(places, before);
+  std::vector<Task> ordered;
+  ordered.reserve(tasks.size());
+  for (const std::size_t place : places) ordered.push_back(std::move(tasks[place]));
+  return ordered;
 }
 
 }  // namespace
@@ -86,9 +103,7 @@ Result<std::vector<Task>> TaskManager::list(const ListFilter& filter) const {
     if (filter.status ? status != *filter.status : !filter.ended && is_terminal(status)) continue;
     tasks.push_back(std::move(looked->task));
   }
-  std::ranges::sort(
-      tasks, [](const Task& a, const Task& b) { return std::tie(a.started_at, a.id) < std::tie(b.started_at, b.id); });
-  return tasks;
+  return in_order_of_start(std::move(tasks));
 }
 
 Result<std::vector<BadRecord>> TaskManager::bad_records() const {

@@ -61,6 +61,7 @@ class Waiting {
   // `cancel_fd` is readable.
   Result<bool> once(std::optional<std::int64_t> until, int cancel_fd) {
     std::vector<pollfd> fds;
+    fds.reserve(watched_.size() + 2);
     for (const auto& watched : watched_) fds.push_back({.fd = watched.fd(), .events = POLLIN});
     fds.push_back({.fd = cancel_fd, .events = POLLIN});
     fds.push_back({.fd = folders_.get(), .events = POLLIN});

@@ -41,9 +41,9 @@ runner::Inherited take_what_changes() {
 void let_go_of_the_terminal() {
   const int in = ::open("/dev/null", O_RDONLY);
   const int out = ::open("/dev/null", O_WRONLY);
-  ::dup2(in, 0);
-  ::dup2(out, 1);
-  ::dup2(out, 2);
+  if (in >= 0) ::dup2(in, 0);
+  if (out >= 0) ::dup2(out, 1);
+  if (out >= 0) ::dup2(out, 2);
   if (in > 2) sys::close(in);
   if (out > 2) sys::close(out);
 }

@@ -49,10 +49,9 @@ int Spec::read(int fd) {
   argv = static_cast<char**>(std::calloc(words, sizeof(char*)));
   if (argv == nullptr) return -ENOMEM;
   envp = argv + header->argc + 1;
-  for (unsigned i = 0; i < header->argc; ++i)
-    if ((argv[i] = next()) == nullptr) return -EINVAL;
-  for (unsigned i = 0; i < header->envc; ++i)
-    if ((envp[i] = next()) == nullptr) return -EINVAL;
+  for (unsigned i = 0; i < header->argc; ++i) argv[i] = next();
+  for (unsigned i = 0; i < header->envc; ++i) envp[i] = next();
+  if (argv[header->argc - 1] == nullptr || (header->envc > 0 && envp[header->envc - 1] == nullptr)) return -EINVAL;
   constant = copy_of(constant_text);
   owner = copy_of(owner_text);
   return constant.empty() ? -EINVAL : 0;

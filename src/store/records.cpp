@@ -8,8 +8,12 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <dirent.h>
+#include <iterator>
+#include <span>
+#include <thread>
 #include <unordered_set>
 
 namespace perdure::store {
@@ -21,10 +25,26 @@ std::string_view stem_of(std::string_view name) {
   return name.ends_with(kSuffix) ? name.substr(0, name.size() - kSuffix.size()) : std::string_view();
 }
 
-Result<Task> read_record(int folder, const std::string& name, const std::string& path) {
-  auto bytes = read_regular_file(folder, name, codec::kMaxRecordBytes, path);
-  if (!bytes) return std::unexpected(bytes.error());
-  auto task = codec::decode(*bytes, stem_of(name));
+// A record's bytes in as few system calls as can be: one read that does not fill the buffer has read it all. Whatever
+// is not as simple as that gives an empty view and is looked at closely.
+std::string_view read_quickly(int folder, const std::string& name, std::string& buffer) {
+  constexpr std::size_t kOrdinary = 16384;
+  buffer.resize(kOrdinary);
+  const Fd file(::openat(folder, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  const ssize_t n = file ? ::read(file.get(), buffer.data(), buffer.size()) : -1;
+  if (n <= 0 || n == static_cast<ssize_t>(buffer.size())) return {};
+  return {buffer.data(), static_cast<std::size_t>(n)};
+}
+
+Result<Task> read_record(int folder, const std::string& name, const std::string& path, std::string& buffer) {
+  std::string_view bytes = read_quickly(folder, name, buffer);
+  if (bytes.empty()) {
+    auto read = read_regular_file(folder, name, codec::kMaxRecordBytes, path);
+    if (!read) return std::unexpected(read.error());
+    buffer = std::move(*read);
+    bytes = buffer;
+  }
+  auto task = codec::decode(bytes, stem_of(name));
   if (!task) {
     task.error().message = path + ": " + task.error().message;
     return task;
@@ -67,17 +87,15 @@ class Scanner {
     if (!entries) return std::unexpected(entries.error());
     std::unordered_set<std::string_view> here;
     std::vector<const FolderEntry*> folders;
+    std::vector<const FolderEntry*> records;
     for (const auto& entry : *entries) {
-      const auto stem = stem_of(entry.name);
       if (entry.type == DT_DIR) folders.push_back(&entry);
-      const auto id = TaskId::parse(stem);
-      if (!id || !id->has_record_form()) continue;  // not a record's name: no record (docs/disk-format.md)
+      const auto stem = stem_of(entry.name);
+      if (!TaskId::names_record(stem)) continue;  // not a record's name: no record (docs/disk-format.md)
       here.insert(stem);
-      auto task = read_record(folder->get(), entry.name, path + "/" + entry.name);
-      // Another folder's record of that id wins; what is wrong with this one is told all the same.
-      if (task && is_taken(stem)) continue;
-      add(std::move(task), path + "/" + entry.name);
+      records.push_back(&entry);
     }
+    read_all(folder->get(), path, records);
     // A folder beside its record belongs to that record; only one without may be a task of the oldest shape.
     for (const auto* entry : folders) {
       if (here.contains(entry->name) || is_taken(entry->name) || !TaskId::parse(entry->name)) continue;
@@ -86,7 +104,7 @@ class Scanner {
       if (!task) {
         found_.bad.push_back(as_bad(inside + "/spec.json", task.error()));
       } else if (*task) {
-        add(std::move(**task), inside);
+        add(std::move(**task), inside, found_);
       }
     }
     for (const auto stem : here) taken_.emplace(stem);
@@ -96,11 +114,48 @@ class Scanner {
  private:
   [[nodiscard]] bool is_taken(std::string_view stem) const { return taken_.contains(std::string(stem)); }
 
-  void add(Result<Task> task, const std::string& path) {
+  // Reading is all system calls and decoding all computing, so a second core is worth having for large sessions.
+  void read_all(int folder, const std::string& path, std::span<const FolderEntry* const> records) {
+    constexpr std::size_t kWorthAThread = 2000;
+    const std::size_t cores = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 8);
+    const std::size_t workers = std::clamp<std::size_t>(records.size() / kWorthAThread, 1, cores);
+    if (workers == 1) return read_part(folder, path, records, found_);
+    std::vector<Scan> parts(workers);
+    {
+      std::vector<std::jthread> threads;
+      const std::size_t share = records.size() / workers + 1;
+      for (std::size_t i = 0; i < workers; ++i)
+        threads.emplace_back([&, i] {
+          const std::size_t from = std::min(i * share, records.size());
+          read_part(folder, path, records.subspan(from, std::min(share, records.size() - from)), parts[i]);
+        });
+    }
+    for (auto& part : parts) {
+      if (found_.tasks.empty()) {
+        found_.tasks = std::move(part.tasks);
+      } else {
+        std::ranges::move(part.tasks, std::back_inserter(found_.tasks));
+      }
+      std::ranges::move(part.bad, std::back_inserter(found_.bad));
+    }
+  }
+
+  void read_part(int folder, const std::string& path, std::span<const FolderEntry* const> records, Scan& into) const {
+    std::string buffer;
+    if (options_.terminal) into.tasks.reserve(into.tasks.size() + records.size());
+    for (const auto* entry : records) {
+      const std::string file = path + "/" + entry->name;
+      auto task = read_record(folder, entry->name, file, buffer);
+      // Another folder's record of that id wins; what is wrong with this one is told all the same.
+      if (!task || !is_taken(stem_of(entry->name))) add(std::move(task), file, into);
+    }
+  }
+
+  void add(Result<Task> task, const std::string& path, Scan& into) const {
     if (!task) {
-      if (task.error().os_error != ENOENT) found_.bad.push_back(as_bad(path, task.error()));
+      if (task.error().os_error != ENOENT) into.bad.push_back(as_bad(path, task.error()));
     } else if (options_.terminal || !is_terminal(task->status)) {
-      found_.tasks.push_back(std::move(*task));
+      into.tasks.push_back(std::move(*task));
     }
   }
 
@@ -114,12 +169,13 @@ class Scanner {
 Result<std::optional<Task>> find_record(const Session& session, const TaskId& id) {
   auto folders = session.record_folders();
   if (!folders) return std::unexpected(folders.error());
+  std::string buffer;
   for (const auto& path : *folders) {
     auto folder = open_folder_at(AT_FDCWD, path, path);
     if (!folder) continue;
     if (id.has_record_form()) {
       const std::string name = id.str() + ".json";
-      auto task = read_record(folder->get(), name, path + "/" + name);
+      auto task = read_record(folder->get(), name, path + "/" + name, buffer);
       if (task) return std::optional<Task>(std::move(*task));
       if (task.error().os_error != ENOENT) return std::unexpected(task.error());
     }
@@ -144,7 +200,8 @@ Result<Task> reread(const Task& task) {
   }
   auto folder = open_folder_at(AT_FDCWD, folder_path, folder_path);
   if (!folder) return std::unexpected(folder.error());
-  return read_record(folder->get(), name, task.source);
+  std::string buffer;
+  return read_record(folder->get(), name, task.source, buffer);
 }
 
 Result<Scan> scan_records(const Session& session, const ScanOptions& options) {

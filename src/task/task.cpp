@@ -50,6 +50,10 @@ Result<TaskId> TaskId::parse(std::string_view text) {
   return TaskId(std::string(text));
 }
 
+bool TaskId::names_record(std::string_view text) {
+  return has_record_form_text(text);
+}
+
 bool TaskId::has_record_form() const {
   return has_record_form_text(text_);
 }
