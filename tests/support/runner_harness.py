@@ -6,7 +6,6 @@ import os
 import secrets
 import socket
 import struct
-import subprocess
 
 HEADER = struct.Struct('=IIQqqqIIIIII')
 MAGIC, VERSION = 0x50445231, 1
@@ -17,6 +16,7 @@ KEEP, KILL, WAIT = 0, 1, 2
 class Session:
     def __init__(self, path, runner):
         self.path, self.runner = os.path.realpath(path), runner
+        self.wrappers = []
         os.makedirs(os.path.join(self.path, 'tasks'), 0o700, exist_ok=True)
 
     def new_id(self):
@@ -30,10 +30,11 @@ class Session:
         return os.path.join(self.path, 'tasks', task + '.json')
 
     def start(self, argv, task=None, timeout=0, grace=5000, limit=0, on_limit=STOP, leftovers=KEEP, cap=0,
-              owner='', env=None, cwd='/', program=None, wrap=()):
-        """Returns (task id, answer line). `wrap`: a command line put before the runner's, for strace."""
+              owner='', env=None, cwd='/', program=None, wrap=(), in_child=None, spec=None):
+        """Returns (task id, answer line). `wrap`: a command line put before the runner's, for strace. `in_child` is
+        called right before the runner is exec'd; `spec` is a launch specification to hand over instead."""
         task = task or self.new_id()
-        os.mkdir(self.folder(task), 0o700)
+        os.makedirs(self.folder(task), 0o700, exist_ok=True)
         marker = f'{task}@{self.path}'
         env = dict(env if env is not None else os.environ, PERDURE_TASK_ID=marker)
         constant = f'"taskId":"{task}","description":"test","kind":"process","command":"test"'
@@ -41,8 +42,9 @@ class Session:
         body = b''.join(w.encode() + b'\0' for w in words)
         header = HEADER.pack(MAGIC, VERSION, HEADER.size + len(body), timeout, grace, limit, on_limit, leftovers,
                              cap, 0, len(argv), len(env))
+        text = header + body if spec is None else spec
         spec = os.memfd_create('spec')
-        os.write(spec, header + body)
+        os.write(spec, text)
         read_end, write_end = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -55,6 +57,8 @@ class Session:
             os.closerange(5, 256)
             line = [*wrap, self.runner, self.path, task]
             try:
+                if in_child:
+                    in_child()
                 os.execve(line[0], line, {'PERDURE_RUNNER': marker})
             finally:
                 os._exit(127)
@@ -67,7 +71,9 @@ class Session:
                 break
             answer += part
         os.close(read_end)
-        if not wrap:
+        if wrap:
+            self.wrappers.append(pid)  # goes when the runner does
+        else:
             os.waitpid(pid, 0)
         return task, answer.decode().strip()
 
