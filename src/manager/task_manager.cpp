@@ -11,8 +11,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
-#include <numeric>
-#include <tuple>
+#include <utility>
 
 namespace perdure {
 namespace {
@@ -32,18 +31,14 @@ Result<std::optional<int>> cap_from_environment(std::optional<int> configured) {
   return cap;
 }
 
-// Places are sorted, not tasks: a task is a kilobyte to move.
-std::vector<Task> in_order_of_start(std::vector<Task> tasks) {
-  std::vector<std::size_t> places(tasks.size());
-  std::iota(places.begin(), places.end(), std::size_t{0});
-  const auto before = [&](std::size_t a, std::size_t b) {
-    return std::tie(tasks[a].started_at, tasks[a].id) < std::tie(tasks[b].started_at, tasks[b].id);
-  };
-  if (std::ranges::is_sorted(places, before)) return tasks;
-  std::ranges::sort(places, before);
+// Places are sorted, not tasks, and each task is moved once.
+std::vector<Task> in_order_of_start(std::vector<std::pair<std::int64_t, Task*>> places) {
+  std::ranges::sort(places, [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first < b.first : a.second->id < b.second->id;
+  });
   std::vector<Task> ordered;
-  ordered.reserve(tasks.size());
-  for (const std::size_t place : places) ordered.push_back(std::move(tasks[place]));
+  ordered.reserve(places.size());
+  for (const auto& [started_at, task] : places) ordered.push_back(std::move(*task));
   return ordered;
 }
 
@@ -84,26 +79,24 @@ Result<Task> TaskManager::get(const TaskId& id) const {
 
 Result<std::vector<Task>> TaskManager::list(const ListFilter& filter) const {
   // A running record may turn out to have ended, so the filter comes after the look.
-  auto found = store::scan_records(state_->session, {.terminal = filter.ended || filter.status});
-  if (!found) return std::unexpected(found.error());
-  std::vector<Task> tasks;
-  tasks.reserve(found->tasks.size());
-  for (auto& recorded : found->tasks) {
-    if (filter.kind && recorded.kind != *filter.kind) continue;
-    if (filter.owner && recorded.owner != *filter.owner) continue;
-    if (is_terminal(recorded.status)) {
-      if (filter.status && recorded.status != *filter.status) continue;
-      tasks.push_back(std::move(recorded));
-      continue;
+  auto parts = store::scan_in_parts(state_->session, {.terminal = filter.ended || filter.status});
+  if (!parts) return std::unexpected(parts.error());
+  std::vector<std::pair<std::int64_t, Task*>> wanted;
+  for (auto& part : *parts) {
+    for (auto& task : part.tasks) {
+      if (filter.kind && task.kind != *filter.kind) continue;
+      if (filter.owner && task.owner != *filter.owner) continue;
+      if (!is_terminal(task.status)) {
+        auto looked = manager::assess(state_->session, std::move(task));
+        if (!looked && looked.error().os_error == ENOENT) continue;  // removed meanwhile
+        if (!looked) return std::unexpected(looked.error());
+        task = std::move(looked->task);
+        if (!filter.status && !filter.ended && is_terminal(task.status)) continue;
+      }
+      if (!filter.status || task.status == *filter.status) wanted.emplace_back(task.started_at, &task);
     }
-    auto looked = manager::assess(state_->session, std::move(recorded));
-    if (!looked && looked.error().os_error == ENOENT) continue;  // removed meanwhile
-    if (!looked) return std::unexpected(looked.error());
-    const Status status = looked->task.status;
-    if (filter.status ? status != *filter.status : !filter.ended && is_terminal(status)) continue;
-    tasks.push_back(std::move(looked->task));
   }
-  return in_order_of_start(std::move(tasks));
+  return in_order_of_start(std::move(wanted));
 }
 
 Result<std::vector<BadRecord>> TaskManager::bad_records() const {

@@ -30,8 +30,8 @@ void reset_signals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-[[noreturn]] void fail(int pipe, ExecFailure::Step step) {
-  const ExecFailure failure{step, errno};
+[[noreturn]] void fail(int pipe, ExecFailure::Step step, int error) {
+  const ExecFailure failure{step, error};
   sys::write(pipe, &failure, sizeof failure);
   sys::exit(127);
 }
@@ -44,19 +44,20 @@ void become_command(const Spec& spec, const Inherited& inherited, const ChildPip
   for (const int fd : close_first)
     if (fd >= 0) sys::close(fd);
   ::setpgid(0, 0);
+  // All that nobody can see happens while the runner commits the record.
+  offer_to_the_oom_killer();
+  ::setrlimit(RLIMIT_NOFILE, &inherited.open_files);
+  ::umask(inherited.umask);
+  const int no_folder = ::chdir(spec.cwd) != 0 ? errno : 0;
+  reset_signals();
   char go = 0;
   long n = 0;
   while ((n = sys::read(pipes.gate, &go, 1)) == -EINTR) {
   }
   if (n != 1) sys::exit(127);
-
-  offer_to_the_oom_killer();
+  if (no_folder != 0) fail(pipes.failure, ExecFailure::cwd, no_folder);
   ::dup2(pipes.output, 1);
   ::dup2(pipes.output, 2);
-  ::setrlimit(RLIMIT_NOFILE, &inherited.open_files);
-  ::umask(inherited.umask);
-  if (::chdir(spec.cwd) != 0) fail(pipes.failure, ExecFailure::cwd);
-  reset_signals();
   ::execve(spec.program, spec.argv, spec.envp);
   if (errno == ENOEXEC) {
     // A script without a #! line: run it as every shell does.
@@ -69,7 +70,7 @@ void become_command(const Spec& spec, const Inherited& inherited, const ChildPip
       ::execve(shell, argv, spec.envp);
     }
   }
-  fail(pipes.failure, ExecFailure::exec);
+  fail(pipes.failure, ExecFailure::exec, errno);
 }
 
 }  // namespace runner

@@ -33,6 +33,9 @@ bool Run::launch(const char* session, int answer_fd) {
   if (e == 0 && failure.error == 0) {
     answer(answer_fd,
            (Text<64>() << "running " << static_cast<long>(facts_.pid) << " " << facts_.started_ms << "\n").view());
+    // Behind the answer, since nobody needs to wait for it: on a disk that is full by now the terminal record is
+    // tried again until there is room (commit()).
+    record_.reserve_next();
     return true;
   }
   // What is left on disk goes before the answer: whoever hears it finds nothing (architecture, "Launch").
@@ -101,7 +104,6 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
   facts_.started_seq = next_seq(session_.get());
   doing = "write the record";
   int e = record_.commit(facts_);
-  if (e == 0) e = record_.reserve_next();
   if (e < 0) {
     gate_in.reset();  // the child sees the end of the gate and is gone
     ::waitpid(pid, nullptr, 0);

@@ -8,6 +8,8 @@
 #include "contract/names.h"
 #include "runner/run.h"
 
+#include <new>
+
 namespace {
 
 using namespace perdure::contract;
@@ -56,7 +58,7 @@ int main(int argc, char** argv) {
     say("perdure-runner: this program is started by perdure: use `perdure run`\n");
     return kUsage;
   }
-  ::close_range(kAnswerFd + 1, ~0U, 0);
+  ::syscall(SYS_close_range, kAnswerFd + 1, ~0U, 0);
   // A second process, so that the manager has no child to reap and is no parent to be waited for.
   if (const int pid = sys::fork(); pid != 0) sys::exit(pid < 0 ? 1 : 0);
   block_signals();
@@ -75,7 +77,9 @@ int main(int argc, char** argv) {
     return 0;
   }
   sys::close(kSpecFd);
-  static runner::Run run(spec, argv[2], inherited);
+  // Never destroyed: this process ends by _exit, and a destructor at exit would want a part of the C++ runtime.
+  alignas(runner::Run) static char room[sizeof(runner::Run)];
+  runner::Run& run = *new (room) runner::Run(spec, argv[2], inherited);
   if (!run.launch(argv[1], answer.get())) sys::exit(0);
   answer.reset();
   run.supervise();

@@ -102,8 +102,7 @@ int Record::reserve_next() {
   next_ = Fd(sys::open_at(folder_, perdure::contract::kNextRecord, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
   if (!next_) return next_.get();
   constexpr long kOrdinary = 2048;  // what the runner adds, but for a very long reason
-  const int e = sys::reserve(next_.get(), static_cast<long>(constant_.size()) + kOrdinary);
-  return e == -EOPNOTSUPP || e == -EINVAL ? 0 : e;
+  return sys::reserve(next_.get(), static_cast<long>(constant_.size()) + kOrdinary);
 }
 
 void Record::remove() {

@@ -38,7 +38,7 @@ class Record {
   [[nodiscard]] int commit(const Facts& facts);
 
   /// Sets disk space aside for the next commit, so that a disk that fills up meanwhile cannot refuse it.
-  [[nodiscard]] int reserve_next();
+  int reserve_next();
 
   void remove();
   static std::int64_t start_ticks();

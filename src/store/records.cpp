@@ -78,7 +78,7 @@ BadRecord as_bad(const std::string& path, const Error& error) {
 
 class Scanner {
  public:
-  Scanner(Scan& found, const ScanOptions& options) : found_(found), options_(options) {}
+  Scanner(std::vector<Scan>& found, const ScanOptions& options) : found_(found), options_(options) {}
 
   Result<> scan(const std::string& path) {
     auto folder = open_folder_at(AT_FDCWD, path, path);
@@ -102,9 +102,9 @@ class Scanner {
       const std::string inside = path + "/" + entry->name;
       auto task = read_kimi_cli(folder->get(), entry->name, inside);
       if (!task) {
-        found_.bad.push_back(as_bad(inside + "/spec.json", task.error()));
+        found_.back().bad.push_back(as_bad(inside + "/spec.json", task.error()));
       } else if (*task) {
-        add(std::move(**task), inside, found_);
+        add(std::move(**task), inside, found_.back());
       }
     }
     for (const auto stem : here) taken_.emplace(stem);
@@ -119,7 +119,7 @@ class Scanner {
     constexpr std::size_t kWorthAThread = 2000;
     const std::size_t cores = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 8);
     const std::size_t workers = std::clamp<std::size_t>(records.size() / kWorthAThread, 1, cores);
-    if (workers == 1) return read_part(folder, path, records, found_);
+    if (workers == 1) return read_part(folder, path, records, found_.emplace_back());
     std::vector<Scan> parts(workers);
     {
       std::vector<std::jthread> threads;
@@ -130,14 +130,7 @@ class Scanner {
           read_part(folder, path, records.subspan(from, std::min(share, records.size() - from)), parts[i]);
         });
     }
-    for (auto& part : parts) {
-      if (found_.tasks.empty()) {
-        found_.tasks = std::move(part.tasks);
-      } else {
-        std::ranges::move(part.tasks, std::back_inserter(found_.tasks));
-      }
-      std::ranges::move(part.bad, std::back_inserter(found_.bad));
-    }
+    std::ranges::move(parts, std::back_inserter(found_));
   }
 
   void read_part(int folder, const std::string& path, std::span<const FolderEntry* const> records, Scan& into) const {
@@ -159,7 +152,7 @@ class Scanner {
     }
   }
 
-  Scan& found_;
+  std::vector<Scan>& found_;
   const ScanOptions& options_;
   std::unordered_set<std::string> taken_;  // ids of the folders before, which win
 };
@@ -204,14 +197,25 @@ Result<Task> reread(const Task& task) {
   return read_record(folder->get(), name, task.source, buffer);
 }
 
-Result<Scan> scan_records(const Session& session, const ScanOptions& options) {
-  Scan found;
+Result<std::vector<Scan>> scan_in_parts(const Session& session, const ScanOptions& options) {
+  std::vector<Scan> found;
   auto folders = session.record_folders();
   if (!folders) return std::unexpected(folders.error());
   Scanner scanner(found, options);
   for (const auto& path : *folders)
     if (auto done = scanner.scan(path); !done) return std::unexpected(done.error());
   return found;
+}
+
+Result<Scan> scan_records(const Session& session, const ScanOptions& options) {
+  auto parts = scan_in_parts(session, options);
+  if (!parts) return std::unexpected(parts.error());
+  Scan all;
+  for (auto& part : *parts) {
+    std::ranges::move(part.tasks, std::back_inserter(all.tasks));
+    std::ranges::move(part.bad, std::back_inserter(all.bad));
+  }
+  return all;
 }
 
 Result<> write_record(const Task& task) {

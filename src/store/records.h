@@ -22,6 +22,10 @@ struct Scan {
 struct ScanOptions {
   bool terminal = true;  ///< false: records of ended tasks are left out
 };
+/// Every record of the session, in the parts in which it was read: a task is a kilobyte to move, and some sessions
+/// have a hundred thousand.
+[[nodiscard]] Result<std::vector<Scan>> scan_in_parts(const Session& session, const ScanOptions& options = {});
+
 /// Every record of the session. A session that does not exist has none.
 [[nodiscard]] Result<Scan> scan_records(const Session& session, const ScanOptions& options = {});
 
