@@ -38,10 +38,13 @@ bool Run::launch(const char* session, int answer_fd) {
     record_.reserve_next();
     return true;
   }
-  // What is left on disk goes before the answer: whoever hears it finds nothing (architecture, "Launch").
-  record_.remove();
-  control_.unlink(folder_.get());
-  sys::unlink_at(folder_.get(), kRunnerLock);
+  // What is left on disk goes before the answer: whoever hears it finds nothing (architecture, "Launch"). Without the
+  // lock nothing of it is ours: another runner has this task.
+  if (lock_.is_held()) {
+    record_.remove();
+    control_.unlink(folder_.get());
+    sys::unlink_at(folder_.get(), kRunnerLock);
+  }
   if (failure.error != 0) {
     answer(answer_fd, (Text<64>() << (failure.step == ExecFailure::cwd ? "cwd " : "exec ")
                                   << static_cast<long>(failure.error) << "\n")

@@ -13,6 +13,7 @@ int LockPage::open(int task_folder, std::string_view task_id) {
   file_ = Fd(sys::open_at(task_folder, kRunnerLock, O_RDWR | O_CREAT | O_NOFOLLOW));
   if (!file_) return file_.get();
   if (const int e = sys::lock(file_.get(), false); e < 0) return e == -EACCES ? -EAGAIN : e;
+  held_ = true;
   static char page[kLockPageBytes];
   if (sys::write_at(file_.get(), page, sizeof page, 0) != kLockPageBytes) return -ENOSPC;
   const auto holder = Text<kHolderBytes>()

@@ -18,11 +18,13 @@ class LockPage {
   /// The first call decides; later ones are ignored.
   void note_decision(std::string_view cause, std::string_view escaped_reason, std::int64_t at_ms);
 
+  [[nodiscard]] bool is_held() const { return held_; }
   [[nodiscard]] int fd() const { return file_.get(); }
   void release() { file_.reset(); }
 
  private:
   Fd file_;
+  bool held_ = false;
   bool decided_ = false;
 };
 

@@ -82,6 +82,8 @@ void Run::look_at_children() {
       }
       facts_.ended_ms = sys::now_ms();
       lock_.note_exit(facts_.exit_code, facts_.signal, facts_.ended_ms);
+      // What it wrote it wrote before it ended, so an exceeded budget comes first.
+      if (phase_ == Phase::running && output_) pump(sys::bytes_waiting(output_.get()));
       if (phase_ == Phase::running) return on_natural_end();
     }
   }
@@ -107,6 +109,7 @@ void Run::end(Cause cause, std::string_view cause_word, std::string_view reason,
   if (phase_ == Phase::ending && grace_ms == 0 && !killed_) return kill_tree();
   if (phase_ != Phase::running && !(phase_ == Phase::trailing && cause_ == Cause::none)) return;
   cause_ = cause;
+  facts_.quiet = cause_word == kStopQuietly;
   reason_ << reason;
   lock_.note_decision(cause_word, reason, sys::now_ms());
   phase_ = Phase::ending;
@@ -165,7 +168,6 @@ void Run::handle(int client, std::string_view line) {
       return control_.answer(client, "error 22");
     control_.answer(client, kOk);
     look_at_children();  // an end before the wish counts
-    if (phase_ == Phase::running || phase_ == Phase::trailing) facts_.quiet = word == kStopQuietly;
     return end(Cause::stop, word, line, grace < 0 ? spec_.header->grace_ms : grace);
   }
   if (word == kStopOwned) {

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import unittest
+from shlex import quote
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from session import PERDURE, SOURCE, SessionTest, eventually, processes_with  # noqa: E402
@@ -13,7 +14,7 @@ from session import PERDURE, SOURCE, SessionTest, eventually, processes_with  # 
 class Crowd(SessionTest):
     def test_200_tasks_from_8_processes_at_once(self):
         starters = [subprocess.Popen(['sh', '-c', f'for n in $(seq {25 * k} {25 * k + 24}); do '
-                                      f'{PERDURE} --session {self.session} run --label n=$n -c "echo out $n; exit $((n % 5))" || echo failed; done'],
+                                      f'{quote(PERDURE)} --session {self.session} run --label n=$n -c "echo out $n; exit $((n % 5))" || echo failed; done'],
                                      stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL) for k in range(8)]
         ids = [line for s in starters for line in s.communicate(timeout=120)[0].split()]
         self.assertEqual(len(ids), 200)

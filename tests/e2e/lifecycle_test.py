@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import unittest
+from shlex import quote
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from session import PERDURE, RUNNER, SessionTest, eventually, is_alive, processes_with  # noqa: E402
@@ -160,7 +161,7 @@ class Stopping(SessionTest):
 
     def test_L40_a_task_inside_a_task_outlives_it_unless_it_owns_it(self):
         inner = os.path.join(self.scratch, 'inner')
-        line = f'{PERDURE} --session {self.session} run %s -- sleep 200 > {inner}; echo ready; sleep 200'
+        line = f'{quote(PERDURE)} --session {self.session} run %s -- sleep 200 > {inner}; echo ready; sleep 200'
         for owned in (False, True):
             outer = self.sh(line % ('--owner ${PERDURE_TASK_ID%%@*}' if owned else ''))
             eventually(lambda: b'ready' in self.log(outer), 'the inner task runs')
@@ -176,7 +177,7 @@ class Stopping(SessionTest):
 
     def test_L40_a_task_that_ends_takes_what_it_owns_with_it(self):
         inner = os.path.join(self.scratch, 'inner')
-        outer = self.sh(f'{PERDURE} --session {self.session} run --owner ${{PERDURE_TASK_ID%@*}} -- sleep 200 > {inner}')
+        outer = self.sh(f'{quote(PERDURE)} --session {self.session} run --owner ${{PERDURE_TASK_ID%@*}} -- sleep 200 > {inner}')
         self.assertEqual(self.finished(outer)['status'], 'completed')
         with open(inner, encoding='utf-8') as f:
             self.assertEqual(self.record(f.read().strip())['status'], 'killed')
@@ -229,7 +230,7 @@ class Outcome(SessionTest):
 class Surroundings(SessionTest):
     def test_the_command_gets_the_callers_world(self):
         line = 'umask; ulimit -Sn; pwd; echo $GREETING; readlink /proc/self/fd/0; ls /proc/$$/fd | tr "\\n" " "; echo; ps -o pgid=,sid= -p $$'
-        done = subprocess.run(['sh', '-c', f'umask 027; ulimit -Sn 333; cd /usr; exec {PERDURE} --session {self.session} run --env GREETING=hello -c \'{line}\''],
+        done = subprocess.run(['sh', '-c', f'umask 027; ulimit -Sn 333; cd /usr; exec {quote(PERDURE)} --session {self.session} run --env GREETING=hello -c \'{line}\''],
                               stdout=subprocess.PIPE, text=True, check=True, stdin=subprocess.DEVNULL)
         task = done.stdout.strip()
         record = self.finished(task)
@@ -241,7 +242,7 @@ class Surroundings(SessionTest):
         self.assertEqual(record['cwd'], '/usr')
 
     def test_signals_that_the_caller_ignores_are_not_ignored_by_the_command(self):
-        done = subprocess.run(['sh', '-c', f"trap '' HUP INT TERM; exec {PERDURE} --session {self.session} run -c 'kill -HUP $$; echo alive'"],
+        done = subprocess.run(['sh', '-c', f"trap '' HUP INT TERM; exec {quote(PERDURE)} --session {self.session} run -c 'kill -HUP $$; echo alive'"],
                               stdout=subprocess.PIPE, text=True, check=True, stdin=subprocess.DEVNULL)
         self.assertEqual(self.finished(done.stdout.strip())['signal'], signal.SIGHUP)
 

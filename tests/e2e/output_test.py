@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import unittest
+from shlex import quote
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from session import PERDURE, SessionTest, eventually  # noqa: E402
@@ -164,7 +165,7 @@ class Output(SessionTest):
     def test_a_reader_that_goes_away_is_no_error(self):
         task = self.sh('seq 1 200000')
         self.finished(task)
-        done = subprocess.run(f'{PERDURE} --session {self.session} output {task} | head -1', shell=True, stdout=subprocess.PIPE,
+        done = subprocess.run(f'{quote(PERDURE)} --session {self.session} output {task} | head -1', shell=True, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, check=True)
         self.assertEqual((done.stdout, done.stderr), ('1\n', ''))
 
@@ -217,7 +218,7 @@ class Waiting(SessionTest):
         self.perdure('wait', task, '--ready', f'tcp:{port}', check=1)
 
     def test_without_ids_all_active_tasks_but_not_its_own(self):
-        inner = f'{PERDURE} --session {self.session} wait; echo waited'
+        inner = f'{quote(PERDURE)} --session {self.session} wait; echo waited'
         other = self.sh('sleep 0.3')
         task = self.sh(inner)
         self.assertEqual(self.perdure('wait', '--timeout', '20').returncode, 0)
@@ -225,7 +226,7 @@ class Waiting(SessionTest):
         self.assertIn(b'waited', self.log(task))
 
     def test_L43_a_task_does_not_wait_for_itself(self):
-        task = self.sh(f'{PERDURE} --session {self.session} --json wait ${{PERDURE_TASK_ID%@*}}')
+        task = self.sh(f'{quote(PERDURE)} --session {self.session} --json wait ${{PERDURE_TASK_ID%@*}}')
         self.assertEqual(self.finished(task)['exitCode'], 1)
         self.assertIn(b'task.wait_cycle', self.log(task))
 

@@ -16,7 +16,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
-from runner_case import RunnerTest, TERMINAL, eventually  # noqa: E402
+from runner_case import RunnerTest, TERMINAL, eventually, processes_with  # noqa: E402
 from runner_harness import TRUNCATE  # noqa: E402
 from session import PERDURE  # noqa: E402
 
@@ -56,7 +56,7 @@ class Faults(RunnerTest):
             for line in f:
                 if match := re.match(r'(\d+) +(\w+)\(', line):
                     by_process[match[1]][match[2]] += 1
-        return max(by_process.values(), key=lambda c: c['epoll_wait'])
+        return max(by_process.values(), key=lambda c: c['renameat'])
 
     def watched(self, task, seconds=30):
         """The terminal record; every look on the way sees a whole one."""
@@ -79,8 +79,9 @@ class Faults(RunnerTest):
         return runs, wrong
 
     def one(self, rule, argv, during, check, runs, **options):
-        task, answer = self.traced(argv, rule, **options)
+        task, answer = self.s.new_id(), None
         try:
+            _, answer = self.traced(argv, rule, task=task, patience=5, **options)
             if not answer.startswith('running'):
                 runs['refused'] += 1
                 eventually(lambda: not self.members(task), 'nothing runs')
@@ -98,7 +99,7 @@ class Faults(RunnerTest):
         except (AssertionError, OSError, ValueError) as e:
             return f'{answer!r}: {e}'
         finally:
-            for pid in self.members(task):
+            for pid in processes_with(f'{task}@{self.session}'):
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except OSError:

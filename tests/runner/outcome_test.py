@@ -263,10 +263,12 @@ class Signals(RunnerTest):
             self.assertEqual(self.s.output(task), b'out\nerr\n')
 
     def test_started_with_stderr_being_a_pipe_that_nobody_reads_all_is_well(self):
-        read_end, write_end = os.pipe()
-        os.close(read_end)
-        task = self.sh('exit 5', in_child=lambda: os.dup2(write_end, 2))
-        os.close(write_end)
+        def broken_stderr():
+            read_end, write_end = os.pipe()
+            os.dup2(write_end, 2)
+            os.close(read_end)
+            os.close(write_end)
+        task = self.sh('exit 5', in_child=broken_stderr)
         self.assertEqual(self.outcome(task), ('failed', 5, None))
 
     def test_the_command_has_no_descriptor_but_its_three(self):

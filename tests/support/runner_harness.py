@@ -4,6 +4,7 @@ The launch specification is src/contract/launch_spec.h, the answer src/contract/
 """
 import os
 import secrets
+import select
 import socket
 import struct
 
@@ -30,9 +31,10 @@ class Session:
         return os.path.join(self.path, 'tasks', task + '.json')
 
     def start(self, argv, task=None, timeout=0, grace=5000, limit=0, on_limit=STOP, leftovers=KEEP, cap=0,
-              owner='', env=None, cwd='/', program=None, wrap=(), in_child=None, spec=None):
+              owner='', env=None, cwd='/', program=None, wrap=(), in_child=None, spec=None, patience=30):
         """Returns (task id, answer line). `wrap`: a command line put before the runner's, for strace. `in_child` is
-        called right before the runner is exec'd; `spec` is a launch specification to hand over instead."""
+        called right before the runner is exec'd; `spec` is a launch specification to hand over instead. Nothing for
+        `patience` seconds is a TimeoutError."""
         task = task or self.new_id()
         os.makedirs(self.folder(task), 0o700, exist_ok=True)
         marker = f'{task}@{self.path}'
@@ -64,16 +66,19 @@ class Session:
                 os._exit(127)
         os.close(spec)
         os.close(write_end)
+        if wrap:
+            self.wrappers.append(pid)  # goes when the runner does
         answer = b''
         while not answer.endswith(b'\n'):
+            if not select.select([read_end], [], [], patience)[0]:
+                os.close(read_end)
+                raise TimeoutError(f'no answer to the launch of {task} within {patience} s')
             part = os.read(read_end, 512)
             if not part:
                 break
             answer += part
         os.close(read_end)
-        if wrap:
-            self.wrappers.append(pid)  # goes when the runner does
-        else:
+        if not wrap:
             os.waitpid(pid, 0)
         return task, answer.decode().strip()
 
