@@ -15,5 +15,3 @@ find_path(PERDURE_FMT_INCLUDE fmt/format-inl.h REQUIRED)
 add_library(perdure_fmt STATIC cmake/third_party/fmt.cpp)
 target_include_directories(perdure_fmt SYSTEM PUBLIC ${PERDURE_FMT_INCLUDE})
 add_library(fmt::fmt ALIAS perdure_fmt)
-# find_package(spdlog) looks for both names, and finds them taken.
-add_library(fmt::fmt-header-only ALIAS perdure_fmt)

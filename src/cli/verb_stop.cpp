@@ -9,7 +9,9 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <condition_variable>
 #include <cstring>
+#include <mutex>
 #include <thread>
 
 namespace perdure::cli {
@@ -25,11 +27,25 @@ constexpr Option kStopOptions[] = {
 // All at once: their graces run side by side.
 std::vector<Result<Task>> stop_each(TaskManager& manager, const std::vector<TaskId>& ids, const StopOptions& options) {
   constexpr std::size_t kAtOnce = 32;
+  constexpr std::chrono::seconds kProgressAfter{1};
+  Progress progress;
   std::vector<Result<Task>> stopped(ids.size(), fail(ErrorCode::usage, ""));
   for (std::size_t first = 0; first < ids.size(); first += kAtOnce) {
+    const std::size_t last = std::min(ids.size(), first + kAtOnce);
+    std::mutex mutex;
+    std::condition_variable one_more;
+    std::size_t done = first;
     std::vector<std::jthread> threads;
-    for (std::size_t i = first; i < std::min(ids.size(), first + kAtOnce); ++i)
-      threads.emplace_back([&, i] { stopped[i] = manager.stop(ids[i], options); });
+    for (std::size_t i = first; i < last; ++i)
+      threads.emplace_back([&, i] {
+        stopped[i] = manager.stop(ids[i], options);
+        const std::scoped_lock lock(mutex);
+        ++done;
+        one_more.notify_one();
+      });
+    std::unique_lock lock(mutex);
+    while (!one_more.wait_for(lock, kProgressAfter, [&] { return done == last; }))
+      progress.show(fmt::format("stopping: {} of {} have ended", done, ids.size()));
   }
   return stopped;
 }
