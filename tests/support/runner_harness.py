@@ -7,6 +7,7 @@ import secrets
 import select
 import socket
 import struct
+import time
 
 HEADER = struct.Struct('=IIQqqqIIIIII')
 MAGIC, VERSION = 0x50445231, 1
@@ -31,10 +32,11 @@ class Session:
         return os.path.join(self.path, 'tasks', task + '.json')
 
     def start(self, argv, task=None, timeout=0, grace=5000, limit=0, on_limit=STOP, leftovers=KEEP, cap=0,
-              owner='', env=None, cwd='/', program=None, wrap=(), in_child=None, spec=None, patience=30):
+              owner='', env=None, cwd='/', program=None, wrap=(), in_child=None, spec=None, patience=30, reap_after=None):
         """Returns (task id, answer line). `wrap`: a command line put before the runner's, for strace. `in_child` is
         called right before the runner is exec'd; `spec` is a launch specification to hand over instead. Nothing for
-        `patience` seconds is a TimeoutError."""
+        `patience` seconds is a TimeoutError. `reap_after`: the runner's first process is reaped so many seconds after
+        its start, not when it has answered."""
         task = task or self.new_id()
         os.makedirs(self.folder(task), 0o700, exist_ok=True)
         marker = f'{task}@{self.path}'
@@ -68,6 +70,9 @@ class Session:
         os.close(write_end)
         if wrap:
             self.wrappers.append(pid)  # goes when the runner does
+        if reap_after is not None:
+            time.sleep(reap_after)
+            os.waitpid(pid, 0)
         answer = b''
         while not answer.endswith(b'\n'):
             if not select.select([read_end], [], [], patience)[0]:
@@ -78,7 +83,7 @@ class Session:
                 break
             answer += part
         os.close(read_end)
-        if not wrap:
+        if not wrap and reap_after is None:
             os.waitpid(pid, 0)
         return task, answer.decode().strip()
 

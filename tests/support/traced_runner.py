@@ -1,0 +1,41 @@
+"""The runner under strace, which makes system calls fail.
+
+strace lets go of the command at its exec, so only the runner meets the faults. It counts the calls of each process
+separately: the second process of a launch is the runner, and `when=1` is its first call.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import unittest
+
+from runner_case import TERMINAL, RunnerTest, eventually
+
+STRACE = shutil.which('strace')
+
+
+class TracedTest(RunnerTest):
+    def traced(self, argv, *rules, only=None, trace='/dev/null', task=None, **options):
+        """Starts a task whose runner runs under strace. `only`: rules hold for this file of the task's folder."""
+        task = task or self.s.new_id()
+        wrap = [STRACE, '-f', '-b', 'execve', '-qq', '-o', trace]
+        if only:
+            wrap += ['-P', os.path.join(self.s.folder(task), only)]
+        for rule in rules:
+            wrap += ['-e', 'inject=' + rule]
+        return self.s.start(argv, task=task, wrap=wrap, **options)
+
+    def watched(self, task, seconds=30):
+        """The terminal record; every look on the way sees a whole one."""
+        def look():
+            record = self.s.read(task)
+            self.assertTrue(record['status'] == 'running' or record['status'] in TERMINAL, record)
+            return record if record['status'] != 'running' else None
+        return eventually(look, f'{task} ended', seconds)
+
+
+def main():
+    if not STRACE or subprocess.run([STRACE, '-qq', 'true'], check=False, stderr=subprocess.DEVNULL).returncode != 0:
+        print('skipped: strace is not there, or may not trace here')
+        sys.exit(77)
+    unittest.main()
