@@ -19,12 +19,12 @@ class Control(RunnerTest):
     def connect(self, task):
         client = socket.socket(socket.AF_UNIX)
         self.addCleanup(client.close)
-        client.settimeout(10)
         folder = os.open(self.s.folder(task), os.O_RDONLY)
         try:
             client.connect(f'/proc/self/fd/{folder}/control')
         finally:
             os.close(folder)
+        client.settimeout(10)  # after connect, which would not wait for room among those that are not accepted yet
         return client
 
     def still_there(self, task):
