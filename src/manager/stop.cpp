@@ -68,7 +68,8 @@ struct ForeignTree {
   }
 
   void signal(int number) {
-    for (const auto& process : processes) static_cast<void>(signal_pidfd(process.get(), number));
+    for (const auto& process : processes)
+      if (!signal_pidfd(process.get(), number)) continue;  // it has ended
   }
 
   // True when all have ended in time.

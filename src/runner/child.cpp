@@ -39,8 +39,8 @@ void reset_signals() {
 }  // namespace
 
 void become_command(const Spec& spec, const Inherited& inherited, const ChildPipes& pipes,
-                    const int (&close_first)[3]) {
-  // First of all: while these are open here too, the runner's death would not free its locks.
+                    const int (&close_first)[4]) {
+  // First of all: while these are open here too, the runner's death would not free its locks, nor end the gate.
   for (const int fd : close_first)
     if (fd >= 0) sys::close(fd);
   ::setpgid(0, 0);

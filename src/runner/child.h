@@ -25,6 +25,6 @@ struct ChildPipes {
 
 /// Runs in the forked child; ends in exec or _exit.
 [[noreturn]] void become_command(const Spec& spec, const Inherited& inherited, const ChildPipes& pipes,
-                                 const int (&close_first)[3]);
+                                 const int (&close_first)[4]);
 
 }  // namespace runner

@@ -12,6 +12,7 @@ namespace {
 
 constexpr unsigned char kClient = 1, kWaits = 2;
 constexpr int kBacklog = 256;
+constexpr int kKeptFree = 24;  // descriptors that no client gets
 
 }  // namespace
 
@@ -30,6 +31,9 @@ int Control::open(int task_folder) {
   std::memcpy(address.sun_path, name.c_str(), name.view().size() + 1);
   sys::unlink_at(task_folder, perdure::contract::kControlSocket);  // of a runner that was killed
   if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return -errno;
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < INT32_MAX)
+    most_ = static_cast<int>(files.rlim_cur) - kKeptFree;
   return sys::checked(::listen(listener_.get(), kBacklog));
 }
 
@@ -38,11 +42,17 @@ void Control::accept(int epoll, unsigned long long tag) {
     const int client = sys::checked(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (client == -EINTR || client == -ECONNABORTED) continue;
     if (client == -EMFILE || client == -ENFILE || client == -ENOMEM || client == -ENOBUFS) {
-      // The listener stays readable, so it would wake us for ever: it is looked at again when a client has gone.
+      // The listener stays readable, so it would wake us for ever: it is listened to again a little later.
       paused_ = sys::unwatch(epoll, listener_.get()) == 0;
       return;
     }
     if (client < 0) return;
+    if (client > most_) {
+      // The log, the record and the tree need descriptors, too: whoever comes now waits in the queue.
+      sys::close(client);
+      paused_ = sys::unwatch(epoll, listener_.get()) == 0;
+      return;
+    }
     ucred peer{};
     socklen_t length = sizeof peer;
     const bool ours = ::getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == ::geteuid();
@@ -101,6 +111,13 @@ void Control::close_client(int client) {
   if (client >= room_ || flags_[client] == 0) return;
   flags_[client] = 0;
   sys::close(client);
+}
+
+void Control::hung_up(int client, bool wholly) {
+  if (wholly || (client < room_ && (flags_[client] & kWaits) == 0)) close_client(client);
+}
+
+void Control::listen_again() {
   if (paused_) paused_ = sys::watch(epoll_, listener_.get(), listener_tag_) < 0;
 }
 

@@ -23,12 +23,19 @@ class Control {
   /// Takes new connections of this user and puts them into `epoll` with `tag` | fd.
   void accept(int epoll, unsigned long long tag);
 
+  /// True after there was no descriptor or memory for a client: then listen_again() is wanted, and nobody else tells.
+  [[nodiscard]] bool is_paused() const { return paused_; }
+  void listen_again();
+
   /// The next whole line of a connection, without its end. False: none yet, or the connection is closed now.
   [[nodiscard]] bool next_line(int client, std::string_view& line);
   void answer(int client, std::string_view line);
   void add_waiter(int client);
   void tell_waiters();
   void close_client(int client);
+  /// The other end has closed its sending half, or wholly: what it left of a line will never be whole. Whoever waits may
+  /// still listen with the other half.
+  void hung_up(int client, bool wholly);
 
   /// Takes the name away: whoever comes now finds the record.
   void unlink(int task_folder);
@@ -40,6 +47,7 @@ class Control {
   unsigned long long listener_tag_ = 0;
   unsigned char* flags_ = nullptr;  // by descriptor: a client, a client that waits
   int room_ = 0;
+  int most_ = INT32_MAX;  // the highest descriptor that a client may have
 
  public:
   void set_listener_tag(int epoll, unsigned long long tag) {

@@ -94,7 +94,7 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
   if (pid < 0) return pid;
   if (pid == 0)
     become_command(spec_, inherited_, {gate_out.get(), output_in.get(), failure_in.get()},
-                   {lock_.fd(), slot_.fd(), control_.listener()});
+                   {lock_.fd(), slot_.fd(), control_.listener(), gate_in.get()});
   ::setpgid(pid, pid);
   tree_.set_command(pid);
   output_in.reset();

@@ -116,11 +116,12 @@ void Log::append_segment(const Segment& segment, std::int64_t skip) {
   while (from && at < segment.bytes) {
     const long n = sys::read_at(from.get(), buffer, sizeof buffer, at);
     if (n == -EINTR) continue;
-    if (n <= 0) break;
+    if (n <= 0) break;  // the disk does not give it back
     const unsigned long wrote = write_to(file_, perdure::contract::kOutputFile, buffer, static_cast<unsigned long>(n));
     unstored_ += n - static_cast<long>(wrote);
     at += n;
   }
+  if (at < segment.bytes) unstored_ += segment.bytes - at;
   sys::unlink_at(folder_, name.c_str());
 }
 

@@ -22,7 +22,9 @@ void Run::supervise() {
   look_at_children();  // an end before the signal was watched
   while (phase_ != Phase::over) {
     epoll_event events[8];
-    const int n = sys::wait_events(epoll_.get(), events, 8);
+    // The one time limit there is: a machine out of descriptors tells nobody when it has some again.
+    const int n = sys::wait_events(epoll_.get(), events, 8, control_.is_paused() ? static_cast<int>(kRetryMs) : -1);
+    control_.listen_again();
     for (int i = 0; i < n && phase_ != Phase::over; ++i) {
       const auto fd = static_cast<int>(events[i].data.u64 & 0xFFFFFFFFU);
       switch (static_cast<Source>(events[i].data.u64 >> 32)) {
@@ -30,7 +32,7 @@ void Run::supervise() {
         case Source::signals: on_signals(); break;
         case Source::timer: on_timer(); break;
         case Source::listener: control_.accept(epoll_.get(), tag(Source::client)); break;
-        case Source::client: on_client(fd); break;
+        case Source::client: on_client(fd, events[i].events); break;
       }
     }
   }
@@ -150,9 +152,11 @@ void Run::on_timer() {
   if (phase_ == Phase::ending || phase_ == Phase::trailing || phase_ == Phase::leftovers) kill_tree();
 }
 
-void Run::on_client(int client) {
+void Run::on_client(int client, unsigned events) {
   std::string_view line;
   while (control_.next_line(client, line)) handle(client, line);
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+    control_.hung_up(client, (events & (EPOLLHUP | EPOLLERR)) != 0);
 }
 
 void Run::handle(int client, std::string_view line) {

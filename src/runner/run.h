@@ -42,7 +42,7 @@ class Run {
   void on_output();
   void on_signals();
   void on_timer();
-  void on_client(int client);
+  void on_client(int client, unsigned events);
   void handle(int client, std::string_view line);
 
   void look_at_children();

@@ -8,11 +8,12 @@
 namespace runner {
 namespace {
 
-std::string_view copy_of(std::string_view text) {
-  char* const copy = static_cast<char*>(std::malloc(text.size() + 1));
-  if (copy == nullptr) return {};
-  std::memcpy(copy, text.data(), text.size());
-  return {copy, text.size()};
+// Behind `room`, which is moved on.
+std::string_view copy_to(char*& room, std::string_view text) {
+  std::memcpy(room, text.data(), text.size());
+  const std::string_view copy(room, text.size());
+  room += text.size();
+  return copy;
 }
 
 }  // namespace
@@ -52,17 +53,21 @@ int Spec::read(int fd) {
   for (unsigned i = 0; i < header->argc; ++i) argv[i] = next();
   for (unsigned i = 0; i < header->envc; ++i) envp[i] = next();
   if (argv[header->argc - 1] == nullptr || (header->envc > 0 && envp[header->envc - 1] == nullptr)) return -EINVAL;
-  constant = copy_of(constant_text);
-  owner = copy_of(owner_text);
+  const std::string_view constant_view(constant_text), owner_view(owner_text);
+  kept = static_cast<char*>(std::malloc(constant_view.size() + owner_view.size() + 1));
+  if (kept == nullptr) return -ENOMEM;
+  char* room = kept;
+  constant = copy_to(room, constant_view);
+  owner = copy_to(room, owner_view);
   return constant.empty() ? -EINVAL : 0;
 }
 
 void Spec::drop_command() {
-  static perdure::contract::LaunchSpec kept;
-  kept = *header;
-  ::munmap(const_cast<perdure::contract::LaunchSpec*>(header), kept.total_bytes);
-  std::free(argv);
-  header = &kept;
+  static perdure::contract::LaunchSpec copy;
+  copy = *header;
+  ::munmap(const_cast<perdure::contract::LaunchSpec*>(header), copy.total_bytes);
+  std::free(static_cast<void*>(argv));
+  header = &copy;
   program = cwd = nullptr;
   argv = envp = nullptr;
 }

@@ -13,6 +13,7 @@ struct Spec {
   std::string_view constant, owner;
   const char* program = nullptr;
   const char* cwd = nullptr;
+  char* kept = nullptr;  // what `constant` and `owner` point into, to the end
   char** argv = nullptr;
   char** envp = nullptr;
 

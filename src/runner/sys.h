@@ -135,8 +135,8 @@ inline int watch(int epoll, int fd, std::uint64_t tag, unsigned events = EPOLLIN
 inline int unwatch(int epoll, int fd) {
   return checked(::epoll_ctl(epoll, EPOLL_CTL_DEL, fd, nullptr));
 }
-inline int wait_events(int epoll, epoll_event* events, int n) {
-  return checked(::epoll_wait(epoll, events, n, -1));
+inline int wait_events(int epoll, epoll_event* events, int n, int timeout_ms) {  // -1: for ever
+  return checked(::epoll_wait(epoll, events, n, timeout_ms));
 }
 inline int timer() {
   return checked(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));

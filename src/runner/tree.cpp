@@ -14,12 +14,14 @@ namespace {
 
 using Path = Text<128>;
 
+bool is_scarcity(int error) {
+  return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
+}
+
 // Reads a small file of /proc in one go; what is beyond the buffer is not needed.
-std::string_view read_file(const char* path, char* into, unsigned long size) {
-  Fd fd(sys::open_at(AT_FDCWD, path, O_RDONLY));
-  if (!fd) return {};
+std::string_view read_all(const Fd& fd, char* into, unsigned long size) {
   unsigned long have = 0;
-  while (have < size) {
+  while (fd && have < size) {
     const long n = sys::read(fd.get(), into + have, size - have);
     if (n == -EINTR) continue;
     if (n <= 0) break;
@@ -29,14 +31,16 @@ std::string_view read_file(const char* path, char* into, unsigned long size) {
 }
 
 struct Stat {
-  char state = 'X';
+  char state = 'X';  // '?': it could not be looked at, which is no death
   int parent = 0;
   int group = 0;
 };
 
 Stat stat_of(int pid) {
   char buffer[512];
-  std::string_view text = read_file((Path() << "/proc/" << pid << "/stat").c_str(), buffer, sizeof buffer);
+  const Fd fd(sys::open_at(AT_FDCWD, (Path() << "/proc/" << pid << "/stat").c_str(), O_RDONLY));
+  if (is_scarcity(fd.get())) return {'?'};
+  std::string_view text = read_all(fd, buffer, sizeof buffer);
   const auto name_end = text.rfind(')');
   if (name_end == std::string_view::npos || name_end + 4 > text.size()) return {};
   text.remove_prefix(name_end + 2);
@@ -54,15 +58,20 @@ struct DirEntry {  // linux_dirent64, which glibc does not declare
   char name[1];
 };
 
-void add_children_of_thread(int pid, int thread, Pids& into) {
+// False where the kernel would not tell: then nothing is known of them.
+bool add_children_of_thread(int pid, int thread, Pids& into) {
   Fd fd(sys::open_at(AT_FDCWD, (Path() << "/proc/" << pid << "/task/" << thread << "/children").c_str(), O_RDONLY));
-  if (!fd) return;
+  if (!fd) return false;
   char buffer[1024];
   int number = 0;
+  long failure = 0;
   while (true) {
     const long n = sys::read(fd.get(), buffer, sizeof buffer);
     if (n == -EINTR) continue;
-    if (n <= 0) break;
+    if (n <= 0) {
+      failure = n;
+      break;
+    }
     for (long i = 0; i < n; ++i) {
       if (buffer[i] >= '0' && buffer[i] <= '9') {
         number = number * 10 + (buffer[i] - '0');
@@ -73,17 +82,19 @@ void add_children_of_thread(int pid, int thread, Pids& into) {
     }
   }
   if (number > 0) into.add(number);
+  return failure == 0;
 }
 
-// Every thread has children of its own. Returns how many threads there are.
+// Every thread has children of its own. Returns how many threads there are; 0 where not all could be looked at.
 int add_children(int pid, Pids& into) {
   Fd folder(sys::open_at(AT_FDCWD, (Path() << "/proc/" << pid << "/task").c_str(), O_RDONLY | O_DIRECTORY));
   if (!folder) return 0;
   alignas(DirEntry) char buffer[2048];
   int threads = 0;
+  bool whole = true;
   while (true) {
     const long n = ::syscall(SYS_getdents64, folder.get(), buffer, sizeof buffer);
-    if (n <= 0) return threads;
+    if (n <= 0) return n == 0 && whole ? threads : 0;
     for (long at = 0; at < n;) {
       const auto* const entry = reinterpret_cast<const DirEntry*>(buffer + at);
       at += entry->length;
@@ -91,7 +102,7 @@ int add_children(int pid, Pids& into) {
       const int thread = static_cast<int>(take_number(name));
       if (thread <= 0) continue;
       ++threads;
-      add_children_of_thread(pid, thread, into);
+      whole &= add_children_of_thread(pid, thread, into);
     }
   }
 }
@@ -116,40 +127,43 @@ bool Tree::is_ours(int pid) const {
 
 // A runner is another task, not a part of this one. Its word alone does not count: the lock it names must be held
 // and the socket beside it must have been bound by this very process.
-bool Tree::is_runner_of_another_task(int pid, int* control) {
+Tree::Answer Tree::is_runner_of_another_task(int pid, int* control) {
   *control = -1;
   char buffer[4096 + 256];
-  const std::string_view text = read_file((Path() << "/proc/" << pid << "/environ").c_str(), buffer, sizeof buffer - 1);
+  const Fd environment(sys::open_at(AT_FDCWD, (Path() << "/proc/" << pid << "/environ").c_str(), O_RDONLY));
+  if (is_scarcity(environment.get())) return Answer::unknown;
+  const std::string_view text = read_all(environment, buffer, sizeof buffer - 1);
   const std::string_view variable(perdure::contract::kRunnerVariable);
-  if (!text.starts_with(variable) || text.size() <= variable.size() || text[variable.size()] != '=') return false;
+  if (!text.starts_with(variable) || text.size() <= variable.size() || text[variable.size()] != '=') return Answer::no;
   std::string_view value = behind(text, variable.size() + 1);
   value = first(value, value.find('\0'));
   const auto at = value.find('@');
-  if (at == std::string_view::npos) return false;
+  if (at == std::string_view::npos) return Answer::no;
   Text<4096 + 128> folder;
   folder << behind(value, at + 1) << "/" << perdure::contract::kTasksDir << "/" << first(value, at);
-  if (!folder.whole()) return false;
+  if (!folder.whole()) return Answer::no;
   Fd dir(sys::open_at(AT_FDCWD, folder.c_str(), O_RDONLY | O_DIRECTORY));
-  if (!dir) return false;
+  if (!dir) return is_scarcity(dir.get()) ? Answer::unknown : Answer::no;
 
   // A runner that outlives its task's end for the sake of leftovers holds the other lock.
   Fd lock(sys::open_at(dir.get(), perdure::contract::kRunnerLock, O_RDONLY | O_NOFOLLOW));
   Fd leftover(sys::open_at(dir.get(), perdure::contract::kLeftoverLock, O_RDONLY | O_NOFOLLOW));
-  if (!(lock && sys::is_locked(lock.get())) && !(leftover && sys::is_locked(leftover.get()))) return false;
+  if (is_scarcity(lock.get()) || is_scarcity(leftover.get())) return Answer::unknown;
+  if (!(lock && sys::is_locked(lock.get())) && !(leftover && sys::is_locked(leftover.get()))) return Answer::no;
 
   Fd socket(sys::checked(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
-  if (!socket) return false;
+  if (!socket) return Answer::unknown;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   const auto name = Text<sizeof address.sun_path>()
                     << "/proc/self/fd/" << dir.get() << "/" << perdure::contract::kControlSocket;
   std::memcpy(address.sun_path, name.c_str(), name.view().size() + 1);
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return false;
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return Answer::no;
   ucred peer{};
   socklen_t length = sizeof peer;
-  if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.pid != pid) return false;
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.pid != pid) return Answer::no;
   *control = ::dup(socket.get());
-  return true;
+  return Answer::yes;
 }
 
 // One look at everything below. False when somebody died while it was made: its children became ours behind the
@@ -157,19 +171,20 @@ bool Tree::is_runner_of_another_task(int pid, int* control) {
 bool Tree::look(Pids& living, Pids& runners) {
   Pids queue;
   const int self = ::getpid();
-  bool certain = true;
-  add_children_of_thread(self, self, queue);
+  bool certain = add_children_of_thread(self, self, queue);
   for (unsigned i = 0; i < queue.size(); ++i) {
     const int pid = queue[i];
     if (pid == command_ && command_ended_) continue;
     int control = -1;
-    if (is_runner_of_another_task(pid, &control)) {
+    const Answer runner = is_runner_of_another_task(pid, &control);
+    if (runner == Answer::yes) {
       sys::close(control);
       runners.add(pid);
       continue;
     }
-    const int threads = add_children(pid, queue);
-    if (threads > 0 && !is_dead(pid, threads)) {
+    // Not knowing what it is, it is neither ended nor passed over: the next look may tell.
+    const int threads = runner == Answer::unknown ? 0 : add_children(pid, queue);
+    if (runner == Answer::no && !is_dead(pid, threads)) {
       living.add(pid);
     } else {
       certain = false;
@@ -190,7 +205,7 @@ void Tree::walk(F&& visit) {
     for (unsigned i = 0; i < living.size(); ++i) visit(living[i], -1);
     for (unsigned i = 0; i < runners.size(); ++i) {
       int control = -1;
-      if (!is_runner_of_another_task(runners[i], &control)) continue;
+      if (is_runner_of_another_task(runners[i], &control) != Answer::yes) continue;
       const Fd owned(control);
       visit(runners[i], owned.get());
     }
@@ -201,7 +216,7 @@ void Tree::walk(F&& visit) {
 bool Tree::has_others() const {
   Pids children;
   const int self = ::getpid();
-  add_children_of_thread(self, self, children);
+  if (!add_children_of_thread(self, self, children)) return true;
   return children.size() > 1 || (children.size() == 1 && children[0] != command_);
 }
 
@@ -232,9 +247,9 @@ int Tree::kill_all(long patience_ms) {
       // Stopped first, so that what was looked at is what is killed: a process may become a runner by exec.
       sys::pidfd_signal(process.get(), SIGSTOP);
       int other = -1;
-      const bool runner = is_runner_of_another_task(pid, &other);
+      const Answer runner = is_runner_of_another_task(pid, &other);
       const Fd close_it(other);
-      sys::pidfd_signal(process.get(), is_ours(pid) && !runner ? SIGKILL : SIGCONT);
+      sys::pidfd_signal(process.get(), is_ours(pid) && runner == Answer::no ? SIGKILL : SIGCONT);
     });
     reap_adopted();
     if (left == 0) return 0;

@@ -68,7 +68,8 @@ class Tree {
   template <class F>
   void walk(F&& visit);
   [[nodiscard]] bool is_ours(int pid) const;
-  static bool is_runner_of_another_task(int pid, int* control);
+  enum class Answer { no, yes, unknown };
+  static Answer is_runner_of_another_task(int pid, int* control);
 
   std::string_view own_id_;
   int command_ = 0;

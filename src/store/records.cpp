@@ -123,6 +123,7 @@ class Scanner {
     std::vector<Scan> parts(workers);
     {
       std::vector<std::jthread> threads;
+      threads.reserve(workers);
       const std::size_t share = records.size() / workers + 1;
       for (std::size_t i = 0; i < workers; ++i)
         threads.emplace_back([&, i] {

@@ -28,8 +28,7 @@ class Threads : public testing::Test {
 
   void TearDown() override {
     const auto left = manager.list().value();
-    for (const auto& task : left)
-      static_cast<void>(manager.stop(task.id, {.grace = milliseconds(0)}));
+    for (const auto& task : left) static_cast<void>(manager.stop(task.id, {.grace = milliseconds(0)}));
   }
 
   template <class F>
