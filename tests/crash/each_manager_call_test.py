@@ -6,7 +6,6 @@ the task itself is left. PERDURE_CRASH_ROUNDS below 100 takes fewer of the calls
 import collections
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from session import PERDURE, SessionTest, eventually, processes_with  # noqa: E402
-from traced_runner import STRACE, main  # noqa: E402
+from traced_runner import STRACE, calls_about, main  # noqa: E402
 
 ROUNDS = int(os.environ.get('PERDURE_CRASH_ROUNDS', '100'))
 
@@ -32,19 +31,7 @@ class EachManagerCall(SessionTest):
         """(call, which of them) from the first on that is about the session: what is before is the loader's."""
         trace = os.path.join(self.scratch, 'trace')
         self.traced(args, trace=trace)
-        counted, found, begun, first = collections.Counter(), [], False, None
-        with open(trace, encoding='utf-8', errors='replace') as f:
-            for line in f:
-                match = re.match(r'(\d+) +(\w+)\(', line)
-                if not match:
-                    continue
-                first = first or match[1]
-                if match[1] != first:
-                    continue
-                counted[match[2]] += 1
-                begun = begun or (self.session in line and match[2] != 'execve')
-                if begun and match[2] not in ('exit_group', 'execve'):
-                    found.append((match[2], counted[match[2]]))
+        found = [(call, n) for call, n, _ in calls_about(self.session, trace)]
         self.assertGreater(len(found), 10)
         most = max(5, most * min(ROUNDS, 100) // 100)
         step = max(1, -(-len(found) // most))

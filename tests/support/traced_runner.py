@@ -3,7 +3,9 @@
 strace lets go of the command at its exec, so only the runner meets the faults. It counts the calls of each process
 separately: the second process of a launch is the runner, and `when=1` is its first call.
 """
+import collections
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +34,22 @@ class TracedTest(RunnerTest):
             self.assertTrue(record['status'] == 'running' or record['status'] in TERMINAL, record)
             return record if record['status'] != 'running' else None
         return eventually(look, f'{task} ended', seconds)
+
+
+def calls_about(session, trace):
+    """(call, which of them, the line) of a traced program, from the first call on that is about the session: what is
+    before is the loader's. Of its threads and children all, each counting for itself as strace does."""
+    counted, seen, begun = collections.Counter(), {}, False
+    with open(trace, encoding='utf-8', errors='replace') as f:
+        for line in f:
+            if not (match := re.match(r'(\d+) +(\w+)\(', line)):
+                continue
+            process, call = match[1], match[2]
+            counted[process, call] += 1
+            begun = begun or (session in line and call != 'execve')
+            if begun and call not in ('execve', 'exit', 'exit_group'):
+                seen.setdefault((call, counted[process, call]), line)
+    return [(call, n, line) for (call, n), line in seen.items()]
 
 
 def main():
