@@ -41,6 +41,10 @@ std::unexpected<Error> fail_errno(std::string_view doing, std::string_view objec
   return fail_os(errno, doing, object, otherwise);
 }
 
+bool is_absence(int os_error) {
+  return os_error == ENOENT || os_error == ENOTDIR || os_error == ELOOP;
+}
+
 std::string describe_errno(int os_error) {
   return std::generic_category().message(os_error);
 }

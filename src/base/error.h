@@ -18,6 +18,9 @@ namespace perdure {
 [[nodiscard]] std::unexpected<Error> fail_os(int os_error, std::string_view doing, std::string_view object,
                                              ErrorCode otherwise = ErrorCode::session_unusable);
 
+/// True where an errno says that nothing of the wanted kind is there, not that it could not be looked at.
+[[nodiscard]] bool is_absence(int os_error);
+
 /// The operating system's words for an errno; thread-safe.
 [[nodiscard]] std::string describe_errno(int os_error);
 

@@ -1,5 +1,6 @@
 #include "cli/print.h"
 
+#include "base/error.h"
 #include "base/utf8.h"
 #include "cli/call.h"
 #include "cli/text.h"
@@ -26,7 +27,11 @@ void write_all_to(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = ::write(fd, text.data(), text.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && fd == STDOUT_FILENO) std::_Exit(errno == EPIPE ? 141 : 1);
+    if (n < 0 && fd == STDOUT_FILENO) {
+      if (errno == EPIPE) std::_Exit(141);  // a reader that has gone, as for any filter
+      note(fmt::format("perdure: printing the answer: {}", describe_errno(errno)));
+      std::_Exit(1);
+    }
     if (n < 0) return;
     text.remove_prefix(static_cast<std::size_t>(n));
   }

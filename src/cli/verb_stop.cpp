@@ -12,6 +12,7 @@
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 namespace perdure::cli {
@@ -36,13 +37,19 @@ std::vector<Result<Task>> stop_each(TaskManager& manager, const std::vector<Task
     std::condition_variable one_more;
     std::size_t done = first;
     std::vector<std::jthread> threads;
-    for (std::size_t i = first; i < last; ++i)
-      threads.emplace_back([&, i] {
-        stopped[i] = manager.stop(ids[i], options);
-        const std::scoped_lock lock(mutex);
-        ++done;
-        one_more.notify_one();
-      });
+    const auto stop_one = [&](std::size_t i) {
+      stopped[i] = manager.stop(ids[i], options);
+      const std::scoped_lock lock(mutex);
+      ++done;
+      one_more.notify_one();
+    };
+    for (std::size_t i = first; i < last; ++i) {
+      try {
+        threads.emplace_back(stop_one, i);
+      } catch (const std::system_error&) {
+        stop_one(i);  // no thread to be had: the tasks that took them all are perhaps the ones to stop
+      }
+    }
     std::unique_lock lock(mutex);
     while (!one_more.wait_for(lock, kProgressAfter, [&] { return done == last; }))
       progress.show(fmt::format("stopping: {} of {} have ended", done, ids.size()));

@@ -29,10 +29,13 @@ std::string hex_of(const std::string& key) {
 
 }  // namespace
 
+Result<> KeyReservation::check(const std::string& key) {
+  if (!key.empty() && key.size() <= kMaxKeyBytes) return {};
+  return fail(ErrorCode::usage,
+              fmt::format("an idempotency key has 1 to {} bytes, this one has {}", kMaxKeyBytes, key.size()));
+}
+
 Result<KeyReservation> KeyReservation::take(const store::Session& session, const std::string& key) {
-  if (key.empty() || key.size() > kMaxKeyBytes)
-    return fail(ErrorCode::usage,
-                fmt::format("an idempotency key has 1 to {} bytes, this one has {}", kMaxKeyBytes, key.size()));
   const std::string folder = session.path() + "/" + contract::kKeysDir;
   if (auto made = make_folder_at(AT_FDCWD, folder, folder); !made) return std::unexpected(made.error());
   KeyReservation reservation;

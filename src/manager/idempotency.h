@@ -11,7 +11,10 @@ namespace perdure::manager {
 /// here; a start that was killed leaves a key whose task is not there, which counts for nothing.
 class KeyReservation {
  public:
-  /// Waits until nobody else is starting a task with this key. Errors: usage (not 1 to 120 bytes).
+  /// Errors: usage (not 1 to 120 bytes).
+  [[nodiscard]] static Result<> check(const std::string& key);
+
+  /// Waits until nobody else is starting a task with this key, which was checked.
   [[nodiscard]] static Result<KeyReservation> take(const store::Session& session, const std::string& key);
 
   /// The task that was noted under this key, if it is there. Waits, for a second or so, where whoever started it was

@@ -75,6 +75,8 @@ Result<> check(const StartOptions& options) {
   if (options.timeout.count() < 0) return fail(ErrorCode::usage, "the timeout is negative: 0 means none");
   if (options.grace.count() < 0) return fail(ErrorCode::usage, "the grace is negative: 0 means SIGKILL at once");
   if (options.output_limit.value_or(0) < 0) return fail(ErrorCode::usage, "the output limit is negative: 0 means none");
+  if (options.idempotency_key)
+    if (auto fine = KeyReservation::check(*options.idempotency_key); !fine) return fine;
   for (const auto& word : options.argv)
     if (holds_nul(word)) return fail(ErrorCode::usage, "an argument of the command holds a NUL byte");
   if (options.shell_line && holds_nul(*options.shell_line))
@@ -133,6 +135,16 @@ Result<> understand(std::string_view answer, const Launch& launch) {
   return launch_failure(126, 0, "perdure-runner ended without an answer: it was killed, or is no perdure-runner");
 }
 
+// The task as the runner's answer "running PID STARTED_MS" alone tells of it.
+Task as_answered(Task task, std::string_view answer, std::string record, std::chrono::milliseconds timeout) {
+  answer.remove_prefix(std::min(answer.size(), answer.find(' ') + 1));
+  task.pid = take_number(answer);
+  task.started_at = take_number(answer);
+  task.source = std::move(record);
+  if (timeout.count() > 0) task.timeout_ms = timeout.count();
+  return task;
+}
+
 Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& manager, const std::string& cwd,
                            const std::string& marker) {
   Launch launch;
@@ -188,7 +200,8 @@ Result<Task> TaskManager::start(const StartOptions& options) {
     if (auto noted = key->note(*id); !noted) return give_up(noted.error());
   const std::string marker = session.marker(*id);
   launch->environment = environment_for(options, marker);
-  launch->constant_members = codec::constant_members(constant_part(*id, options, *cwd));
+  Task constant = constant_part(*id, options, *cwd);
+  launch->constant_members = codec::constant_members(constant);
   if (launch->constant_members.size() > codec::kMaxRecordBytes - 65536)
     return give_up(fail(ErrorCode::usage,
                         "the command with its description and labels is too long for a record: put it into a script")
@@ -198,12 +211,9 @@ Result<Task> TaskManager::start(const StartOptions& options) {
   auto answer = spawn_runner(*runner, session.path(), id->str(), marker, *spec);
   if (!answer) return give_up(answer.error());
   if (auto understood = understand(*answer, *launch); !understood) return give_up(understood.error());
-  auto task = store::find_record(session, *id);
-  if (!task) return std::unexpected(task.error());
-  if (!*task)
-    return fail(ErrorCode::task_not_found,
-                fmt::format("{} was started and its record is gone: was it removed meanwhile?", id->str()));
-  return std::move(**task);
+  if (auto task = store::find_record(session, *id); task && *task) return std::move(**task);
+  // It runs, whatever keeps us from reading its record: an error here would have a caller start it a second time.
+  return as_answered(std::move(constant), *answer, session.record_path(*id), options.timeout);
 }
 
 }  // namespace perdure

@@ -56,7 +56,8 @@ Result<Task> read_record(int folder, const std::string& name, const std::string&
 // Absent: the folder holds no task of the oldest shape.
 Result<std::optional<Task>> read_kimi_cli(int tasks, const std::string& name, const std::string& path) {
   auto folder = open_folder_at(tasks, name, path);
-  if (!folder) return std::nullopt;
+  if (!folder && is_absence(folder.error().os_error)) return std::nullopt;
+  if (!folder) return std::unexpected(folder.error());
   auto spec = read_regular_file(folder->get(), "spec.json", codec::kMaxRecordBytes, path + "/spec.json");
   if (!spec && spec.error().os_error == ENOENT) return std::nullopt;
   if (!spec) return std::unexpected(spec.error());
@@ -166,7 +167,8 @@ Result<std::optional<Task>> find_record(const Session& session, const TaskId& id
   std::string buffer;
   for (const auto& path : *folders) {
     auto folder = open_folder_at(AT_FDCWD, path, path);
-    if (!folder) continue;
+    if (!folder && is_absence(folder.error().os_error)) continue;
+    if (!folder) return std::unexpected(folder.error());
     if (id.has_record_form()) {
       const std::string name = id.str() + ".json";
       auto task = read_record(folder->get(), name, path + "/" + name, buffer);

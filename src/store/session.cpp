@@ -77,12 +77,17 @@ Result<Fd> Session::open_folder(const TaskId& id) const {
 Result<std::vector<std::string>> Session::record_folders() const {
   std::vector<std::string> folders;
   const std::string agents = path_ + "/" + kAgentsDir;
-  if (auto dir = open_folder_at(AT_FDCWD, agents, agents)) {
+  auto dir = open_folder_at(AT_FDCWD, agents, agents);
+  if (!dir && !is_absence(dir.error().os_error)) return std::unexpected(dir.error());
+  if (dir) {
     auto entries = read_folder(dir->get(), agents);
     if (!entries) return std::unexpected(entries.error());
     for (const auto& entry : *entries) {
-      const std::string path = agents + "/" + entry.name + "/" + kTasksDir;
-      if (entry.type == DT_DIR && open_folder_at(AT_FDCWD, path, path)) folders.push_back(path);
+      if (entry.type != DT_DIR) continue;
+      std::string path = agents + "/" + entry.name + "/" + kTasksDir;
+      auto tasks = open_folder_at(AT_FDCWD, path, path);
+      if (!tasks && !is_absence(tasks.error().os_error)) return std::unexpected(tasks.error());
+      if (tasks) folders.push_back(std::move(path));
     }
     std::ranges::sort(folders);
   }
