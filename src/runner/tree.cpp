@@ -182,9 +182,12 @@ bool Tree::look(Pids& living, Pids& runners) {
       runners.add(pid);
       continue;
     }
-    // Not knowing what it is, it is neither ended nor passed over: the next look may tell.
-    const int threads = runner == Answer::unknown ? 0 : add_children(pid, queue);
-    if (runner == Answer::no && !is_dead(pid, threads)) {
+    if (runner == Answer::unknown) {
+      certain = false;  // not knowing what it is, it is neither ended nor passed over: the next look may tell
+      continue;
+    }
+    const int threads = add_children(pid, queue);
+    if (!is_dead(pid, threads)) {
       living.add(pid);
     } else {
       certain = false;
