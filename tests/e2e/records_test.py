@@ -171,6 +171,8 @@ class OtherPrograms(SessionTest):
         for where, _, names in os.walk(folder):
             for name in names:
                 path = os.path.join(where, name)
+                if not os.path.isfile(path):
+                    continue  # the socket of a runner that is about to go
                 with open(path, 'rb') as f:
                     found[os.path.relpath(path, folder)] = (f.read(), os.stat(path).st_mtime_ns)
         return found

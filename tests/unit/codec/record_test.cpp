@@ -49,16 +49,29 @@ Task decoded(std::string_view text) {
   return std::move(*task);
 }
 
-class GoodRecord : public testing::TestWithParam<std::string_view> {};
+struct Named {
+  std::string_view name, text;
+};
+void PrintTo(const Named& record, std::ostream* out) {  // what ctest lists
+  *out << record.name;
+}
+
+class GoodRecord : public testing::TestWithParam<Named> {
+ protected:
+  static std::string_view record() { return GetParam().text; }
+};
 INSTANTIATE_TEST_SUITE_P(OfEachShapeAndKind, GoodRecord,
-                         testing::Values(kProcess, kAgent, kQuestion, kLegacyProcess, kLegacyAgent));
+                         testing::Values(Named{"Process", kProcess}, Named{"Agent", kAgent},
+                                         Named{"Question", kQuestion}, Named{"LegacyProcess", kLegacyProcess},
+                                         Named{"LegacyAgent", kLegacyAgent}),
+                         [](const auto& one) { return std::string(one.param.name); });
 
 TEST_P(GoodRecord, IsRead) {
-  EXPECT_EQ(problem(GetParam(), stem_in(json::parse(GetParam()).as_object())), "");
+  EXPECT_EQ(problem(record(), stem_in(json::parse(record()).as_object())), "");
 }
 
 TEST_P(GoodRecord, L20_IsNoneWithoutAnyOfItsRequiredKeys) {
-  const json::object good = json::parse(GetParam()).as_object();
+  const json::object good = json::parse(record()).as_object();
   const bool legacy = good.contains("task_id");
   const std::vector<std::string_view> required =
       legacy ? std::vector<std::string_view>{"task_id",    "command",  "description", "pid",
@@ -78,7 +91,7 @@ TEST_P(GoodRecord, L20_IsNoneWithoutAnyOfItsRequiredKeys) {
 }
 
 TEST_P(GoodRecord, L20_IsNoneWithAnyKeyOfAWrongType) {
-  const json::object good = json::parse(GetParam()).as_object();
+  const json::object good = json::parse(record()).as_object();
   const std::vector<json::value> values = {
       nullptr, true, 12, -1, 1.5, "text", json::array{}, json::array{1}, json::object{}, json::object{{"x", 1}}};
   for (const auto& member : good)
@@ -99,24 +112,24 @@ TEST_P(GoodRecord, L20_IsNoneWithAnyKeyOfAWrongType) {
 
 TEST_P(GoodRecord, L20_IsNoneWithAnUnknownStatus) {
   for (const auto* status : {"exploded", "queued", "", "Running"}) {
-    json::object bad = json::parse(GetParam()).as_object();
+    json::object bad = json::parse(record()).as_object();
     bad["status"] = status;
     EXPECT_TRUE(problem(json::serialize(bad), stem_in(bad)).contains("status")) << status;
   }
 }
 
 TEST_P(GoodRecord, L20_IsNoneWithAnIdAlone) {
-  const json::object good = json::parse(GetParam()).as_object();
+  const json::object good = json::parse(record()).as_object();
   const char* const key = good.contains("taskId") ? "taskId" : "task_id";
   EXPECT_NE(problem(json::serialize(json::object{{key, stem_in(good)}}), stem_in(good)), "");
 }
 
 TEST_P(GoodRecord, IsNoneUnderAnotherName) {
-  EXPECT_NE(problem(GetParam(), "bash-00000000"), "");
+  EXPECT_NE(problem(record(), "bash-00000000"), "");
 }
 
 TEST_P(GoodRecord, EndIsNullExactlyWhileItRuns) {
-  const json::object good = json::parse(GetParam()).as_object();
+  const json::object good = json::parse(record()).as_object();
   const char* const key = good.contains("taskId") ? "endedAt" : "ended_at";
   for (const auto* status : {"running", "completed"})
     for (const bool ended : {true, false}) {
@@ -131,7 +144,7 @@ TEST_P(GoodRecord, EndIsNullExactlyWhileItRuns) {
 }
 
 TEST_P(GoodRecord, EncodedAndDecodedAgainIsTheSameTask) {
-  const Task task = decoded(GetParam());
+  const Task task = decoded(record());
   const Task again = decoded(encode(task));
   EXPECT_EQ(encode(again), encode(task));
   EXPECT_EQ(again.shape, Shape::current);
