@@ -17,6 +17,8 @@ struct ManagerOptions {
 
 enum class OnOutputLimit { truncate, stop };
 enum class Leftovers { keep, kill, wait };
+/// What the deadline of a foreground task does (L10).
+enum class OnTimeout { stop, detach };
 
 /// What to run. One of `argv` and `shell_line` must be given.
 struct StartOptions {
@@ -38,6 +40,30 @@ struct StartOptions {
   std::optional<std::string> idempotency_key;  ///< 1 to 120 bytes (L06)
   bool session_lifetime = false;               ///< true: session close stops it (L16)
   bool sync_output = false;                    ///< fsync the log before the terminal record
+
+  // In the foreground: no slot (L02), and nothing on disk until it is detached (L27). Not together with `queue`,
+  // `after` or `idempotency_key`.
+  bool detached = true;  ///< false: this manager waits for it: wait_for_release()
+  OnTimeout on_timeout = OnTimeout::stop;
+  std::optional<std::chrono::milliseconds> detach_timeout;  ///< the deadline once detached; 0: none (L11, L44)
+  int stream_fd = -1;  ///< a pipe that is given the output as it comes, besides the log; stays the caller's
+
+  // In the queue (L05)
+  bool queue = false;           ///< over the cap: wait for a slot instead of a refusal
+  int priority = 0;             ///< 0 to 999, the higher the sooner; those of the same priority in their order
+  std::optional<TaskId> after;  ///< start when that task has completed; if it does not, end as killed. Implies queue.
+};
+
+/// How a foreground task let go of its caller.
+enum class Release {
+  terminal,          ///< it has ended
+  detached,          ///< it runs on in the background
+  timeout_detached,  ///< its deadline had it run on in the background
+  waiting            ///< not yet: the time passed, or cancel_fd became readable
+};
+struct Released {
+  Release how = Release::waiting;
+  Task task;
 };
 
 struct ListFilter {
@@ -59,6 +85,7 @@ struct WaitOptions {
   std::vector<TaskId> ids;  ///< empty: every task that is active at the call
   WaitMode mode = WaitMode::all;
   std::optional<std::chrono::milliseconds> timeout;  ///< absent: for ever
+  std::optional<std::string> owner;                  ///< with no ids: only this owner's (L43)
   bool drain = false;                                ///< with no ids: also tasks that start meanwhile
   int cancel_fd = -1;                                ///< readable: return at once, as if the time had passed
 };
@@ -138,7 +165,7 @@ class PERDURE_API TaskManager {
   /// Absolute path of the session folder. It need not exist yet.
   [[nodiscard]] const std::string& session() const;
 
-  /// Starts a task; returns once its command runs and its record is durable. A command that can't be started is
+  /// Starts a task; returns once its command runs and its record is durable, or, queued, once its place is. A command that can't be started is
   /// an error and leaves no record (task_launch_failed; os_error and details["exit"] = "126" or "127" say why).
   /// With an idempotency key that is known, returns that task and starts nothing (L06).
   [[nodiscard]] Result<Task> start(const StartOptions& options);
@@ -172,6 +199,26 @@ class PERDURE_API TaskManager {
   /// Stops the whole tree of a task, waits for its end and returns its record (L12, L14). A task that has ended is
   /// returned unchanged (L13), after its leftovers, if any, were ended.
   [[nodiscard]] Result<Task> stop(const TaskId& id, const StopOptions& options = {});
+
+  /// Blocks until a foreground task ends or is detached, by whomever. Of a task in the background already: `terminal`
+  /// once it has ended, else `detached`. The output of the eight that ended last stays readable through the manager that
+  /// started them; else nothing is left of a task that ended in the foreground, but for one that left processes behind.
+  [[nodiscard]] Result<Released> wait_for_release(const TaskId& id,
+                                                  std::optional<std::chrono::milliseconds> timeout = std::nullopt,
+                                                  int cancel_fd = -1);
+
+  /// Makes a foreground task a background task: its whole output is in its log, its record is there, its deadline is
+  /// `timeout` from now, none with 0, and absent what start() asked for, else the one that runs (L11, L44). A task that
+  /// is in the background, or has ended, is returned unchanged.
+  [[nodiscard]] Result<Task> detach(const TaskId& id, std::optional<std::chrono::milliseconds> timeout = std::nullopt);
+
+  /// Gives the log of a task that ended in the foreground its name and a record with `detached:false` (L41). Only
+  /// through the manager that started it.
+  [[nodiscard]] Result<Task> keep(const TaskId& id);
+
+  /// Ends the session's work: stops every task whose lifetime is `session`, waits until each is committed and returns
+  /// them. Every later call on this object fails with session_closed (L16, L48).
+  [[nodiscard]] Result<std::vector<Task>> close();
 
   /// Sends a signal to the command's process group. Errors: task_not_running.
   [[nodiscard]] Result<void> signal(const TaskId& id, int signal_number);

@@ -109,6 +109,9 @@ struct Task {
   std::map<std::string, std::string> labels;
   std::optional<std::string> lifetime;  ///< "detached" or "session"
   std::optional<std::string> cwd;
+  std::optional<std::int64_t> queued_at;  ///< ms since the epoch: when it began to wait for a slot (L05)
+  std::optional<int> priority;            ///< 0 to 999, the higher the sooner; absent: 0
+  std::optional<std::string> after;       ///< id of the task whose completion it waits, or waited, for
   std::optional<std::string> idempotency_key;
   std::optional<int> signal;  ///< the signal that ended the command itself
   std::optional<Evidence> lost_evidence;
@@ -126,10 +129,11 @@ struct Task {
 
   // What reading found; never written
   Shape shape = Shape::current;
-  bool runner_gone = false;  ///< its runner was killed and its processes are still being ended (L39)
-  bool unverified = false;   ///< running by its record, and nothing here can prove or disprove it
-  std::string source;        ///< absolute path of the record
-  std::string raw;           ///< the record as it was read, unknown keys included; empty for a new one
+  std::optional<int> queue_place;  ///< queued: 1 is the next to start; absent while it waits for another task
+  bool runner_gone = false;        ///< its runner was killed and its processes are still being ended (L39)
+  bool unverified = false;         ///< running by its record, and nothing here can prove or disprove it
+  std::string source;              ///< absolute path of the record
+  std::string raw;                 ///< the record as it was read, unknown keys included; empty for a new one
 };
 
 /// The record in the current shape, compact, unknown keys in their old places (L19, L21).

@@ -57,8 +57,12 @@ void print_table(const std::vector<Task>& tasks) {
     std::string status(name_of(task.status));
     if (task.unverified) status += "?";
     if (task.runner_gone) status += "!";
-    std::vector<std::string> row = {task.id.str(), std::move(status), age_text(now - task.started_at),
-                                    duration_text(task.ended_at.value_or(now) - task.started_at), exit_text(task)};
+    const bool queued = task.status == Status::queued;
+    if (task.queue_place) status += fmt::format(" #{}", *task.queue_place);
+    if (!task.detached) status += " fg";
+    std::vector<std::string> row = {task.id.str(), std::move(status), queued ? "-" : age_text(now - task.started_at),
+                                    queued ? "-" : duration_text(task.ended_at.value_or(now) - task.started_at),
+                                    exit_text(task)};
     if (owners) row.push_back(harmless_line(task.owner.value_or("-")));
     row.push_back(harmless_line(task.description));
     table.add(std::move(row));

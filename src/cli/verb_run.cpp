@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "cli/call.h"
+#include "cli/foreground.h"
 #include "cli/print.h"
 #include "cli/verbs.h"
 #include "cli/waiting.h"
@@ -32,8 +33,17 @@ constexpr Option kOptions[] = {
     {"--tool-call", "ID", "the tool call it belongs to"},
     {"--label", "K=V", "a label of your own", true},
     {"--idempotency-key", "K", "start it once: the same key gives the same task"},
+    {"--foreground", nullptr, "show its output and exit with its outcome; ctrl-c stops it, a closed terminal does not"},
+    {"--on-timeout", "stop|detach", "with --foreground: what the deadline does (default: stop)"},
+    {"--detach-timeout", "D", "with --foreground: the deadline once it is detached, 0: none"},
+    {"--detach-keys", "ctrl-X|none", "with --foreground: the key that detaches it (default: ctrl-\\)"},
+    {"--queue", nullptr, "over the cap: wait for a slot, instead of a refusal"},
+    {"--priority", "N", "place in the queue: 0 to 999, the higher the sooner (default: 0)"},
+    {"--after", "ID", "start when that task has completed; if it does not complete, never"},
     {"--wait", nullptr, "print the id, then wait and exit with its outcome"},
 };
+
+constexpr std::array<std::string_view, 2> kOnTimeout = {"stop", "detach"};
 
 Result<std::map<std::string, std::string>> pairs(const Call& call, std::string_view option) {
   std::map<std::string, std::string> found;
@@ -95,11 +105,46 @@ Result<StartOptions> read_options(const Call& call) {
   return start;
 }
 
+Result<> read_foreground(const Call& call, StartOptions& start) {
+  auto on_timeout = call.word("--on-timeout", kOnTimeout);
+  auto detach_timeout = call.duration("--detach-timeout");
+  if (!on_timeout) return std::unexpected(on_timeout.error());
+  if (!detach_timeout) return std::unexpected(detach_timeout.error());
+  start.on_timeout = *on_timeout == "detach" ? OnTimeout::detach : OnTimeout::stop;
+  start.detach_timeout = *detach_timeout;
+  if (call.has("--foreground")) {
+    if (call.has("--wait")) return fail(ErrorCode::usage, "--foreground waits already: leave --wait out");
+    return {};
+  }
+  for (const auto* option : {"--on-timeout", "--detach-timeout", "--detach-keys"})
+    if (call.has(option)) return fail(ErrorCode::usage, fmt::format("{} is for --foreground", option));
+  return {};
+}
+
+Result<> read_queue(const Call& call, StartOptions& start) {
+  auto priority = call.integer("--priority", 0, 999);
+  if (!priority) return std::unexpected(priority.error());
+  start.queue = call.has("--queue");
+  start.priority = static_cast<int>(priority->value_or(0));
+  if (auto after = call.value("--after")) {
+    auto id = TaskId::parse(*after);
+    if (!id) return std::unexpected(id.error());
+    start.after = std::move(*id);
+  }
+  if (call.has("--priority") && !start.queue && !start.after)
+    return fail(ErrorCode::usage, "--priority is for --queue and --after");
+  return {};
+}
+
 Result<int> run(Call& call) {
   auto start = read_options(call);
   if (!start) return std::unexpected(start.error());
+  if (auto read = read_foreground(call, *start); !read) return std::unexpected(read.error());
+  if (auto read = read_queue(call, *start); !read) return std::unexpected(read.error());
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
+  if (call.has("--foreground"))
+    return run_in_foreground(**manager, std::move(*start), call.value("--detach-keys").value_or(kDetachKeys));
   auto task = (*manager)->start(*start);
   if (!task) return std::unexpected(task.error());
   put_line(call.json ? task_json(*task) : task->id.str());

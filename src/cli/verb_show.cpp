@@ -24,9 +24,14 @@ void print(const Task& task, const OutputSnapshot& output) {
   line("kind", task.kind_name);
   text += fmt::format("{:<13} {}\n", "status", coloured(task.status, outcome_text(task)));
   if (!task.detached) line("foreground", "yes");
-  line("started", fmt::format("{} ({})", time_text(task.started_at), age_text(now - task.started_at)));
+  if (task.queued_at)
+    line("queued", fmt::format("{} ({})", time_text(*task.queued_at), age_text(now - *task.queued_at)));
+  if (task.priority.value_or(0) > 0) line("priority", fmt::to_string(*task.priority));
+  line("after", task.after.value_or(""));
+  if (task.status != Status::queued)
+    line("started", fmt::format("{} ({})", time_text(task.started_at), age_text(now - task.started_at)));
   if (task.ended_at) line("ended", fmt::format("{} ({})", time_text(*task.ended_at), age_text(now - *task.ended_at)));
-  line("duration", duration_text(task.ended_at.value_or(now) - task.started_at));
+  if (task.status != Status::queued) line("duration", duration_text(task.ended_at.value_or(now) - task.started_at));
   if (task.timeout_ms.value_or(0) > 0)
     line("deadline", fmt::format("{} after the start", duration_text(*task.timeout_ms)));
   line("command", task.command);

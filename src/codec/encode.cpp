@@ -55,7 +55,7 @@ void write_identity(Writer& w, const Task& task) {
 void write_state(Writer& w, const Task& task) {
   w.put("status", quoted(name_of(task.status)));
   w.boolean("detached", task.detached);
-  w.number("startedAt", task.started_at);
+  w.put("startedAt", task.status == Status::queued ? "null" : fmt::to_string(task.started_at));
   w.number_or_null("endedAt", task.ended_at);
   w.text("stopReason", task.stop_reason);
   w.boolean("terminalNotificationSuppressed", task.terminal_notification_suppressed);
@@ -81,6 +81,10 @@ void write_asked(Writer& w, const Task& task) {
   w.text("lifetime", task.lifetime);
   w.text("cwd", task.cwd);
   w.text("idempotencyKey", task.idempotency_key);
+  w.number("queuedAt", task.queued_at);
+  w.number("priority", task.priority);
+  w.text("after", task.after);
+  w.number("queuePlace", task.queue_place);
   w.text("bootId", task.boot_id);
   w.text("machineId", task.machine_id);
 }

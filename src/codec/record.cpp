@@ -38,6 +38,10 @@ void read_common(Fields& fields, Task& task) {
   task.timeout_ms = fields.integer("timeoutMs", Need::optional, 0, kMostInt);
   task.parent_tool_call_id = fields.text("parentToolCallId", Need::optional);
   task.resume_reminded = fields.boolean("resumeReminded");
+  task.queued_at = fields.integer("queuedAt", Need::optional, 0, kMostTime);
+  if (const auto priority = fields.integer("priority", Need::optional, 0, kMostInt))
+    task.priority = static_cast<int>(std::min<std::int64_t>(*priority, INT32_MAX));
+  task.after = fields.text("after", Need::optional);
 }
 
 void read_kind(Fields& fields, Task& task) {

@@ -2,7 +2,13 @@
 
 // The words spoken on tasks/<id>/control, a stream socket of the same user, one line each way.
 //
-//   wait                                -> "ended" once the terminal record is committed, or a hang-up
+//   wait [ID]                           -> "ended" once the terminal record is committed, or a hang-up; ID: the task
+//                                          inside which the waiter runs
+//   waiters                             -> "waiters ID...": the tasks that wait for this one
+//   release                             -> "detached" or "timeout-detached" when a foreground task is, "ended" when it ends
+//   started                             -> "started" once it is queued no more
+//   look                                -> "record HEAD AT..." of a foreground task, with descriptors; else "no"
+//   detach TIMEOUT_MS                   -> "ok" or "error ERRNO"; "no" when it is not in the foreground; -1: as launched
 //   stop GRACE_MS REASON                -> "ok" at once; GRACE_MS -1: the task's own; REASON ASCII, escaped as in JSON, may be empty
 //   stop-quietly GRACE_MS REASON        -> the same, and the owner is not notified (L45)
 //   stop-owned GRACE_MS OWNER           -> "ok" if the task's owner is OWNER (then it is being stopped), else "no"
@@ -10,10 +16,15 @@
 //   signal NUMBER                       -> "ok" or "error ERRNO"; to the command's process group
 //   output                              -> "output STREAM_BYTES DROPPED_BYTES UNSTORED_BYTES"
 //
+// A foreground task has no record. Its "ended" and the answer to `look` carry descriptors: a file that holds the record,
+// then, if HEAD is 1, output.log, then one segment for each AT (output_marker.h). "ended" has HEAD behind it too.
+//
 // The answer to a launch, on kAnswerFd:
 //
 //   running PID STARTED_MS              the command runs, the record is durable
+//   queued                              it waits, and its entry in queue/ is durable
 //   limit HELD CAP                      refused by the cap; nothing ran
+//   waiting COUNT CAP                   refused since so many wait for a slot already; nothing ran
 //   exec ERRNO | cwd ERRNO              the command could not be started
 //   failed ERRNO WHAT                   the runner could not do WHAT
 //
@@ -21,6 +32,11 @@
 namespace perdure::contract {
 
 inline constexpr char kWait[] = "wait";
+inline constexpr char kWaiters[] = "waiters";
+inline constexpr char kRelease[] = "release";
+inline constexpr char kStarted[] = "started";
+inline constexpr char kLook[] = "look";
+inline constexpr char kDetach[] = "detach";
 inline constexpr char kStop[] = "stop";
 inline constexpr char kStopQuietly[] = "stop-quietly";
 inline constexpr char kStopOwned[] = "stop-owned";
@@ -29,6 +45,10 @@ inline constexpr char kSignal[] = "signal";
 inline constexpr char kOutput[] = "output";
 
 inline constexpr char kEnded[] = "ended";
+inline constexpr char kQueuedAnswer[] = "queued";
+inline constexpr char kDetached[] = "detached";
+inline constexpr char kTimeoutDetached[] = "timeout-detached";
+inline constexpr char kRecord[] = "record";
 inline constexpr char kOk[] = "ok";
 inline constexpr char kNo[] = "no";
 

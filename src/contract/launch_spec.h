@@ -7,11 +7,16 @@
 namespace perdure::contract {
 
 inline constexpr int kSpecFd = 3;
-inline constexpr int kAnswerFd = 4;  // a pipe; the runner writes one answer line (control.h) and closes it
+inline constexpr int kAnswerFd = 4;  // a pipe; the runner writes one answer line (control.h) and closes it. In the
+                                     // foreground a SOCK_SEQPACKET that stays open: its end is the caller's end
+inline constexpr int kStreamFd = 5;  // with has_stream: a pipe that takes the output as it comes
 
 inline constexpr std::uint32_t kSpecMagic = 0x50445231;  // "PDR1"
-inline constexpr std::uint32_t kSpecVersion = 1;
+inline constexpr std::uint32_t kSpecVersion = 2;
 
+// background: a slot or a refusal. queued: a slot, sooner or later. foreground: no slot, and no record until detached.
+enum class SpecMode : std::uint32_t { background = 0, queued = 1, foreground = 2 };
+enum class SpecOnTimeout : std::uint32_t { stop = 0, detach = 1 };
 enum class SpecOnLimit : std::uint32_t { stop = 0, truncate = 1 };
 enum class SpecLeftovers : std::uint32_t { keep = 0, kill = 1, wait = 2 };
 
@@ -21,7 +26,12 @@ struct LaunchSpec {
   std::uint64_t total_bytes;  // of the whole file
   std::int64_t timeout_ms;    // 0: none
   std::int64_t grace_ms;
-  std::int64_t output_limit;  // bytes; 0: none
+  std::int64_t output_limit;       // bytes; 0: none
+  std::int64_t detach_timeout_ms;  // foreground: the deadline once detached; 0: none, -1: the running one goes on
+  SpecMode mode;
+  SpecOnTimeout on_timeout;  // foreground
+  std::uint32_t has_stream;  // foreground: 1: kStreamFd is there
+  std::uint32_t priority;    // queued: 0 to 999, the higher the sooner
   SpecOnLimit on_limit;
   SpecLeftovers leftovers;
   std::uint32_t max_running;  // cap; 0: none
@@ -29,7 +39,9 @@ struct LaunchSpec {
   std::uint32_t argc;
   std::uint32_t envc;
   // Behind the header, each ended by a NUL: the record's constant members (JSON text without the braces, not
-  // empty), the owner ("" for none), the program's path, the working directory, argc arguments, envc variables.
+  // empty), the owner ("" for none), the id of the task to follow ("" for none), the text of its entry in the
+  // queue ("" where none is to be made), the program's path, the working directory, argc arguments,
+  // envc variables.
 };
 
 }  // namespace perdure::contract

@@ -10,12 +10,16 @@ inline constexpr char kKeysDir[] = "keys";  // idempotency keys, hex, each holdi
 inline constexpr char kSeqFile[] = "seq";   // the counter behind the seq of events: 8 bytes, shared memory
 inline constexpr char kQueueDir[] = "queue";
 inline constexpr char kAdmissionLock[] = "admission.lock";  // in queue/; held while the cap is looked at
+inline constexpr char kFollowerPrefix[] = "after-";         // in queue/: waits for a task first
+inline constexpr char kEntrySuffix[] = ".json";
+inline constexpr long kMostPriority = 999;
 
 // In tasks/<id>/
 inline constexpr char kOutputFile[] = "output.log";
 inline constexpr char kRunnerLock[] = "runner.lock";
 inline constexpr char kLeftoverLock[] = "leftover.lock";
 inline constexpr char kControlSocket[] = "control";
+inline constexpr char kHiddenPrefix[] = ".";  // before output.log and tail.<offset> of a foreground task, see docs
 inline constexpr char kNextRecord[] = "record.next";  // becomes tasks/<id>.json by rename
 
 // Environment. The value of both is "<taskId>@<absolute session folder>".

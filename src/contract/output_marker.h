@@ -5,6 +5,7 @@
 namespace perdure::contract {
 
 inline constexpr char kTailPrefix[] = "tail.";
+inline constexpr int kMostSegments = 24;
 inline constexpr char kMarkerBefore[] = "\n[perdure: ";
 inline constexpr char kMarkerBehind[] = " bytes dropped here]\n";
 

@@ -3,6 +3,7 @@
 #include "base/process.h"
 #include "contract/control.h"
 #include "manager/assess.h"
+#include "manager/find.h"
 #include "manager/runner_client.h"
 #include "manager/state.h"
 #include "store/output_log.h"
@@ -10,6 +11,8 @@
 #include <poll.h>
 #include <sys/inotify.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -29,13 +32,24 @@ class OutputWait {
   // Sets up what is missing. Called before looking, so that what happens after the look wakes the next sleep.
   Result<> arm(const Task& task) {
     look_again_ = -1;
-    watch_files(task);
+    if (task.detached) watch_files(task);
     if (is_own_record(session_, task)) return connect(task);
     if (!process_)
       if (const auto process = live_foreign_process(task))
         if (auto pidfd = open_pidfd(process->pid)) process_ = std::move(*pidfd);
     if (!process_ && task.pid > 0) look_again_ = kUntoldMs;
     return {};
+  }
+
+  // Of a foreground task: its files have no names to be watched by, but can be watched through a descriptor.
+  void watch_unnamed(const store::LogFiles& log) {
+    if (!files_) files_ = Fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    const auto watch = [&](const Fd& file) {
+      return files_ && file &&
+             ::inotify_add_watch(files_.get(), fmt::format("/proc/self/fd/{}", file.get()).c_str(), IN_MODIFY) >= 0;
+    };
+    // Behind a budget the files change: then nothing tells of the next one.
+    if (!watch(log.head) || !log.segments.empty()) look_again_ = kUntoldMs;
   }
 
   // False: `until` passed, or `cancel_fd` is readable.
@@ -104,11 +118,29 @@ class OutputWait {
   std::int64_t look_again_ = -1;
 };
 
+// A foreground task's files have no names; a queued one has none at all.
+Result<std::int64_t> size_now(const store::Session& session, const Task& task, OutputWait& waiting) {
+  if (!task.detached) {
+    auto look = look_at_foreground(session, task.id);
+    if (!look) return std::unexpected(look.error());
+    if (*look) {
+      waiting.watch_unnamed((*look)->log);
+      auto log = store::OutputLog::of((*look)->log, (*look)->task);
+      if (!log) return std::unexpected(log.error());
+      return log->size();
+    }
+  }
+  auto log = store::OutputLog::open(session, task);
+  if (!log) return std::unexpected(log.error());
+  return log->size();
+}
+
 }  // namespace
 }  // namespace manager
 
 Result<void> TaskManager::await_output(const TaskId& id, std::int64_t offset,
                                        std::optional<std::chrono::milliseconds> timeout, int cancel_fd) const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   const auto until = timeout ? std::optional(steady_ms() + timeout->count()) : std::nullopt;
   manager::OutputWait waiting(state_->session);
   auto task = get(id);
@@ -116,9 +148,9 @@ Result<void> TaskManager::await_output(const TaskId& id, std::int64_t offset,
     if (!task) return std::unexpected(task.error());
     if (is_terminal(task->status)) return {};
     if (auto armed = waiting.arm(*task); !armed) return armed;
-    auto log = store::OutputLog::open(state_->session, *task);
-    if (!log) return std::unexpected(log.error());
-    if (log->size() > offset) return {};
+    auto size = manager::size_now(state_->session, *task, waiting);
+    if (!size) return std::unexpected(size.error());
+    if (*size > offset) return {};
     // Only now, with everything watched, does "it runs" mean that its end will be told.
     task = get(id);
     if (!task || is_terminal(task->status)) continue;

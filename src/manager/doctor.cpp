@@ -121,6 +121,7 @@ std::string_view name_of(store::Litter::What what) {
 }  // namespace manager
 
 Result<std::vector<Finding>> TaskManager::doctor() const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   const auto& session = state_->session;
   std::vector<Finding> findings;
   if (!session.exists()) {

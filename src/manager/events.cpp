@@ -284,14 +284,17 @@ Result<std::vector<Event>> EventWatch::read() {
 }  // namespace manager
 
 Result<int> TaskManager::event_fd() {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   return state_->events->fd();
 }
 
 Result<std::vector<Event>> TaskManager::read_events() {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   return state_->events->read();
 }
 
 Result<std::vector<Event>> TaskManager::events_since(std::int64_t since) const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   auto found = store::scan_records(state_->session);
   if (!found) return std::unexpected(found.error());
   std::vector<Event> events;

@@ -1,9 +1,14 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "codec/record.h"
+#include "contract/control.h"
+#include "contract/names.h"
+#include "manager/assess.h"
+#include "manager/find.h"
 #include "manager/idempotency.h"
 #include "manager/launch_spec.h"
 #include "manager/program.h"
+#include "manager/queue.h"
 #include "manager/spawn.h"
 #include "manager/state.h"
 #include "store/records.h"
@@ -72,6 +77,18 @@ Result<> check(const StartOptions& options) {
   const auto holds_nul = [](const std::string& text) { return text.contains('\0'); };
   if (options.argv.empty() == !options.shell_line)
     return fail(ErrorCode::usage, "nothing to run: give a command or a shell line, not both");
+  if (!options.detached && (options.queue || options.after))
+    return fail(ErrorCode::usage,
+                "a task in the foreground needs no slot, so it can't wait for one: leave out one of them");
+  if (!options.detached && options.idempotency_key)
+    return fail(ErrorCode::usage, "an idempotency key is for background tasks: one in the foreground leaves no record");
+  if (options.detached && (options.stream_fd >= 0 || options.on_timeout == OnTimeout::detach || options.detach_timeout))
+    return fail(ErrorCode::usage, "a stream and what detaches a task are for the foreground");
+  if (options.detach_timeout && options.detach_timeout->count() < 0)
+    return fail(ErrorCode::usage, "the detach timeout is negative: 0 means none");
+  if (options.priority < 0 || options.priority > contract::kMostPriority)
+    return fail(ErrorCode::usage,
+                fmt::format("the priority {} is not from 0 to {}", options.priority, contract::kMostPriority));
   if (options.timeout.count() < 0) return fail(ErrorCode::usage, "the timeout is negative: 0 means none");
   if (options.grace.count() < 0) return fail(ErrorCode::usage, "the grace is negative: 0 means SIGKILL at once");
   if (options.output_limit.value_or(0) < 0) return fail(ErrorCode::usage, "the output limit is negative: 0 means none");
@@ -98,6 +115,11 @@ Task constant_part(const TaskId& id, const StartOptions& options, const std::str
   task.parent_tool_call_id = options.tool_call_id;
   task.idempotency_key = options.idempotency_key;
   if (options.session_lifetime) task.lifetime = "session";
+  if (options.queue || options.after) {
+    task.queued_at = now_ms();
+    task.priority = options.priority;
+    if (options.after) task.after = options.after->str();
+  }
   if (!boot_id().empty()) task.boot_id = boot_id();
   if (!machine_id().empty()) task.machine_id = machine_id();
   return task;
@@ -115,7 +137,15 @@ std::int64_t take_number(std::string_view& text) {
 Result<> understand(std::string_view answer, const Launch& launch) {
   const std::string_view word = answer.substr(0, answer.find(' '));
   answer.remove_prefix(std::min(answer.size(), word.size() + 1));
-  if (word == "running") return {};
+  if (word == "running" || word == "queued") return {};
+  if (word == "waiting") {
+    const auto waiting = take_number(answer);
+    const auto cap = take_number(answer);
+    return fail(
+        ErrorCode::task_limit_exceeded,
+        fmt::format("max_running_tasks is {} and {} tasks wait for a slot already: queue this one, too, or raise it",
+                    cap, waiting));
+  }
   if (word == "limit") {
     const auto held = take_number(answer);
     const auto cap = take_number(answer);
@@ -145,6 +175,19 @@ Task as_answered(Task task, std::string_view answer, std::string record, std::ch
   return task;
 }
 
+// Another program's task has no runner that could tell of its end.
+Result<> check_predecessor(const TaskManager& manager, const store::Session& session, const TaskId& id) {
+  auto task = manager.get(id);
+  if (!task) return std::unexpected(task.error());
+  if (!task->detached)
+    return fail(ErrorCode::usage,
+                fmt::format("{} is in the foreground: only a background task can be followed", id.str()));
+  if (is_terminal(task->status) || task->status == Status::queued || is_own_record(session, *task)) return {};
+  return fail(
+      ErrorCode::usage,
+      fmt::format("{} belongs to another program, which does not tell when it ends: it can't be followed", id.str()));
+}
+
 Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& manager, const std::string& cwd,
                            const std::string& marker) {
   Launch launch;
@@ -163,12 +206,20 @@ Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& ma
   launch.leftovers = options.leftovers;
   launch.max_running = manager.max_running_tasks.value_or(0);
   launch.sync_output = options.sync_output;
+  launch.foreground = !options.detached;
+  launch.on_timeout = options.on_timeout;
+  launch.detach_timeout = options.detach_timeout;
+  launch.stream_fd = options.stream_fd;
+  launch.queued = options.queue || options.after;
+  launch.priority = options.priority;
+  if (options.after) launch.after = options.after->str();
   return launch;
 }
 
 }  // namespace
 
 Result<Task> TaskManager::start(const StartOptions& options) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   if (auto fine = check(options); !fine) return std::unexpected(fine.error());
   auto cwd = working_folder(options);
   if (!cwd) return std::unexpected(cwd.error());
@@ -178,6 +229,8 @@ Result<Task> TaskManager::start(const StartOptions& options) {
   // A command that is not there must not even make the session's folder.
   auto launch = plan_launch(options, state_->options, *cwd, "");
   if (!launch) return std::unexpected(launch.error());
+  if (options.after)
+    if (auto fine = check_predecessor(*this, session, *options.after); !fine) return std::unexpected(fine.error());
   if (auto made = session.create(); !made) return std::unexpected(made.error());
 
   std::optional<KeyReservation> key;
@@ -206,14 +259,34 @@ Result<Task> TaskManager::start(const StartOptions& options) {
     return give_up(fail(ErrorCode::usage,
                         "the command with its description and labels is too long for a record: put it into a script")
                        .error());
-  auto spec = write_launch_spec(*launch);
+  if (launch->queued) launch->entry_text = queue_entry_text(constant, launch_spec(*launch));
+  auto spec = memory_file(launch_spec(*launch));
   if (!spec) return give_up(spec.error());
-  auto answer = spawn_runner(*runner, session.path(), id->str(), marker, *spec);
+  auto answer = spawn_runner({.runner = *runner,
+                              .session = session.path(),
+                              .id = id->str(),
+                              .marker = marker,
+                              .spec = *spec,
+                              .foreground = launch->foreground,
+                              .stream_fd = launch->stream_fd,
+                              .entry = {}});
   if (!answer) return give_up(answer.error());
-  if (auto understood = understand(*answer, *launch); !understood) return give_up(understood.error());
-  if (auto task = store::find_record(session, *id); task && *task) return std::move(**task);
+  if (auto understood = understand(answer->line, *launch); !understood) return give_up(understood.error());
+  if (launch->foreground) {
+    Task task = as_answered(std::move(constant), answer->line, session.record_path(*id), options.timeout);
+    task.detached = false;
+    state_->held.add(*id, std::move(answer->caller), task);
+    return task;
+  }
   // It runs, whatever keeps us from reading its record: an error here would have a caller start it a second time.
-  return as_answered(std::move(constant), *answer, session.record_path(*id), options.timeout);
+  if (auto task = find_task(session, state_->held, *id); task && *task) return std::move((*task)->task);
+  Task task = as_answered(std::move(constant), answer->line, session.record_path(*id), options.timeout);
+  if (answer->line == contract::kQueuedAnswer) {
+    task.status = Status::queued;
+    task.started_at = task.queued_at.value_or(0);
+    task.timeout_ms.reset();
+  }
+  return task;
 }
 
 }  // namespace perdure

@@ -25,13 +25,21 @@ void add(std::string& bytes, std::string_view text) {
 
 }  // namespace
 
-Result<Fd> write_launch_spec(const Launch& launch) {
+std::string launch_spec(const Launch& launch) {
   contract::LaunchSpec header{};
   header.magic = contract::kSpecMagic;
   header.version = contract::kSpecVersion;
   header.timeout_ms = launch.timeout.count();
   header.grace_ms = launch.grace.count();
   header.output_limit = launch.output_limit;
+  header.detach_timeout_ms = launch.detach_timeout ? launch.detach_timeout->count() : -1;
+  header.mode = launch.foreground ? contract::SpecMode::foreground
+                : launch.queued   ? contract::SpecMode::queued
+                                  : contract::SpecMode::background;
+  header.on_timeout =
+      launch.on_timeout == OnTimeout::detach ? contract::SpecOnTimeout::detach : contract::SpecOnTimeout::stop;
+  header.has_stream = launch.stream_fd >= 0 ? 1 : 0;
+  header.priority = static_cast<std::uint32_t>(launch.priority);
   header.on_limit =
       launch.on_output_limit == OnOutputLimit::stop ? contract::SpecOnLimit::stop : contract::SpecOnLimit::truncate;
   header.leftovers = in_contract(launch.leftovers);
@@ -43,13 +51,18 @@ Result<Fd> write_launch_spec(const Launch& launch) {
   std::string bytes(sizeof header, '\0');
   add(bytes, launch.constant_members);
   add(bytes, launch.owner);
+  add(bytes, launch.after);
+  add(bytes, launch.entry_text);
   add(bytes, launch.program);
   add(bytes, launch.cwd);
   for (const auto& word : launch.argv) add(bytes, word);
   for (const auto& [name, value] : launch.environment) add(bytes, name + "=" + value);
   header.total_bytes = bytes.size();
   bytes.replace(0, sizeof header, std::string_view(reinterpret_cast<const char*>(&header), sizeof header));
+  return bytes;
+}
 
+Result<Fd> memory_file(std::string_view bytes) {
   Fd file(::memfd_create("perdure-launch", MFD_CLOEXEC));
   if (!file) return fail_errno("making", "the launch specification", ErrorCode::task_launch_failed);
   if (auto done = write_all(file.get(), bytes, "the launch specification"); !done) return std::unexpected(done.error());

@@ -22,11 +22,19 @@ struct Launch {
   std::int64_t output_limit = 0;
   OnOutputLimit on_output_limit = OnOutputLimit::truncate;
   Leftovers leftovers = Leftovers::keep;
+  OnTimeout on_timeout = OnTimeout::stop;
+  std::optional<std::chrono::milliseconds> detach_timeout;
+  bool foreground = false, queued = false;
+  int stream_fd = -1;
+  int priority = 0;
+  std::string after;
+  std::string entry_text;
   int max_running = 0;
   bool sync_output = false;
 };
 
-/// A memory file that holds it.
-[[nodiscard]] Result<Fd> write_launch_spec(const Launch& launch);
+/// Its bytes, and a memory file that holds some.
+[[nodiscard]] std::string launch_spec(const Launch& launch);
+[[nodiscard]] Result<Fd> memory_file(std::string_view launch_spec);
 
 }  // namespace perdure::manager

@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "contract/control.h"
 #include "manager/assess.h"
+#include "manager/find.h"
 #include "manager/runner_client.h"
 #include "manager/state.h"
 #include "store/runner_lock.h"
@@ -57,19 +58,28 @@ struct Reading {
   store::OutputLog log;
 };
 
+Result<Task> assessed(const store::Session& session, Task task) {
+  auto found = assess(session, std::move(task));
+  if (!found) return std::unexpected(found.error());
+  return std::move(found->task);
+}
+
 // The task and its log, fitting each other; `use` reads what is wanted before it is known whether they do.
 template <class Use>
-auto with_log(const TaskManager& manager, const store::Session& session, const TaskId& id, const Use& use)
+auto with_log(const store::Session& session, HeldTasks& held, const TaskId& id, const Use& use)
     -> decltype(use(std::declval<const Reading&>())) {
   constexpr int kMostAttempts = 3;  // the second time the task has ended, or its runner is dead
   for (int attempt = 1;; ++attempt) {
-    auto task = manager.get(id);
+    auto found = find_task(session, held, id);
+    if (!found) return std::unexpected(found.error());
+    if (!*found) return unknown_task(session, id);
+    auto task = (*found)->has_record ? assessed(session, std::move((*found)->task)) : std::move((*found)->task);
     if (!task) return std::unexpected(task.error());
-    auto log = store::OutputLog::open(session, *task);
+    auto log = (*found)->log ? store::OutputLog::of(*(*found)->log, *task) : store::OutputLog::open(session, *task);
     if (!log) return std::unexpected(log.error());
     const Reading reading{std::move(*task), std::move(*log)};
     auto used = use(reading);
-    if (attempt == kMostAttempts || !may_have_been_joined(session, reading.task)) return used;
+    if (attempt == kMostAttempts || !(*found)->has_record || !may_have_been_joined(session, reading.task)) return used;
   }
 }
 
@@ -110,30 +120,34 @@ std::string output_tail(const store::Session& session, const Task& task, std::in
 }  // namespace manager
 
 Result<std::optional<std::string>> TaskManager::output_path(const TaskId& id) const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   auto task = get(id);
   if (!task) return std::unexpected(task.error());
   return store::output_log_path(state_->session, *task);
 }
 
 Result<OutputChunk> TaskManager::read_output(const TaskId& id, std::int64_t offset, std::int64_t limit) const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   if (offset < 0) return fail(ErrorCode::usage, fmt::format("the offset {} is negative", offset));
   if (limit < 0) return fail(ErrorCode::usage, fmt::format("the limit {} is negative", limit));
-  return manager::with_log(*this, state_->session, id, [&](const manager::Reading& reading) -> Result<OutputChunk> {
-    auto bytes = reading.log.read(offset, limit);
-    if (!bytes) return std::unexpected(bytes.error());
-    OutputChunk chunk{.bytes = std::move(*bytes), .offset = offset};
-    chunk.next_offset = offset + static_cast<std::int64_t>(chunk.bytes.size());
-    chunk.size = reading.log.size();
-    chunk.dropped = reading.log.dropped();
-    chunk.eof = is_terminal(reading.task.status) && chunk.next_offset >= chunk.size;
-    return chunk;
-  });
+  return manager::with_log(state_->session, state_->held, id,
+                           [&](const manager::Reading& reading) -> Result<OutputChunk> {
+                             auto bytes = reading.log.read(offset, limit);
+                             if (!bytes) return std::unexpected(bytes.error());
+                             OutputChunk chunk{.bytes = std::move(*bytes), .offset = offset};
+                             chunk.next_offset = offset + static_cast<std::int64_t>(chunk.bytes.size());
+                             chunk.size = reading.log.size();
+                             chunk.dropped = reading.log.dropped();
+                             chunk.eof = is_terminal(reading.task.status) && chunk.next_offset >= chunk.size;
+                             return chunk;
+                           });
 }
 
 Result<OutputSnapshot> TaskManager::output_snapshot(const TaskId& id, std::int64_t tail) const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   if (tail < 0) return fail(ErrorCode::usage, fmt::format("the tail of {} bytes is negative", tail));
   const auto& session = state_->session;
-  return manager::with_log(*this, session, id, [&](const manager::Reading& reading) -> Result<OutputSnapshot> {
+  return manager::with_log(session, state_->held, id, [&](const manager::Reading& reading) -> Result<OutputSnapshot> {
     const bool ended = is_terminal(reading.task.status);
     auto preview = manager::preview_of(reading.log, tail, ended);
     if (!preview) return std::unexpected(preview.error());
@@ -153,7 +167,8 @@ Result<OutputSnapshot> TaskManager::output_snapshot(const TaskId& id, std::int64
         snapshot.dropped_bytes = std::max(snapshot.dropped_bytes, counts->dropped);
       }
     }
-    snapshot.full_output_available = snapshot.path && snapshot.dropped_bytes == 0 && unstored == 0;
+    snapshot.full_output_available =
+        (snapshot.path || !reading.task.detached) && snapshot.dropped_bytes == 0 && unstored == 0;
     return snapshot;
   });
 }

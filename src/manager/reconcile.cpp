@@ -86,6 +86,7 @@ Result<Verdict> settle_foreign(const store::Session& session, const Task& record
 }  // namespace manager
 
 Result<std::vector<Verdict>> TaskManager::reconcile(const ReconcileOptions& options) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   auto found = store::scan_records(state_->session, {.terminal = false});
   if (!found) return std::unexpected(found.error());
   std::ranges::sort(found->tasks, {}, &Task::started_at);

@@ -1,9 +1,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "manager/assess.h"
+#include "manager/find.h"
 #include "manager/reconcile.h"
 #include "manager/state.h"
-#include "manager/waiting.h"
 #include "store/litter.h"
 #include "store/output_log.h"
 #include "store/records.h"
@@ -85,12 +85,14 @@ Result<> sweep_litter(const store::Session& session, bool dry_run, Removed& remo
 }  // namespace manager
 
 Result<void> TaskManager::remove(const TaskId& id) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   const auto& session = state_->session;
-  auto found = store::find_record(session, id);
+  auto found = manager::find_task(session, state_->held, id);
   if (!found) return std::unexpected(found.error());
   if (!*found) return manager::unknown_task(session, id);
-  Task task = std::move(**found);
-  if (!is_terminal(task.status) && manager::is_own_record(session, task)) {
+  if (!(*found)->has_record && is_terminal((*found)->task.status)) return {};  // it left nothing
+  Task task = std::move((*found)->task);
+  if ((*found)->has_record && !is_terminal(task.status) && manager::is_own_record(session, task)) {
     // Lost, or ended without having said so: settled first, so that what is left of it has ended, too.
     auto verdict = manager::settle_own(session, task);
     if (!verdict) return std::unexpected(verdict.error());
@@ -102,6 +104,7 @@ Result<void> TaskManager::remove(const TaskId& id) {
 }
 
 Result<Removed> TaskManager::collect_garbage(const RetentionOptions& options) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   const auto& session = state_->session;
   if (options.keep.value_or(0) < 0 || options.max_bytes.value_or(0) < 0 ||
       options.older_than.value_or(std::chrono::milliseconds(0)).count() < 0)

@@ -5,6 +5,7 @@
 #include "codec/record.h"
 #include "contract/control.h"
 #include "contract/names.h"
+#include "contract/output_marker.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -98,6 +99,36 @@ std::optional<std::string> RunnerClient::receive() {
     if (n <= 0) return std::nullopt;
     pending_.append(part, static_cast<std::size_t>(n));
   }
+}
+
+std::optional<RunnerMessage> receive_message(int socket) {
+  RunnerMessage message;
+  while (!message.line.contains('\n')) {
+    char text[2048];
+    alignas(cmsghdr) char room[CMSG_SPACE(sizeof(int) * (contract::kMostSegments + 2))];
+    iovec part{.iov_base = text, .iov_len = sizeof text};
+    msghdr header{};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    header.msg_control = room;
+    header.msg_controllen = sizeof room;
+    const ssize_t n = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+    if (n < 0 && errno == EINTR) continue;
+    for (cmsghdr* head = n >= 0 ? CMSG_FIRSTHDR(&header) : nullptr; head != nullptr;
+         head = CMSG_NXTHDR(&header, head)) {
+      if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
+      const std::size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+      for (std::size_t i = 0; i < count; ++i) {
+        int fd = -1;
+        std::memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof fd);
+        message.files.emplace_back(fd);
+      }
+    }
+    if (n <= 0) return std::nullopt;
+    message.line.append(text, static_cast<std::size_t>(n));
+  }
+  message.line.resize(message.line.find('\n'));
+  return message;
 }
 
 Result<std::string> escaped_reason(const std::string& reason) {

@@ -6,8 +6,16 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace perdure::manager {
+
+struct RunnerMessage {
+  std::string line;  // without its end
+  std::vector<Fd> files;
+};
+/// One line with the descriptors that came along, waiting for it. Absent: the other end has gone.
+[[nodiscard]] std::optional<RunnerMessage> receive_message(int socket);
 
 /// A connection to the runner of one task (contract/control.h).
 class RunnerClient {

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,7 +50,8 @@ class SpawnPlan {
   posix_spawnattr_t attributes_{};
 };
 
-std::string read_line(int fd) {
+// A pipe gives the line in parts, a SEQPACKET whole; what follows on the latter is for later readers.
+std::string read_line(int fd, bool whole) {
   std::string line;
   char part[512];
   while (true) {
@@ -57,43 +59,55 @@ std::string read_line(int fd) {
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
     line.append(part, static_cast<std::size_t>(n));
-    if (line.contains('\n')) break;
+    if (whole || line.contains('\n')) break;
   }
   line.resize(std::min(line.size(), line.find('\n')));
   return line;
 }
 
+Result<std::pair<Fd, Fd>> make_answer_ends(const RunnerStart& start) {
+  int ends[2];
+  const int failed =
+      start.foreground ? ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) : ::pipe2(ends, O_CLOEXEC);
+  if (failed != 0) return fail_errno("making a pipe for", start.runner, ErrorCode::task_launch_failed);
+  return std::pair(Fd(ends[0]), Fd(ends[1]));
+}
+
 }  // namespace
 
-Result<std::string> spawn_runner(const std::string& runner, const std::string& session, const std::string& id,
-                                 const std::string& marker, const Fd& spec) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("making a pipe for", runner, ErrorCode::task_launch_failed);
-  const Fd answer(ends[0]);
-  Fd answer_in(ends[1]);
-  Fd high_spec(::fcntl(spec.get(), F_DUPFD_CLOEXEC, kAbove));
-  Fd high_answer(::fcntl(answer_in.get(), F_DUPFD_CLOEXEC, kAbove));
-  if (!high_spec || !high_answer) return fail_errno("passing descriptors to", runner, ErrorCode::task_launch_failed);
+Result<RunnerAnswer> spawn_runner(const RunnerStart& start) {
+  auto ends = make_answer_ends(start);
+  if (!ends) return std::unexpected(ends.error());
+  auto& [answer, answer_in] = *ends;
+  const auto high_copy = [](int fd) { return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, kAbove)); };
+  const Fd high_spec = high_copy(start.spec.get());
+  Fd high_answer = high_copy(answer_in.get());
+  const Fd high_stream = start.stream_fd < 0 ? Fd() : high_copy(start.stream_fd);
+  if (!high_spec || !high_answer || (start.stream_fd >= 0 && !high_stream))
+    return fail_errno("passing descriptors to", start.runner, ErrorCode::task_launch_failed);
 
   SpawnPlan plan;
   plan.pass(high_spec.get(), contract::kSpecFd);
   plan.pass(high_answer.get(), contract::kAnswerFd);
+  if (high_stream) plan.pass(high_stream.get(), contract::kStreamFd);
   plan.block_signals();
   // exec'd with nothing but its own marker: what unsetenv removes later stays visible in /proc/PID/environ.
-  const std::string variable = std::string(contract::kRunnerVariable) + "=" + marker;
-  char* const argv[] = {const_cast<char*>(runner.c_str()), const_cast<char*>(session.c_str()),
-                        const_cast<char*>(id.c_str()), nullptr};
-  char* const envp[] = {const_cast<char*>(variable.c_str()), nullptr};
+  const std::string variable = std::string(contract::kRunnerVariable) + "=" + start.marker;
+  const auto word = [](const std::string& text) { return const_cast<char*>(text.c_str()); };
+  char* const argv[] = {word(start.runner), word(start.session), word(start.id),
+                        start.entry.empty() ? nullptr : word(start.entry), nullptr};
+  char* const envp[] = {word(variable), nullptr};
   pid_t pid = 0;
-  if (const int e = plan.spawn(pid, runner.c_str(), argv, envp); e != 0)
-    return fail_os(e, "starting", runner, ErrorCode::task_launch_failed);
+  if (const int e = plan.spawn(pid, start.runner.c_str(), argv, envp); e != 0)
+    return fail_os(e, "starting", start.runner, ErrorCode::task_launch_failed);
   answer_in.reset();
   high_answer.reset();
-  std::string line = read_line(answer.get());
+  RunnerAnswer given{.line = read_line(answer.get(), start.foreground), .caller = {}};
   // This child only forked the runner and left; whoever ignores SIGCHLD has no zombie to wait for.
   while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
   }
-  return line;
+  if (start.foreground) given.caller = std::move(answer);
+  return given;
 }
 
 }  // namespace perdure::manager

@@ -1,8 +1,10 @@
 #pragma once
 
+#include "manager/foreground.h"
 #include "store/session.h"
 #include <perdure/manager.h>
 
+#include <atomic>
 #include <memory>
 
 namespace perdure {
@@ -11,7 +13,7 @@ namespace manager {
 class EventWatch;
 }
 
-/// What a TaskManager holds. Everything but the event watch, which locks for itself, never changes after open().
+/// What a TaskManager holds. The event watch and the held tasks lock for themselves; all else never changes.
 struct __attribute__((visibility("hidden"))) TaskManager::State {
   State(ManagerOptions given, store::Session opened);
   ~State();
@@ -19,6 +21,11 @@ struct __attribute__((visibility("hidden"))) TaskManager::State {
   ManagerOptions options;
   store::Session session;
   std::unique_ptr<manager::EventWatch> events;
+  mutable manager::HeldTasks held;
+  std::atomic<bool> closed = false;
+
+  /// Errors: session_closed (L48).
+  [[nodiscard]] Result<> check_open() const;
 };
 
 }  // namespace perdure

@@ -4,10 +4,11 @@
 #include "contract/control.h"
 #include "contract/names.h"
 #include "manager/assess.h"
+#include "manager/find.h"
+#include "manager/queue.h"
 #include "manager/reconcile.h"
 #include "manager/runner_client.h"
 #include "manager/state.h"
-#include "manager/waiting.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
 
@@ -114,16 +115,47 @@ Result<Task> stop_foreign(const store::Session& session, const Task& recorded, c
   return *written ? std::move(**written) : std::move(*again);
 }
 
-}  // namespace
-
-std::unexpected<Error> unknown_task(const store::Session& session, const TaskId& id) {
-  return fail(ErrorCode::task_not_found,
-              fmt::format("no task {} in {}: see `perdure list --all`", id.str(), session.path()));
+// A queued task gets a record by its end. One in the foreground tells of its end by the descriptors it sends.
+Result<Task> stop_without_record(const store::Session& session, HeldTasks& held, Task task, const std::string& request,
+                                 const StopOptions& options) {
+  if (is_terminal(task.status)) return task;
+  const TaskId id = task.id;
+  const std::int64_t until = steady_ms() + kLockLingersMs;
+  while (true) {
+    auto client = RunnerClient::connect(session, id);
+    if (!client) return std::unexpected(client.error());
+    if (*client && (*client)->send(request)) {
+      const auto answer = (*client)->receive();
+      if (answer && *answer != contract::kOk)
+        return fail(ErrorCode::usage, fmt::format("the runner of {} refused '{}': {}", id.str(), request, *answer));
+      if (answer && (*client)->send(contract::kWait)) {
+        auto message = receive_message((*client)->fd());
+        if (message && !message->files.empty()) {
+          auto look = read_look(session, id, std::move(*message));
+          if (!look) return std::unexpected(look.error());
+          return std::move(look->task);
+        }
+      }
+    } else if (auto ended = end_queued(session, id, options); !ended) {
+      return std::unexpected(ended.error());
+    }
+    auto found = find_task(session, held, id);
+    if (!found) return std::unexpected(found.error());
+    if (!*found) return unknown_task(session, id);
+    if (is_terminal((*found)->task.status)) return std::move((*found)->task);
+    if (steady_ms() >= until)
+      return fail(ErrorCode::session_unusable, fmt::format("the runner of {} does not answer", id.str()));
+    const timespec a_moment{0, 1'000'000};
+    ::nanosleep(&a_moment, nullptr);
+  }
 }
+
+}  // namespace
 
 }  // namespace manager
 
 Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   const auto& session = state_->session;
   StopOptions options = given;
   auto reason = manager::escaped_reason(options.reason);
@@ -132,22 +164,25 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
     options.reason = manager::kNoReason;
     *reason = manager::kNoReason;
   }
-  auto task = store::find_record(session, id);
-  if (!task) return std::unexpected(task.error());
-  if (!*task) return manager::unknown_task(session, id);
+  auto found = manager::find_task(session, state_->held, id);
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return manager::unknown_task(session, id);
   const std::int64_t grace = options.grace ? options.grace->count() : -1;
+  const auto request = fmt::format("{} {} {}", options.by ? contract::kStopQuietly : contract::kStop, grace, *reason);
+  if (!(*found)->has_record)
+    return manager::stop_without_record(session, state_->held, std::move((*found)->task), request, options);
+  const Task* const task = &(*found)->task;
 
-  if (is_terminal((*task)->status)) {
+  if (is_terminal(task->status)) {
     auto left = store::has_leftovers(session, id);
     if (left && *left) {
-      const auto request = fmt::format("{} {}", contract::kEndLeftovers, grace < 0 ? contract::kDefaultGraceMs : grace);
-      if (auto asked = manager::ask_and_wait(session, id, request); !asked) return std::unexpected(asked.error());
+      const auto end = fmt::format("{} {}", contract::kEndLeftovers, grace < 0 ? contract::kDefaultGraceMs : grace);
+      if (auto asked = manager::ask_and_wait(session, id, end); !asked) return std::unexpected(asked.error());
     }
-    return std::move(**task);
+    return std::move((*found)->task);
   }
-  if (!manager::is_own_record(session, **task)) return manager::stop_foreign(session, **task, options);
+  if (!manager::is_own_record(session, *task)) return manager::stop_foreign(session, *task, options);
 
-  const auto request = fmt::format("{} {} {}", options.by ? contract::kStopQuietly : contract::kStop, grace, *reason);
   if (auto asked = manager::ask_and_wait(session, id, request); !asked) return std::unexpected(asked.error());
   // Ended, or its runner was killed: either way the truth is in the lock and the record now.
   auto ended = wait({.ids = {id}});
@@ -156,6 +191,7 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
 }
 
 Result<void> TaskManager::signal(const TaskId& id, int signal_number) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   const auto& session = state_->session;
   if (signal_number < 1 || signal_number > SIGRTMAX)
     return fail(ErrorCode::usage, fmt::format("{} is no signal number", signal_number));

@@ -1,8 +1,9 @@
 #include "base/error.h"
 #include "manager/assess.h"
 #include "manager/events.h"
+#include "manager/find.h"
+#include "manager/queue.h"
 #include "manager/state.h"
-#include "manager/waiting.h"
 #include "store/records.h"
 
 #include <fmt/format.h>
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <unordered_set>
 #include <utility>
 
 namespace perdure {
@@ -48,6 +50,11 @@ TaskManager::State::State(ManagerOptions given, store::Session opened)
     : options(std::move(given)), session(std::move(opened)), events(std::make_unique<manager::EventWatch>(session)) {}
 TaskManager::State::~State() = default;
 
+Result<> TaskManager::State::check_open() const {
+  if (!closed) return {};
+  return fail(ErrorCode::session_closed, "this session object was closed: open the session anew");
+}
+
 TaskManager::TaskManager(std::unique_ptr<State> state) : state_(std::move(state)) {}
 TaskManager::TaskManager(TaskManager&&) noexcept = default;
 TaskManager& TaskManager::operator=(TaskManager&&) noexcept = default;
@@ -61,6 +68,8 @@ Result<TaskManager> TaskManager::open(ManagerOptions options) {
   if (!cap) return std::unexpected(cap.error());
   options.max_running_tasks = *cap;
   store::Session session(options.session);
+  // What keeps a runner from being started again must not keep anybody from looking: doctor tells of it.
+  static_cast<void>(manager::revive_queue(session, options.runner));
   return TaskManager(std::make_unique<State>(std::move(options), std::move(session)));
 }
 
@@ -69,21 +78,35 @@ const std::string& TaskManager::session() const {
 }
 
 Result<Task> TaskManager::get(const TaskId& id) const {
-  auto task = store::find_record(state_->session, id);
-  if (!task) return std::unexpected(task.error());
-  if (!*task) return manager::unknown_task(state_->session, id);
-  auto found = manager::assess(state_->session, std::move(**task));
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  auto known = manager::find_task(state_->session, state_->held, id);
+  if (!known) return std::unexpected(known.error());
+  if (!*known) return manager::unknown_task(state_->session, id);
+  if (!(*known)->has_record) return std::move((*known)->task);
+  auto found = manager::assess(state_->session, std::move((*known)->task));
   if (!found) return std::unexpected(found.error());
   return std::move(found->task);
 }
 
 Result<std::vector<Task>> TaskManager::list(const ListFilter& filter) const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   // A running record may turn out to have ended, so the filter comes after the look.
   auto parts = store::scan_in_parts(state_->session, {.terminal = filter.ended || filter.status});
   if (!parts) return std::unexpected(parts.error());
+  std::vector<TaskId> recordless;
+  for (auto& part : *parts) std::ranges::move(part.recordless, std::back_inserter(recordless));
+  auto others = manager::tasks_without_record(state_->session, recordless);
+  if (!others) return others;
+  const auto is_asked_for = [&](const Task& task) {
+    return (!filter.kind || task.kind == *filter.kind) && (!filter.owner || task.owner == *filter.owner) &&
+           (!filter.status || task.status == *filter.status);
+  };
   std::vector<std::pair<std::int64_t, Task*>> wanted;
+  std::unordered_set<std::string> recorded;  // tasks that were started between the two looks
   for (auto& part : *parts) {
     for (auto& task : part.tasks) {
+      if (!others->empty() && !is_terminal(task.status)) recorded.insert(task.id.str());
+      if (!task.detached && is_terminal(task.status)) continue;  // L42
       if (filter.kind && task.kind != *filter.kind) continue;
       if (filter.owner && task.owner != *filter.owner) continue;
       if (!is_terminal(task.status)) {
@@ -96,10 +119,21 @@ Result<std::vector<Task>> TaskManager::list(const ListFilter& filter) const {
       if (!filter.status || task.status == *filter.status) wanted.emplace_back(task.started_at, &task);
     }
   }
-  return in_order_of_start(std::move(wanted));
+  auto ordered = in_order_of_start(std::move(wanted));
+  // Those in the foreground by their start, the queue behind everything that runs.
+  std::ranges::stable_partition(*others, [](const Task& task) { return task.status != Status::queued; });
+  for (auto& task : *others) {
+    if (recorded.contains(task.id.str()) || !is_asked_for(task)) continue;
+    const auto place = task.status == Status::queued
+                           ? ordered.end()
+                           : std::ranges::upper_bound(ordered, task.started_at, {}, &Task::started_at);
+    ordered.insert(place, std::move(task));
+  }
+  return ordered;
 }
 
 Result<std::vector<BadRecord>> TaskManager::bad_records() const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   auto found = store::scan_records(state_->session);
   if (!found) return std::unexpected(found.error());
   std::ranges::sort(found->bad, {}, &BadRecord::path);

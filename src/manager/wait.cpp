@@ -4,6 +4,8 @@
 #include "contract/control.h"
 #include "contract/names.h"
 #include "manager/assess.h"
+#include "manager/find.h"
+#include "manager/queue.h"
 #include "manager/reconcile.h"
 #include "manager/runner_client.h"
 #include "manager/state.h"
@@ -21,6 +23,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <ctime>
+#include <map>
 #include <unordered_set>
 
 namespace perdure {
@@ -36,17 +39,63 @@ struct Watched {
   std::optional<RunnerClient> runner;
   Fd process;
   std::int64_t look_again_at = -1;  // steady clock
+  bool has_record = true;           // false: it is queued, or in the foreground
 
   [[nodiscard]] int fd() const { return runner ? runner->fd() : process.get(); }
 };
 
+// With the task that this process is a part of, if any: so that others see who waits for whom (L43).
+std::string wait_request(const store::Session& session) {
+  const auto inside = task_inside(session);
+  return inside ? fmt::format("{} {}", contract::kWait, inside->str()) : std::string(contract::kWait);
+}
+
+// The tasks whose processes wait for that one, or that are queued behind it.
+std::vector<TaskId> waiters_of(const store::Session& session, const TaskId& id) {
+  std::vector<TaskId> waiters;
+  auto client = RunnerClient::connect(session, id);
+  if (!client || !*client || !(*client)->send(contract::kWaiters)) return waiters;
+  constexpr int kPatienceMs = 1'000;
+  pollfd answered{.fd = (*client)->fd(), .events = POLLIN, .revents = 0};
+  if (::poll(&answered, 1, kPatienceMs) <= 0) return waiters;
+  const auto line = (*client)->receive();
+  std::string_view words = line ? std::string_view(*line) : std::string_view();
+  while (!words.empty()) {
+    const std::string_view word = words.substr(0, words.find(' '));
+    words.remove_prefix(std::min(words.size(), word.size() + 1));
+    if (auto waiter = TaskId::parse(word); waiter && word != contract::kWaiters) waiters.push_back(std::move(*waiter));
+  }
+  return waiters;
+}
+
+// We wait for `targets` inside `self`: does one of them, in one step or many, wait for us? Called once we are registered
+// with them, so that of two who begin at once at least one sees the other.
+Result<> check_cycle(const store::Session& session, const TaskId& self, const std::vector<TaskId>& targets) {
+  std::map<TaskId, TaskId> waits_for;  // how we came there
+  std::vector<TaskId> next{self};
+  while (!next.empty()) {
+    const TaskId id = next.back();
+    next.pop_back();
+    for (const auto& waiter : waiters_of(session, id)) {
+      if (waiter == self || !waits_for.emplace(waiter, id).second) continue;
+      next.push_back(waiter);
+      if (std::ranges::find(targets, waiter) == targets.end()) continue;
+      std::string path = fmt::format("{} waits for {}", self.str(), waiter.str());
+      for (TaskId at = waiter; at != self; at = waits_for.at(at))
+        path += fmt::format(", {} for {}", at.str(), waits_for.at(at).str());
+      return fail(ErrorCode::task_wait_cycle, path + ": none of them would ever end: wait for it from outside");
+    }
+  }
+  return {};
+}
+
 class Waiting {
  public:
-  explicit Waiting(const store::Session& session) : session_(session) {}
+  Waiting(const store::Session& session, HeldTasks& held) : session_(session), held_(held) {}
 
-  Result<> add(Task task) {
+  Result<> add(Task task, bool has_record = true) {
     if (!known_.insert(task.id.str()).second) return {};
-    Watched watched{.task = std::move(task)};
+    Watched watched{.task = std::move(task), .has_record = has_record};
     auto ended = look(watched);
     if (!ended) return std::unexpected(ended.error());
     if (*ended) {
@@ -106,9 +155,44 @@ class Waiting {
   // Has it ended? If not, something is set up that tells when to look again.
   Result<bool> look(Watched& watched) {
     watched.look_again_at = -1;
+    if (!watched.has_record) {
+      auto done = look_at_recordless(watched);
+      if (!done || *done || !watched.has_record) return done;
+    }
     watched.runner.reset();
     watched.process.reset();
     return is_own_record(session_, watched.task) ? look_at_own(watched) : look_at_foreign(watched);
+  }
+
+  // True when it has ended. It may have got a record by now: then it is looked at as all others are.
+  Result<bool> look_at_recordless(Watched& watched) {
+    if (is_terminal(watched.task.status)) return true;
+    if (watched.runner) {
+      auto message = receive_message(watched.runner->fd());
+      watched.runner.reset();
+      if (message && !message->files.empty()) {
+        auto look = read_look(session_, watched.task.id, std::move(*message));
+        if (!look) return std::unexpected(look.error());
+        watched.task = std::move(look->task);
+        return true;
+      }
+    }
+    // Connected first, then looked, as with a record.
+    auto client = RunnerClient::connect(session_, watched.task.id);
+    if (!client) return std::unexpected(client.error());
+    const bool listens = *client && (*client)->send(wait_request(session_));
+    auto found = find_task(session_, held_, watched.task.id);
+    if (!found) return std::unexpected(found.error());
+    if (!*found) return unknown_task(session_, watched.task.id);
+    watched.task = std::move((*found)->task);
+    watched.has_record = (*found)->has_record;
+    if (watched.has_record) return false;
+    if (listens) {
+      watched.runner = std::move(*client);
+    } else {
+      watched.look_again_at = steady_ms() + kAfterHangUpMs;  // a queued task whose runner was killed
+    }
+    return is_terminal(watched.task.status);
   }
 
   Result<bool> look_at_own(Watched& watched) {
@@ -119,7 +203,7 @@ class Waiting {
       // a runner that looks after leftovers listens, too, and its task has ended.
       auto client = RunnerClient::connect(session_, watched.task.id);
       if (!client) return std::unexpected(client.error());
-      const bool listens = *client && (*client)->send(contract::kWait);
+      const bool listens = *client && (*client)->send(wait_request(session_));
       auto again = store::reread(watched.task);
       if (!again) return std::unexpected(again.error());
       if (is_terminal(again->status)) {
@@ -177,6 +261,7 @@ class Waiting {
   }
 
   const store::Session& session_;
+  HeldTasks& held_;
   std::vector<Watched> watched_;
   std::unordered_set<std::string> known_;
   Fd folders_;
@@ -191,39 +276,55 @@ const Task* decisive(const WaitResult& result, WaitMode mode) {
 
 }  // namespace
 
-bool runs_inside(const store::Session& session, const TaskId& id) {
+std::optional<TaskId> task_inside(const store::Session& session) {
   const char* const marker = std::getenv(contract::kTaskVariable);  // NOLINT(concurrency-mt-unsafe): never changed here
-  return marker != nullptr && session.marker(id) == marker;
+  if (marker == nullptr) return std::nullopt;
+  const std::string_view text = marker;
+  auto id = TaskId::parse(text.substr(0, text.find('@')));
+  if (!id || session.marker(*id) != text) return std::nullopt;
+  return std::move(*id);
 }
 
 }  // namespace manager
 
 Result<WaitResult> TaskManager::wait(const WaitOptions& options) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   const auto& session = state_->session;
   const auto until = options.timeout ? std::optional(steady_ms() + options.timeout->count()) : std::nullopt;
-  manager::Waiting waiting(session);
+  manager::Waiting waiting(session, state_->held);
+  const auto self = manager::task_inside(session);
 
   const auto add_active = [&]() -> Result<> {
     auto found = store::scan_records(session, {.terminal = false});
     if (!found) return std::unexpected(found.error());
     std::ranges::sort(found->tasks, {}, &Task::started_at);
     for (auto& task : found->tasks) {
-      if (manager::runs_inside(session, task.id)) continue;
+      if (task.id == self || (options.owner && task.owner != options.owner)) continue;
       if (auto added = waiting.add(std::move(task)); !added && added.error().os_error != ENOENT) return added;
+    }
+    auto queued = manager::queued_tasks(session);
+    if (!queued) return std::unexpected(queued.error());
+    for (auto& task : *queued) {
+      if (options.owner && task.owner != options.owner) continue;
+      auto added = waiting.add(std::move(task), false);
+      if (!added && added.error().code != ErrorCode::task_not_found) return added;
     }
     return {};
   };
   for (const auto& id : options.ids) {
-    if (manager::runs_inside(session, id))
+    if (id == self)
       return fail(ErrorCode::task_wait_cycle,
                   fmt::format("{} would wait for itself: wait for it from outside", id.str()));
-    auto task = store::find_record(session, id);
+    auto task = manager::find_task(session, state_->held, id);
     if (!task) return std::unexpected(task.error());
     if (!*task) return manager::unknown_task(session, id);
-    if (auto added = waiting.add(std::move(**task)); !added) return std::unexpected(added.error());
+    const bool has_record = (*task)->has_record;
+    if (auto added = waiting.add(std::move((*task)->task), has_record); !added) return std::unexpected(added.error());
   }
   if (options.ids.empty())
     if (auto added = add_active(); !added) return std::unexpected(added.error());
+  if (self)
+    if (auto fine = manager::check_cycle(session, *self, options.ids); !fine) return std::unexpected(fine.error());
 
   while (true) {
     if (const Task* task = manager::decisive(waiting.result, options.mode)) {

@@ -4,10 +4,7 @@
 
 namespace perdure::manager {
 
-/// Is this process part of that task?
-[[nodiscard]] bool runs_inside(const store::Session& session, const TaskId& id);
-
-/// The error for an id that names nothing (L47).
-[[nodiscard]] std::unexpected<Error> unknown_task(const store::Session& session, const TaskId& id);
+/// The task of that session which this process is a part of; absent: none.
+[[nodiscard]] std::optional<TaskId> task_inside(const store::Session& session);
 
 }  // namespace perdure::manager

@@ -2,7 +2,10 @@
 
 #include "contract/control.h"
 #include "contract/names.h"
+#include "contract/output_marker.h"
 #include "runner/text.h"
+
+#include <sys/uio.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -10,13 +13,16 @@
 namespace runner {
 namespace {
 
-constexpr unsigned char kClient = 1, kWaits = 2;
+constexpr unsigned char kClient = 1;
+constexpr int kMostDescriptors = perdure::contract::kMostSegments + 2;
 constexpr int kBacklog = 256;
 constexpr int kKeptFree = 24;  // descriptors that no client gets
 
 }  // namespace
 
 Control::~Control() {
+  for (int fd = 0; fd < room_; ++fd) std::free(insides_[fd]);
+  std::free(static_cast<void*>(insides_));
   std::free(flags_);
 }
 
@@ -56,21 +62,29 @@ void Control::accept(int epoll, unsigned long long tag) {
     ucred peer{};
     socklen_t length = sizeof peer;
     const bool ours = ::getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == ::geteuid();
-    if (client >= room_) {
-      const int more = client + 64;
-      if (void* const moved = std::realloc(flags_, static_cast<unsigned long>(more)); moved != nullptr) {
-        flags_ = static_cast<unsigned char*>(moved);
-        std::memset(flags_ + room_, 0, static_cast<unsigned long>(more - room_));
-        room_ = more;
-      }
-    }
-    if (!ours || client >= room_ ||
+    if (!ours || !make_room(client) ||
         sys::watch(epoll, client, tag | static_cast<unsigned>(client), EPOLLIN | EPOLLRDHUP | EPOLLET) < 0) {
       sys::close(client);
       continue;
     }
     flags_[client] = kClient;
   }
+}
+
+bool Control::make_room(int client) {
+  if (client < room_) return true;
+  const auto more = static_cast<unsigned long>(client) + 64;
+  void* const flags = std::realloc(flags_, more);
+  if (flags != nullptr) flags_ = static_cast<unsigned char*>(flags);
+  void* const insides = flags != nullptr ? std::realloc(static_cast<void*>(insides_), more * sizeof(char*)) : nullptr;
+  if (insides == nullptr) return false;
+  insides_ = static_cast<char**>(insides);
+  for (unsigned long fd = static_cast<unsigned long>(room_); fd < more; ++fd) {
+    flags_[fd] = 0;
+    insides_[fd] = nullptr;
+  }
+  room_ = static_cast<int>(more);
+  return true;
 }
 
 bool Control::next_line(int client, std::string_view& line) {
@@ -90,31 +104,60 @@ bool Control::next_line(int client, std::string_view& line) {
   return true;
 }
 
-void Control::answer(int client, std::string_view line) {
-  const auto text = Text<256>() << line << "\n";
-  ::send(client, text.c_str(), text.view().size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+void Control::answer(int client, std::string_view line, const int* fds, int count) {
+  char end = '\n';
+  iovec parts[2] = {{const_cast<char*>(line.data()), line.size()}, {&end, 1}};
+  alignas(cmsghdr) char room[CMSG_SPACE(sizeof(int) * kMostDescriptors)] = {};
+  msghdr message{};
+  message.msg_iov = parts;
+  message.msg_iovlen = 2;
+  if (count > 0 && count <= kMostDescriptors) {
+    const auto bytes = sizeof(int) * static_cast<unsigned>(count);
+    message.msg_control = room;
+    message.msg_controllen = CMSG_SPACE(bytes);
+    cmsghdr* const head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(bytes);
+    std::memcpy(CMSG_DATA(head), fds, bytes);
+  }
+  ::sendmsg(client, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-void Control::add_waiter(int client) {
-  if (client < room_) flags_[client] |= kWaits;
+void Control::add_waiter(int client, Awaits what, std::string_view inside) {
+  if (!make_room(client)) return;
+  flags_[client] |= kClient | what;
+  if (inside.empty() || insides_[client] != nullptr) return;
+  auto* const copy = static_cast<char*>(std::malloc(inside.size() + 1));
+  if (copy == nullptr) return;
+  std::memcpy(copy, inside.data(), inside.size());
+  copy[inside.size()] = '\0';
+  insides_[client] = copy;
 }
 
-void Control::tell_waiters() {
+void Control::tell(Awaits whom, std::string_view line, const int* fds, int count) {
   for (int fd = 0; fd < room_; ++fd)
-    if ((flags_[fd] & kWaits) != 0) {
-      answer(fd, perdure::contract::kEnded);
-      flags_[fd] = kClient;
+    if ((flags_[fd] & whom) != 0) {
+      answer(fd, line, fds, count);
+      flags_[fd] = static_cast<unsigned char>(flags_[fd] & ~static_cast<unsigned>(whom));
     }
+}
+
+void Control::forget(int client) {
+  if (client < 0 || client >= room_) return;
+  flags_[client] = 0;
+  std::free(insides_[client]);
+  insides_[client] = nullptr;
 }
 
 void Control::close_client(int client) {
   if (client >= room_ || flags_[client] == 0) return;
-  flags_[client] = 0;
+  forget(client);
   sys::close(client);
 }
 
 void Control::hung_up(int client, bool wholly) {
-  if (wholly || (client < room_ && (flags_[client] & kWaits) == 0)) close_client(client);
+  if (wholly || (client < room_ && flags_[client] == kClient)) close_client(client);
 }
 
 void Control::listen_again() {

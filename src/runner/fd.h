@@ -21,6 +21,7 @@ class Fd {
   void reset() {
     if (fd_ >= 0) sys::close(std::exchange(fd_, -1));
   }
+  [[nodiscard]] int release() { return std::exchange(fd_, -1); }
   [[nodiscard]] int get() const { return fd_; }
   [[nodiscard]] explicit operator bool() const { return fd_ >= 0; }
 

@@ -14,60 +14,103 @@ void answer(int fd, std::string_view text) {
 
 }  // namespace
 
-bool Run::launch(const char* session, int answer_fd) {
-  const char* doing = "";
+bool Run::launch(const char* session, Fd to_caller) {
+  const char* doing = "open the session";
   ExecFailure failure{};
-  int held = 0;
+  Refusal refusal;
+  const int answer_fd = to_caller.get();
   session_ = Fd(sys::open_at(AT_FDCWD, session, O_RDONLY | O_DIRECTORY));
-  int e = session_ ? slot_.take(session_.get(), task_id_, static_cast<int>(spec_.header->max_running), held)
-                   : session_.get();
-  if (e == -EDQUOT && held > 0) {
-    answer(answer_fd, (Text<64>() << "limit " << static_cast<long>(held) << " "
-                                  << static_cast<long>(spec_.header->max_running) << "\n")
-                          .view());
-    return false;
+  int e = session_ ? admit(doing, refusal) : session_.get();
+  if (e == 0 && phase_ == Phase::parked) {
+    answer(answer_fd, "queued\n");
+    return true;
   }
-  if (e < 0) doing = "take a slot in the session";
   if (e == 0) e = prepare(doing);
   if (e == 0) e = start_command(doing, failure);
   if (e == 0 && failure.error == 0) {
     answer(answer_fd,
            (Text<64>() << "running " << static_cast<long>(facts_.pid) << " " << facts_.started_ms << "\n").view());
-    // Behind the answer, since nobody needs to wait for it: on a disk that is full by now the terminal record is
-    // tried again until there is room (commit()).
-    record_.reserve_next();
+    if (foreground_) {
+      watch_caller(std::move(to_caller));
+    } else {
+      // Behind the answer, since nobody needs to wait for it: on a disk that is full by now the terminal record is
+      // tried again until there is room (commit()).
+      record_.reserve_next();
+    }
     return true;
   }
-  // What is left on disk goes before the answer: whoever hears it finds nothing (architecture, "Launch"). Without the
-  // lock nothing of it is ours: another runner has this task.
-  if (lock_.is_held()) {
-    record_.remove();
-    control_.unlink(folder_.get());
-    sys::unlink_at(folder_.get(), kRunnerLock);
-  }
+  clear_away();
+  const long cap = spec_.header->max_running;
   if (failure.error != 0) {
     answer(answer_fd, (Text<64>() << (failure.step == ExecFailure::cwd ? "cwd " : "exec ")
                                   << static_cast<long>(failure.error) << "\n")
                           .view());
+  } else if (refusal.waiting > 0) {
+    answer(answer_fd, (Text<64>() << "waiting " << static_cast<long>(refusal.waiting) << " " << cap << "\n").view());
+  } else if (refusal.held > 0) {
+    answer(answer_fd, (Text<64>() << "limit " << static_cast<long>(refusal.held) << " " << cap << "\n").view());
   } else {
     answer(answer_fd, (Text<128>() << "failed " << static_cast<long>(-e) << " " << doing << "\n").view());
   }
   return false;
 }
 
-int Run::prepare(const char*& doing) {
+// What is left on disk goes before the answer: whoever hears it finds nothing (architecture, "Launch"). Without the lock
+// nothing of it is ours: another runner has this task.
+void Run::clear_away() {
+  if (!lock_.is_held()) return;
+  record_.remove();
+  control_.unlink(folder_.get());
+  sys::unlink_at(folder_.get(), kRunnerLock);
+}
+
+int Run::open_folders(const char*& doing) {
   doing = "open the task's folder";
   tasks_ = Fd(sys::open_at(session_.get(), kTasksDir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   if (!tasks_) return tasks_.get();
   folder_ = Fd(sys::open_at(tasks_.get(), (Text<80>() << task_id_).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  if (!folder_) return folder_.get();
+  return folder_ ? 0 : folder_.get();
+}
+
+// A slot, a place in the queue, or neither for a foreground task (L02).
+int Run::admit(const char*& doing, Refusal& refusal) {
+  if (const int e = open_folders(doing); e < 0) return e;
+  foreground_ = spec_.header->mode == SpecMode::foreground;
+  if (foreground_) return 0;
+  doing = "take a slot in the session";
+  const int cap = static_cast<int>(spec_.header->max_running);
+  if (const int e = slot_.open(session_.get()); e < 0) return e;
+  const bool may_wait = spec_.header->mode == SpecMode::queued;
+  if (cap > 0 || may_wait) {
+    if (const int e = queue_.open(session_.get(), tasks_.get(), task_id_); e < 0) return e;
+    if (const int e = queue_.lock(); e < 0) return e;
+  }
+  if (may_wait && (!spec_.after.empty() || !entry_name_.empty())) return park(doing);
+  if (cap > 0) {
+    refusal.waiting = queue_.count();
+    if (refusal.waiting > 0) return may_wait ? park(doing) : -EDQUOT;
+  }
+  const int e = slot_.take(task_id_, cap, refusal.held);
+  if (e == -EDQUOT && may_wait) return park(doing);
+  queue_.unlock();  // before the fork: the child must not hold it
+  if (e != -EDQUOT) refusal = {};
+  return e;
+}
+
+int Run::prepare(const char*& doing) {
   doing = "take runner.lock";
   if (const int e = lock_.open(folder_.get(), task_id_); e < 0) return e;
   doing = "open the control socket";
   if (const int e = control_.open(folder_.get()); e < 0) return e;
-  log_.open(folder_.get(), spec_.header->output_limit, spec_.header->on_limit);
+  log_.open(folder_.get(), spec_.header->output_limit, spec_.header->on_limit, foreground_);
   record_.open(tasks_.get(), folder_.get(), task_id_, spec_.constant);
-  return 0;
+  doing = "wait for events";
+  if (const int e = watch_everything(); e < 0) return e;
+  if (!foreground_) return 0;
+  facts_.detached = false;
+  if (spec_.header->has_stream != 0) stream_.open(Fd(kStreamFd));
+  record_file_ = Fd(sys::make_memory_file("perdure-record"));
+  return record_file_ ? 0 : record_file_.get();
 }
 
 int Run::start_command(const char*& doing, ExecFailure& failure) {
@@ -82,7 +125,7 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
   Fd failure_out(ends[0]), failure_in(ends[1]);
   if (const int e = sys::set_nonblocking(output_.get()); e < 0) return e;
   doing = "wait for events";
-  if (const int e = watch_everything(); e < 0) return e;
+  if (const int e = sys::watch(epoll_.get(), output_.get(), tag(Source::output)); e < 0) return e;
 
   doing = "make a process";
   int pid = -EAGAIN;
@@ -104,9 +147,12 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
   facts_.pid = pid;
   facts_.started_ms = sys::now_ms();
   facts_.timeout_ms = spec_.header->timeout_ms;
-  facts_.started_seq = next_seq(session_.get());
-  doing = "write the record";
-  int e = record_.commit(facts_);
+  int e = 0;
+  if (!foreground_) {
+    facts_.started_seq = next_seq(session_.get());
+    doing = "write the record";
+    e = record_.commit(facts_);
+  }
   if (e < 0) {
     gate_in.reset();  // the child sees the end of the gate and is gone
     ::waitpid(pid, nullptr, 0);
@@ -139,8 +185,7 @@ int Run::watch_everything() {
   for (const Fd* fd : {&signals_, &timer_, &epoll_})
     if (!*fd) return fd->get();
   control_.set_listener_tag(epoll_.get(), tag(Source::listener));
-  int e = sys::watch(epoll_.get(), output_.get(), tag(Source::output));
-  if (e == 0) e = sys::watch(epoll_.get(), signals_.get(), tag(Source::signals));
+  int e = sys::watch(epoll_.get(), signals_.get(), tag(Source::signals));
   if (e == 0) e = sys::watch(epoll_.get(), timer_.get(), tag(Source::timer));
   if (e == 0) e = sys::watch(epoll_.get(), control_.listener(), tag(Source::listener));
   return e;

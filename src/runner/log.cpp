@@ -10,14 +10,26 @@ namespace {
 constexpr std::int64_t kSmallestSegment = 4096;
 constexpr int kSegmentsInHalf = 16;
 
-Text<48> segment_name(std::int64_t at) {
-  return Text<48>() << perdure::contract::kTailPrefix << at;
+using Name = Text<48>;
+
+Name segment_name(std::int64_t at) {
+  return Name() << perdure::contract::kTailPrefix << at;
+}
+
+Name hidden(const char* name) {
+  return Name() << perdure::contract::kHiddenPrefix << name;
+}
+
+bool has_no_unnamed_files(int error) {
+  return error == -EOPNOTSUPP || error == -EISDIR || error == -EINVAL;
 }
 
 }  // namespace
 
-void Log::open(int task_folder, std::int64_t limit, perdure::contract::SpecOnLimit on_limit) {
+void Log::open(int task_folder, std::int64_t limit, perdure::contract::SpecOnLimit on_limit, bool unnamed) {
   folder_ = task_folder;
+  unnamed_ = unnamed;
+  if (unnamed) file_ = make(perdure::contract::kOutputFile);  // whoever looks on can watch it from the start
   limit_ = limit;
   truncates_ = limit > 0 && on_limit == perdure::contract::SpecOnLimit::truncate;
   head_limit_ = truncates_ ? limit / 2 : limit;
@@ -45,9 +57,17 @@ bool Log::append(const char* bytes, unsigned long n) {
   return !first;
 }
 
+Fd Log::make(const char* name) {
+  if (!unnamed_) return Fd(sys::open_at(folder_, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW));
+  Fd file(sys::open_at(folder_, ".", O_TMPFILE | O_RDWR | O_APPEND));
+  if (!has_no_unnamed_files(file.get())) return file;
+  hidden_ = true;
+  return Fd(sys::open_at(folder_, hidden(name).c_str(), O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW));
+}
+
 // Returns how many bytes the disk took. The file is made when there is something to put into it.
 unsigned long Log::write_to(Fd& file, const char* name, const char* bytes, unsigned long n) {
-  if (!file) file = Fd(sys::open_at(folder_, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW));
+  if (!file) file = make(name);
   unsigned long done = 0;
   while (file && done < n) {
     const long wrote = sys::write(file.get(), bytes + done, n - done);
@@ -67,13 +87,13 @@ void Log::store(const char* bytes, unsigned long n) {
 void Log::store_tail(const char* bytes, unsigned long n) {
   while (n > 0) {
     if (used_ == 0 || segments_[used_ - 1].bytes >= segment_limit_) {
-      tail_file_.reset();
-      segments_[used_++] = {head_ + dropped_ + tail_, 0};
+      if (used_ > 0 && !unnamed_) segments_[used_ - 1].file.reset();
+      segments_[used_++] = {head_ + dropped_ + tail_, 0, Fd()};
     }
     Segment& last = segments_[used_ - 1];
     const std::int64_t room = segment_limit_ - last.bytes;
     const unsigned long part = static_cast<std::int64_t>(n) < room ? n : static_cast<unsigned long>(room);
-    const auto stored = static_cast<std::int64_t>(write_to(tail_file_, segment_name(last.at).c_str(), bytes, part));
+    const auto stored = static_cast<std::int64_t>(write_to(last.file, segment_name(last.at).c_str(), bytes, part));
     last.bytes += stored;
     tail_ += stored;
     unstored_ += static_cast<std::int64_t>(part) - stored;
@@ -84,18 +104,17 @@ void Log::store_tail(const char* bytes, unsigned long n) {
 }
 
 void Log::drop_oldest() {
-  sys::unlink_at(folder_, segment_name(segments_[0].at).c_str());
+  remove(segment_name(segments_[0].at).c_str());
   dropped_ += segments_[0].bytes;
   tail_ -= segments_[0].bytes;
-  for (int i = 1; i < used_; ++i) segments_[i - 1] = segments_[i];
-  --used_;
+  for (int i = 1; i < used_; ++i) segments_[i - 1] = std::move(segments_[i]);
+  segments_[--used_] = {};
 }
 
 void Log::finish() {
   if (finished_) return;
   finished_ = true;
   if (used_ == 0) return;
-  tail_file_.reset();
   const std::int64_t surplus = tail_ - (limit_ - head_limit_);
   const std::int64_t skip = surplus > 0 ? surplus : 0;
   dropped_ += skip;
@@ -104,13 +123,18 @@ void Log::finish() {
     const auto marker = Text<96>() << perdure::contract::kMarkerBefore << dropped_ << perdure::contract::kMarkerBehind;
     write_to(file_, perdure::contract::kOutputFile, marker.c_str(), marker.view().size());
   }
-  for (int i = 0; i < used_; ++i) append_segment(segments_[i], i == 0 ? skip : 0);
+  for (int i = 0; i < used_; ++i) {
+    append_segment(segments_[i], i == 0 ? skip : 0);
+    segments_[i] = {};
+  }
   used_ = 0;
 }
 
 void Log::append_segment(const Segment& segment, std::int64_t skip) {
   const auto name = segment_name(segment.at);
-  Fd from(sys::open_at(folder_, name.c_str(), O_RDONLY | O_NOFOLLOW));
+  Fd opened;
+  if (!unnamed_) opened = Fd(sys::open_at(folder_, name.c_str(), O_RDONLY | O_NOFOLLOW));
+  const Fd& from = unnamed_ ? segment.file : opened;
   static char buffer[16384];
   std::int64_t at = skip;
   while (from && at < segment.bytes) {
@@ -122,7 +146,61 @@ void Log::append_segment(const Segment& segment, std::int64_t skip) {
     at += n;
   }
   if (at < segment.bytes) unstored_ += segment.bytes - at;
-  sys::unlink_at(folder_, name.c_str());
+  remove(name.c_str());
+}
+
+void Log::remove(const char* name) const {
+  if (!unnamed_ || hidden_) sys::unlink_at(folder_, unnamed_ ? hidden(name).c_str() : name);
+}
+
+int Log::give_name(const Fd& file, const char* name) const {
+  if (hidden_) return sys::rename_at(folder_, hidden(name).c_str(), folder_, name);
+  const auto path = Name() << "/proc/self/fd/" << static_cast<long>(file.get());
+  return sys::checked(::linkat(AT_FDCWD, path.c_str(), folder_, name, AT_SYMLINK_FOLLOW));
+}
+
+void Log::take_name_back(const char* name) const {
+  if (hidden_) {
+    sys::rename_at(folder_, name, folder_, hidden(name).c_str());
+  } else {
+    sys::unlink_at(folder_, name);
+  }
+}
+
+void Log::take_names_back(int segments) {
+  if (file_) take_name_back(perdure::contract::kOutputFile);
+  for (int i = 0; i < segments; ++i) take_name_back(segment_name(segments_[i].at).c_str());
+}
+
+void Log::unlink() {
+  take_names_back(used_);
+  unnamed_ = true;
+}
+
+int Log::link() {
+  if (!unnamed_) return 0;
+  if (stream_ == 0) {  // nothing was written, so there is no log
+    forget();
+    file_.reset();
+    unnamed_ = false;
+    return 0;
+  }
+  int e = file_ ? give_name(file_, perdure::contract::kOutputFile) : 0;
+  int named = 0;
+  for (; e == 0 && named < used_; ++named)
+    if (segments_[named].file) e = give_name(segments_[named].file, segment_name(segments_[named].at).c_str());
+  if (e < 0) {
+    take_names_back(named);
+    return e;
+  }
+  unnamed_ = false;
+  return 0;
+}
+
+void Log::forget() {
+  if (!unnamed_) return;
+  remove(perdure::contract::kOutputFile);
+  for (int i = 0; i < used_; ++i) remove(segment_name(segments_[i].at).c_str());
 }
 
 void Log::sync() {

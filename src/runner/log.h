@@ -1,6 +1,7 @@
 #pragma once
 
 #include "contract/launch_spec.h"
+#include "contract/output_marker.h"
 #include "runner/fd.h"
 
 #include <cstdint>
@@ -15,7 +16,25 @@ namespace runner {
 /// segment or two. A full disk stops nothing: what it refuses is counted (L25).
 class Log {
  public:
-  void open(int task_folder, std::int64_t limit, perdure::contract::SpecOnLimit on_limit);
+  ///
+  /// `unnamed`: the files have no names until link() gives them theirs (L27). Where the file system has no unnamed
+  /// files they are hidden ones, `.output.log` and `.tail.<offset>`.
+  void open(int task_folder, std::int64_t limit, perdure::contract::SpecOnLimit on_limit, bool unnamed);
+
+  /// Gives the files their names, all or none. 0 or -errno.
+  [[nodiscard]] int link();
+  /// Takes them back.
+  void unlink();
+  /// Takes the names of hidden files away; what is open stays readable.
+  void forget();
+
+  /// The files as they are: calls visit(fd, offset) for output.log, offset -1, and for each segment.
+  template <class F>
+  void each_file(F&& visit) const {
+    if (file_) visit(file_.get(), std::int64_t{-1});
+    for (int i = 0; i < used_; ++i)
+      if (segments_[i].file) visit(segments_[i].file.get(), segments_[i].at);
+  }
 
   /// False once, when the budget is `stop` and was exceeded by these bytes.
   [[nodiscard]] bool append(const char* bytes, unsigned long n);
@@ -32,20 +51,27 @@ class Log {
   [[nodiscard]] std::int64_t unstored_bytes() const { return unstored_; }
 
  private:
-  static constexpr int kSegments = 24;
+  static constexpr int kSegments = perdure::contract::kMostSegments;
   struct Segment {
     std::int64_t at = 0;  // offset of its first byte in the stored stream
     std::int64_t bytes = 0;
+    Fd file;  // open while it is written, or has no name to be opened by
   };
 
   void store(const char* bytes, unsigned long n);
   void store_tail(const char* bytes, unsigned long n);
+  Fd make(const char* name);
   unsigned long write_to(Fd& file, const char* name, const char* bytes, unsigned long n);
+  [[nodiscard]] int give_name(const Fd& file, const char* name) const;
+  void take_name_back(const char* name) const;
+  void take_names_back(int segments);
+  void remove(const char* name) const;
   void drop_oldest();
   void append_segment(const Segment& segment, std::int64_t skip);
 
   int folder_ = -1;
-  Fd file_, tail_file_;
+  Fd file_;
+  bool unnamed_ = false, hidden_ = false;
   std::int64_t limit_ = 0, head_limit_ = 0, segment_limit_ = 0;
   bool truncates_ = false, over_ = false, finished_ = false;
   std::int64_t stream_ = 0, head_ = 0, dropped_ = 0, unstored_ = 0;

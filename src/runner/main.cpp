@@ -1,5 +1,5 @@
-// perdure-runner SESSION TASKID: owns one task, from its launch to its committed end, whatever happens to whoever
-// started it. Started by the manager only: descriptor 3 is the launch specification, descriptor 4 takes the answer.
+// perdure-runner SESSION TASKID [ENTRY]: owns one task, from its launch to its committed end, whatever happens to whoever
+// started it. Started by the manager only: descriptor 3 is the launch specification, descriptor 4 takes the answer. ENTRY: it waits already.
 //
 // Exit status: 0 the task's record was committed, or the launch was answered with an error; 2 not started by a
 // manager. docs/runner.md tells the rest.
@@ -54,11 +54,11 @@ void let_go_of_the_terminal() {
 
 int main(int argc, char** argv) {
   struct stat about{};
-  if (argc != 3 || ::fstat(kSpecFd, &about) != 0 || ::fstat(kAnswerFd, &about) != 0) {
+  if (argc < 3 || argc > 4 || ::fstat(kSpecFd, &about) != 0 || ::fstat(kAnswerFd, &about) != 0) {
     say("perdure-runner: this program is started by perdure: use `perdure run`\n");
     return kUsage;
   }
-  ::syscall(SYS_close_range, kAnswerFd + 1, ~0U, 0);
+  ::syscall(SYS_close_range, kStreamFd + 1, ~0U, 0);
   // A second process, so that the manager has no child to reap and is no parent to be waited for.
   if (const int pid = sys::fork(); pid != 0) sys::exit(pid < 0 ? 1 : 0);
   block_signals();
@@ -77,11 +77,15 @@ int main(int argc, char** argv) {
     return 0;
   }
   sys::close(kSpecFd);
+  if (spec.header->has_stream != 0) {
+    ::fcntl(kStreamFd, F_SETFD, FD_CLOEXEC);
+  } else {
+    sys::close(kStreamFd);
+  }
   // Never destroyed: this process ends by _exit, and a destructor at exit would want a part of the C++ runtime.
   alignas(runner::Run) static char room[sizeof(runner::Run)];
-  runner::Run& run = *new (room) runner::Run(spec, argv[2], inherited);
-  if (!run.launch(argv[1], answer.get())) sys::exit(0);
-  answer.reset();
+  runner::Run& run = *new (room) runner::Run(spec, argv[2], argc > 3 ? argv[3] : "", inherited);
+  if (!run.launch(argv[1], std::move(answer))) sys::exit(0);
   run.supervise();
   sys::exit(0);
 }

@@ -76,26 +76,29 @@ int Record::commit(const Facts& facts) {
   if (!next_)
     next_ = Fd(sys::open_at(folder_, perdure::contract::kNextRecord, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
   if (!next_) return next_.get();
+  if (const int e = write_to(next_.get(), facts); e < 0) return e;
+  // Data before name, and the folder last: after a power cut there is the old record or the new one.
+  if (const int e = sys::sync(next_.get()); e < 0) return e;
+  if (const int e = sys::rename_at(folder_, perdure::contract::kNextRecord, tasks_, name_.c_str()); e < 0) return e;
+  next_.reset();
+  return sys::sync(tasks_);
+}
+
+int Record::write_to(int file, const Facts& facts) const {
   static Members members;
   members.clear();
   write_members(members, facts);
-
   long at = 0;
   for (const std::string_view part : {std::string_view("{"), constant_, members.view()}) {
     for (unsigned long done = 0; done < part.size();) {
-      const long n = sys::write_at(next_.get(), part.data() + done, part.size() - done, at);
+      const long n = sys::write_at(file, part.data() + done, part.size() - done, at);
       if (n == -EINTR) continue;
       if (n <= 0) return n == 0 ? -EIO : static_cast<int>(n);
       done += static_cast<unsigned long>(n);
       at += n;
     }
   }
-  if (const int e = sys::cut(next_.get(), at); e < 0) return e;
-  // Data before name, and the folder last: after a power cut there is the old record or the new one.
-  if (const int e = sys::sync(next_.get()); e < 0) return e;
-  if (const int e = sys::rename_at(folder_, perdure::contract::kNextRecord, tasks_, name_.c_str()); e < 0) return e;
-  next_.reset();
-  return sys::sync(tasks_);
+  return sys::cut(file, at);
 }
 
 int Record::reserve_next() {
@@ -144,6 +147,13 @@ std::int64_t next_seq(int session_folder) {
   } while (!last.compare_exchange_weak(before, mine));
   ::munmap(page, 8);
   return mine;
+}
+
+bool is_id(std::string_view text) {
+  if (text.empty() || text.size() > 64) return false;
+  for (const char c : text)
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-')) return false;
+  return true;
 }
 
 bool is_escaped_json(std::string_view text) {

@@ -37,6 +37,9 @@ class Record {
   /// Writes, syncs and renames. 0 or -errno; on failure the old record stands.
   [[nodiscard]] int commit(const Facts& facts);
 
+  /// Writes the record as it would be committed into an empty file. 0 or -errno.
+  [[nodiscard]] int write_to(int file, const Facts& facts) const;
+
   /// Sets disk space aside for the next commit, so that a disk that fills up meanwhile cannot refuse it.
   int reserve_next();
 
@@ -52,6 +55,9 @@ class Record {
 
 /// The next number of the session's events: microseconds since the epoch, or one more than the last.
 std::int64_t next_seq(int session_folder);
+
+/// True where `text` could be the id of a task.
+bool is_id(std::string_view text);
 
 /// True where `text` is ASCII and can stand between the quotes of a JSON string as it is.
 bool is_escaped_json(std::string_view text);

@@ -19,12 +19,15 @@ constexpr int kReadsAtOnce = 16;  // then others get their turn
 }  // namespace
 
 void Run::supervise() {
+  if (phase_ == Phase::parked) try_to_start();
   look_at_children();  // an end before the signal was watched
   while (phase_ != Phase::over) {
     epoll_event events[8];
-    // The one time limit there is: a machine out of descriptors tells nobody when it has some again.
-    const int n = sys::wait_events(epoll_.get(), events, 8, control_.is_paused() ? static_cast<int>(kRetryMs) : -1);
+    // A machine out of descriptors, or with a full disk, tells nobody when it has some again.
+    const bool tries_again = control_.is_paused() || wants_detach_;
+    const int n = sys::wait_events(epoll_.get(), events, 8, tries_again ? static_cast<int>(kRetryMs) : -1);
     control_.listen_again();
+    try_again_to_detach();
     for (int i = 0; i < n && phase_ != Phase::over; ++i) {
       const auto fd = static_cast<int>(events[i].data.u64 & 0xFFFFFFFFU);
       switch (static_cast<Source>(events[i].data.u64 >> 32)) {
@@ -33,28 +36,41 @@ void Run::supervise() {
         case Source::timer: on_timer(); break;
         case Source::listener: control_.accept(epoll_.get(), tag(Source::client)); break;
         case Source::client: on_client(fd, events[i].events); break;
+        case Source::caller: on_caller(); break;
+        case Source::stream: on_stream(); break;
+        case Source::awaited:
+          if (phase_ == Phase::parked) try_to_start();
+          break;
       }
     }
   }
 }
 
 // Reads what is there, at most `most` bytes: an orphan that writes for ever must not make the end wait.
-void Run::pump(long most) {
+// Returns how many were read. A foreground caller that is slow stops it, until it has caught up.
+long Run::pump(long most) {
   static char buffer[kChunk];
-  while (output_ && most > 0) {
+  const long wanted = most;
+  while (output_ && most > 0 && !stream_.is_behind()) {
     const long n = sys::read(output_.get(), buffer, static_cast<unsigned long>(most < kChunk ? most : kChunk));
     if (n == -EINTR) continue;
-    if (n == -EAGAIN) return;
+    if (n == -EAGAIN) break;
     if (n <= 0) {  // end of output: every writer is gone
       output_.reset();
-      return;
+      break;
     }
     most -= n;
     if (!log_.append(buffer, static_cast<unsigned long>(n)) && phase_ == Phase::running) {
       const auto why = Text<96>() << "Output limit of " << spec_.header->output_limit << " bytes exceeded";
       end(Cause::output, kCauseOutput, why.view(), spec_.header->grace_ms);
     }
+    stream_.give(buffer, static_cast<unsigned long>(n));
+    if (stream_.is_behind()) {
+      sys::unwatch(epoll_.get(), output_.get());
+      sys::watch(epoll_.get(), stream_.fd(), tag(Source::stream), EPOLLOUT);
+    }
   }
+  return wanted - most;
 }
 
 void Run::on_output() {
@@ -109,6 +125,15 @@ void Run::on_natural_end() {
 // The first cause stands; a second stop can only shorten the grace.
 void Run::end(Cause cause, std::string_view cause_word, std::string_view reason, long grace_ms) {
   if (phase_ == Phase::ending && grace_ms == 0 && !killed_) return kill_tree();
+  if (phase_ == Phase::parked) {
+    facts_.quiet = cause_word == kStopQuietly;
+    lock_.note_decision(cause_word, reason, sys::now_ms());
+    return end_parked("killed", reason);
+  }
+  if (phase_ == Phase::trailing && cause_ == Cause::exit && stream_.is_behind()) {
+    drop_stream();  // who asks for the end does not mind the slow reader that it waits for
+    return evaluate();
+  }
   if (phase_ != Phase::running && !(phase_ == Phase::trailing && cause_ == Cause::none)) return;
   cause_ = cause;
   facts_.quiet = cause_word == kStopQuietly;
@@ -144,11 +169,18 @@ void Run::kill_tree() {
 void Run::on_timer() {
   std::uint64_t fired = 0;
   if (sys::read(timer_.get(), &fired, sizeof fired) < 0) return;
+  if (phase_ == Phase::parked) return try_to_start();
   if (phase_ == Phase::settled) return commit();
   if (phase_ == Phase::running || phase_ == Phase::trailing) look_at_children();  // an end before the deadline counts
+  if (phase_ == Phase::running && foreground_ && spec_.header->on_timeout == SpecOnTimeout::detach) {
+    const std::int64_t timeout = spec_.header->detach_timeout_ms;
+    if (detach(Released::by_deadline, timeout < 0 ? 0 : timeout) < 0) sys::arm(timer_.get(), kRetryMs);
+    return;
+  }
   if (phase_ == Phase::running || (phase_ == Phase::trailing && cause_ == Cause::none)) {
     return end(Cause::deadline, kCauseDeadline, "", spec_.header->grace_ms);
   }
+  if (phase_ == Phase::ending && stream_.is_behind() && (exited_ || killed_)) drop_stream();
   if (phase_ == Phase::ending || phase_ == Phase::trailing || phase_ == Phase::leftovers) kill_tree();
 }
 
@@ -159,12 +191,38 @@ void Run::on_client(int client, unsigned events) {
     control_.hung_up(client, (events & (EPOLLHUP | EPOLLERR)) != 0);
 }
 
+void Run::answer_result(int client, int e) {
+  if (e == 0) return control_.answer(client, kOk);
+  control_.answer(client, (Text<32>() << "error " << static_cast<long>(-e)).view());
+}
+
 void Run::handle(int client, std::string_view line) {
   const std::string_view word = take_word(line);
   const bool ended = phase_ == Phase::leftovers;
   if (word == kWait) {
     if (ended) return control_.answer(client, kEnded);
-    return control_.add_waiter(client);
+    return control_.add_waiter(client, Control::awaits_end, is_id(line) ? line : std::string_view());
+  }
+  if (word == kWaiters) {
+    auto ids = Text<kMaxLine>() << kWaiters;
+    control_.each_waiting_task([&](std::string_view id) { ids << " " << id; });
+    return control_.answer(client, ids.view());
+  }
+  if (word == kStarted) {
+    if (phase_ != Phase::parked) return control_.answer(client, kStarted);
+    return control_.add_waiter(client, Control::awaits_start);
+  }
+  if (word == kRelease) {
+    if (ended) return control_.answer(client, kEnded);
+    if (!foreground_) return control_.answer(client, kDetached);
+    return control_.add_waiter(client, Control::awaits_release);
+  }
+  if (word == kLook) return answer_look(client);
+  if (word == kDetach) {
+    if (!foreground_ || (phase_ != Phase::running && phase_ != Phase::ending)) return control_.answer(client, kNo);
+    const long timeout = take_number(line);
+    const int e = detach(Released::by_request, timeout < 0 ? spec_.header->detach_timeout_ms : timeout);
+    return answer_result(client, e);
   }
   if (word == kStop || word == kStopQuietly) {
     const long grace = take_number(line);
@@ -187,8 +245,7 @@ void Run::handle(int client, std::string_view line) {
   }
   if (word == kSignal) {
     const int e = exited_ ? -ESRCH : sys::kill_group(facts_.pid, static_cast<int>(take_number(line)));
-    if (e == 0) return control_.answer(client, kOk);
-    return control_.answer(client, (Text<32>() << "error " << static_cast<long>(-e)).view());
+    return answer_result(client, e);
   }
   if (word == kOutput)
     return control_.answer(client, (Text<96>() << kOutput << " " << log_.stream_bytes() << " " << log_.dropped_bytes()
@@ -212,6 +269,7 @@ void Run::evaluate() {
   }
   const bool keeps = phase_ == Phase::trailing && spec_.header->leftovers == SpecLeftovers::keep;
   if (left > 0 && !keeps && !killed_) return;
+  if (!is_passed_on(keeps ? left : 0)) return;
   settle(keeps ? left : 0);
 }
 
@@ -250,12 +308,16 @@ void Run::settle(int leftovers) {
   facts_.unstored_bytes = log_.unstored_bytes();
   facts_.leftovers = leftovers;
   slot_.release();
+  if (foreground_ && leftovers == 0) return end_in_foreground();
   commit();
 }
 
 void Run::commit() {
-  facts_.ended_seq = next_seq(session_.get());
-  const int e = record_.commit(facts_);
+  int e = 0;
+  // A foreground task that leaves processes behind gets a record, or nobody could find them (docs/runner.md).
+  if (foreground_) e = log_.link();
+  if (!foreground_) facts_.ended_seq = next_seq(session_.get());
+  if (e == 0) e = record_.commit(facts_);
   if (e < 0 && e != -ENOENT && ++commit_attempts_ < kMostAttempts) {
     // runner.lock stays held and has the decision in it: nothing is lost meanwhile, and nobody calls it lost.
     sys::arm(timer_.get(), kRetryMs);
@@ -269,11 +331,14 @@ void Run::commit() {
     leftover_lock_ = Fd(sys::open_at(folder_.get(), kLeftoverLock, O_RDWR | O_CREAT | O_NOFOLLOW));
     if (leftover_lock_) sys::lock(leftover_lock_.get(), false);
   }
+  queue_.leave();
   // The name goes while the lock is still held: whoever finds no file reads a record that is final.
   sys::unlink_at(folder_.get(), kRunnerLock);
   if (facts_.leftovers == 0) control_.unlink(folder_.get());
   lock_.release();
-  control_.tell_waiters();
+  control_.tell(Control::awaits_end, kEnded);
+  control_.tell(Control::awaits_start, kStarted);
+  if (foreground_) release_with_record();
   phase_ = facts_.leftovers > 0 ? Phase::leftovers : Phase::over;
   killed_ = false;
   if (phase_ == Phase::over) return finish();

@@ -4,9 +4,11 @@
 #include "runner/control.h"
 #include "runner/lock_page.h"
 #include "runner/log.h"
+#include "runner/queue.h"
 #include "runner/record.h"
 #include "runner/slot.h"
 #include "runner/spec.h"
+#include "runner/stream.h"
 #include "runner/tree.h"
 
 namespace runner {
@@ -14,36 +16,74 @@ namespace runner {
 /// One task from its launch to its end. launch() once, then supervise() once.
 class Run {
  public:
-  Run(Spec& spec, std::string_view task_id, const Inherited& inherited)
-      : spec_(spec), task_id_(task_id), inherited_(inherited), tree_(task_id) {}
+  /// `entry_name`: the file in queue/ of a runner that was killed while it waited, and whose place this one takes; or "".
+  Run(Spec& spec, std::string_view task_id, std::string_view entry_name, const Inherited& inherited)
+      : spec_(spec), task_id_(task_id), entry_name_(entry_name), inherited_(inherited), tree_(task_id) {}
 
-  /// Starts the command and answers on `answer`. False: answered with an error, nothing runs, nothing is left.
-  [[nodiscard]] bool launch(const char* session, int answer);
+  /// Starts the command, or has it wait for a slot, and answers. False: answered with an error, nothing runs, nothing
+  /// is left. `answer` stays open for a foreground task only, whose caller it is from then on.
+  [[nodiscard]] bool launch(const char* session, Fd answer);
 
   /// Returns when the task has ended, its record is committed and nobody is left to look after.
   void supervise();
 
  private:
+  // Why there was no slot, when there was none.
+  struct Refusal {
+    int held = 0;     // slots, where that is what the cap allows
+    int waiting = 0;  // tasks that came before
+  };
+  static constexpr int kMostFiles = perdure::contract::kMostSegments + 2;
+
+  // parked:    it waits for a slot, or for the end of another task (queue)
   // running:   the command runs
   // trailing:  it ended by itself; what it left behind or owned is ended or waited for
   // ending:    a stop, the deadline or the budget decided; everything is being ended
   // settled:   nothing can change any more; the record is being committed
   // leftovers: committed; processes that outlived the command still write and are looked after
-  enum class Phase { running, trailing, ending, settled, leftovers, over };
+  enum class Phase { parked, running, trailing, ending, settled, leftovers, over };
   enum class Cause { none, exit, stop, deadline, output };
-  enum class Source : unsigned { output = 1, signals, timer, listener, client };
+  enum class Source : unsigned { output = 1, signals, timer, listener, client, caller, stream, awaited };
 
   static std::uint64_t tag(Source source) { return static_cast<std::uint64_t>(source) << 32; }
 
+  int admit(const char*& doing, Refusal& refusal);
+  int open_folders(const char*& doing);
+  void clear_away();
+  void watch_caller(Fd caller);
   int prepare(const char*& doing);
   int start_command(const char*& doing, ExecFailure& failure);
   int watch_everything();
+
+  // Foreground (foreground.cpp)
+  enum class Released { by_request, by_deadline };
+  int detach(Released how, long timeout_ms);
+  void on_caller();
+  void on_stream();
+  void drop_stream();
+  [[nodiscard]] bool is_passed_on(int leftovers);
+  void try_again_to_detach();
+  void answer_look(int client);
+  int collect_files(int record, int (&fds)[kMostFiles], Text<1024>& line) const;
+  void end_in_foreground();
+  void release_with_record();
+  void tell_end_with_files();
+
+  // Queue (parked.cpp)
+  int park(const char*& doing);
+  void try_to_start();
+  [[nodiscard]] bool may_follow();
+  void await(std::string_view id, const char* word);
+  void drop_awaited();
+  void start_parked();
+  void end_parked(std::string_view status, std::string_view reason);
 
   void on_output();
   void on_signals();
   void on_timer();
   void on_client(int client, unsigned events);
   void handle(int client, std::string_view line);
+  void answer_result(int client, int e);
 
   void look_at_children();
   void on_natural_end();
@@ -53,15 +93,23 @@ class Run {
   void evaluate();
   void settle(int leftovers);
   void commit();
-  void pump(long most);
+  long pump(long most);
   void finish();
 
   Spec& spec_;
-  std::string_view task_id_;
+  std::string_view task_id_, entry_name_;
   const Inherited& inherited_;
   Tree tree_;
   Fd session_, tasks_, folder_, output_, signals_, timer_, epoll_, leftover_lock_;
   Slot slot_;
+  Queue queue_;
+  Stream stream_;
+  Fd caller_;               // of a foreground task, as long as it is one
+  Fd record_file_;          // for its record at the end, when descriptors may be scarce
+  long owed_ = -1;          // bytes that the command had written when it ended, and leftovers may follow
+  int* awaited_ = nullptr;  // connections to those whose end could make room
+  int awaited_count_ = 0, awaited_room_ = 0;
+  bool foreground_ = false, wants_detach_ = false, is_patient_ = false;
   LockPage lock_;
   Control control_;
   Log log_;

@@ -6,47 +6,52 @@
 namespace runner {
 namespace {
 
-constexpr unsigned kContentBytes = 72;  // an id has 64 characters at most
+using Name = Text<24>;
 
-int open_folder(int in, const char* name, Fd& folder) {
-  if (const int e = sys::make_folder_at(in, name); e < 0 && e != -EEXIST) return e;
-  folder = Fd(sys::open_at(in, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  return folder ? 0 : folder.get();
+Name name_of(long n) {
+  return Name() << n;
 }
 
 }  // namespace
 
-int Slot::take(int session_folder, std::string_view task_id, int cap, int& held) {
-  Fd folder, queue, admission;
-  if (const int e = open_folder(session_folder, perdure::contract::kSlotsDir, folder); e < 0) return e;
-  if (cap > 0) {
-    // Counting and taking must be one step for those who count; without a cap nobody does.
-    if (const int e = open_folder(session_folder, perdure::contract::kQueueDir, queue); e < 0) return e;
-    admission = Fd(sys::open_at(queue.get(), perdure::contract::kAdmissionLock, O_RDWR | O_CREAT | O_NOFOLLOW));
-    if (!admission) return admission.get();
-    int e = 0;
-    while ((e = sys::lock(admission.get(), true)) == -EINTR) {
-    }
-    if (e < 0) return e;
-  }
-  if (const int e = take_first_free(folder.get(), cap, held); e < 0) return e;
-  // For people: the lock is what counts. Always as long, since cutting a file first makes its next commit dearer.
-  auto content = Text<kContentBytes + 1>() << task_id;
-  while (content.view().size() < kContentBytes - 1) content << " ";
+int Slot::open(int session_folder) {
+  folder_ = Fd(sys::open_or_make_folder_at(session_folder, perdure::contract::kSlotsDir));
+  return folder_ ? 0 : folder_.get();
+}
+
+int Slot::take(std::string_view task_id, int cap, int& held) {
+  if (const int e = take_first_free(cap, held); e < 0) return e;
+  // For people and for those who wait for a slot; the lock is what counts. Always as long, since cutting a file first
+  // makes its next commit dearer.
+  auto content = Text<kIdBytes + 1>() << task_id;
+  while (content.view().size() < kIdBytes - 1) content << " ";
   content << "\n";
-  sys::write_at(file_.get(), content.c_str(), kContentBytes, 0);
+  sys::write_at(file_.get(), content.c_str(), kIdBytes, 0);
   return 0;
 }
 
-int Slot::take_first_free(int folder, int cap, int& held) {
+bool Slot::is_there(long n) const {
+  struct stat about{};
+  return ::fstatat(folder_.get(), name_of(n).c_str(), &about, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+std::string_view Slot::holder_of(long n, char (&id)[kIdBytes]) const {
+  const Fd slot(sys::open_at(folder_.get(), name_of(n).c_str(), O_RDONLY | O_NOFOLLOW));
+  if (!slot || !sys::is_locked(slot.get())) return {};
+  const long bytes = sys::read_at(slot.get(), id, kIdBytes, 0);
+  std::string_view text(id, bytes > 0 ? static_cast<unsigned long>(bytes) : 0);
+  return take_word(text);
+}
+
+int Slot::take_first_free(int cap, int& held) {
   held = 0;
   for (int n = 0;; ++n) {
-    const auto name = Text<16>() << static_cast<long>(n);
-    Fd candidate(sys::open_at(folder, name.c_str(), O_RDWR | O_NOFOLLOW));
+    const auto name = name_of(n);
+    Fd candidate(sys::open_at(folder_.get(), name.c_str(), O_RDWR | O_NOFOLLOW));
     const bool is_new = candidate.get() == -ENOENT;
     if (is_new && cap > 0 && held >= cap) return -EDQUOT;
     if (is_new && file_) return 0;
-    if (is_new) candidate = Fd(sys::open_at(folder, name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW));
+    if (is_new) candidate = Fd(sys::open_at(folder_.get(), name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW));
     if (!candidate) return candidate.get();
     if (file_) {  // one is ours already: the others are only counted
       held += sys::is_locked(candidate.get()) ? 1 : 0;

@@ -43,6 +43,8 @@ int Spec::read(int fd) {
   };
   const char* const constant_text = next();
   const char* const owner_text = next();
+  const char* const after_text = next();
+  const char* const entry_text_text = next();
   program = next();
   cwd = next();
   const unsigned long words = static_cast<unsigned long>(header->argc) + header->envc + 2;
@@ -59,6 +61,8 @@ int Spec::read(int fd) {
   char* room = kept;
   constant = copy_to(room, constant_view);
   owner = copy_to(room, owner_view);
+  after = after_text;
+  entry_text = entry_text_text;
   return constant.empty() ? -EINVAL : 0;
 }
 
@@ -69,6 +73,7 @@ void Spec::drop_command() {
   std::free(static_cast<void*>(argv));
   header = &copy;
   program = cwd = nullptr;
+  after = entry_text = {};
   argv = envp = nullptr;
 }
 

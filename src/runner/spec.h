@@ -11,6 +11,7 @@ namespace runner {
 struct Spec {
   const perdure::contract::LaunchSpec* header = nullptr;
   std::string_view constant, owner;
+  std::string_view after, entry_text;
   const char* program = nullptr;
   const char* cwd = nullptr;
   char* kept = nullptr;  // what `constant` and `owner` point into, to the end

@@ -68,6 +68,25 @@ inline int unlink_at(int folder, const char* name, int flags = 0) {
 inline int make_folder_at(int folder, const char* name) {
   return checked(::mkdirat(folder, name, 0700));
 }
+inline int open_or_make_folder_at(int folder, const char* name) {
+  if (const int e = make_folder_at(folder, name); e < 0 && e != -EEXIST) return e;
+  return open_at(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+}
+// An unnamed file in memory.
+inline int make_memory_file(const char* name) {
+  return checked(::memfd_create(name, MFD_CLOEXEC));
+}
+// Takes a number of bytes from the start of a folder's list; 0 at its end.
+inline long list(int folder, void* into, unsigned long n) {
+  return checked(::syscall(SYS_getdents64, folder, into, n));
+}
+struct DirEntry {  // linux_dirent64, which libc does not declare
+  std::uint64_t ino;
+  std::int64_t off;
+  unsigned short length;
+  unsigned char type;
+  char name[1];
+};
 inline int pipe(int (&ends)[2]) {
   return checked(::pipe2(ends, O_CLOEXEC));
 }

@@ -50,14 +50,6 @@ Stat stat_of(int pid) {
   return {state, parent, static_cast<int>(take_number(text))};
 }
 
-struct DirEntry {  // linux_dirent64, which glibc does not declare
-  std::uint64_t ino;
-  std::int64_t off;
-  unsigned short length;
-  unsigned char type;
-  char name[1];
-};
-
 // False where the kernel would not tell: then nothing is known of them.
 bool add_children_of_thread(int pid, int thread, Pids& into) {
   Fd fd(sys::open_at(AT_FDCWD, (Path() << "/proc/" << pid << "/task/" << thread << "/children").c_str(), O_RDONLY));
@@ -89,14 +81,14 @@ bool add_children_of_thread(int pid, int thread, Pids& into) {
 int add_children(int pid, Pids& into) {
   Fd folder(sys::open_at(AT_FDCWD, (Path() << "/proc/" << pid << "/task").c_str(), O_RDONLY | O_DIRECTORY));
   if (!folder) return 0;
-  alignas(DirEntry) char buffer[2048];
+  alignas(sys::DirEntry) char buffer[2048];
   int threads = 0;
   bool whole = true;
   while (true) {
-    const long n = ::syscall(SYS_getdents64, folder.get(), buffer, sizeof buffer);
+    const long n = sys::list(folder.get(), buffer, sizeof buffer);
     if (n <= 0) return n == 0 && whole ? threads : 0;
     for (long at = 0; at < n;) {
-      const auto* const entry = reinterpret_cast<const DirEntry*>(buffer + at);
+      const auto* const entry = reinterpret_cast<const sys::DirEntry*>(buffer + at);
       at += entry->length;
       std::string_view name(entry->name);
       const int thread = static_cast<int>(take_number(name));

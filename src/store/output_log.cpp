@@ -116,6 +116,29 @@ std::optional<std::string> output_log_path(const Session& session, const Task& t
   return path;
 }
 
+Result<> name_log(const Session& session, const TaskId& id, const LogFiles& files) {
+  if (!files.head) return {};
+  auto folder = session.open_folder(id);
+  if (!folder) return std::unexpected(folder.error());
+  const std::string path = session.folder_path(id) + "/" + kOutputFile;
+  const std::string unnamed = fmt::format("/proc/self/fd/{}", files.head.get());
+  if (::linkat(AT_FDCWD, unnamed.c_str(), folder->get(), kOutputFile, AT_SYMLINK_FOLLOW) == 0) return {};
+  // A file that had a name once can't get another one.
+  auto copy = open_at(folder->get(), kOutputFile, O_WRONLY | O_CREAT | O_EXCL, path);
+  if (!copy) return std::unexpected(copy.error());
+  constexpr std::int64_t kPart = 1 << 20;
+  for (std::int64_t at = 0;;) {
+    auto part = read_at(files.head.get(), at, kPart, path);
+    if (!part) return std::unexpected(part.error());
+    if (part->empty()) return {};
+    if (auto written = write_all(copy->get(), *part, path); !written) {
+      ::unlinkat(folder->get(), kOutputFile, 0);
+      return written;
+    }
+    at += static_cast<std::int64_t>(part->size());
+  }
+}
+
 std::int64_t output_size(const Session& session, const Task& task) {
   const auto log = OutputLog::open(session, task);
   return log ? log->size() : 0;
@@ -141,6 +164,24 @@ Result<OutputLog> OutputLog::open(const Session& session, const Task& task) {
     if (!part) return std::unexpected(part.error());
     if (*part) head = std::move((*part)->first);
   }
+  if (auto done = log.lay_out(task, std::move(head), std::move(segments)); !done) return std::unexpected(done.error());
+  return log;
+}
+
+Result<OutputLog> OutputLog::of(const LogFiles& files, const Task& task) {
+  OutputLog log;
+  log.path_ = fmt::format("the output of {}", task.id.str());
+  const auto copy = [](const Fd& fd) { return Fd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0)); };
+  std::vector<Segment> segments;
+  for (const auto& part : files.segments) {
+    struct stat about{};
+    if (::fstat(part.file.get(), &about) != 0) return fail_errno("reading", log.path_);
+    segments.push_back({part.at, about.st_size, copy(part.file)});
+    if (!segments.back().file) return fail_errno("reading", log.path_);
+  }
+  std::ranges::sort(segments, {}, &Segment::at);
+  Fd head = files.head ? copy(files.head) : Fd();
+  if (files.head && !head) return fail_errno("reading", log.path_);
   if (auto done = log.lay_out(task, std::move(head), std::move(segments)); !done) return std::unexpected(done.error());
   return log;
 }

@@ -20,6 +20,20 @@ namespace perdure::store {
 /// Bytes of the stream so far, dropped ones included; 0 where there is no log or it can't be read.
 [[nodiscard]] std::int64_t output_size(const Session& session, const Task& task);
 
+/// The files of a log that has no names: of a foreground task (L27).
+struct LogFiles {
+  struct Segment {
+    std::int64_t at = 0;  // offset of its first byte in the stream
+    Fd file;
+  };
+  Fd head;
+  std::vector<Segment> segments;
+};
+
+/// Gives a log without names, of a task that has ended, its name in `tasks/<id>`, which is there. By a link where the
+/// files are unnamed ones, else by a copy. Errors: storage_full.
+[[nodiscard]] Result<> name_log(const Session& session, const TaskId& id, const LogFiles& files);
+
 /// What is kept of a task's output at one moment, in offsets of the stream that the command wrote. Bytes that
 /// the disk refused (L25) have no place in it.
 ///
@@ -32,6 +46,9 @@ class OutputLog {
  public:
   /// A task without a log has an empty one. Links and whatever is no regular file are refused.
   [[nodiscard]] static Result<OutputLog> open(const Session& session, const Task& task);
+
+  /// The same from files that are open already; copies of the descriptors are taken.
+  [[nodiscard]] static Result<OutputLog> of(const LogFiles& files, const Task& task);
 
   [[nodiscard]] std::int64_t size() const { return size_; }
   [[nodiscard]] std::int64_t dropped() const;

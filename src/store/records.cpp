@@ -106,6 +106,8 @@ class Scanner {
         found_.back().bad.push_back(as_bad(inside + "/spec.json", task.error()));
       } else if (*task) {
         add(std::move(**task), inside, found_.back());
+      } else if (TaskId::names_record(entry->name)) {
+        found_.back().recordless.push_back(*TaskId::parse(entry->name));
       }
     }
     for (const auto stem : here) taken_.emplace(stem);
@@ -217,6 +219,7 @@ Result<Scan> scan_records(const Session& session, const ScanOptions& options) {
   for (auto& part : *parts) {
     std::ranges::move(part.tasks, std::back_inserter(all.tasks));
     std::ranges::move(part.bad, std::back_inserter(all.bad));
+    std::ranges::move(part.recordless, std::back_inserter(all.recordless));
   }
   return all;
 }

@@ -18,6 +18,7 @@ namespace perdure::store {
 struct Scan {
   std::vector<Task> tasks;  // in no order
   std::vector<BadRecord> bad;
+  std::vector<TaskId> recordless;  // folders without a record: of tasks in the foreground, or just being started
 };
 struct ScanOptions {
   bool terminal = true;  ///< false: records of ended tasks are left out

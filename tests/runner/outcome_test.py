@@ -147,11 +147,11 @@ class Launch(RunnerTest):
 
     def test_L03_a_slot_is_free_when_its_runner_was_killed(self):
         for _ in range(5):
-            task = self.sh('sleep 100', cap=1)
+            task = self.start('/bin/sleep', '100', cap=1)
+            command = self.s.read(task)['pid']
             os.kill(self.runner_pid(task), signal.SIGKILL)
             self.runner_gone(task)
-            for pid in self.members(task):
-                os.kill(pid, signal.SIGKILL)
+            os.kill(command, signal.SIGKILL)
         self.assertEqual(self.outcome(self.sh('exit 4', cap=1)), ('failed', 4, None))
 
     def test_L01_a_cap_counts_tasks_that_were_started_without_one(self):
@@ -186,11 +186,11 @@ class Launch(RunnerTest):
 
     def test_a_specification_that_is_no_such_thing_is_refused_and_leaves_nothing(self):
         def header(**changes):
-            values = dict(magic=MAGIC, version=VERSION, total=HEADER.size, timeout=0, grace=0, limit=0, on=0, left=0, cap=0, sync=0,
-                          argc=1, envc=0)
+            values = dict(magic=MAGIC, version=VERSION, total=HEADER.size, timeout=0, grace=0, limit=0, detach=-1, mode=0, on_timeout=0,
+                          stream=0, priority=0, on=0, left=0, cap=0, sync=0, argc=1, envc=0)
             values.update(changes)
             return HEADER.pack(*values.values())
-        words = b'"taskId":"x"\0\0/bin/true\0/\0true\0'
+        words = b'"taskId":"x"\0\0\0\0/bin/true\0/\0true\0'
         whole = HEADER.size + len(words)
         for name, text in {
                 'empty': b'', 'short': b'PDR1', 'header alone': header(), 'another version': header(version=VERSION + 1, total=whole) + words,

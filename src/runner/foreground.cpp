@@ -1,0 +1,151 @@
+#include "contract/control.h"
+#include "contract/names.h"
+#include "runner/run.h"
+
+// A task that a caller waits for: no record and no name on disk until it is detached (L02, L10, L11, L27, L42, L44).
+namespace runner {
+
+using namespace perdure::contract;
+
+namespace {
+
+constexpr long kStreamPatienceMs = 1'000;  // for a reader that does not read while its task is being ended
+
+}  // namespace
+
+void Run::watch_caller(Fd caller) {
+  caller_ = std::move(caller);
+  control_.add_waiter(caller_.get(), Control::awaits_release);
+  sys::watch(epoll_.get(), caller_.get(), tag(Source::caller), EPOLLIN | EPOLLRDHUP);
+}
+
+// The caller sends nothing: it has gone, and the task goes on without it.
+void Run::on_caller() {
+  control_.forget(caller_.get());
+  caller_.reset();
+  if (foreground_ && phase_ != Phase::over && detach(Released::by_request, spec_.header->detach_timeout_ms) < 0)
+    wants_detach_ = true;
+}
+
+void Run::try_again_to_detach() {
+  if (wants_detach_ && foreground_ && detach(Released::by_request, spec_.header->detach_timeout_ms) == 0)
+    wants_detach_ = false;
+}
+
+// Makes it a background task: the log gets its name, the record is committed, the deadline is what was asked for (-1:
+// it stays). 0 or -errno; then it is in the foreground as before.
+int Run::detach(Released how, long timeout_ms) {
+  if (const int e = log_.link(); e < 0) return e;
+  const std::int64_t timeout_before = facts_.timeout_ms;
+  facts_.detached = true;
+  facts_.started_seq = next_seq(session_.get());
+  if (timeout_ms >= 0) facts_.timeout_ms = timeout_ms;
+  if (const int e = record_.commit(facts_); e < 0) {
+    facts_.detached = false;
+    facts_.timeout_ms = timeout_before;
+    log_.unlink();
+    return e;
+  }
+  foreground_ = false;
+  record_file_.reset();
+  if (timeout_ms >= 0 && phase_ == Phase::running) sys::arm(timer_.get(), timeout_ms);
+  drop_stream();
+  control_.tell(Control::awaits_release, how == Released::by_deadline ? kTimeoutDetached : kDetached);
+  if (caller_) control_.forget(caller_.get());
+  caller_.reset();
+  record_.reserve_next();
+  return 0;
+}
+
+void Run::on_stream() {
+  stream_.flush();
+  if (stream_.is_behind()) return;
+  sys::unwatch(epoll_.get(), stream_.fd());
+  if (output_) sys::watch(epoll_.get(), output_.get(), tag(Source::output));
+  evaluate();
+}
+
+void Run::drop_stream() {
+  const bool was_behind = stream_.is_behind();
+  stream_.close();
+  if (was_behind && output_) sys::watch(epoll_.get(), output_.get(), tag(Source::output));
+}
+
+// Has the caller been given all that the command wrote? A slow reader of a task that ended by itself gets all the time it
+// needs; one whose task is being ended gets a moment.
+bool Run::is_passed_on(int leftovers) {
+  if (!stream_.is_open()) return true;
+  if (leftovers == 0) {
+    pump(INT64_MAX);
+  } else {
+    // Leftovers may write for ever: only what was there at the end is owed.
+    if (owed_ < 0) owed_ = output_ ? sys::bytes_waiting(output_.get()) : 0;
+    owed_ -= pump(owed_);
+  }
+  if (!stream_.is_behind()) return true;
+  if (phase_ == Phase::ending && killed_ && !is_patient_) {
+    is_patient_ = true;
+    sys::arm(timer_.get(), kStreamPatienceMs);
+  }
+  return false;
+}
+
+// The files of the log behind the record, and what the line says of them.
+int Run::collect_files(int record, int (&fds)[kMostFiles], Text<1024>& line) const {
+  int count = 0;
+  fds[count++] = record;
+  bool has_head = false;
+  Text<1024> segments;
+  log_.each_file([&](int fd, std::int64_t at) {
+    has_head |= at < 0;
+    if (at >= 0) segments << " " << at;
+    fds[count++] = fd;
+  });
+  line << (has_head ? " 1" : " 0") << segments.view();
+  return count;
+}
+
+void Run::answer_look(int client) {
+  if (!foreground_) return control_.answer(client, kNo);
+  const Fd file(sys::make_memory_file("perdure-record"));
+  int e = file ? 0 : file.get();
+  if (e == 0) e = record_.write_to(file.get(), facts_);
+  if (e < 0) return control_.answer(client, (Text<32>() << "error " << static_cast<long>(-e)).view());
+  int fds[kMostFiles];
+  auto line = Text<1024>() << kRecord;
+  const int count = collect_files(file.get(), fds, line);
+  control_.answer(client, line.view(), fds, count);
+}
+
+// Nothing of it stays: the names are gone before anybody hears of the end.
+void Run::end_in_foreground() {
+  phase_ = Phase::over;
+  static_cast<void>(record_.write_to(record_file_.get(), facts_));
+  log_.forget();
+  sys::unlink_at(folder_.get(), kRunnerLock);
+  control_.unlink(folder_.get());
+  lock_.release();
+  sys::unlink_at(tasks_.get(), (Text<80>() << task_id_).c_str(), AT_REMOVEDIR);
+  drop_stream();
+  tell_end_with_files();
+}
+
+// It ended, and what it left behind made a record necessary.
+void Run::release_with_record() {
+  static_cast<void>(record_.write_to(record_file_.get(), facts_));
+  drop_stream();
+  tell_end_with_files();
+  if (caller_) control_.forget(caller_.get());
+  caller_.reset();
+  foreground_ = false;
+}
+
+void Run::tell_end_with_files() {
+  int fds[kMostFiles];
+  auto line = Text<1024>() << kEnded;
+  const int count = collect_files(record_file_.get(), fds, line);
+  control_.tell(Control::awaits_release, line.view(), fds, count);
+  control_.tell(Control::awaits_end, line.view(), fds, count);
+}
+
+}  // namespace runner

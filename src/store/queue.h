@@ -1,0 +1,27 @@
+#pragma once
+
+#include "store/session.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace perdure::store {
+
+/// A task that waits for a slot, by the name of its file in queue/ (runner/queue.h writes it).
+struct QueueEntry {
+  std::string name;
+  TaskId id;
+  bool follows = false;  ///< it waits for another task first and competes with nobody
+};
+
+/// In the order in which they start; those that follow another task last. A session without a queue has none.
+[[nodiscard]] Result<std::vector<QueueEntry>> list_queue(const Session& session);
+
+/// Absent: the task has started or ended meanwhile.
+[[nodiscard]] Result<std::optional<std::string>> read_queue_entry(const Session& session, const QueueEntry& entry);
+
+/// Nothing there is success.
+[[nodiscard]] Result<> remove_queue_entry(const Session& session, const QueueEntry& entry);
+
+}  // namespace perdure::store
