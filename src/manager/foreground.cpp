@@ -57,6 +57,7 @@ Result<Look> read_look(const store::Session& session, const TaskId& id, RunnerMe
   task->source = session.record_path(id);
   Look look{.task = std::move(*task), .log = {}};
   std::string_view words = message.line;
+  words = words.substr(0, words.find('\n'));
   std::size_t next = 1;
   for (int word = 0; !words.empty(); ++word) {
     const std::string_view one = words.substr(0, words.find(' '));
@@ -80,7 +81,7 @@ Result<std::optional<Look>> look_at_foreground(const store::Session& session, co
   if (!*client || !(*client)->send(contract::kLook)) return std::nullopt;
   pollfd answered{.fd = (*client)->fd(), .events = POLLIN, .revents = 0};
   if (::poll(&answered, 1, kAnswerPatienceMs) <= 0) return std::nullopt;
-  auto message = receive_message((*client)->fd());
+  auto message = (*client)->receive_message();
   if (!message || message->files.empty()) return std::nullopt;
   auto look = read_look(session, id, std::move(*message));
   if (!look) return std::unexpected(look.error());
@@ -147,7 +148,7 @@ namespace {
 // What a line of the runner means for the one who waits. `line` absent: it was killed, or was no foreground task.
 Result<Released> understand(TaskManager& manager, const store::Session& session, const TaskId& id,
                             std::optional<RunnerMessage> message, HeldTasks::Held* held) {
-  const std::string word = message ? message->line.substr(0, message->line.find(' ')) : std::string();
+  const std::string word = message ? message->line.substr(0, message->line.find_first_of(" \n")) : std::string();
   if (word == contract::kEnded && !message->files.empty()) {
     auto look = read_look(session, id, std::move(*message));
     if (!look) return std::unexpected(look.error());
@@ -206,10 +207,10 @@ Result<Released> TaskManager::wait_for_release(const TaskId& id, std::optional<s
       if (!task) return std::unexpected(task.error());
       return Released{Release::waiting, std::move(*task)};
     }
-    if (!held) return manager::understand(*this, session, id, manager::receive_message(fd), nullptr);
+    if (!held) return manager::understand(*this, session, id, observer->receive_message(), nullptr);
     const std::scoped_lock lock(held->mutex);
     if (held->released) return *held->released;
-    auto released = manager::understand(*this, session, id, manager::receive_message(fd), held.get());
+    auto released = manager::understand(*this, session, id, manager::receive_part(fd), held.get());
     if (!released) return released;
     held->released = *released;
     state_->held.released(id, held->ended.has_value());
@@ -246,7 +247,7 @@ Result<Task> TaskManager::keep(const TaskId& id) {
   if (!claimed) return std::unexpected(claimed.error());
   if (!*claimed) return get(id);  // it was kept before
   if (auto named = store::name_log(session, id, held->ended->log); !named) return std::unexpected(named.error());
-  if (!held->ended->log.head) ::rmdir(session.folder_path(id).c_str());
+  ::rmdir(session.folder_path(id).c_str());  // stays while there is a log in it
   const Task& task = held->ended->task;
   if (auto written = store::write_record(task); !written) return std::unexpected(written.error());
   auto kept = get(id);

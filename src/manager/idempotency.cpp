@@ -4,6 +4,7 @@
 #include "base/file_lock.h"
 #include "base/files.h"
 #include "contract/names.h"
+#include "store/queue.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
 
@@ -13,6 +14,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <ctime>
 
@@ -68,6 +70,8 @@ std::optional<TaskId> KeyReservation::find_known(const store::Session& session) 
   for (int looks = 0; looks < kMostLooks && unlocked < kPatience; ++looks) {
     const auto record = store::find_record(session, *known_);
     if (record && *record) return known_;
+    const auto queue = store::list_queue(session);
+    if (queue && std::ranges::find(*queue, *known_, &store::QueueEntry::id) != queue->end()) return known_;
     if (!session.open_folder(*known_)) return std::nullopt;
     const auto alive = store::is_runner_alive(session, *known_);
     if (!alive || !*alive) ++unlocked;

@@ -14,8 +14,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
+#include <utility>
 
 namespace perdure::manager {
 namespace {
@@ -87,23 +90,28 @@ bool RunnerClient::send(std::string_view line) {
 }
 
 std::optional<std::string> RunnerClient::receive() {
-  while (true) {
-    if (const auto end = pending_.find('\n'); end != std::string::npos) {
-      std::string line = pending_.substr(0, end);
-      pending_.erase(0, end + 1);
-      return line;
-    }
-    char part[512];
-    const ssize_t n = ::recv(socket_.get(), part, sizeof part, 0);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return std::nullopt;
-    pending_.append(part, static_cast<std::size_t>(n));
-  }
+  auto message = receive_message();
+  if (!message) return std::nullopt;
+  return std::move(message->line);
 }
 
-std::optional<RunnerMessage> receive_message(int socket) {
-  RunnerMessage message;
-  while (!message.line.contains('\n')) {
+// Only the last line that a runner sends on a connection has files with it.
+std::optional<RunnerMessage> RunnerClient::receive_message() {
+  while (!pending_.contains('\n')) {
+    auto part = receive_part(socket_.get());
+    if (!part) return std::nullopt;
+    pending_ += part->line;
+    std::ranges::move(part->files, std::back_inserter(pending_files_));
+  }
+  const auto end = pending_.find('\n');
+  RunnerMessage message{.line = pending_.substr(0, end), .files = {}};
+  pending_.erase(0, end + 1);
+  if (pending_.empty()) message.files = std::exchange(pending_files_, {});
+  return message;
+}
+
+std::optional<RunnerMessage> receive_part(int socket) {
+  while (true) {
     char text[2048];
     alignas(cmsghdr) char room[CMSG_SPACE(sizeof(int) * (contract::kMostSegments + 2))];
     iovec part{.iov_base = text, .iov_len = sizeof text};
@@ -114,8 +122,9 @@ std::optional<RunnerMessage> receive_message(int socket) {
     header.msg_controllen = sizeof room;
     const ssize_t n = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
     if (n < 0 && errno == EINTR) continue;
-    for (cmsghdr* head = n >= 0 ? CMSG_FIRSTHDR(&header) : nullptr; head != nullptr;
-         head = CMSG_NXTHDR(&header, head)) {
+    if (n <= 0) return std::nullopt;
+    RunnerMessage message{.line = std::string(text, static_cast<std::size_t>(n)), .files = {}};
+    for (cmsghdr* head = CMSG_FIRSTHDR(&header); head != nullptr; head = CMSG_NXTHDR(&header, head)) {
       if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
       const std::size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
       for (std::size_t i = 0; i < count; ++i) {
@@ -124,11 +133,8 @@ std::optional<RunnerMessage> receive_message(int socket) {
         message.files.emplace_back(fd);
       }
     }
-    if (n <= 0) return std::nullopt;
-    message.line.append(text, static_cast<std::size_t>(n));
+    return message;
   }
-  message.line.resize(message.line.find('\n'));
-  return message;
 }
 
 Result<std::string> escaped_reason(const std::string& reason) {

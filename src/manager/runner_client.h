@@ -11,11 +11,12 @@
 namespace perdure::manager {
 
 struct RunnerMessage {
-  std::string line;  // without its end
+  std::string line;
   std::vector<Fd> files;
 };
-/// One line with the descriptors that came along, waiting for it. Absent: the other end has gone.
-[[nodiscard]] std::optional<RunnerMessage> receive_message(int socket);
+/// What has come, with the descriptors that came along, waiting for it: one message of a SEQPACKET, with its line's end.
+/// Absent: the other end has gone.
+[[nodiscard]] std::optional<RunnerMessage> receive_part(int socket);
 
 /// A connection to the runner of one task (contract/control.h).
 class RunnerClient {
@@ -29,6 +30,9 @@ class RunnerClient {
   /// The next line of the answer, waiting for it. Absent: the runner has gone.
   [[nodiscard]] std::optional<std::string> receive();
 
+  /// The same with the descriptors that came along.
+  [[nodiscard]] std::optional<RunnerMessage> receive_message();
+
   /// Readable when a line has come or the runner has gone.
   [[nodiscard]] int fd() const { return socket_.get(); }
 
@@ -36,6 +40,7 @@ class RunnerClient {
   explicit RunnerClient(Fd socket) : socket_(std::move(socket)) {}
   Fd socket_;
   std::string pending_;
+  std::vector<Fd> pending_files_;
 };
 
 /// A reason as the runner takes it: ASCII, escaped as in JSON, no line end. Errors: usage where it is too long.

@@ -124,12 +124,13 @@ Result<Task> stop_without_record(const store::Session& session, HeldTasks& held,
   while (true) {
     auto client = RunnerClient::connect(session, id);
     if (!client) return std::unexpected(client.error());
-    if (*client && (*client)->send(request)) {
+    // Waited for before it is asked to end: afterwards there may be nobody left to tell.
+    if (*client && (*client)->send(contract::kWait) && (*client)->send(request)) {
       const auto answer = (*client)->receive();
       if (answer && *answer != contract::kOk)
         return fail(ErrorCode::usage, fmt::format("the runner of {} refused '{}': {}", id.str(), request, *answer));
-      if (answer && (*client)->send(contract::kWait)) {
-        auto message = receive_message((*client)->fd());
+      if (answer) {
+        auto message = (*client)->receive_message();
         if (message && !message->files.empty()) {
           auto look = read_look(session, id, std::move(*message));
           if (!look) return std::unexpected(look.error());

@@ -168,7 +168,7 @@ class Waiting {
   Result<bool> look_at_recordless(Watched& watched) {
     if (is_terminal(watched.task.status)) return true;
     if (watched.runner) {
-      auto message = receive_message(watched.runner->fd());
+      auto message = watched.runner->receive_message();
       watched.runner.reset();
       if (message && !message->files.empty()) {
         auto look = read_look(session_, watched.task.id, std::move(*message));

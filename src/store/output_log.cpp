@@ -117,7 +117,8 @@ std::optional<std::string> output_log_path(const Session& session, const Task& t
 }
 
 Result<> name_log(const Session& session, const TaskId& id, const LogFiles& files) {
-  if (!files.head) return {};
+  struct stat about{};
+  if (!files.head || (::fstat(files.head.get(), &about) == 0 && about.st_size == 0)) return {};
   auto folder = session.open_folder(id);
   if (!folder) return std::unexpected(folder.error());
   const std::string path = session.folder_path(id) + "/" + kOutputFile;
