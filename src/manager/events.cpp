@@ -1,9 +1,11 @@
 #include "manager/events.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "contract/names.h"
 #include "manager/output.h"
+#include "manager/queue.h"
 #include "manager/state.h"
 #include "store/records.h"
 
@@ -27,6 +29,7 @@ constexpr std::int64_t kTailBytes = 1024;
 constexpr std::uint32_t kFolders = IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 // Others may write their records in place.
 constexpr std::uint32_t kRecords = IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+constexpr std::uint32_t kEntries = IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
 constexpr std::string_view kSuffix = ".json";
 
 // The task as it was when it started, from a record that tells how it ended.
@@ -166,6 +169,7 @@ void EventWatch::arm() {
     if (complete && !watch(path, mask) && errno != ENOENT && errno != ENOTDIR) complete = false;
   };
   watch_if_there(session_.tasks_path(), kRecords);
+  watch_if_there(session_.path() + "/" + contract::kQueueDir, kEntries);
   const std::string agents = session_.path() + "/" + contract::kAgentsDir;
   watch_if_there(agents, kFolders);
   if (auto folder = open_folder_at(AT_FDCWD, agents, agents); complete && folder) {
@@ -203,6 +207,7 @@ EventWatch::Changes EventWatch::drain() {
       at += sizeof(inotify_event) + event->len;
       const auto watched = watched_.find(event->wd);
       const bool about_records = watched != watched_.end() && watched->second.records;
+      changes.queue |= watched != watched_.end() && watched->second.path.ends_with(contract::kQueueDir);
       const bool of_folders = (event->mask & (IN_Q_OVERFLOW | IN_DELETE_SELF | IN_MOVE_SELF)) != 0;
       if (!of_folders && about_records && event->len > 0) {
         if (auto id = id_of_record(event->name)) changes.ids.insert(std::move(*id));
@@ -241,7 +246,9 @@ void EventWatch::tell(Task task, std::vector<Event>& events) {
     told.terminated = told.terminated || is_terminal(task.status);
     return;  // L42
   }
-  if (!std::exchange(told.started, true)) {
+  // Of one that was stopped in the queue there is no start to tell.
+  const bool never_ran = task.queued_at && !task.started_seq && is_terminal(task.status);
+  if (!std::exchange(told.started, true) && !never_ran) {
     events.push_back(started(task));
   } else if (!told.terminated && !is_terminal(task.status) && told.timeout_ms != task.timeout_ms) {
     events.push_back({.type = EventType::updated, .seq = 0, .time_ms = 0, .task = task, .output_tail = {}});
@@ -250,6 +257,18 @@ void EventWatch::tell(Task task, std::vector<Event>& events) {
   if (is_terminal(task.status) && !std::exchange(told.terminated, true)) {
     events.push_back(
         {.type = EventType::terminated, .seq = 0, .time_ms = 0, .task = std::move(task), .output_tail = {}});
+  }
+}
+
+// Called with the lock.
+void EventWatch::tell_places(std::vector<Task> queued, std::vector<Event>& events) {
+  for (auto& task : queued) {
+    Told& told = told_[task.id.str()];
+    if (told.started || told.terminated || (told.queued && told.queue_place == task.queue_place)) continue;
+    told.queued = true;
+    told.queue_place = task.queue_place;
+    events.push_back(
+        {.type = EventType::updated, .seq = 0, .time_ms = now_ms(), .task = std::move(task), .output_tail = {}});
   }
 }
 
@@ -265,17 +284,20 @@ Result<std::vector<Event>> EventWatch::read() {
     changes = drain();
   }
   auto tasks = read_changed(changes);
+  auto queued = changes.queue || changes.everything ? queued_tasks(session_) : Result<std::vector<Task>>();
   {
     const std::scoped_lock lock(mutex_);
-    if (!tasks) {
+    if (!tasks || !queued) {
       failed_before_ = true;
-      return std::unexpected(tasks.error());
+      return std::unexpected(tasks ? queued.error() : tasks.error());
     }
+    tell_places(std::move(*queued), events);
     for (auto& task : *tasks) tell(std::move(task), events);
   }
   for (auto& event : events) {
     if (event.type == EventType::terminated) event = terminated(session_, event.task);
-    if (event.type == EventType::updated) event.time_ms = store::written_at(event.task);
+    if (event.type == EventType::updated && event.task.status != Status::queued)
+      event.time_ms = store::written_at(event.task);
   }
   sort_events(events);
   return events;

@@ -36,9 +36,12 @@ class EventWatch {
   struct Told {
     bool started = false, terminated = false;
     std::optional<std::int64_t> timeout_ms;
+    bool queued = false;
+    std::optional<int> queue_place;
   };
   struct Changes {
     bool everything = false;
+    bool queue = false;
     std::set<std::string> ids;
   };
 
@@ -50,6 +53,7 @@ class EventWatch {
   void use_timer(bool on);
   [[nodiscard]] Result<std::vector<Task>> read_changed(const Changes& changes) const;
   void tell(Task task, std::vector<Event>& events);
+  void tell_places(std::vector<Task> queued, std::vector<Event>& events);
 
   const store::Session session_;
   const bool uses_inotify_;

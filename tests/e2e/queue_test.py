@@ -133,6 +133,30 @@ class Order(QueueTest):
         self.let_go()
         self.perdure('wait', '--drain')
 
+    def test_a_change_of_place_is_an_event(self):
+        self.blocker()
+        watching = subprocess.Popen([PERDURE, '--session', self.session, 'events', '--follow', '--since', '0'],
+                                    stdout=subprocess.PIPE, text=True)
+        self.addCleanup(watching.stdout.close)
+        self.assertIn('task.started', watching.stdout.readline())
+        first = self.queued('true')
+        second = self.queued('true')
+        seen = []
+        def read_until(wanted):
+            while wanted not in seen:
+                event = json.loads(watching.stdout.readline())
+                seen.append((event['type'], event['info']['taskId'], event['info'].get('queuePlace')))
+        read_until(('task.updated', second, 2))
+        self.assertIn(('task.updated', first, 1), seen)
+        self.perdure('stop', first, check=0)
+        read_until(('task.terminated', first, None))
+        read_until(('task.updated', second, 1))
+        self.assertNotIn(('task.started', first, None), seen, 'it never ran')
+        self.let_go()
+        read_until(('task.terminated', second, None))
+        watching.kill()
+        watching.wait()
+
     def test_L05_nobody_overtakes_the_queue(self):
         blocker = self.blocker(cap=2)
         self.sh('sleep 100', env=self.cap(2))
