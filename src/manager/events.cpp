@@ -5,6 +5,7 @@
 #include "contract/names.h"
 #include "manager/output.h"
 #include "manager/state.h"
+#include "manager/telemetry.h"
 #include "store/records.h"
 
 #include <fcntl.h>
@@ -290,7 +291,10 @@ Result<int> TaskManager::event_fd() {
 
 Result<std::vector<Event>> TaskManager::read_events() {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
-  return state_->events->read();
+  auto events = state_->events->read();
+  if (events)
+    for (const auto& event : *events) state_->telemetry->found_ended(event.task);
+  return events;
 }
 
 Result<std::vector<Event>> TaskManager::events_since(std::int64_t since) const {
