@@ -86,6 +86,8 @@ Result<bool> TaskManager::await_notifications(const AwaitOptions& options) {
     if (claim_is_ending || !suspects.empty()) wake_by(now + manager::kLookAgainMs);
     const auto news = watch.sleep(wake, options.cancel_fd);
     if (news.cancelled) return false;
+    if (news.lost_track)
+      if (auto settled = manager::settle_lost(session, telemetry); !settled) return std::unexpected(settled.error());
     suspects.add(news.runners_ended);
     if (news.claim_ended) claim_ends_until = steady_ms() + manager::kLockLingersMs;
   }

@@ -69,7 +69,9 @@ void NewsWatch::drain(News& news) {
       at += sizeof(inotify_event) + event->len;
       const std::string_view name = event->len > 0 ? event->name : "";
       const auto runner = runners_.find(event->wd);
-      if ((event->mask & IN_IGNORED) != 0) {
+      if ((event->mask & IN_Q_OVERFLOW) != 0) {
+        news.lost_track = true;
+      } else if ((event->mask & IN_IGNORED) != 0) {
         runners_.erase(event->wd);
       } else if (runner != runners_.end()) {
         if (name == contract::kRunnerLock) news.runners_ended.push_back(runner->second);
@@ -89,6 +91,7 @@ NewsWatch::News NewsWatch::sleep(std::optional<std::int64_t> until, int cancel_f
   const int ms = until ? static_cast<int>(std::clamp<std::int64_t>(*until - now, 0, INT32_MAX)) : -1;
   const int n = ::poll(fds, 2, ms);  // interrupted: looked at once more than was needed
   News news;
+  news.lost_track = !files_;
   drain(news);
   news.cancelled = n > 0 && fds[1].revents != 0;
   return news;

@@ -27,6 +27,7 @@ class NewsWatch {
     bool cancelled = false;
     bool claim_ended = false;           ///< or is just about to: closing is told before unlocking
     std::vector<TaskId> runners_ended;  ///< the same for these
+    bool lost_track = false;            ///< anything may have happened: all tasks are to be looked at
   };
   /// Sleeps until something happened, `until` (steady clock) or `cancel_fd` is readable.
   [[nodiscard]] News sleep(std::optional<std::int64_t> until, int cancel_fd);

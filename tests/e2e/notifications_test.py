@@ -232,6 +232,22 @@ class NotificationsTest(SessionTest):
         out, err = waiter.communicate(timeout=60)
         self.assertEqual([n['id'] for n in json.loads(out)], [f'task:{since}:lost'], err)
 
+    @unittest.skipUnless(shutil.which('strace'), 'needs strace')
+    def test_L32_without_inotify_a_waiter_looks_once_a_second(self):
+        for crashes in (False, True):
+            task = self.sh('sleep 100')
+            waiter = subprocess.Popen(
+                ['strace', '-qq', '-o', '/dev/null', '-e', 'trace=inotify_init1',
+                 '-e', 'inject=inotify_init1:error=EMFILE',
+                 PERDURE, '--session', self.session, '--json', 'notifications', '--wait', '--ack'],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            if crashes:
+                self.lose(task)
+            else:
+                self.perdure('stop', task, check=0)
+            out, err = waiter.communicate(timeout=60)
+            self.assertEqual([n['tasks'] for n in json.loads(out)], [[task]], err)
+
     def test_L32_a_waiter_takes_over_from_a_claimer_that_dies(self):
         task = self.ended('head -c 300000 /dev/zero')
         # Its output goes nowhere, so that it hangs between claiming and acknowledging.
