@@ -1,7 +1,9 @@
 #pragma once
 
+#include <perdure/notification.h>
 #include <perdure/output.h>
 #include <perdure/task.h>
+#include <perdure/telemetry.h>
 
 #include <functional>
 #include <memory>
@@ -12,7 +14,9 @@ namespace perdure {
 struct ManagerOptions {
   std::string session;  ///< folder of the session; made on the first start, never by a look-up (L47)
   std::string runner;   ///< path of perdure-runner; empty: $PERDURE_RUNNER_PATH, else beside the program or library
-  std::optional<int> max_running_tasks;  ///< cap on background tasks (L01); absent: none. At least 1.
+  std::optional<int> max_running_tasks;      ///< cap on background tasks (L01); absent: none. At least 1.
+  std::string telemetry_file;                ///< absolute; what happens to tasks, a JSON line each (L36); empty: off
+  std::shared_ptr<TelemetrySink> telemetry;  ///< hears of what this manager takes part in; absent: off
 };
 
 enum class OnOutputLimit { truncate, stop };
@@ -84,10 +88,12 @@ enum class WaitMode { all, any, first_failure };
 struct WaitOptions {
   std::vector<TaskId> ids;  ///< empty: every task that is active at the call
   WaitMode mode = WaitMode::all;
-  std::optional<std::chrono::milliseconds> timeout;  ///< absent: for ever
-  std::optional<std::string> owner;                  ///< with no ids: only this owner's (L43)
-  bool drain = false;                                ///< with no ids: also tasks that start meanwhile
-  int cancel_fd = -1;                                ///< readable: return at once, as if the time had passed
+  std::optional<std::chrono::milliseconds> timeout;   ///< absent: for ever
+  bool drain = false;                                 ///< with no ids: also tasks that start meanwhile
+  std::optional<std::string> owner;                   ///< sees this owner's tasks only (L43)
+  int cancel_fd = -1;                                 ///< readable: return at once, as if the time had passed
+  std::function<void(std::size_t running)> progress;  ///< called once a second while it waits, by the same thread
+  bool is_part = false;                               ///< of a longer wait, so that telemetry counts it not
 };
 
 struct WaitResult {
@@ -100,7 +106,8 @@ struct WaitResult {
 struct StopOptions {
   std::string reason;                              ///< blank is none (L13); at most 1,000 bytes
   std::optional<std::chrono::milliseconds> grace;  ///< absent: the task's own
-  std::optional<std::string> by;                   ///< an owner's own stop does not notify that owner (L45)
+  std::optional<std::string> by;                   ///< a stop by the task's owner does not notify it (L15, L45)
+  bool quiet = false;                              ///< notifies nobody, whoever asks; as close() stops
 };
 
 /// What reconcile found out about one task.
@@ -234,6 +241,25 @@ class PERDURE_API TaskManager {
 
   /// What happened since the last call, by any process. The first call starts the watch and returns nothing.
   [[nodiscard]] Result<std::vector<Event>> read_events();
+
+  /// Endings that their owners have not been told of, oldest first; absent owner: everybody's. What was lost is told
+  /// in one notification where it is more than one task. Never writes, and claims nothing.
+  [[nodiscard]] Result<std::vector<Notification>> notifications(const std::optional<std::string>& owner = {}) const;
+
+  /// The same, but only what nobody else is delivering just now, and from now on this manager is (L32). Deliver them,
+  /// then acknowledge() them. Settles tasks whose runner was killed first.
+  [[nodiscard]] Result<std::vector<Notification>> claim_notifications(const ClaimOptions& options = {});
+
+  /// Leaves to others what this manager has claimed without a lease.
+  void release_notifications(const std::vector<Notification>& notifications);
+
+  /// Records durably that the owner knows: it is not told again (L32, L33). `ids` are ids of notifications or of tasks;
+  /// `via` is a word for how it was told, kept as `notifiedVia`. Idempotent. Errors: task_not_found, and usage for a
+  /// task that has not ended; all others of the ids are acknowledged all the same.
+  [[nodiscard]] Result<void> acknowledge(const std::vector<std::string>& ids, std::string_view via);
+
+  /// Blocks without polling until there is something to claim (true), the time is over or `cancel_fd` is readable.
+  [[nodiscard]] Result<bool> await_notifications(const AwaitOptions& options = {});
 
   /// Everything that is wrong, or worth knowing, about the session.
   [[nodiscard]] Result<std::vector<Finding>> doctor() const;

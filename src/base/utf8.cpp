@@ -66,6 +66,31 @@ std::string to_valid_utf8(std::string_view bytes) {
   return out;
 }
 
+std::string to_plain_text(std::string_view bytes, bool keep_lines) {
+  constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+  std::string out;
+  out.reserve(bytes.size());
+  while (!bytes.empty()) {
+    const std::size_t n = character_length(bytes);
+    const std::string_view character = bytes.substr(0, std::max<std::size_t>(n, 1));
+    const auto lead = static_cast<unsigned char>(character.front());
+    const bool breaks_line = lead == '\n' || lead == '\r';
+    if (lead == '\r' && bytes.size() > 1 && bytes[1] == '\n') {
+      // the line end that follows stands for both
+    } else if (breaks_line || lead == '\t') {
+      out += !keep_lines ? ' ' : breaks_line ? '\n' : '\t';
+    } else if (n == 0 || lead < 0x20 || lead == 0x7F ||
+               (lead == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0) || character == "\xEF\xBF\xBE" ||
+               character == "\xEF\xBF\xBF") {
+      out += kReplacement;
+    } else {
+      out += character;
+    }
+    bytes.remove_prefix(character.size());
+  }
+  return out;
+}
+
 std::size_t continuation_prefix(std::string_view bytes) {
   std::size_t n = 0;
   while (n < std::min<std::size_t>(3, bytes.size()) && (static_cast<unsigned char>(bytes[n]) & 0xC0U) == 0x80U) ++n;

@@ -24,7 +24,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int kWaitTimedOut = 75;
-constexpr milliseconds kProgressEvery{1000};
 constexpr milliseconds kReadyEvery{100};  // a port that is not open yet has no event that could be waited for
 constexpr std::int64_t kWindow = 1 << 20;
 
@@ -33,6 +32,7 @@ constexpr Option kOptions[] = {
     {"--all", nullptr, "until all have ended (the default)"},
     {"--first-failure", nullptr, "until one failed, or all have ended"},
     {"--timeout", "D", "give up after that long, with exit status 75; the tasks run on"},
+    {"--owner", "O", "only this owner's tasks; it is not notified of what is printed here"},
     {"--drain", nullptr, "without ids: wait for tasks that start meanwhile, too"},
     {"--match", "REGEX", "until a line of the task's output matches; 1 if it ends without one"},
     {"--ready", "tcp:PORT", "until this machine's port accepts connections; 1 if the task ends before"},
@@ -155,7 +155,8 @@ Result<int> wait_until_ready(TaskManager& manager, const TaskId& id, std::string
   const Interrupts interrupts;
   while (true) {
     if (port_is_open(static_cast<std::uint16_t>(*port))) return 0;
-    auto waited = manager.wait({.ids = {id}, .timeout = time.slice(kReadyEvery), .cancel_fd = interrupts.fd()});
+    auto waited =
+        manager.wait({.ids = {id}, .timeout = time.slice(kReadyEvery), .cancel_fd = interrupts.fd(), .is_part = true});
     if (!waited) return std::unexpected(waited.error());
     if (!waited->ended.empty()) return port_is_open(static_cast<std::uint16_t>(*port)) ? 0 : 1;
     if (interrupts.came()) return kInterrupted;
@@ -166,6 +167,15 @@ Result<int> wait_until_ready(TaskManager& manager, const TaskId& id, std::string
 std::string wait_json(const WaitResult& result) {
   return fmt::format(R"({{"timedOut":{},"ended":{},"running":{}{}}})", result.timed_out, tasks_json(result.ended),
                      tasks_json(result.running), result.decisive ? ",\"decisive\":" + task_json(*result.decisive) : "");
+}
+
+// What was printed was told to its owner, and is not told again (L33). That the result stands counts more than that
+// this is noted: where it can't be, the owner hears of it once more.
+void acknowledge(TaskManager& manager, const WaitResult& result) {
+  std::vector<std::string> ids;
+  for (const auto& task : result.ended)
+    if (task.detached) ids.push_back(task.id.str());
+  if (auto done = manager.acknowledge(ids, "wait"); !done) note("perdure: " + harmless_text(done.error().message));
 }
 
 Result<int> run(Call& call) {
@@ -186,7 +196,7 @@ Result<int> run(Call& call) {
   if (match) return wait_for_match(**manager, ids->front(), *match, time);
   if (ready) return wait_until_ready(**manager, ids->front(), *ready, time);
 
-  WaitOptions options{.ids = *ids, .timeout = *timeout, .drain = call.has("--drain")};
+  WaitOptions options{.ids = *ids, .timeout = *timeout, .drain = call.has("--drain"), .owner = call.value("--owner")};
   if (call.has("--any")) options.mode = WaitMode::any;
   if (call.has("--first-failure")) options.mode = WaitMode::first_failure;
   auto waited = wait_with_progress(**manager, options);
@@ -196,6 +206,7 @@ Result<int> run(Call& call) {
   if (call.json) put_line(wait_json(result));
   if (!call.json)
     for (const auto& task : result.ended) put_line(fmt::format("{}  {}", task.id.str(), outcome_text(task)));
+  if (options.owner) acknowledge(**manager, result);
   if (result.timed_out) {
     if (!call.json) note(fmt::format("perdure: the time is over: {} still running", result.running.size()));
     return kWaitTimedOut;
@@ -216,25 +227,19 @@ Result<Waited> wait_with_progress(TaskManager& manager, const WaitOptions& optio
   }
   const Interrupts interrupts;
   Progress progress;
-  const TimeLeft time(options.timeout);
   const std::int64_t started = steady_ms();
-  WaitOptions slice = options;
-  slice.cancel_fd = interrupts.fd();
-  while (true) {
-    // Without a terminal there is one sleep until the end; with one, a person sees the seconds go by.
-    if (progress.is_wanted()) slice.timeout = time.slice(kProgressEvery);
-    auto result = manager.wait(slice);
-    if (!result) return std::unexpected(result.error());
-    const bool interrupted = interrupts.came();
-    if (!result->timed_out || interrupted || !progress.is_wanted() || time.over())
-      return Waited{.result = std::move(*result), .interrupted = interrupted && result->timed_out};
-    // What has ended stays known: the next slice waits for the same tasks.
-    if (options.ids.empty() && slice.ids.empty() && !options.drain)
-      for (const auto* group : {&result->ended, &result->running})
-        for (const auto& task : *group) slice.ids.push_back(task.id);
-    const auto n = result->running.size();
-    progress.show(fmt::format("waiting for {} task{}, {}", n, n == 1 ? "" : "s", duration_text(steady_ms() - started)));
-  }
+  WaitOptions watched = options;
+  watched.cancel_fd = interrupts.fd();
+  // Without a terminal there is one sleep until the end; with one, a person sees the seconds go by.
+  if (progress.is_wanted())
+    watched.progress = [&](std::size_t running) {
+      progress.show(fmt::format("waiting for {} task{}, {}", running, running == 1 ? "" : "s",
+                                duration_text(steady_ms() - started)));
+    };
+  auto result = manager.wait(watched);
+  if (!result) return std::unexpected(result.error());
+  const bool interrupted = result->timed_out && interrupts.came();
+  return Waited{.result = std::move(*result), .interrupted = interrupted};
 }
 
 const Verb kWaitVerb{"wait", "[ID...]", "block until tasks end; without ids: all that are active", kOptions, run, true};

@@ -12,7 +12,7 @@ inline constexpr int kAnswerFd = 4;  // a pipe; the runner writes one answer lin
 inline constexpr int kStreamFd = 5;  // with has_stream: a pipe that takes the output as it comes
 
 inline constexpr std::uint32_t kSpecMagic = 0x50445231;  // "PDR1"
-inline constexpr std::uint32_t kSpecVersion = 2;
+inline constexpr std::uint32_t kSpecVersion = 3;
 
 // background: a slot or a refusal. queued: a slot, sooner or later. foreground: no slot, and no record until detached.
 enum class SpecMode : std::uint32_t { background = 0, queued = 1, foreground = 2 };
@@ -40,8 +40,8 @@ struct LaunchSpec {
   std::uint32_t envc;
   // Behind the header, each ended by a NUL: the record's constant members (JSON text without the braces, not
   // empty), the owner ("" for none), the id of the task to follow ("" for none), the text of its entry in the
-  // queue ("" where none is to be made), the program's path, the working directory, argc arguments,
-  // envc variables.
+  // queue ("" where none is to be made), the program's path, the working directory, the file for
+  // telemetry ("" for none), argc arguments, envc variables.
 };
 
 }  // namespace perdure::contract

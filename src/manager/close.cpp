@@ -28,7 +28,7 @@ Result<std::vector<Task>> TaskManager::close() {
   std::vector<Task> stopped;
   std::optional<Error> failure;
   for (const auto& task : *active) {
-    auto ended = stop(task.id, {.reason = kReason, .grace = {}, .by = "session"});
+    auto ended = stop(task.id, {.reason = kReason, .grace = {}, .by = {}, .quiet = true});
     if (ended) {
       stopped.push_back(std::move(*ended));
     } else if (ended.error().code != ErrorCode::task_not_found && !failure) {

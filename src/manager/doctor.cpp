@@ -113,6 +113,7 @@ std::string_view name_of(store::Litter::What what) {
     case store::Litter::What::temporary: return "a temporary file of a process that is gone";
     case store::Litter::What::folder: return "the folder of a task without a record";
     case store::Litter::What::key: return "an idempotency key of a task that is gone";
+    case store::Litter::What::entry: return "the undelivered end of a task that is gone";
   }
   return "";
 }

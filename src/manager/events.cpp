@@ -7,6 +7,7 @@
 #include "manager/output.h"
 #include "manager/queue.h"
 #include "manager/state.h"
+#include "manager/telemetry.h"
 #include "store/records.h"
 
 #include <fcntl.h>
@@ -312,7 +313,10 @@ Result<int> TaskManager::event_fd() {
 
 Result<std::vector<Event>> TaskManager::read_events() {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
-  return state_->events->read();
+  auto events = state_->events->read();
+  if (events)
+    for (const auto& event : *events) state_->telemetry->found_ended(event.task);
+  return events;
 }
 
 Result<std::vector<Event>> TaskManager::events_since(std::int64_t since) const {

@@ -10,6 +10,7 @@
 #include "manager/find.h"
 #include "manager/remains.h"
 #include "manager/state.h"
+#include "manager/telemetry.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
 
@@ -214,6 +215,7 @@ Result<Released> TaskManager::wait_for_release(const TaskId& id, std::optional<s
     if (!released) return released;
     held->released = *released;
     state_->held.released(id, held->ended.has_value());
+    if (released->task.detached) state_->telemetry->started(released->task);  // in the background, that is
     return released;
   }
 }

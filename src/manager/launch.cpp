@@ -11,6 +11,7 @@
 #include "manager/queue.h"
 #include "manager/spawn.h"
 #include "manager/state.h"
+#include "manager/telemetry.h"
 #include "store/records.h"
 
 #include <sys/random.h>
@@ -213,6 +214,7 @@ Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& ma
   launch.queued = options.queue || options.after;
   launch.priority = options.priority;
   if (options.after) launch.after = options.after->str();
+  launch.telemetry_file = manager.telemetry_file;
   return launch;
 }
 
@@ -279,13 +281,16 @@ Result<Task> TaskManager::start(const StartOptions& options) {
     return task;
   }
   // It runs, whatever keeps us from reading its record: an error here would have a caller start it a second time.
-  if (auto task = find_task(session, state_->held, *id); task && *task) return std::move((*task)->task);
-  Task task = as_answered(std::move(constant), answer->line, session.record_path(*id), options.timeout);
-  if (answer->line == contract::kQueuedAnswer) {
+  auto found = find_task(session, state_->held, *id);
+  Task task = found && *found
+                  ? std::move((*found)->task)
+                  : as_answered(std::move(constant), answer->line, session.record_path(*id), options.timeout);
+  if ((!found || !*found) && answer->line == contract::kQueuedAnswer) {
     task.status = Status::queued;
     task.started_at = task.queued_at.value_or(0);
     task.timeout_ms.reset();
   }
+  state_->telemetry->started(task);
   return task;
 }
 

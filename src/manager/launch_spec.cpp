@@ -55,6 +55,7 @@ std::string launch_spec(const Launch& launch) {
   add(bytes, launch.entry_text);
   add(bytes, launch.program);
   add(bytes, launch.cwd);
+  add(bytes, launch.telemetry_file);
   for (const auto& word : launch.argv) add(bytes, word);
   for (const auto& [name, value] : launch.environment) add(bytes, name + "=" + value);
   header.total_bytes = bytes.size();

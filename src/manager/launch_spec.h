@@ -15,6 +15,7 @@ struct Launch {
   std::string owner;
   std::string program;
   std::string cwd;
+  std::string telemetry_file;
   std::vector<std::string> argv;
   std::map<std::string, std::string> environment;
   std::chrono::milliseconds timeout{0};

@@ -7,6 +7,8 @@
 #include "contract/launch_spec.h"
 #include "manager/program.h"
 #include "manager/spawn.h"
+#include "manager/waiting.h"
+#include "store/outbox.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
 
@@ -96,12 +98,13 @@ Result<bool> has_not_run(const store::Session& session, const store::QueueEntry&
   return !is_terminal((*record)->status) && !store::read_runner_notes(session, entry.id).gate_opened;
 }
 
-Result<> revive(const store::Session& session, const store::QueueEntry& entry, const std::string& runner) {
+Result<> revive(const store::Session& session, const store::QueueEntry& entry, const std::string& runner,
+                Telemetry& telemetry) {
   auto waits = has_not_run(session, entry);
   if (!waits) return std::unexpected(waits.error());
   if (!*waits) return store::remove_queue_entry(session, entry);  // it was killed right before it did that itself
   if (const auto notes = store::read_runner_notes(session, entry.id); notes.decision) {
-    auto ended = end_queued(session, entry.id, {.reason = notes.decision->reason});
+    auto ended = end_queued(session, entry.id, {.reason = notes.decision->reason}, telemetry);
     if (!ended) return std::unexpected(ended.error());
     return {};
   }
@@ -156,19 +159,20 @@ Result<std::vector<Task>> queued_tasks(const store::Session& session) {
   return tasks;
 }
 
-Result<> revive_queue(const store::Session& session, const std::string& runner) {
+Result<> revive_queue(const store::Session& session, const std::string& runner, Telemetry& telemetry) {
   auto entries = store::list_queue(session);
   if (!entries) return std::unexpected(entries.error());
   for (const auto& entry : *entries) {
     auto alive = store::is_runner_alive(session, entry.id);
     if (!alive) return std::unexpected(alive.error());
     if (*alive) continue;
-    if (auto revived = revive(session, entry, runner); !revived) return revived;
+    if (auto revived = revive(session, entry, runner, telemetry); !revived) return revived;
   }
   return {};
 }
 
-Result<bool> end_queued(const store::Session& session, const TaskId& id, const StopOptions& options) {
+Result<bool> end_queued(const store::Session& session, const TaskId& id, const StopOptions& options,
+                        Telemetry& telemetry) {
   auto entries = store::list_queue(session);
   if (!entries) return std::unexpected(entries.error());
   const auto entry = std::ranges::find(*entries, id, &store::QueueEntry::id);
@@ -186,11 +190,14 @@ Result<bool> end_queued(const store::Session& session, const TaskId& id, const S
   ended.started_at = *ended.ended_at;  // it never ran
   ended.queue_place.reset();
   ended.stop_reason = options.reason;
-  if (options.by) ended.terminal_notification_suppressed = true;
+  if (is_quiet(options, ended)) ended.terminal_notification_suppressed = true;
   ended.ended_seq = session.next_seq();
+  if (!ended.terminal_notification_suppressed)
+    if (auto announced = store::add_to_outbox(session, id); !announced) return std::unexpected(announced.error());
   if (auto written = store::write_record(ended); !written) return std::unexpected(written.error());
   if (auto removed = store::remove_queue_entry(session, *entry); !removed) return std::unexpected(removed.error());
   (*lock)->clean_up_and_release();
+  telemetry.settled(ended);
   return true;
 }
 

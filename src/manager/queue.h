@@ -1,6 +1,7 @@
 #pragma once
 
 #include "manager/launch_spec.h"
+#include "manager/telemetry.h"
 #include "store/queue.h"
 #include <perdure/manager.h>
 
@@ -21,9 +22,10 @@ namespace perdure::manager {
 
 /// Starts the runners of entries whose runner was killed, and clears away what such a death left (architecture, "Queue").
 /// Costs one look at a folder where there is no queue. `runner`: as in ManagerOptions.
-[[nodiscard]] Result<> revive_queue(const store::Session& session, const std::string& runner);
+[[nodiscard]] Result<> revive_queue(const store::Session& session, const std::string& runner, Telemetry& telemetry);
 
 /// Ends a queued task whose runner was killed and could not be started again. False: it is not in the queue.
-[[nodiscard]] Result<bool> end_queued(const store::Session& session, const TaskId& id, const StopOptions& options);
+[[nodiscard]] Result<bool> end_queued(const store::Session& session, const TaskId& id, const StopOptions& options,
+                                      Telemetry& telemetry);
 
 }  // namespace perdure::manager

@@ -5,6 +5,7 @@
 #include "manager/assess.h"
 #include "manager/remains.h"
 #include "manager/state.h"
+#include "store/outbox.h"
 #include "store/output_log.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
@@ -23,7 +24,7 @@ Verdict unchanged(const Task& recorded, Assessment found) {
 
 }  // namespace
 
-Result<Verdict> settle_own(const store::Session& session, const Task& recorded) {
+Result<Verdict> settle_own(const store::Session& session, const Task& recorded, Telemetry& telemetry) {
   auto found = assess(session, recorded);
   if (!found) return std::unexpected(found.error());
   if (!found->settles) return unchanged(recorded, std::move(*found));
@@ -53,13 +54,17 @@ Result<Verdict> settle_own(const store::Session& session, const Task& recorded) 
   for (const auto& process : survivors) task.survivors.push_back(process.pid);
   task.output_bytes = store::output_size(session, task);
   task.ended_seq = session.next_seq();
+  // As a runner does it (runner/outbox.h): the entry first.
+  if (task.detached && !task.terminal_notification_suppressed.value_or(false))
+    if (auto announced = store::add_to_outbox(session, task.id); !announced) return std::unexpected(announced.error());
   if (auto written = store::write_record(task); !written) return std::unexpected(written.error());
   (*lock)->clean_up_and_release();
+  telemetry.settled(task);
   return Verdict{
       .task = std::move(task), .before = recorded.status, .changed = true, .explained = std::move(found->explained)};
 }
 
-Result<Verdict> settle_foreign(const store::Session& session, const Task& recorded, bool adopt) {
+Result<Verdict> settle_foreign(const store::Session& session, const Task& recorded, bool adopt, Telemetry& telemetry) {
   auto found = assess(session, recorded);
   if (!found) return std::unexpected(found.error());
   if (found->task.unverified && adopt && !found->is_own) {
@@ -77,6 +82,7 @@ Result<Verdict> settle_foreign(const store::Session& session, const Task& record
   if (is_terminal(again->status))
     return Verdict{.task = std::move(*again), .before = recorded.status, .explained = "its owner has ended it"};
   if (auto written = store::write_record(found->task); !written) return std::unexpected(written.error());
+  telemetry.settled(found->task);
   return Verdict{.task = std::move(found->task),
                  .before = recorded.status,
                  .changed = true,
@@ -93,8 +99,8 @@ Result<std::vector<Verdict>> TaskManager::reconcile(const ReconcileOptions& opti
   std::vector<Verdict> verdicts;
   for (const auto& task : found->tasks) {
     auto verdict = manager::is_own_record(state_->session, task)
-                       ? manager::settle_own(state_->session, task)
-                       : manager::settle_foreign(state_->session, task, options.adopt);
+                       ? manager::settle_own(state_->session, task, *state_->telemetry)
+                       : manager::settle_foreign(state_->session, task, options.adopt, *state_->telemetry);
     // A task that was removed while we looked is no failure of the others.
     if (!verdict && verdict.error().os_error == ENOENT) continue;
     if (!verdict) return std::unexpected(verdict.error());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "manager/telemetry.h"
 #include "store/session.h"
 #include <perdure/manager.h>
 
@@ -7,9 +8,10 @@ namespace perdure::manager {
 
 /// Settles one task of ours whose runner is gone: ends what is left of it and commits what can be proven. A task that
 /// is alive, or that somebody else is settling, is returned as it is.
-[[nodiscard]] Result<Verdict> settle_own(const store::Session& session, const Task& recorded);
+[[nodiscard]] Result<Verdict> settle_own(const store::Session& session, const Task& recorded, Telemetry& telemetry);
 
 /// Settles one task of another program, on a person's word (`reconcile`, `stop`).
-[[nodiscard]] Result<Verdict> settle_foreign(const store::Session& session, const Task& recorded, bool adopt);
+[[nodiscard]] Result<Verdict> settle_foreign(const store::Session& session, const Task& recorded, bool adopt,
+                                             Telemetry& telemetry);
 
 }  // namespace perdure::manager

@@ -94,7 +94,7 @@ Result<void> TaskManager::remove(const TaskId& id) {
   Task task = std::move((*found)->task);
   if ((*found)->has_record && !is_terminal(task.status) && manager::is_own_record(session, task)) {
     // Lost, or ended without having said so: settled first, so that what is left of it has ended, too.
-    auto verdict = manager::settle_own(session, task);
+    auto verdict = manager::settle_own(session, task, *state_->telemetry);
     if (!verdict) return std::unexpected(verdict.error());
     task = std::move(verdict->task);
   }

@@ -11,9 +11,12 @@ namespace perdure {
 
 namespace manager {
 class EventWatch;
-}
+class Claims;
+class Telemetry;
+}  // namespace manager
 
-/// What a TaskManager holds. The event watch and the held tasks lock for themselves; all else never changes.
+/// What a TaskManager holds. The event watch, the claims, the telemetry and the held tasks lock for themselves; all
+/// else never changes.
 struct __attribute__((visibility("hidden"))) TaskManager::State {
   State(ManagerOptions given, store::Session opened);
   ~State();
@@ -21,6 +24,8 @@ struct __attribute__((visibility("hidden"))) TaskManager::State {
   ManagerOptions options;
   store::Session session;
   std::unique_ptr<manager::EventWatch> events;
+  std::unique_ptr<manager::Claims> claims;
+  std::unique_ptr<manager::Telemetry> telemetry;
   mutable manager::HeldTasks held;
   std::atomic<bool> closed = false;
 

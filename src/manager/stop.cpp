@@ -9,6 +9,7 @@
 #include "manager/reconcile.h"
 #include "manager/runner_client.h"
 #include "manager/state.h"
+#include "manager/waiting.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
 
@@ -83,10 +84,11 @@ struct ForeignTree {
   }
 };
 
-Result<Task> stop_foreign(const store::Session& session, const Task& recorded, const StopOptions& options) {
+Result<Task> stop_foreign(const store::Session& session, const Task& recorded, const StopOptions& options,
+                          Telemetry& telemetry) {
   const auto process = live_foreign_process(recorded);
   if (!process) {
-    auto verdict = settle_foreign(session, recorded, false);
+    auto verdict = settle_foreign(session, recorded, false, telemetry);
     if (!verdict) return std::unexpected(verdict.error());
     if (is_terminal(verdict->task.status)) return std::move(verdict->task);
     return fail(ErrorCode::task_not_running,
@@ -116,8 +118,8 @@ Result<Task> stop_foreign(const store::Session& session, const Task& recorded, c
 }
 
 // A queued task gets a record by its end. One in the foreground tells of its end by the descriptors it sends.
-Result<Task> stop_without_record(const store::Session& session, HeldTasks& held, Task task, const std::string& request,
-                                 const StopOptions& options) {
+Result<Task> stop_without_record(const store::Session& session, HeldTasks& held, Telemetry& telemetry, Task task,
+                                 const std::string& request, const StopOptions& options) {
   if (is_terminal(task.status)) return task;
   const TaskId id = task.id;
   const std::int64_t until = steady_ms() + kLockLingersMs;
@@ -137,7 +139,7 @@ Result<Task> stop_without_record(const store::Session& session, HeldTasks& held,
           return std::move(look->task);
         }
       }
-    } else if (auto ended = end_queued(session, id, options); !ended) {
+    } else if (auto ended = end_queued(session, id, options, telemetry); !ended) {
       return std::unexpected(ended.error());
     }
     auto found = find_task(session, held, id);
@@ -152,6 +154,10 @@ Result<Task> stop_without_record(const store::Session& session, HeldTasks& held,
 }
 
 }  // namespace
+
+bool is_quiet(const StopOptions& options, const Task& task) {
+  return options.quiet || (options.by && task.owner == options.by);
+}
 
 }  // namespace manager
 
@@ -169,9 +175,11 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
   if (!found) return std::unexpected(found.error());
   if (!*found) return manager::unknown_task(session, id);
   const std::int64_t grace = options.grace ? options.grace->count() : -1;
-  const auto request = fmt::format("{} {} {}", options.by ? contract::kStopQuietly : contract::kStop, grace, *reason);
+  const char* const word = manager::is_quiet(options, (*found)->task) ? contract::kStopQuietly : contract::kStop;
+  const auto request = fmt::format("{} {} {}", word, grace, *reason);
   if (!(*found)->has_record)
-    return manager::stop_without_record(session, state_->held, std::move((*found)->task), request, options);
+    return manager::stop_without_record(session, state_->held, *state_->telemetry, std::move((*found)->task), request,
+                                        options);
   const Task* const task = &(*found)->task;
 
   if (is_terminal(task->status)) {
@@ -182,11 +190,12 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
     }
     return std::move((*found)->task);
   }
-  if (!manager::is_own_record(session, *task)) return manager::stop_foreign(session, *task, options);
+  if (!manager::is_own_record(session, *task))
+    return manager::stop_foreign(session, *task, options, *state_->telemetry);
 
   if (auto asked = manager::ask_and_wait(session, id, request); !asked) return std::unexpected(asked.error());
   // Ended, or its runner was killed: either way the truth is in the lock and the record now.
-  auto ended = wait({.ids = {id}});
+  auto ended = manager::wait_for(session, state_->held, *state_->telemetry, {.ids = {id}});
   if (!ended) return std::unexpected(ended.error());
   return std::move(ended->ended.front());
 }

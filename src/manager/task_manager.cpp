@@ -1,9 +1,11 @@
 #include "base/error.h"
 #include "manager/assess.h"
+#include "manager/delivery.h"
 #include "manager/events.h"
 #include "manager/find.h"
 #include "manager/queue.h"
 #include "manager/state.h"
+#include "manager/telemetry.h"
 #include "store/records.h"
 
 #include <fmt/format.h>
@@ -47,7 +49,11 @@ std::vector<Task> in_order_of_start(std::vector<std::pair<std::int64_t, Task*>> 
 }  // namespace
 
 TaskManager::State::State(ManagerOptions given, store::Session opened)
-    : options(std::move(given)), session(std::move(opened)), events(std::make_unique<manager::EventWatch>(session)) {}
+    : options(std::move(given)),
+      session(std::move(opened)),
+      events(std::make_unique<manager::EventWatch>(session)),
+      claims(std::make_unique<manager::Claims>()),
+      telemetry(std::make_unique<manager::Telemetry>(options.telemetry_file, options.telemetry)) {}
 TaskManager::State::~State() = default;
 
 Result<> TaskManager::State::check_open() const {
@@ -64,13 +70,18 @@ Result<TaskManager> TaskManager::open(ManagerOptions options) {
   if (options.session.empty()) return fail(ErrorCode::usage, "no session folder was given");
   if (options.max_running_tasks && *options.max_running_tasks < 1)
     return fail(ErrorCode::config_invalid, "max_running_tasks is below 1: give 1 or more, or leave it out");
+  if (!options.telemetry_file.empty() && options.telemetry_file.front() != '/')
+    return fail(
+        ErrorCode::config_invalid,
+        fmt::format("the telemetry file '{}' is no absolute path: runners have other folders", options.telemetry_file));
   auto cap = cap_from_environment(options.max_running_tasks);
   if (!cap) return std::unexpected(cap.error());
   options.max_running_tasks = *cap;
   store::Session session(options.session);
+  auto state = std::make_unique<State>(std::move(options), std::move(session));
   // What keeps a runner from being started again must not keep anybody from looking: doctor tells of it.
-  static_cast<void>(manager::revive_queue(session, options.runner));
-  return TaskManager(std::make_unique<State>(std::move(options), std::move(session)));
+  static_cast<void>(manager::revive_queue(state->session, state->options.runner, *state->telemetry));
+  return TaskManager(std::move(state));
 }
 
 const std::string& TaskManager::session() const {

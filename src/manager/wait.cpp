@@ -32,6 +32,7 @@ namespace {
 
 constexpr std::int64_t kAfterHangUpMs = 1'000;  // a lock outlives its holder for a moment (architecture, "Locks")
 constexpr std::int64_t kOwnerMayWriteMs = 10'000;
+constexpr std::int64_t kProgressEveryMs = 1'000;
 
 // What one task is waited for through. Exactly one of the two descriptors is open, or a re-look is due.
 struct Watched {
@@ -91,7 +92,8 @@ Result<> check_cycle(const store::Session& session, const TaskId& self, const st
 
 class Waiting {
  public:
-  Waiting(const store::Session& session, HeldTasks& held) : session_(session), held_(held) {}
+  Waiting(const store::Session& session, HeldTasks& held, Telemetry& telemetry)
+      : session_(session), held_(held), telemetry_(telemetry) {}
 
   Result<> add(Task task, bool has_record = true) {
     if (!known_.insert(task.id.str()).second) return {};
@@ -120,7 +122,8 @@ class Waiting {
     const std::int64_t sleep = wake ? std::clamp<std::int64_t>(*wake - steady_ms(), 0, INT32_MAX) : -1;
     const int n = ::poll(fds.data(), fds.size(), static_cast<int>(sleep));
     if (n < 0 && errno != EINTR) return fail_errno("waiting in", session_.path());
-    if (n > 0 && fds[watched_.size()].revents != 0) return false;
+    cancelled = n > 0 && fds[watched_.size()].revents != 0;
+    if (cancelled) return false;
     const bool folder_changed = n > 0 && fds[watched_.size() + 1].revents != 0;
     if (folder_changed) drain_folder_events();
 
@@ -149,7 +152,10 @@ class Waiting {
     for (auto& watched : watched_) result.running.push_back(std::move(watched.task));
   }
 
+  [[nodiscard]] std::size_t left() const { return watched_.size(); }
+
   WaitResult result;
+  bool cancelled = false;
 
  private:
   // Has it ended? If not, something is set up that tells when to look again.
@@ -214,7 +220,7 @@ class Waiting {
         watched.runner = std::move(*client);
         return false;
       }
-      auto verdict = settle_own(session_, *again);
+      auto verdict = settle_own(session_, *again, telemetry_);
       if (!verdict) return std::unexpected(verdict.error());
       watched.task = std::move(verdict->task);
       if (is_terminal(watched.task.status)) return true;
@@ -262,6 +268,7 @@ class Waiting {
 
   const store::Session& session_;
   HeldTasks& held_;
+  Telemetry& telemetry_;
   std::vector<Watched> watched_;
   std::unordered_set<std::string> known_;
   Fd folders_;
@@ -285,14 +292,11 @@ std::optional<TaskId> task_inside(const store::Session& session) {
   return std::move(*id);
 }
 
-}  // namespace manager
-
-Result<WaitResult> TaskManager::wait(const WaitOptions& options) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
-  const auto& session = state_->session;
+Result<WaitResult> wait_for(const store::Session& session, HeldTasks& held, Telemetry& telemetry,
+                            const WaitOptions& options) {
   const auto until = options.timeout ? std::optional(steady_ms() + options.timeout->count()) : std::nullopt;
-  manager::Waiting waiting(session, state_->held);
-  const auto self = manager::task_inside(session);
+  Waiting waiting(session, held, telemetry);
+  const auto self = task_inside(session);
 
   const auto add_active = [&]() -> Result<> {
     auto found = store::scan_records(session, {.terminal = false});
@@ -302,7 +306,7 @@ Result<WaitResult> TaskManager::wait(const WaitOptions& options) {
       if (task.id == self || (options.owner && task.owner != options.owner)) continue;
       if (auto added = waiting.add(std::move(task)); !added && added.error().os_error != ENOENT) return added;
     }
-    auto queued = manager::queued_tasks(session);
+    auto queued = queued_tasks(session);
     if (!queued) return std::unexpected(queued.error());
     for (auto& task : *queued) {
       if (options.owner && task.owner != options.owner) continue;
@@ -315,34 +319,62 @@ Result<WaitResult> TaskManager::wait(const WaitOptions& options) {
     if (id == self)
       return fail(ErrorCode::task_wait_cycle,
                   fmt::format("{} would wait for itself: wait for it from outside", id.str()));
-    auto task = manager::find_task(session, state_->held, id);
+    auto task = find_task(session, held, id);
     if (!task) return std::unexpected(task.error());
-    if (!*task) return manager::unknown_task(session, id);
+    if (!*task || (options.owner && (*task)->task.owner != options.owner)) return unknown_task(session, id);
     const bool has_record = (*task)->has_record;
     if (auto added = waiting.add(std::move((*task)->task), has_record); !added) return std::unexpected(added.error());
   }
   if (options.ids.empty())
     if (auto added = add_active(); !added) return std::unexpected(added.error());
   if (self)
-    if (auto fine = manager::check_cycle(session, *self, options.ids); !fine) return std::unexpected(fine.error());
+    if (auto fine = check_cycle(session, *self, options.ids); !fine) return std::unexpected(fine.error());
 
+  std::int64_t progress_at = steady_ms() + kProgressEveryMs;
   while (true) {
-    if (const Task* task = manager::decisive(waiting.result, options.mode)) {
+    if (const Task* task = decisive(waiting.result, options.mode)) {
       waiting.result.decisive = *task;
       break;
     }
     if (waiting.none_left() && options.drain)
       if (auto added = add_active(); !added) return std::unexpected(added.error());
     if (waiting.none_left()) break;
-    auto more = waiting.once(until, options.cancel_fd);
+    std::optional<std::int64_t> wake = until;
+    if (options.progress) wake = std::min(until.value_or(INT64_MAX), progress_at);
+    auto more = waiting.once(wake, options.cancel_fd);
     if (!more) return std::unexpected(more.error());
-    if (!*more && !waiting.none_left() && manager::decisive(waiting.result, options.mode) == nullptr) {
+    if (options.progress && steady_ms() >= progress_at) {
+      progress_at = steady_ms() + kProgressEveryMs;
+      options.progress(waiting.left());
+    }
+    if (!*more && !waiting.cancelled && (!until || steady_ms() < *until)) continue;  // woken for that only
+    if (!*more && !waiting.none_left() && decisive(waiting.result, options.mode) == nullptr) {
       waiting.result.timed_out = true;
       break;
     }
   }
   waiting.collect_running();
+  for (const auto& task : waiting.result.ended) telemetry.found_ended(task);
   return std::move(waiting.result);
+}
+
+}  // namespace manager
+
+Result<WaitResult> TaskManager::wait(const WaitOptions& options) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  const std::int64_t began = steady_ms();
+  auto result = manager::wait_for(state_->session, state_->held, *state_->telemetry, options);
+  if (!result || options.is_part) return result;
+  const std::size_t ended = result->ended.size();
+  const bool had_none = options.ids.empty() && ended == 0 && result->running.empty();
+  state_->telemetry->waited({.outcome = result->timed_out ? "timed_out"
+                                        : had_none        ? "no_tasks"
+                                                          : "completed",
+                             .timeout = options.timeout,
+                             .waited_ms = steady_ms() - began,
+                             .has_task_id = !options.ids.empty(),
+                             .extra_completed = ended > 1 ? static_cast<std::int64_t>(ended) - 1 : 0});
+  return result;
 }
 
 }  // namespace perdure

@@ -1,6 +1,7 @@
 #include "contract/control.h"
 #include "contract/names.h"
 #include "runner/run.h"
+#include "runner/telemetry.h"
 
 // A task that a caller waits for: no record and no name on disk until it is detached (L02, L10, L11, L27, L42, L44).
 namespace runner {
@@ -54,6 +55,7 @@ int Run::detach(Released how, long timeout_ms) {
   if (caller_) control_.forget(caller_.get());
   caller_.reset();
   record_.reserve_next();
+  report_created(spec_.telemetry, task_id_);
   return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "contract/control.h"
 #include "contract/names.h"
 #include "runner/run.h"
+#include "runner/telemetry.h"
 
 namespace runner {
 
@@ -23,6 +24,8 @@ bool Run::launch(const char* session, Fd to_caller) {
   int e = session_ ? admit(doing, refusal) : session_.get();
   if (e == 0 && phase_ == Phase::parked) {
     answer(answer_fd, "queued\n");
+    // One that takes the place of a runner that was killed was reported by that.
+    if (entry_name_.empty()) report_created(spec_.telemetry, task_id_);
     return true;
   }
   if (e == 0) e = prepare(doing);
@@ -36,6 +39,7 @@ bool Run::launch(const char* session, Fd to_caller) {
       // Behind the answer, since nobody needs to wait for it: on a disk that is full by now the terminal record is
       // tried again until there is room (commit()).
       record_.reserve_next();
+      report_created(spec_.telemetry, task_id_);
     }
     return true;
   }

@@ -3,6 +3,8 @@
 #include "contract/control.h"
 #include "contract/lock_page.h"
 #include "contract/names.h"
+#include "runner/outbox.h"
+#include "runner/telemetry.h"
 
 namespace runner {
 
@@ -317,6 +319,7 @@ void Run::commit() {
   // A foreground task that leaves processes behind gets a record, or nobody could find them (docs/runner.md).
   if (foreground_) e = log_.link();
   if (!foreground_) facts_.ended_seq = next_seq(session_.get());
+  if (e == 0 && facts_.detached && !facts_.quiet) e = announce_end(session_.get(), task_id_);
   if (e == 0) e = record_.commit(facts_);
   if (e < 0 && e != -ENOENT && ++commit_attempts_ < kMostAttempts) {
     // runner.lock stays held and has the decision in it: nothing is lost meanwhile, and nobody calls it lost.
@@ -339,6 +342,7 @@ void Run::commit() {
   control_.tell(Control::awaits_end, kEnded);
   control_.tell(Control::awaits_start, kStarted);
   if (foreground_) release_with_record();
+  report_completed(spec_.telemetry, task_id_, facts_);
   phase_ = facts_.leftovers > 0 ? Phase::leftovers : Phase::over;
   killed_ = false;
   if (phase_ == Phase::over) return finish();

@@ -47,8 +47,9 @@ int Spec::read(int fd) {
   const char* const entry_text_text = next();
   program = next();
   cwd = next();
+  const char* const telemetry_text = next();
   const unsigned long words = static_cast<unsigned long>(header->argc) + header->envc + 2;
-  if (cwd == nullptr || words > size) return -EINVAL;
+  if (telemetry_text == nullptr || words > size) return -EINVAL;
   argv = static_cast<char**>(std::calloc(words, sizeof(char*)));
   if (argv == nullptr) return -ENOMEM;
   envp = argv + header->argc + 1;
@@ -56,11 +57,13 @@ int Spec::read(int fd) {
   for (unsigned i = 0; i < header->envc; ++i) envp[i] = next();
   if (argv[header->argc - 1] == nullptr || (header->envc > 0 && envp[header->envc - 1] == nullptr)) return -EINVAL;
   const std::string_view constant_view(constant_text), owner_view(owner_text);
-  kept = static_cast<char*>(std::malloc(constant_view.size() + owner_view.size() + 1));
+  const std::string_view telemetry_view(telemetry_text, std::string_view(telemetry_text).size() + 1);  // with its NUL
+  kept = static_cast<char*>(std::malloc(constant_view.size() + owner_view.size() + telemetry_view.size()));
   if (kept == nullptr) return -ENOMEM;
   char* room = kept;
   constant = copy_to(room, constant_view);
   owner = copy_to(room, owner_view);
+  telemetry = copy_to(room, telemetry_view).data();
   after = after_text;
   entry_text = entry_text_text;
   return constant.empty() ? -EINVAL : 0;

@@ -7,14 +7,15 @@
 namespace runner {
 
 /// The launch specification, checked and unpacked. `header`, `argv` and what hangs on them live in the mapped file
-/// until drop_command(); `constant` and `owner` are copies that stay.
+/// until drop_command(); `constant`, `owner` and `telemetry` are copies that stay.
 struct Spec {
   const perdure::contract::LaunchSpec* header = nullptr;
   std::string_view constant, owner;
   std::string_view after, entry_text;
   const char* program = nullptr;
   const char* cwd = nullptr;
-  char* kept = nullptr;  // what `constant` and `owner` point into, to the end
+  const char* telemetry = "";
+  char* kept = nullptr;  // what the copies point into, to the end
   char** argv = nullptr;
   char** envp = nullptr;
 

@@ -7,6 +7,7 @@
 #include "base/process.h"
 #include "contract/names.h"
 #include "contract/output_marker.h"
+#include "store/outbox.h"
 #include "store/output_log.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
@@ -112,6 +113,13 @@ Result<Fd> lock_unused_key(const Session& session, const std::string& path) {
   return file;
 }
 
+// An ending whose record is gone: it is made while there is one.
+bool is_orphaned_entry(const Session& session, const TaskId& id) {
+  const auto record = find_record(session, id);
+  struct stat about{};
+  return record && !*record && ::lstat((outbox_path(session) + "/" + id.str()).c_str(), &about) == 0 && is_old(about);
+}
+
 void find_temporaries(const std::string& where, std::vector<Litter>& found) {
   auto folder = open_folder_at(AT_FDCWD, where, where);
   if (!folder) return;
@@ -141,6 +149,7 @@ Result<std::vector<Litter>> find_litter(const Session& session) {
   if (!folders) return std::unexpected(folders.error());
   for (const auto& path : *folders) find_temporaries(path, found);
   find_temporaries(session.path() + "/" + kQueueDir, found);
+  find_temporaries(outbox_path(session), found);
 
   if (auto tasks = session.open_tasks()) {
     auto entries = read_folder(tasks->get(), session.tasks_path());
@@ -151,6 +160,12 @@ Result<std::vector<Litter>> find_litter(const Session& session) {
       found.push_back({Litter::What::folder, session.folder_path(*id), disk_use_at(tasks->get(), entry.name)});
     }
   }
+
+  auto endings = outbox_entries(session);
+  if (!endings) return std::unexpected(endings.error());
+  for (const auto& id : *endings)
+    if (is_orphaned_entry(session, id))
+      found.push_back({Litter::What::entry, outbox_path(session) + "/" + id.str(), 0});
 
   const std::string keys = session.path() + "/" + kKeysDir;
   if (auto folder = open_folder_at(AT_FDCWD, keys, keys)) {
@@ -178,6 +193,11 @@ Result<bool> sweep(const Session& session, const Litter& litter) {
     return true;
   }
   const auto id = TaskId::parse(litter.path.substr(litter.path.rfind('/') + 1));
+  if (litter.what == Litter::What::entry) {
+    if (!id || !is_orphaned_entry(session, *id)) return false;
+    if (auto removed = remove_from_outbox(session, *id); !removed) return std::unexpected(removed.error());
+    return true;
+  }
   auto tasks = session.open_tasks();
   if (!tasks) return std::unexpected(tasks.error());
   if (!id || !is_abandoned(session, tasks->get(), *id)) return false;
@@ -208,6 +228,8 @@ Result<> remove_task(const Session& session, const Task& task) {
     return fail_errno("removing", task.source);
   }
   if (auto synced = sync_folder(*folder, parent); !synced) return synced;
+  // Left behind by a crash, an entry without a record is ignored, and litter.
+  if (auto removed = remove_from_outbox(session, task.id); !removed) return removed;
   return remove_tree_at(folder->get(), name, where);
 }
 

@@ -14,6 +14,7 @@ struct Litter {
     temporary,  ///< `.<name>.<pid>.<n>.tmp` of a process that is gone
     folder,     ///< a task's folder without a record
     key,        ///< an idempotency key of a task that is gone
+    entry,      ///< in outbox/, of a task that is gone
   } what;
   std::string path;
   std::int64_t bytes = 0;

@@ -128,6 +128,10 @@ Result<std::optional<RunnerLock>> RunnerLock::take(const Session& session, const
 void RunnerLock::clean_up_and_release() {
   ::unlinkat(folder_.get(), kControlSocket, 0);
   ::unlinkat(folder_.get(), kNextRecord, 0);
+  release();
+}
+
+void RunnerLock::release() {
   ::unlinkat(folder_.get(), kRunnerLock, 0);
   file_.reset();
   ::rmdir(session_.folder_path(id_).c_str());  // stays while there is a log in it

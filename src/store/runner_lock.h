@@ -41,6 +41,9 @@ class RunnerLock {
   /// Takes away what only a living runner needs, then lets go.
   void clean_up_and_release();
 
+  /// Lets go of a task that has ended, taking away no more than take() made: a runner may look after its leftovers.
+  void release();
+
  private:
   RunnerLock(Session session, TaskId id, Fd folder, Fd file)
       : session_(std::move(session)), id_(std::move(id)), folder_(std::move(folder)), file_(std::move(file)) {}

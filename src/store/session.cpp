@@ -55,6 +55,9 @@ Result<> Session::create() const {
     made.error().message += ": choose another session with --session or PERDURE_SESSION";
     return made;
   }
+  // Both now: on a disk that is full later an ending still finds room for its name, but not for a folder.
+  const std::string outbox = path_ + "/" + kOutboxDir;
+  if (auto made = make_folder_at(AT_FDCWD, outbox, outbox); !made) return made;
   return make_folder_at(AT_FDCWD, tasks_path(), tasks_path());
 }
 

@@ -26,7 +26,7 @@ class Session {
 
   [[nodiscard]] bool exists() const;
 
-  /// Makes the folder and tasks/, 0700. Errors: session_unusable, storage_full.
+  /// Makes the folder, tasks/ and outbox/, 0700. Errors: session_unusable, storage_full.
   [[nodiscard]] Result<> create() const;
 
   [[nodiscard]] Result<Fd> open_root() const;

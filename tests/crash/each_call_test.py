@@ -64,6 +64,7 @@ class EachCall(TracedTest):
             return 'nothing'
         record = self.s.read(task)
         self.assertIn(record['status'], TERMINAL | {'lost'})
+        self.assertTrue(os.path.exists(os.path.join(self.session, 'outbox', task)), 'L32: an end that nobody is told of')
         outcome = (record['status'], record['exitCode'], record.get('signal'))
         if record['status'] != 'lost':
             self.assertNotIn('lostEvidence', record)

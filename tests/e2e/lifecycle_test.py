@@ -229,14 +229,14 @@ class Outcome(SessionTest):
 
 class Surroundings(SessionTest):
     def test_the_command_gets_the_callers_world(self):
-        line = 'umask; ulimit -Sn; pwd; echo $GREETING; readlink /proc/self/fd/0; ls /proc/$$/fd | tr "\\n" " "; echo; ps -o pgid=,sid= -p $$'
+        line = 'umask; ulimit -Sn; pwd; echo $GREETING; readlink /proc/self/fd/0; ls -m /proc/$$/fd; ps -o pgid=,sid= -p $$'
         done = subprocess.run(['sh', '-c', f'umask 027; ulimit -Sn 333; cd /usr; exec {quote(PERDURE)} --session {self.session} run --env GREETING=hello -c \'{line}\''],
                               stdout=subprocess.PIPE, text=True, check=True, stdin=subprocess.DEVNULL)
         task = done.stdout.strip()
         record = self.finished(task)
         lines = self.log(task).decode().splitlines()
         self.assertEqual(lines[:5], ['0027', '333', '/usr', 'hello', '/dev/null'])
-        self.assertEqual(lines[5].split(), ['0', '1', '2'])
+        self.assertEqual(lines[5], '0, 1, 2')
         group, session = lines[6].split()
         self.assertEqual((int(group), int(session)), (record['pid'], record['runner']['pid']))
         self.assertEqual(record['cwd'], '/usr')

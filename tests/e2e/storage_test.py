@@ -72,6 +72,23 @@ class SmallDisk(SessionTest):
         record = self.finished(task)
         self.assertEqual((record['status'], record['exitCode']), ('failed', 9))
 
+    def test_L32_an_end_on_a_full_disk_is_told_and_acknowledged_when_there_is_room(self):
+        gate = os.path.join(self.scratch, 'gate')
+        task = self.sh(f'while [ ! -e {gate} ]; do sleep 0.01; done; exit 9')
+        self.fill()
+        with open(gate, 'w', encoding='utf-8'):
+            pass
+        self.finished(task)
+        self.fill()  # what its runner gave back
+        self.assertEqual([n['tasks'] for n in self.json('notifications', '--claim', '--lease', '1ms')], [[task]])
+        told = self.perdure('notifications', '--wait', '--ack')
+        self.assertEqual(told.returncode, 1, 'it could not be noted')
+        self.assertIn(task, told.stdout)
+        self.assertIn('No space left', told.stderr)
+        self.make_room()
+        self.assertEqual([n['tasks'] for n in self.json('notifications', '--ack')], [[task]])
+        self.assertEqual(self.json('notifications'), [])
+
     def test_a_full_disk_refuses_a_start_clearly_and_works_again_when_there_is_room(self):
         first = self.sh('true')
         self.finished(first)

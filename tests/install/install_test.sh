@@ -49,6 +49,27 @@ eval "flags=($(pkg-config --cflags --libs perdure))"
   fail "the example does not build with pkg-config"
 embed "$scratch/embedder"
 
+# A class of the library's can be derived from in a program of its own.
+cat >"$scratch/sink.cpp" <<'CPP'
+#include <perdure/manager.h>
+#include <memory>
+struct Counts : perdure::TelemetrySink {
+  int events = 0;
+  void record(std::string_view, std::string_view) override { ++events; }
+};
+int main(int, char** argv) {
+  const auto counts = std::make_shared<Counts>();
+  auto manager = perdure::TaskManager::open({.session = argv[1], .telemetry = counts});
+  auto task = manager->start({.shell_line = "exit 0"});
+  auto waited = manager->wait({.ids = {task->id}});
+  perdure::TelemetrySink& sink = *counts;
+  return dynamic_cast<Counts&>(sink).events == 3 && waited->ended.size() == 1 ? 0 : 1;  // created, completed, waited
+}
+CPP
+"$compiler" -std=c++23 "$scratch/sink.cpp" -o "$scratch/sink" "${flags[@]}" \
+  -Wl,-rpath,"${PKG_CONFIG_PATH%/pkgconfig}" || fail "a program with a sink of its own does not build"
+"$scratch/sink" "$scratch/session" || fail "a sink of a program's own did not hear of its task"
+
 if [[ -x $PERDURE_BIN/perdure ]]; then
   program=$prefix/bin/perdure
   [[ $("$program" --session "$scratch/cli" run --wait -c 'echo ran') == *-???????? ]] ||

@@ -73,6 +73,7 @@ class Sweep(TracedTest):
                 during(task)
             record = self.watched(task)
             check(task, record)
+            self.assertTrue(os.path.exists(os.path.join(self.session, 'outbox', task)), 'L32: an end that nobody is told of')
             self.runner_gone(task)
             return None
         except (AssertionError, OSError, ValueError) as e:

@@ -10,7 +10,7 @@ import struct
 import time
 
 HEADER = struct.Struct('=IIQqqqqIIIIIIIIII')
-MAGIC, VERSION = 0x50445231, 2
+MAGIC, VERSION = 0x50445231, 3
 BACKGROUND, QUEUED, FOREGROUND = 0, 1, 2
 STOP, TRUNCATE = 0, 1
 KEEP, KILL, WAIT = 0, 1, 2
@@ -33,7 +33,7 @@ class Session:
         return os.path.join(self.path, 'tasks', task + '.json')
 
     def start(self, argv, task=None, timeout=0, grace=5000, limit=0, on_limit=STOP, leftovers=KEEP, cap=0,
-              owner='', mode=BACKGROUND, priority=0, after='', entry='', env=None, cwd='/', program=None, wrap=(), in_child=None, spec=None, patience=30, reap_after=None):
+              owner='', mode=BACKGROUND, priority=0, after='', entry='', telemetry='', env=None, cwd='/', program=None, wrap=(), in_child=None, spec=None, patience=30, reap_after=None):
         """Returns (task id, answer line). `wrap`: a command line put before the runner's, for strace. `in_child` is
         called right before the runner is exec'd; `spec` is a launch specification to hand over instead. Nothing for
         `patience` seconds is a TimeoutError. `reap_after`: the runner's first process is reaped so many seconds after
@@ -43,7 +43,7 @@ class Session:
         marker = f'{task}@{self.path}'
         env = dict(env if env is not None else os.environ, PERDURE_TASK_ID=marker)
         constant = f'"taskId":"{task}","description":"test","kind":"process","command":"test"'
-        words = [constant, owner, after, entry, program or argv[0], cwd, *argv, *(f'{k}={v}' for k, v in env.items())]
+        words = [constant, owner, after, entry, program or argv[0], cwd, telemetry, *argv, *(f'{k}={v}' for k, v in env.items())]
         body = b''.join(w.encode() + b'\0' for w in words)
         header = HEADER.pack(MAGIC, VERSION, HEADER.size + len(body), timeout, grace, limit, -1, mode, 0, 0, priority,
                              on_limit, leftovers, cap, 0, len(argv), len(env))

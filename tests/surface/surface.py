@@ -210,6 +210,8 @@ class Scenario:
         self._json('doctor')
         self._json('show', 'bash-aaaaaaaa')
         bad.unlink()
+        news = self._json('notifications')[0]
+        self._json('notifications', 'ack', news[0]['id'])
         tasks = self._json('list', '--all')[0]
         for task in tasks:
             self._json('show', task['taskId'])

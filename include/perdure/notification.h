@@ -1,0 +1,62 @@
+#pragma once
+
+#include <perdure/task.h>
+
+namespace perdure {
+
+enum class Severity {
+  info,     ///< it completed
+  warning,  ///< it was stopped, or its deadline passed
+  error     ///< it failed, or was lost
+};
+[[nodiscard]] PERDURE_API std::string_view name_of(Severity severity);
+
+/// The news that a task has ended, for its owner (L32, L35). All texts but `preview` are our own words with nothing in
+/// them that a terminal would obey, and all are valid UTF-8.
+struct Notification {
+  std::string id;           ///< "task:<taskId>:<status>"; of a summary "lost:<taskId>+<taskId>+..."
+  std::string type;         ///< "task.<status>"; of a summary "tasks.lost"
+  std::string source_kind;  ///< "background_task"; of a summary "session"
+  std::string source_id;    ///< the task's id; of a summary the session's folder
+  std::optional<AgentId> agent_id;
+  std::optional<std::string> owner;
+  Status status = Status::completed;
+  std::optional<int> exit_code;
+  std::optional<int> signal;
+  std::optional<std::string> reason;  ///< of whoever stopped it; as it was given
+  std::string title;                  ///< one line
+  Severity severity = Severity::info;
+  std::string body;
+  std::optional<std::string> output_path;  ///< absolute path of the log; absent: it printed nothing that was kept
+  std::int64_t output_bytes = 0;           ///< bytes that it printed
+  std::string preview;                     ///< the last 1,024 bytes of the output at most
+  std::vector<TaskId> tasks;               ///< what it tells of; acknowledged together
+};
+
+/// For people: the title, then the body, indented. Ends with a line end.
+[[nodiscard]] PERDURE_API std::string notification_text(const Notification& notification);
+
+/// One JSON object, on one line, without a line end.
+[[nodiscard]] PERDURE_API std::string notification_json(const Notification& notification);
+
+/// An element `<notification id category type source_kind source_id agent_id?>` with the children title, severity, body
+/// and either `<output-file path bytes/>` or `<output-preview>`, for the context of a model: nothing that a command
+/// printed or was named can end an element or begin one (L26). Without a line end.
+[[nodiscard]] PERDURE_API std::string notification_xml(const Notification& notification);
+
+struct ClaimOptions {
+  std::optional<std::string> owner;  ///< only endings of this owner's tasks (L43)
+  /// Absent: the claim ends with its acknowledgement, with release_notifications(), with the manager or with this
+  /// process, and others may deliver too if it takes longer than 60 s. Else it stands for that long, whatever happens
+  /// to this process: for whoever hands the news on and leaves.
+  std::optional<std::chrono::milliseconds> lease;
+  std::size_t most = 256;  ///< tasks at once, the oldest first: a claim without a lease takes a file descriptor
+};
+
+struct AwaitOptions {
+  std::optional<std::string> owner;
+  std::optional<std::chrono::milliseconds> timeout;  ///< absent: for ever
+  int cancel_fd = -1;                                ///< readable: return at once, as if the time had passed
+};
+
+}  // namespace perdure

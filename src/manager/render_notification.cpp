@@ -1,0 +1,118 @@
+#include "base/utf8.h"
+#include "codec/record.h"
+#include <perdure/notification.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+// A notification as text, JSON and XML. What is somebody else's in it (output, reasons, paths) is escaped here, last,
+// whoever has looked at it before (L26).
+namespace perdure {
+namespace {
+
+// ASCII controls are escaped in any JSON; DEL and C1 need not be, but a terminal may obey them.
+std::string json_string(std::string_view text) {
+  std::string out = "\"";
+  const std::string escaped = codec::escape(text);
+  for (std::size_t i = 0; i < escaped.size(); ++i) {
+    const auto c = static_cast<unsigned char>(escaped[i]);
+    if (c == 0x7F) {
+      out += "\\u007f";
+    } else if (c == 0xC2 && static_cast<unsigned char>(escaped[i + 1]) < 0xA0) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(escaped[++i])));
+    } else {
+      out += escaped[i];
+    }
+  }
+  return out + "\"";
+}
+
+std::string json_or_null(const std::optional<std::string>& text) {
+  return text ? json_string(*text) : "null";
+}
+
+template <class T>
+std::string json_or_null(const std::optional<T>& number) {
+  return number ? fmt::to_string(*number) : "null";
+}
+
+std::string xml_text(std::string_view text) {
+  std::string out;
+  for (const char c : to_plain_text(text, true)) {
+    switch (c) {
+      case '&': out += "&amp;"; break;
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      default: out += c;
+    }
+  }
+  return out;
+}
+
+std::string xml_attribute(std::string_view name, std::string_view value) {
+  std::string out = fmt::format(" {}=\"", name);
+  for (const char c : xml_text(value)) {
+    switch (c) {
+      case '"': out += "&quot;"; break;
+      case '\n': out += "&#10;"; break;
+      case '\t': out += "&#9;"; break;
+      default: out += c;
+    }
+  }
+  return out + "\"";
+}
+
+}  // namespace
+
+std::string_view name_of(Severity severity) {
+  switch (severity) {
+    case Severity::info: return "info";
+    case Severity::warning: return "warning";
+    case Severity::error: return "error";
+  }
+  return "";
+}
+
+std::string notification_text(const Notification& n) {
+  const std::string body = to_plain_text(n.body, true);
+  std::string text = to_plain_text(n.title, false) + "\n";
+  for (std::string_view rest = body; !rest.empty();) {
+    const auto end = std::min(rest.find('\n'), rest.size());
+    text += fmt::format("  {}\n", rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return text + fmt::format("  ({})\n", to_plain_text(n.id, false));
+}
+
+std::string notification_json(const Notification& n) {
+  std::string tasks;
+  for (const auto& id : n.tasks) tasks += (tasks.empty() ? "" : ",") + json_string(id.str());
+  return fmt::format(
+      R"({{"id":{},"type":{},"source_kind":{},"source_id":{},"agentId":{},"owner":{},"status":{},"exitCode":{},)"
+      R"("signal":{},"reason":{},"title":{},"severity":{},"body":{},"outputPath":{},"outputBytes":{},"preview":{},)"
+      R"("tasks":[{}]}})",
+      json_string(n.id), json_string(n.type), json_string(n.source_kind), json_string(n.source_id),
+      json_or_null(n.agent_id ? std::optional(n.agent_id->text) : std::nullopt), json_or_null(n.owner),
+      json_string(name_of(n.status)), json_or_null(n.exit_code), json_or_null(n.signal), json_or_null(n.reason),
+      json_string(n.title), json_string(name_of(n.severity)), json_string(n.body), json_or_null(n.output_path),
+      n.output_bytes, json_string(n.preview), tasks);
+}
+
+std::string notification_xml(const Notification& n) {
+  std::string xml = "<notification" + xml_attribute("id", n.id) + xml_attribute("category", "task") +
+                    xml_attribute("type", n.type) + xml_attribute("source_kind", n.source_kind) +
+                    xml_attribute("source_id", n.source_id);
+  if (n.agent_id) xml += xml_attribute("agent_id", n.agent_id->text);
+  xml += fmt::format(">\n<title>{}</title>\n<severity>{}</severity>\n<body>{}</body>\n", xml_text(n.title),
+                     name_of(n.severity), xml_text(n.body));
+  if (n.output_path) {
+    xml += "<output-file" + xml_attribute("path", *n.output_path) +
+           xml_attribute("bytes", fmt::to_string(n.output_bytes)) + "/>\n";
+  } else {
+    xml += fmt::format("<output-preview>{}</output-preview>\n", xml_text(n.preview));
+  }
+  return xml + "</notification>";
+}
+
+}  // namespace perdure
