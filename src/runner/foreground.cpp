@@ -44,7 +44,6 @@ int Run::detach(Released how, long timeout_ms) {
   if (const int e = record_.commit(facts_); e < 0) {
     facts_.detached = false;
     facts_.timeout_ms = timeout_before;
-    log_.unlink();
     return e;
   }
   foreground_ = false;
@@ -124,6 +123,7 @@ void Run::end_in_foreground() {
   phase_ = Phase::over;
   static_cast<void>(record_.write_to(record_file_.get(), facts_));
   log_.forget();
+  record_.drop_next();
   sys::unlink_at(folder_.get(), kRunnerLock);
   control_.unlink(folder_.get());
   lock_.release();

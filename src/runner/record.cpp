@@ -110,6 +110,10 @@ int Record::reserve_next() {
 
 void Record::remove() {
   sys::unlink_at(tasks_, name_.c_str());
+  drop_next();
+}
+
+void Record::drop_next() {
   sys::unlink_at(folder_, perdure::contract::kNextRecord);
   next_.reset();
 }

@@ -44,6 +44,8 @@ class Record {
   int reserve_next();
 
   void remove();
+  /// Takes the space for the next commit, and what a failed one left, away.
+  void drop_next();
   static std::int64_t start_ticks();
 
  private:
