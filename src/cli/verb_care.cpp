@@ -54,10 +54,15 @@ Result<int> reconcile(Call& call) {
 }
 
 Result<int> doctor(Call& call) {
-  auto manager = call.manager();
+  std::optional<Finding> bad_config;
+  if (auto config = call.config(); !config)
+    bad_config = Finding{Finding::Level::problem, "configuration",
+                         config.error().message + ": until that is put right no task can be started"};
+  auto manager = call.manager(Call::BadConfig::is_told);
   if (!manager) return std::unexpected(manager.error());
   auto findings = (*manager)->doctor();
   if (!findings) return std::unexpected(findings.error());
+  if (bad_config) findings->insert(findings->begin(), std::move(*bad_config));
   bool problems = false;
   std::string json = "[";
   for (const auto& finding : *findings) {

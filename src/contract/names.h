@@ -3,6 +3,7 @@
 // Every name on disk that the runner and the manager agree on. docs/disk-format.md explains each.
 namespace perdure::contract {
 
+inline constexpr char kConfigFile[] = "perdure.toml";
 inline constexpr char kTasksDir[] = "tasks";
 inline constexpr char kAgentsDir[] = "agents";  // other programs: agents/<agentId>/tasks
 inline constexpr char kSlotsDir[] = "slots";
