@@ -80,6 +80,9 @@ struct Config {
 /// A start with everything that is configured; the caller adds what to run.
 [[nodiscard]] PERDURE_API StartOptions default_start(const Config& config);
 
+/// What collect_garbage() is to remove.
+[[nodiscard]] PERDURE_API RetentionOptions retention_options(const Config& config);
+
 /// What a manager of that session needs to know of the configuration.
 [[nodiscard]] PERDURE_API ManagerOptions manager_options(const Config& config, std::string session);
 

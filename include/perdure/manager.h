@@ -144,6 +144,7 @@ struct RetentionOptions {
   std::optional<std::chrono::milliseconds> older_than;  ///< by the end of the task
   std::optional<std::int64_t> keep;                     ///< keep the newest N ended tasks
   std::optional<std::int64_t> max_bytes;                ///< of all ended tasks together
+  bool undelivered = false;                             ///< also tasks whose owner has not been told of the end
   bool dry_run = false;
 };
 
@@ -151,6 +152,7 @@ struct Removed {
   std::vector<TaskId> tasks;
   std::int64_t bytes = 0;         ///< given back to the disk
   std::int64_t litter = 0;        ///< folders and temporaries of dead processes swept besides
+  std::int64_t undelivered = 0;   ///< tasks kept because their owner has not been told of the end
   std::vector<std::string> kept;  ///< what could not be removed, and why
 };
 
@@ -268,8 +270,13 @@ class PERDURE_API TaskManager {
   /// Removes an ended task with its log. A live one, or one with leftovers, is refused (details["running"]).
   [[nodiscard]] Result<void> remove(const TaskId& id);
 
-  /// Removes ended tasks by age, number and size; never a live one (docs/disk-format.md).
+  /// Removes ended tasks by age, number and size; never a live one, nor, unless that is asked for, one whose owner has
+  /// not been told of its end (docs/disk-format.md).
   [[nodiscard]] Result<Removed> collect_garbage(const RetentionOptions& options);
+
+  /// Is it time to collect_garbage()? True at most once a day for a session, and for one caller in any process. False
+  /// where the session does not exist, or is not to be written just now.
+  [[nodiscard]] Result<bool> sweep_is_due();
 
  private:
   struct State;

@@ -2,6 +2,7 @@
 #include "cli/call.h"
 #include "cli/foreground.h"
 #include "cli/print.h"
+#include "cli/sweep.h"
 #include "cli/verbs.h"
 #include "cli/waiting.h"
 
@@ -151,6 +152,7 @@ Result<int> run(Call& call) {
   auto task = (*manager)->start(*start);
   if (!task) return std::unexpected(task.error());
   put_line(call.json ? task_json(*task) : task->id.str());
+  if ((*config)->retention_auto.value) sweep_in_background(**manager);
   if (!call.has("--wait")) return 0;
   auto waited = wait_with_progress(**manager, {.ids = {task->id}});
   if (!waited) return std::unexpected(waited.error());

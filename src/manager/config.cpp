@@ -165,6 +165,14 @@ StartOptions default_start(const Config& config) {
   return start;
 }
 
+RetentionOptions retention_options(const Config& config) {
+  RetentionOptions options;
+  options.older_than = config.retention_older_than.value;
+  options.keep = config.retention_keep.value;
+  options.max_bytes = config.retention_max_bytes.value;
+  return options;
+}
+
 ManagerOptions manager_options(const Config& config, std::string session) {
   ManagerOptions options{.session = std::move(session), .runner = {}, .max_running_tasks = {}};
   // A number of tasks was read as one that fits.
