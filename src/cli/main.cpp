@@ -22,10 +22,32 @@ namespace {
 
 constexpr int kFailed = 1, kUsage = 2;
 
-constexpr std::array<const Verb*, 20> kVerbs = {
-    &kRunVerb,    &kListVerb,   &kShowVerb,      &kOutputVerb,        &kWaitVerb,   &kStopVerb,   &kCloseVerb,
-    &kDetachVerb, &kSignalVerb, &kReconcileVerb, &kNotificationsVerb, &kEventsVerb, &kDoctorVerb, &kRemoveVerb,
-    &kGcVerb,     &kConfigVerb, &kVersionVerb,   &kCompletionVerb,    &kIdsVerb,    &kSweepVerb};
+// clang-format off: a line each, so that two that are added at once do not collide
+constexpr const Verb* kVerbs[] = {
+    &kRunVerb,
+    &kAskVerb,
+    &kAnswerVerb,
+    &kListVerb,
+    &kShowVerb,
+    &kOutputVerb,
+    &kWaitVerb,
+    &kStopVerb,
+    &kCloseVerb,
+    &kDetachVerb,
+    &kSignalVerb,
+    &kReconcileVerb,
+    &kNotificationsVerb,
+    &kEventsVerb,
+    &kDoctorVerb,
+    &kRemoveVerb,
+    &kGcVerb,
+    &kConfigVerb,
+    &kVersionVerb,
+    &kCompletionVerb,
+    &kIdsVerb,
+    &kSweepVerb,
+};
+// clang-format on
 
 constexpr std::string_view kGlobalHelp =
     "Options of every command\n"
