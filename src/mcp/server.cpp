@@ -219,6 +219,12 @@ json::object Server::answer_with_task(Request& request, TaskStarted started) {
           {"_meta", json::object{{"io.modelcontextprotocol/model-immediate-response", started.told.text}}}};
 }
 
+std::vector<MirroredArgument> Server::mirrored_arguments(const jsonrpc::Message& message) const {
+  const auto* const name = message.params.if_contains("name");
+  if (extras_ == nullptr || message.method != "tools/call" || name == nullptr || !name->is_string()) return {};
+  return extras_->mirrored_arguments(name->get_string());
+}
+
 void Server::forget(Conversation& conversation) {
   std::vector<Watch::Ticket> tickets;
   {

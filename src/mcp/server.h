@@ -1,5 +1,6 @@
 #pragma once
 
+#include "mcp/http_headers.h"
 #include "mcp/tool.h"
 #include "mcp/watch.h"
 
@@ -33,6 +34,8 @@ class Extras {
   virtual std::optional<Reply> answer(Service& service, Request& request) = 0;
   /// Adds to the result of tools/list, resources/list or resources/templates/list.
   virtual void extend(std::string_view method, json::object& result, const Caller& caller) const = 0;
+  /// Arguments of a tool that must be repeated in headers.
+  [[nodiscard]] virtual std::vector<MirroredArgument> mirrored_arguments(std::string_view tool) const = 0;
 };
 
 /// Every method of MCP, in both eras, over one service. Knows no transport. Thread-safe.
@@ -51,6 +54,8 @@ class Server {
   [[nodiscard]] static bool is_quick(const std::string& method);
 
   void forget(Conversation& conversation);
+
+  [[nodiscard]] std::vector<MirroredArgument> mirrored_arguments(const jsonrpc::Message& message) const;
 
  private:
   Reply answer_modern(Request& request);
