@@ -2,6 +2,7 @@
 #include "cli/call.h"
 #include "cli/print.h"
 #include "cli/verbs.h"
+#include "fixtures/fixtures.h"
 #include "http/guard.h"
 #include "mcp/http_service.h"
 #include "mcp/stdio.h"
@@ -16,6 +17,7 @@ namespace {
 constexpr Option kOptions[] = {
     {"--http", "ADDRESS:PORT", "serve HTTP there instead, as 127.0.0.1:8808; port 0 takes any that is free"},
     {"--owner", "O", "owner of every task (default: the client's name and the project's folder)"},
+    {.names = "--conformance-fixtures", .value = nullptr, .help = "what the conformance suite wants", .hidden = true},
     {.names = "--no-auth", .value = nullptr, .help = "HTTP without a token, for tests", .hidden = true},
 };
 
@@ -54,7 +56,8 @@ Result<int> run(Call& call) {
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   mcp::Service service(**manager, {.owner = call.value("--owner")});
-  mcp::Server server(service, nullptr);
+  fixtures::Fixtures fixtures;
+  mcp::Server server(service, call.has("--conformance-fixtures") ? &fixtures : nullptr);
   if (const auto where = call.value("--http")) return serve_http(call, server, *where);
   mcp::serve_stdio(server, STDIN_FILENO, STDOUT_FILENO);
   return 0;

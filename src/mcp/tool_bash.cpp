@@ -110,19 +110,25 @@ TaskStarted started(ToolCall& call, Task task, std::optional<std::string> why) {
   return {std::move(task), std::move(told)};
 }
 
-std::string foreground_sentence(const Released& released) {
-  const Task& task = released.task;
-  if (released.how == Released::How::interrupted) return "The command was interrupted.";
+std::string foreground_sentence(const Outcome& outcome) {
+  const Task& task = outcome.task;
+  if (outcome.how == Outcome::How::interrupted) return "The command was interrupted.";
   if (task.status == Status::timed_out) return "The command was killed by its timeout.";
   if (task.exit_code) return fmt::format("Exit code: {}", *task.exit_code);
   return outcome_sentence(task);
 }
 
-ToolAnswer finished(ToolCall& call, const Released& released) {
-  const Task& task = released.task;
+ToolAnswer finished(ToolCall& call, const Outcome& outcome) {
+  const Task& task = outcome.task;
   const std::int64_t limit = Service::preview_limit(call.request.caller);
-  const auto output = call.manager().output_snapshot(task.id, limit);
+  auto output = call.manager().output_snapshot(task.id, limit);
   if (!output) return tool_error(output.error());
+  if (output->truncated) {
+    // L41: what is not shown must be there to be read.
+    if (auto kept = call.manager().keep(task.id); !kept) return tool_error(kept.error());
+    output = call.manager().output_snapshot(task.id, limit);
+    if (!output) return tool_error(output.error());
+  }
   ToolResult result;
   result.structured = {{"status", name_of(task.status)}};
   if (task.exit_code) result.structured["exit_code"] = *task.exit_code;
@@ -137,13 +143,10 @@ ToolAnswer finished(ToolCall& call, const Released& released) {
                        output->preview_bytes, output->size_bytes, task.id.str(), to_valid_utf8(*output->path),
                        output->size_bytes);
     result.outputs.push_back(task.id);
-    result.delivered.push_back(task);
-  } else {
-    forget(call, task);
   }
   result.structured["output"] = output->preview;
   const bool ends_line = output->preview.empty() || output->preview.ends_with('\n');
-  result.text = fmt::format("{}{}{}{}\n", output->preview, ends_line ? "" : "\n", tail, foreground_sentence(released));
+  result.text = fmt::format("{}{}{}{}\n", output->preview, ends_line ? "" : "\n", tail, foreground_sentence(outcome));
   result.is_error = task.status != Status::completed;
   return result;
 }
@@ -160,13 +163,10 @@ ToolAnswer run(ToolCall& call) {
     return started(call, std::move(*task), std::nullopt);
   }
   const seconds patience(timeout.value_or(kForegroundDefault));
-  start.timeout = patience + seconds(kBackgroundDefault);
-  auto released = run_in_foreground(call, start, patience);
-  if (!released) return tool_error(released.error());
-  if (released->how != Released::How::moved_to_background) return finished(call, *released);
-  return started(call, std::move(released->task),
-                 fmt::format("it did not end within {} seconds; its deadline is now {} seconds", patience.count(),
-                             kBackgroundDefault));
+  auto outcome = run_in_foreground(call, std::move(start), patience, seconds(kBackgroundDefault));
+  if (!outcome) return tool_error(outcome.error());
+  if (outcome->how != Outcome::How::moved_to_background) return finished(call, *outcome);
+  return started(call, std::move(outcome->task), std::move(outcome->why));
 }
 
 }  // namespace
