@@ -10,8 +10,8 @@
 namespace perdure::mcp {
 namespace {
 
-constexpr std::array<const Tool*, 5> kTools = {&kBashTool, &kTaskListTool, &kTaskOutputTool, &kTaskStopTool,
-                                               &kWaitForTool};
+constexpr std::array<const Tool*, 6> kTools = {&kBashTool,     &kTaskListTool, &kTaskOutputTool,
+                                               &kTaskStopTool, &kWaitForTool,  &kTaskDetachTool};
 
 constexpr std::string_view kSinceStructured = "2025-06-18", kSinceAnnotations = "2025-03-26",
                            kSinceTasks = "2025-11-25";

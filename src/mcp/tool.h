@@ -52,7 +52,7 @@ struct Tool {
 /// In the order in which they are listed, which never changes.
 [[nodiscard]] std::span<const Tool* const> all_tools();
 
-extern const Tool kBashTool, kTaskListTool, kTaskOutputTool, kTaskStopTool, kWaitForTool;
+extern const Tool kBashTool, kTaskListTool, kTaskOutputTool, kTaskStopTool, kWaitForTool, kTaskDetachTool;
 
 /// Parameter that every tool has which looks at tasks.
 inline constexpr Parameter kAllOwners{.name = "all_owners",

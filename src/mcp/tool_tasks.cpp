@@ -158,35 +158,6 @@ ToolAnswer output(ToolCall& call) {
   return result;
 }
 
-// TaskStop
-
-constexpr Parameter kStopParameters[] = {
-    kTaskId,
-    {.name = "reason",
-     .description = "Why, for the record and whoever asks later.",
-     .default_text = R"("Stopped by TaskStop")"},
-    kAllOwners,
-};
-constexpr Parameter kStopAnswers[] = {
-    {.name = "task_id", .description = "the task", .required = true},
-    {.name = "status", .description = "how it ended; for a task that had ended before, that", .required = true},
-    {.name = "reason", .description = "why it ended, where somebody ended it"},
-};
-
-ToolAnswer stop(ToolCall& call) {
-  auto task = call.service.find(call.request.caller, *call.arguments.text("task_id"), call.all_owners());
-  if (!task) return tool_error(task.error());
-  auto stopped = call.manager().stop(
-      task->id, {.reason = call.arguments.text("reason").value_or("Stopped by TaskStop"), .by = call.owner()});
-  if (!stopped) return tool_error(stopped.error());
-  ToolResult result;
-  result.structured = {{"task_id", stopped->id.str()}, {"status", name_of(stopped->status)}};
-  if (stopped->stop_reason) result.structured["reason"] = *stopped->stop_reason;
-  result.text = fmt::format("{}\n{}\n", lines_of(result.structured), outcome_sentence(*stopped));
-  result.delivered.push_back(std::move(*stopped));
-  return result;
-}
-
 }  // namespace
 
 const Tool kTaskListTool{
@@ -213,17 +184,5 @@ const Tool kTaskOutputTool{
     .read_only = true,
     .idempotent = true,
     .call = output};
-
-const Tool kTaskStopTool{
-    .name = "TaskStop",
-    .title = "Stop a task",
-    .description =
-        "Ends a task with everything it started: SIGTERM, five seconds later SIGKILL. Returns when it is "
-        "gone. Safe on a task that has ended: that one stays as it is.",
-    .parameters = kStopParameters,
-    .answers = kStopAnswers,
-    .destructive = true,
-    .idempotent = true,
-    .call = stop};
 
 }  // namespace perdure::mcp

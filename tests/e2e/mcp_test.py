@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 from mcp_client import P, TASKS, McpClient, modern_meta  # noqa: E402
 from session import SessionTest, eventually, is_alive  # noqa: E402
 
-TOOLS = ['Bash', 'TaskList', 'TaskOutput', 'TaskStop', 'WaitFor']
+TOOLS = ['Bash', 'TaskList', 'TaskOutput', 'TaskStop', 'WaitFor', 'TaskDetach']
 
 
 def text_of(result):
@@ -223,6 +223,21 @@ class Tools(McpTest):
         self.assertIn('early', text_of(moved))
         self.assertTrue(is_alive(told['pid']))
         self.assertEqual(client.call('TaskStop', task_id=told['task_id'])['structuredContent']['status'], 'killed')
+
+    def test_a_foreground_command_is_released_by_detaching_it(self):
+        client = self.legacy()
+        waiting = client.begin('tools/call', {'name': 'Bash', 'arguments': {'command': 'echo early; sleep 300', 'timeout': 300}})
+        running = eventually(lambda: client.call('TaskList')['structuredContent']['tasks'], 'it is listed')
+        task = running[0]['task_id']
+        self.assertFalse(running[0]['detached'])
+        client.call('WaitFor', timeout=60, task_id=task, match='early')
+        detached = client.call('TaskDetach', task_id=task)['structuredContent']
+        self.assertEqual((detached['status'], detached['detached']), ('running', True))
+        told = client.answer(waiting)['result']['structuredContent']
+        self.assertEqual((told['task_id'], told['foreground_output']), (task, 'early\n'))
+        self.assertEqual(client.call('TaskDetach', task_id=task)['structuredContent']['task_id'], task)
+        client.call('TaskStop', task_id=task)
+        self.assertEqual(client.call('TaskDetach', task_id=task)['structuredContent']['status'], 'killed')
 
     def test_cut_output_names_its_task_and_log(self):
         client = self.legacy()

@@ -11,7 +11,7 @@ sys.path.insert(0, HERE)
 import node_tools  # noqa: E402
 from session import PERDURE, SessionTest, eventually  # noqa: E402
 
-TOOLS = {'Bash', 'TaskList', 'TaskOutput', 'TaskStop', 'WaitFor'}
+TOOLS = {'Bash', 'TaskList', 'TaskOutput', 'TaskStop', 'WaitFor', 'TaskDetach'}
 
 
 def setUpModule():
@@ -36,6 +36,7 @@ class Clients(SessionTest):
         waited = call('WaitFor', {'timeout': 60, 'task_id': task, 'match': 'out'})
         self.assertTrue(waited['structuredContent']['matched'])
         self.assertEqual(call('TaskOutput', {'task_id': task})['structuredContent']['output'], 'out\n')
+        self.assertTrue(call('TaskDetach', {'task_id': task})['structuredContent']['detached'])
         self.assertEqual(call('TaskStop', {'task_id': task})['structuredContent']['status'], 'killed')
         self.assertTrue(call('TaskOutput', {'task_id': 'bash-00000000'})['isError'])
 
