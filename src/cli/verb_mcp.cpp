@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "cli/call.h"
+#include "cli/mcp_install.h"
 #include "cli/print.h"
 #include "cli/verbs.h"
 #include "fixtures/fixtures.h"
@@ -17,6 +18,7 @@ namespace {
 constexpr Option kOptions[] = {
     {"--http", "ADDRESS:PORT", "serve HTTP there instead, as 127.0.0.1:8808; port 0 takes any that is free"},
     {"--owner", "O", "owner of every task (default: the client's name and the project's folder)"},
+    {"--write", nullptr, "install: put it into the client's configuration, instead of printing it"},
     {.names = "--conformance-fixtures", .value = nullptr, .help = "what the conformance suite wants", .hidden = true},
     {.names = "--no-auth", .value = nullptr, .help = "HTTP without a token, for tests", .hidden = true},
 };
@@ -53,6 +55,11 @@ Result<int> serve_http(Call& call, mcp::Server& server, const std::string& where
 }
 
 Result<int> run(Call& call) {
+  if (!call.arguments.empty()) {
+    if (call.arguments.front() == "install") return install_mcp(call);
+    return fail(ErrorCode::usage, fmt::format("mcp: '{}' is not expected here", call.arguments.front()));
+  }
+  if (call.has("--write")) return fail(ErrorCode::usage, "--write: is for `perdure mcp install`");
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   mcp::Service service(**manager, {.owner = call.value("--owner")});
@@ -65,7 +72,7 @@ Result<int> run(Call& call) {
 
 }  // namespace
 
-const Verb kMcpVerb{"mcp", "", "serve the Model Context Protocol, on standard input and output or over HTTP", kOptions,
-                    run};
+const Verb kMcpVerb{"mcp", "[install CLIENT]",
+                    "serve the Model Context Protocol, on standard input and output or over HTTP", kOptions, run};
 
 }  // namespace perdure::cli
