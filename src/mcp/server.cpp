@@ -197,25 +197,24 @@ Reply Server::call_tool(Request& request) {
 
 json::object Server::answer_with_task(Request& request, TaskStarted started) {
   if (request.caller.has_tasks()) {
-    json::object created = extension_task(started.task);
+    json::object created = extension_task(as_created(started.task));
     created["resultType"] = "task";
     return created;
   }
   if (!request.asks_for_task()) return call_result(service_, started.told, request.caller);
   Conversation& conversation = *request.conversation;
-  // Told before the client could miss it: its end may come at once. A failure costs the news, not the task.
-  auto ticket =
-      watch_.tell({.tasks = {started.task.id},
-                   .on_resource = [](const std::string&) {},
-                   .on_task =
-                       [&outlet = conversation.outlet](const Task& task) {
-                         outlet.send(jsonrpc::make_notification("notifications/tasks/status", legacy_task(task)));
-                       }});
+  const auto tell = [&outlet = conversation.outlet](const Task& task) {
+    outlet.send(jsonrpc::make_notification("notifications/tasks/status", legacy_task(task)));
+  };
+  // A failure costs the news, not the task.
+  auto ticket = watch_.tell({.tasks = {started.task.id}, .on_resource = [](const std::string&) {}, .on_task = tell});
   if (ticket) {
     const std::lock_guard lock(conversation.mutex);
     conversation.tasks.push_back(*ticket);
   }
-  return {{"task", legacy_task(started.task)},
+  // What ended before the watch began would never be told otherwise.
+  if (const auto now = service_.manager().get(started.task.id); now && is_terminal(now->status)) tell(*now);
+  return {{"task", legacy_task(as_created(started.task))},
           {"_meta", json::object{{"io.modelcontextprotocol/model-immediate-response", started.told.text}}}};
 }
 

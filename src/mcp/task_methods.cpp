@@ -139,6 +139,12 @@ json::object extension_task(const Task& task) {
   return shown;
 }
 
+Task as_created(Task task) {
+  task.status = Status::running;
+  task.ended_at.reset();
+  return task;
+}
+
 json::object detailed_task(Service& service, const Caller& caller, const Task& task) {
   json::object shown = extension_task(task);
   const std::string_view status = extension_status(task);

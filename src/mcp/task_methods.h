@@ -16,6 +16,9 @@ class Watch;
 /// The task of 2025-11-25, where a tool's own failure is `failed`.
 [[nodiscard]] json::object legacy_task(const Task& task);
 
+/// The task as it was when it was made. A quick one may have ended since; clients look for a result only in tasks/get.
+[[nodiscard]] Task as_created(Task task);
+
 /// tasks/* of the request's era. Absent: no such method there.
 [[nodiscard]] std::optional<Reply> answer_task_method(Service& service, Request& request);
 

@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 from mcp_client import P, TASKS, McpClient, modern_meta  # noqa: E402
 from session import SessionTest, eventually, is_alive  # noqa: E402
 
+SANITIZED = 'ASAN_OPTIONS' in os.environ or 'TSAN_OPTIONS' in os.environ
 TOOLS = ['Bash', 'TaskList', 'TaskOutput', 'TaskStop', 'WaitFor', 'TaskDetach']
 
 
@@ -93,8 +94,8 @@ class Eras(McpTest):
             with McpClient(self.session) as client:
                 client.modern('server/discover')
                 times.append(time.monotonic() - begun)
-        # 20 ms is what the benchmark asks for; here only that no second passes.
-        self.assertLess(sorted(times)[4], 1)
+        if not SANITIZED:
+            self.assertLess(min(times), 0.02)
         self.assertFalse(os.path.exists(self.session))
 
 
@@ -155,20 +156,22 @@ class Pipe(McpTest):
         self.assertEqual(self.record(task)['status'], 'running')
         client.call('TaskStop', task_id=task)
 
-    def test_the_end_of_input_ends_the_server_at_once_and_no_task(self):
-        client = self.legacy()
-        task = self.background(client, 'sleep 600', timeout=600)
-        client.begin('tools/call', {'name': 'WaitFor', 'arguments': {'timeout': 600, 'task_id': task}})
-        client.begin('tools/call', {'name': 'Bash', 'arguments': {'command': 'sleep 600', 'timeout': 300}})
-        eventually(lambda: len(os.listdir(self.tasks)) >= 3, 'both commands run')
-        begun = time.monotonic()
-        self.assertEqual(client.end(), 0)
-        took = time.monotonic() - begun
-        self.assertLess(took, 5)
-        self.assertTrue(is_alive(self.record(task)['pid']))
-        self.perdure('stop', '--all', check=0)
-        if os.environ.get('PERDURE_TIMING'):
-            self.assertLess(took, 0.2)
+    def test_the_end_of_input_ends_the_server_within_200_ms_and_no_task(self):
+        took = []
+        for _ in range(5):  # the quickest counts: the machine may be busy
+            client = self.legacy()
+            task = self.background(client, 'sleep 600', timeout=600)
+            client.begin('tools/call', {'name': 'WaitFor', 'arguments': {'timeout': 600, 'task_id': task}})
+            client.begin('tools/call', {'name': 'Bash', 'arguments': {'command': 'sleep 600', 'timeout': 300}})
+            eventually(lambda c=client: c.call('TaskList')['structuredContent']['count'] == 2, 'both commands run')
+            begun = time.monotonic()
+            client.process.stdin.close()
+            self.assertEqual(client.process.wait(timeout=30), 0)
+            took.append(time.monotonic() - begun)
+            self.assertTrue(is_alive(self.record(task)['pid']))
+            self.perdure('stop', '--all', '--grace', '0', check=0)
+        if not SANITIZED:
+            self.assertLess(min(took), 0.2)
 
     def test_a_killed_server_leaves_its_tasks_and_another_reads_them_to_the_end(self):
         first = self.legacy()
@@ -340,7 +343,7 @@ with McpClient(os.environ['PERDURE_TASK_ID'].split('@')[1]) as client:
     print(client.call('WaitFor', timeout=600, all_owners=True)['structuredContent']['wait_status'])
     print(client.call('WaitFor', timeout=600, all_owners=True, task_id=os.environ['PERDURE_TASK_ID'].split('@')[0])['content'][0]['text'])
     inner = client.call('Bash', command='true', run_in_background=True, description='inner')['structuredContent']['task_id']
-    print(client.call('WaitFor', timeout=600)['structuredContent']['finished'][0]['owner'])
+    print(client.call('WaitFor', timeout=600, task_id=inner)['structuredContent']['finished'][0]['owner'])
 ''')
         outer = self.sh(f'{sys.executable} {script}')
         self.perdure('wait', outer, '--timeout', '60s', check=0)
