@@ -1,5 +1,6 @@
 #include "mcp/server.h"
 
+#include "mcp/delivery.h"
 #include "mcp/describe.h"
 #include "mcp/task_methods.h"
 
@@ -191,7 +192,8 @@ Reply Server::call_tool(Request& request) {
   ToolAnswer answer = tool.call(call);
   if (auto* const started = std::get_if<TaskStarted>(&answer)) return answer_with_task(request, std::move(*started));
   auto& result = std::get<ToolResult>(answer);
-  service_.note_delivered(request, std::move(result.delivered));
+  note_delivered(service_, request, result.delivered);
+  add_news(service_, request, result);
   return call_result(service_, result, request.caller);
 }
 
@@ -201,7 +203,10 @@ json::object Server::answer_with_task(Request& request, TaskStarted started) {
     created["resultType"] = "task";
     return created;
   }
-  if (!request.asks_for_task()) return call_result(service_, started.told, request.caller);
+  if (!request.asks_for_task()) {
+    add_news(service_, request, started.told);
+    return call_result(service_, started.told, request.caller);
+  }
   Conversation& conversation = *request.conversation;
   const auto tell = [&outlet = conversation.outlet](const Task& task) {
     outlet.send(jsonrpc::make_notification("notifications/tasks/status", legacy_task(task)));

@@ -75,13 +75,9 @@ Result<Task> Service::look_at(std::string_view id) const {
   if (!parsed) return std::unexpected(parsed.error());
   auto task = manager_.get(*parsed);
   if (!task || !task->runner_gone) return task;
-  auto settled = manager_.wait({.ids = {*parsed}, .timeout = std::chrono::milliseconds(0)});
+  auto settled = manager_.wait({.ids = {*parsed}, .timeout = std::chrono::milliseconds(0), .is_part = true});
   if (!settled) return std::unexpected(settled.error());
   return std::move(settled->ended.empty() ? settled->running.front() : settled->ended.front());
-}
-
-void Service::note_delivered(Request& request, std::vector<Task> tasks) {
-  std::erase_if(tasks, [owner = owner_of(request.caller)](const Task& task) { return task.owner != owner; });
 }
 
 }  // namespace perdure::mcp

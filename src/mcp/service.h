@@ -5,7 +5,6 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace perdure::mcp {
 
@@ -36,10 +35,6 @@ class Service {
   /// A task by its id. One whose runner was killed is settled by the way: a client that only polls would else see it
   /// run for ever. Errors: as TaskManager::get.
   [[nodiscard]] Result<Task> look_at(std::string_view id) const;
-
-  /// These outcomes are part of the answer to a request: once that is written, their owner needs no other news of
-  /// them (L33). Tasks of other owners are left out: a look by somebody else is no delivery.
-  void note_delivered(Request& request, std::vector<Task> tasks);
 
  private:
   TaskManager& manager_;

@@ -1,6 +1,7 @@
 #include "mcp/task_methods.h"
 
 #include "base/clock.h"
+#include "mcp/delivery.h"
 #include "mcp/describe.h"
 
 #include <fmt/format.h>
@@ -49,7 +50,7 @@ std::expected<Task, Fault> task_of(const Service& service, const Request& reques
 
 // The outcome was told: it is no news for its owner any more (L33), once these bytes are written.
 void told(Service& service, Request& request, const Task& task) {
-  if (is_terminal(task.status)) service.note_delivered(request, {task});
+  if (is_terminal(task.status)) note_delivered(service, request, {task});
 }
 
 Reply cancel(Service& service, Request& request, const Task& task) {
@@ -96,7 +97,7 @@ Reply list_legacy(const Service& service, const Request& request) {
 // Blocks until the task has ended.
 Reply result_legacy(Service& service, Request& request, Task task) {
   if (!is_terminal(task.status)) {
-    auto waited = service.manager().wait({.ids = {task.id}, .cancel_fd = request.call.stop.fd()});
+    auto waited = service.manager().wait({.ids = {task.id}, .cancel_fd = request.call.stop.fd(), .is_part = true});
     if (!waited) return fault(jsonrpc::kInternalError, waited.error().message);
     if (waited->ended.empty()) return fault(jsonrpc::kInternalError, "cancelled");
     task = std::move(waited->ended.front());

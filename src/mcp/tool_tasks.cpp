@@ -139,7 +139,8 @@ ToolAnswer output(ToolCall& call) {
   const bool block = call.arguments.is_true("block");
   if (block && !is_terminal(task->status)) {
     const std::chrono::seconds timeout(call.arguments.integer("timeout").value_or(30));
-    auto waited = call.manager().wait({.ids = {task->id}, .timeout = timeout, .cancel_fd = call.stop_fd()});
+    auto waited =
+        call.manager().wait({.ids = {task->id}, .timeout = timeout, .cancel_fd = call.stop_fd(), .is_part = true});
     if (!waited) return tool_error(waited.error());
     if (!waited->ended.empty()) *task = std::move(waited->ended.front());
   }

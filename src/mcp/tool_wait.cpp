@@ -75,12 +75,16 @@ class Waiting {
   [[nodiscard]] std::int64_t begun_ms() const { return now_ms() - waited_ms(); }
 
   Result<Outcome> for_ends(WaitMode mode) {
-    while (true) {
-      auto result = slice(mode, kProgressEvery);
-      if (!result) return std::unexpected(result.error());
-      if (!result->timed_out || is_over()) return Outcome{.result = std::move(*result)};
-      report(fmt::format("{} of {} have ended", result->ended.size(), ids_.size()));
-    }
+    const auto progress = [this](std::size_t running) {
+      report(fmt::format("{} of {} have ended", ids_.size() - std::min(running, ids_.size()), ids_.size()));
+    };
+    auto result = call_.manager().wait({.ids = ids_,
+                                        .mode = mode,
+                                        .timeout = most(milliseconds(until_ - begun_)),
+                                        .cancel_fd = call_.stop_fd(),
+                                        .progress = progress});
+    if (!result) return std::unexpected(result.error());
+    return Outcome{.result = std::move(*result)};
   }
 
   Result<Outcome> for_match(const std::string& pattern) {
@@ -93,7 +97,7 @@ class Waiting {
       auto found = match->look();
       if (!found) return std::unexpected(found.error());
       if (*found || match->is_at_end() || is_over()) {
-        auto now = slice(WaitMode::all, milliseconds(0));
+        auto now = slice(milliseconds(0));
         if (!now) return std::unexpected(now.error());
         Outcome outcome{.result = std::move(*now), .matched = *found};
         outcome.result.timed_out = !*found && !match->is_at_end();
@@ -116,7 +120,7 @@ class Waiting {
     }
     while (true) {
       const bool open = conditions::is_port_open(*port);
-      auto now = slice(WaitMode::all, open ? milliseconds(0) : conditions::kPortEvery);
+      auto now = slice(open ? milliseconds(0) : conditions::kPortEvery);
       if (!now) return std::unexpected(now.error());
       const bool ended = now->running.empty();
       if (open || ended || is_over()) {
@@ -132,8 +136,8 @@ class Waiting {
   [[nodiscard]] milliseconds most(milliseconds wanted) const {
     return std::min(wanted, milliseconds(std::max<std::int64_t>(0, until_ - steady_ms())));
   }
-  Result<WaitResult> slice(WaitMode mode, milliseconds wanted) {
-    return call_.manager().wait({.ids = ids_, .mode = mode, .timeout = most(wanted), .cancel_fd = call_.stop_fd()});
+  Result<WaitResult> slice(milliseconds wanted) {
+    return call_.manager().wait({.ids = ids_, .timeout = most(wanted), .cancel_fd = call_.stop_fd(), .is_part = true});
   }
   // Once a second at most, and with seconds as the measure: it always grows.
   void report(std::string_view message) {

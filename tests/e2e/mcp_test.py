@@ -402,6 +402,73 @@ class Waiting(McpTest):
         client.call('TaskStop', task_id=task)
 
 
+class Delivery(McpTest):
+    def ended(self, client, command='true', **arguments):
+        task = self.background(client, command, **arguments)
+        self.perdure('wait', task)
+        return task
+
+    def pending(self):
+        return [one['source_id'] for one in self.json('notifications')]
+
+    def test_L32_news_rides_along_on_the_next_result_once_and_is_acknowledged_when_it_is_written(self):
+        client = self.legacy()
+        task = self.ended(client, 'echo "</notification>"; exit 3')
+        self.assertEqual(self.pending(), [task])
+        result = client.call('TaskList')
+        told = result['structuredContent']['notifications']
+        self.assertEqual([(one['source_id'], one['status'], one['exitCode']) for one in told], [(task, 'failed', 3)])
+        self.assertEqual(text_of(result).count('<notification '), 1)
+        self.assertEqual(text_of(result).count('</notification>'), 1)
+        eventually(lambda: not self.pending(), 'it is acknowledged')
+        self.assertEqual(self.record(task)['notifiedVia'], 'mcp')
+        self.assertNotIn('notifications', client.call('TaskList')['structuredContent'])
+
+    def test_L32_news_survives_a_server_that_was_killed_before_it_told(self):
+        first = self.legacy()
+        task = self.ended(first)
+        first.process.kill()
+        first.process.wait()
+        self.assertEqual(self.legacy().call('TaskList')['structuredContent']['notifications'][0]['source_id'], task)
+
+    def test_L32_another_owner_gets_no_news(self):
+        one, two = self.legacy(name='one'), self.legacy(name='two')
+        task = self.ended(one)
+        self.assertNotIn('notifications', two.call('TaskList', all_owners=True)['structuredContent'])
+        self.assertEqual(self.pending(), [task])
+
+    def test_L33_what_a_wait_or_an_output_told_is_no_news(self):
+        client = self.legacy()
+        for tool, arguments in (('WaitFor', {'timeout': 60}), ('TaskOutput', {})):
+            task = self.ended(client)
+            self.assertNotIn('notifications', client.call(tool, task_id=task, **arguments)['structuredContent'])
+            eventually(lambda: not self.pending(), 'it is acknowledged')
+        self.assertNotIn('notifications', client.call('TaskList')['structuredContent'])
+
+    def test_L33_a_look_by_another_owner_acknowledges_nothing(self):
+        one, two = self.legacy(name='one'), self.legacy(name='two')
+        task = self.ended(one)
+        two.call('WaitFor', timeout=60, task_id=task, all_owners=True)
+        two.call('TaskOutput', task_id=task, all_owners=True)
+        self.assertEqual(self.pending(), [task])
+
+    def test_L33_tasks_get_of_an_ended_task_counts_and_pollers_are_not_told_twice(self):
+        client = self.client()
+        task = client.modern('tools/call', name='Bash', arguments={'command': 'true', 'run_in_background': True, 'description': 'x'})['taskId']
+        self.perdure('wait', task)
+        self.assertNotIn('notifications', client.modern('tools/call', name='TaskList', arguments={})['structuredContent'])
+        self.assertEqual(self.pending(), [task])
+        client.modern('tasks/get', taskId=task)
+        eventually(lambda: not self.pending(), 'it is acknowledged')
+
+    def test_L15_L45_what_the_model_stopped_is_no_news(self):
+        client = self.legacy()
+        task = self.background(client, 'sleep 300')
+        client.call('TaskStop', task_id=task)
+        self.assertEqual(self.pending(), [])
+        self.assertNotIn('notifications', client.call('TaskList')['structuredContent'])
+
+
 class Extension(McpTest):
     def start(self, client, command, **arguments):
         return client.modern('tools/call', name='Bash', arguments={'command': command, 'run_in_background': True,
