@@ -3,7 +3,6 @@
 #include "contract/names.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -13,15 +12,18 @@
 namespace perdure::mcp {
 namespace {
 
-// The folder above the working folder that holds a .git, else the working folder.
-std::string project_root() {
-  const std::unique_ptr<char, decltype(&std::free)> here(::getcwd(nullptr, 0), &std::free);
-  const std::string start = here == nullptr ? "/" : here.get();
-  for (std::string folder = start; folder.size() > 1; folder.erase(folder.rfind('/'))) {
+std::string project_root(const std::string& start) {
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(start.c_str(), nullptr), &std::free);
+  const std::string absolute = real == nullptr ? start : real.get();
+  for (std::string folder = absolute; folder.size() > 1; folder.erase(folder.rfind('/'))) {
     struct stat found{};
     if (::stat((folder + "/.git").c_str(), &found) == 0) return folder;
   }
-  return start;
+  return absolute;
+}
+
+std::string owner_in(std::string_view client, std::string_view project) {
+  return fmt::format("{}@{}", client.empty() ? "mcp" : client, project);
 }
 
 // "<taskId>@<session>", as in the environment of everything a task runs.
@@ -41,10 +43,14 @@ constexpr std::int64_t kClaudePreview = 20'000;
 
 }  // namespace
 
+std::string default_owner(std::string_view client, const std::string& folder) {
+  return owner_in(client, project_root(folder));
+}
+
 Service::Service(TaskManager& manager, ServiceOptions options)
     : manager_(manager),
       options_(std::move(options)),
-      project_(project_root()),
+      project_(project_root(".")),
       own_task_(task_around(manager.session())) {
   if (!own_task_) return;
   const auto task = manager_.get(*own_task_);
@@ -54,7 +60,7 @@ Service::Service(TaskManager& manager, ServiceOptions options)
 std::string Service::owner_of(const Caller& caller) const {
   if (options_.owner) return *options_.owner;
   if (own_agent_) return *own_agent_;
-  return fmt::format("{}@{}", caller.name.empty() ? "mcp" : caller.name, project_);
+  return owner_in(caller.name, project_);
 }
 
 std::int64_t Service::preview_limit(const Caller& caller) {

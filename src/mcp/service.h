@@ -12,6 +12,10 @@ struct ServiceOptions {
   std::optional<std::string> owner;  ///< of every task; absent: client name and project root
 };
 
+/// Whose a task is that a client starts while it works in a folder: its name and the project, which is the folder above
+/// that holds a .git, or that folder itself.
+[[nodiscard]] std::string default_owner(std::string_view client, const std::string& folder);
+
 /// The tasks of one session, as the clients of one server see them. Thread-safe.
 class Service {
  public:
