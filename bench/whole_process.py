@@ -7,6 +7,7 @@ Prints a table in Markdown. nq, task-spooler (tsp) and conmon are used where the
 median of interleaved rounds; only ratios within one run mean anything on a shared machine.
 """
 import argparse
+import json
 import os
 import shutil
 import statistics
@@ -145,7 +146,6 @@ def status_field(pid, path, field):
 
 
 def idle(perdure, count):
-    import json
     with Place() as where:
         p = [perdure, '--session', os.path.join(where, 's')]
         for _ in range(count):
@@ -161,6 +161,54 @@ def idle(perdure, count):
         run([*p, 'stop', '--all', '--grace', '0'])
 
 
+class Mcp:
+    """A client over pipes, as an agent's: one request at a time."""
+
+    def __init__(self, perdure, session):
+        self.server = subprocess.Popen([perdure, '--session', session, 'mcp'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def ask(self, method, **params):
+        meta = {f'io.modelcontextprotocol/{key}': value for key, value in (('protocolVersion', '2026-07-28'), ('clientCapabilities', {}))}
+        message = {'jsonrpc': '2.0', 'id': 1, 'method': method, 'params': {**params, '_meta': meta}}
+        self.server.stdin.write(json.dumps(message).encode() + b'\n')
+        self.server.stdin.flush()
+        return json.loads(self.server.stdout.readline())
+
+    def bash(self):
+        self.ask('tools/call', name='Bash', arguments={'command': 'true', 'run_in_background': True, 'description': 'x'})
+
+    def end(self):
+        self.server.stdin.close()
+        self.server.wait()
+        self.server.stdout.close()
+
+
+def mcp(perdure, rounds):
+    with Place() as where:
+        session = os.path.join(where, 'session')
+
+        def first_answer():
+            client = Mcp(perdure, session)
+            client.ask('server/discover')
+            return client
+
+        starts = []
+        for _ in range(rounds):
+            begun = time.perf_counter()
+            client = first_answer()
+            starts.append(time.perf_counter() - begun)
+            client.end()
+        row('MCP: start to first answer', f'{statistics.median(starts) * 1e3:.2f} ms', '', '', 'under 20 ms')
+        client = first_answer()
+        calls = sorted(timed(client.bash) for _ in range(rounds))
+        row('MCP: Bash in the background, p50 / p99', f'{calls[len(calls) // 2] * 1e3:.2f} / {calls[len(calls) * 99 // 100] * 1e3:.2f} ms',
+            '', '', 'p50 under 10 ms')
+        client.ask('tools/call', name='Bash', arguments={'command': 'sleep 600', 'run_in_background': True, 'timeout': 600, 'description': 'x'})
+        took = timed(client.end)
+        row('MCP: end of input to exit, a task running', f'{took * 1e3:.2f} ms', '', '', 'under 200 ms')
+        run([perdure, '--session', session, 'stop', '--all', '--grace', '0'])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
     parser.add_argument('bin')
@@ -172,6 +220,7 @@ def main():
     conmon_launch(rounds // 4)
     capture(perdure, gib)
     idle(perdure, tasks)
+    mcp(perdure, rounds)
     print('\n| what | Perdure | beside it, same run | ratio | target |\n| --- | --- | --- | --- | --- |')
     for r in ROWS:
         print('| ' + ' | '.join(r) + ' |')

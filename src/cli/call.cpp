@@ -100,11 +100,16 @@ Result<std::string> Call::session_path(std::string* source) const {
     return from(*session, "--session");
   }
   if (auto path = environment("PERDURE_SESSION")) return from(*path, "PERDURE_SESSION");
-  constexpr const char* kBelow = "/perdure/sessions/default";
-  if (auto state = environment("XDG_STATE_HOME"); state && state->starts_with('/'))
-    return from(*state + kBelow, "XDG_STATE_HOME");
-  if (auto home = environment("HOME")) return from(*home + "/.local/state" + kBelow, "default");
-  return fail(ErrorCode::usage, "no session: HOME is not set: give --session DIR or set PERDURE_SESSION");
+  auto folder = state_folder();
+  if (!folder) return fail(ErrorCode::usage, "no session: HOME is not set: give --session DIR or set PERDURE_SESSION");
+  return from(*folder + "/sessions/default",
+              environment("XDG_STATE_HOME").value_or("").starts_with('/') ? "XDG_STATE_HOME" : "default");
+}
+
+Result<std::string> Call::state_folder() {
+  if (auto state = environment("XDG_STATE_HOME"); state && state->starts_with('/')) return *state + "/perdure";
+  if (auto home = environment("HOME")) return *home + "/.local/state/perdure";
+  return fail(ErrorCode::usage, "HOME is not set, and neither is XDG_STATE_HOME");
 }
 
 Result<const Config*> Call::config() {

@@ -19,6 +19,7 @@ struct Option {
   const char* value;  ///< what stands for its value in the help; nullptr: a flag
   const char* help;
   bool repeatable = false;
+  bool hidden = false;  ///< for tests: in no help
 };
 
 struct Verb {
@@ -64,6 +65,9 @@ class Call {
   [[nodiscard]] Result<TaskManager*> manager(BadConfig bad = BadConfig::fails);
   /// Folder of the session: --session, PERDURE_SESSION, or the default. `source` says which.
   [[nodiscard]] Result<std::string> session_path(std::string* source = nullptr) const;
+
+  /// Perdure's own folder for what is kept between runs and belongs to no session.
+  [[nodiscard]] static Result<std::string> state_folder();
 
   bool json = false;
   std::optional<std::string> session;

@@ -13,9 +13,10 @@
 namespace perdure::cli {
 namespace {
 
-// The spellings of an option, without CLI11's commas.
+// The spellings of an option, without CLI11's commas. A hidden one has none.
 std::vector<std::string> spellings(const Option& option) {
   std::vector<std::string> names;
+  if (option.hidden) return names;
   std::string_view text = option.names;
   while (!text.empty()) {
     const auto name = text.substr(0, text.find(','));

@@ -1,22 +1,19 @@
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/fd.h"
 #include "cli/call.h"
 #include "cli/print.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
 #include "cli/waiting.h"
+#include "conditions/line_match.h"
+#include "conditions/port.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
-#include <regex>
 
 namespace perdure::cli {
 namespace {
@@ -24,8 +21,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int kWaitTimedOut = 75;
-constexpr milliseconds kReadyEvery{100};  // a port that is not open yet has no event that could be waited for
-constexpr std::int64_t kWindow = 1 << 20;
 
 constexpr Option kOptions[] = {
     {"--any", nullptr, "until one has ended; its outcome is the exit status"},
@@ -55,110 +50,38 @@ class TimeLeft {
   std::optional<std::int64_t> until_;
 };
 
-class LineMatcher {
- public:
-  LineMatcher(TaskManager& manager, TaskId id, std::regex regex)
-      : manager_(manager), id_(std::move(id)), regex_(std::move(regex)) {}
-
-  // Reads what is new. True: a line matched. `eof` tells whether more may come.
-  Result<bool> look() {
-    while (true) {
-      auto chunk = manager_.read_output(id_, offset_, kWindow);
-      if (!chunk && chunk.error().code == ErrorCode::output_expired) {
-        auto next = parse_integer(chunk.error().details["nextOffset"], 0, INT64_MAX);
-        if (!next) return std::unexpected(chunk.error());
-        offset_ = *next;
-        partial_.clear();
-        continue;
-      }
-      if (!chunk) return std::unexpected(chunk.error());
-      offset_ = chunk->next_offset;
-      eof = chunk->eof;
-      partial_ += chunk->bytes;
-      if (matches_in_lines()) return true;
-      if (eof && !partial_.empty() && matches(partial_)) return true;
-      if (chunk->bytes.empty()) return false;
-    }
-  }
-  [[nodiscard]] std::int64_t offset() const { return offset_; }
-  bool eof = false;
-
- private:
-  // The regex of the standard library recurses; a line without an end must not end the program.
-  static constexpr std::size_t kLongestLine = 16384;
-
-  bool matches(std::string_view line) {
-    line = line.substr(0, kLongestLine);
-    return std::regex_search(line.begin(), line.end(), regex_);
-  }
-  bool matches_in_lines() {
-    std::size_t start = 0;
-    for (std::size_t end = 0; (end = partial_.find('\n', start)) != std::string::npos; start = end + 1)
-      if (matches(std::string_view(partial_).substr(start, end - start))) return true;
-    partial_.erase(0, start);
-    if (partial_.size() <= kLongestLine) return false;
-    const bool matched = matches(partial_);
-    partial_.erase(0, partial_.size() - kLongestLine / 2);
-    return matched;
-  }
-
-  TaskManager& manager_;
-  TaskId id_;
-  std::regex regex_;
-  std::string partial_;
-  std::int64_t offset_ = 0;
-};
-
-Result<std::regex> compile(const std::string& pattern) {
-  try {
-    return std::regex(pattern, std::regex::ECMAScript);
-  } catch (const std::regex_error& error) {
-    return fail(ErrorCode::usage,
-                fmt::format("--match: '{}' is no regular expression: {}", harmless_line(pattern), error.what()));
-  }
+// A usage error that says which option it is about.
+Error about(std::string_view option, const std::string& given, Error error) {
+  error.message = fmt::format("{}: '{}' is {}", option, harmless_line(given), error.message);
+  return error;
 }
 
 Result<int> wait_for_match(TaskManager& manager, const TaskId& id, const std::string& pattern, const TimeLeft& time) {
-  auto regex = compile(pattern);
-  if (!regex) return std::unexpected(regex.error());
-  LineMatcher matcher(manager, id, std::move(*regex));
+  auto match = conditions::LineMatch::compile(manager, id, pattern);
+  if (!match) return std::unexpected(about("--match", pattern, match.error()));
   const Interrupts interrupts;
   while (true) {
-    auto matched = matcher.look();
+    auto matched = match->look();
     if (!matched) return std::unexpected(matched.error());
     if (*matched) return 0;
-    if (matcher.eof) return 1;
+    if (match->is_at_end()) return 1;
     if (interrupts.came()) return kInterrupted;
     if (time.over()) return kWaitTimedOut;
-    if (auto more = manager.await_output(id, matcher.offset(), time.left(), interrupts.fd()); !more)
+    if (auto more = manager.await_output(id, match->offset(), time.left(), interrupts.fd()); !more)
       return std::unexpected(more.error());
   }
 }
 
-bool accepts(const sockaddr* address, socklen_t length) {
-  const Fd socket(::socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return socket && ::connect(socket.get(), address, length) == 0;
-}
-
-bool port_is_open(std::uint16_t port) {
-  sockaddr_in four{.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
-  sockaddr_in6 six{.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = in6addr_loopback};
-  return accepts(reinterpret_cast<const sockaddr*>(&four), sizeof four) ||
-         accepts(reinterpret_cast<const sockaddr*>(&six), sizeof six);
-}
-
-Result<int> wait_until_ready(TaskManager& manager, const TaskId& id, std::string_view where, const TimeLeft& time) {
-  if (!where.starts_with("tcp:"))
-    return fail(ErrorCode::usage, fmt::format("--ready: '{}' is not of the form tcp:PORT", harmless_line(where)));
-  auto port = parse_integer(where.substr(4), 1, 65535);
-  if (!port) return std::unexpected(port.error());
+Result<int> wait_until_ready(TaskManager& manager, const TaskId& id, const std::string& where, const TimeLeft& time) {
+  auto port = conditions::parse_port(where);
+  if (!port) return std::unexpected(about("--ready", where, port.error()));
   const Interrupts interrupts;
   while (true) {
-    if (port_is_open(static_cast<std::uint16_t>(*port))) return 0;
-    auto waited =
-        manager.wait({.ids = {id}, .timeout = time.slice(kReadyEvery), .cancel_fd = interrupts.fd(), .is_part = true});
+    if (conditions::is_port_open(*port)) return 0;
+    auto waited = manager.wait(
+        {.ids = {id}, .timeout = time.slice(conditions::kPortEvery), .cancel_fd = interrupts.fd(), .is_part = true});
     if (!waited) return std::unexpected(waited.error());
-    if (!waited->ended.empty()) return port_is_open(static_cast<std::uint16_t>(*port)) ? 0 : 1;
+    if (!waited->ended.empty()) return conditions::is_port_open(*port) ? 0 : 1;
     if (interrupts.came()) return kInterrupted;
     if (time.over()) return kWaitTimedOut;
   }

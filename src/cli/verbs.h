@@ -22,6 +22,8 @@ extern const Verb kEventsVerb;
 extern const Verb kDoctorVerb;
 extern const Verb kRemoveVerb;
 extern const Verb kGcVerb;
+extern const Verb kMcpVerb;
+extern const Verb kHookVerb;
 extern const Verb kConfigVerb;
 extern const Verb kVersionVerb;
 extern const Verb kCompletionVerb;

@@ -1,0 +1,64 @@
+#include "conditions/line_match.h"
+
+#include "base/error.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace perdure::conditions {
+namespace {
+
+constexpr std::int64_t kWindow = 1 << 20;
+// The regex of the standard library recurses; a line without an end must not end the program.
+constexpr std::size_t kLongestLine = 16'384;
+
+}  // namespace
+
+Result<LineMatch> LineMatch::compile(TaskManager& manager, TaskId id, const std::string& pattern) {
+  try {
+    return LineMatch(manager, std::move(id), std::regex(pattern, std::regex::ECMAScript));
+  } catch (const std::regex_error& error) {
+    return fail(ErrorCode::usage, fmt::format("no regular expression: {}", error.what()));
+  }
+}
+
+Result<bool> LineMatch::look() {
+  while (true) {
+    auto chunk = manager_->read_output(id_, offset_, kWindow);
+    if (!chunk && chunk.error().code == ErrorCode::output_expired) {
+      const std::string& next = chunk.error().details["nextOffset"];
+      if (std::from_chars(next.data(), next.data() + next.size(), offset_).ec != std::errc())
+        return std::unexpected(chunk.error());
+      partial_.clear();
+      continue;
+    }
+    if (!chunk) return std::unexpected(chunk.error());
+    offset_ = chunk->next_offset;
+    eof_ = chunk->eof;
+    partial_ += chunk->bytes;
+    if (matches_in_lines()) return true;
+    if (eof_ && !partial_.empty() && matches(partial_)) return true;
+    if (chunk->bytes.empty()) return false;
+  }
+}
+
+bool LineMatch::matches(std::string_view line) {
+  line = line.substr(0, kLongestLine);
+  if (!std::regex_search(line.begin(), line.end(), regex_)) return false;
+  line_ = line;
+  return true;
+}
+
+bool LineMatch::matches_in_lines() {
+  std::size_t start = 0;
+  for (std::size_t end = 0; (end = partial_.find('\n', start)) != std::string::npos; start = end + 1)
+    if (matches(std::string_view(partial_).substr(start, end - start))) return true;
+  partial_.erase(0, start);
+  if (partial_.size() <= kLongestLine) return false;
+  const bool matched = matches(partial_);
+  partial_.erase(0, partial_.size() - kLongestLine / 2);
+  return matched;
+}
+
+}  // namespace perdure::conditions

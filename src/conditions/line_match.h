@@ -1,0 +1,39 @@
+#pragma once
+
+#include <perdure/manager.h>
+
+#include <regex>
+#include <string>
+
+// What one can wait for besides a task's end. On the public interface only; for the front ends.
+namespace perdure::conditions {
+
+/// Does a line of a task's output match a regular expression (ECMAScript)? Each byte is looked at once; of a line,
+/// its first 16 KiB.
+class LineMatch {
+ public:
+  /// Errors: usage, with the reason.
+  [[nodiscard]] static Result<LineMatch> compile(TaskManager& manager, TaskId id, const std::string& pattern);
+
+  /// Reads what is new. True: a line matched; see line().
+  [[nodiscard]] Result<bool> look();
+  [[nodiscard]] std::int64_t offset() const { return offset_; }
+  /// True when no more output will come.
+  [[nodiscard]] bool is_at_end() const { return eof_; }
+  [[nodiscard]] const std::string& line() const { return line_; }
+
+ private:
+  LineMatch(TaskManager& manager, TaskId id, std::regex regex)
+      : manager_(&manager), id_(std::move(id)), regex_(std::move(regex)) {}
+  bool matches(std::string_view line);
+  bool matches_in_lines();
+
+  TaskManager* manager_;
+  TaskId id_;
+  std::regex regex_;
+  std::string partial_, line_;
+  std::int64_t offset_ = 0;
+  bool eof_ = false;
+};
+
+}  // namespace perdure::conditions

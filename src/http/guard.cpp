@@ -1,0 +1,93 @@
+#include "http/guard.h"
+
+#include "base/error.h"
+#include "base/files.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+namespace perdure::http {
+namespace {
+
+constexpr std::size_t kTokenBytes = 32;
+
+// Takes as long for a near miss as for a far one.
+bool is_same(std::string_view a, std::string_view b) {
+  unsigned char difference = a.size() == b.size() ? 0 : 1;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
+  return difference == 0;
+}
+
+// "localhost:80" -> "localhost", "[::1]:80" -> "::1"
+std::string_view without_port(std::string_view host) {
+  if (host.starts_with('[')) return host.substr(1, host.find(']') == std::string_view::npos ? 0 : host.find(']') - 1);
+  return host.substr(0, host.find(':'));
+}
+
+bool is_numeric(std::string_view host) {
+  std::array<unsigned char, sizeof(in6_addr)> ignored{};
+  const std::string text(host);
+  return ::inet_pton(AF_INET, text.c_str(), ignored.data()) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), ignored.data()) == 1;
+}
+
+}  // namespace
+
+bool Guard::is_ours(std::string_view host) const {
+  host = without_port(host);
+  if (host == "localhost" || host == "127.0.0.1" || host == "::1" || host == endpoint_.address) return true;
+  // Listening on every address: a rebound name is a name, so numbers may pass.
+  return (endpoint_.address == "0.0.0.0" || endpoint_.address == "::") && is_numeric(host);
+}
+
+std::optional<int> Guard::refuses(const Request& request) const {
+  if (!is_ours(request.header("Host"))) return 403;
+  if (request.has_header("Origin")) {
+    const std::string_view origin = request.header("Origin");
+    const auto scheme = origin.find("://");
+    if (scheme == std::string_view::npos || !is_ours(origin.substr(scheme + 3))) return 403;
+  }
+  if (!token_) return std::nullopt;
+  constexpr std::string_view kBearer = "Bearer ";
+  const std::string_view given = request.header("Authorization");
+  if (!given.starts_with(kBearer) || !is_same(given.substr(kBearer.size()), *token_)) return 401;
+  return std::nullopt;
+}
+
+Result<Token> load_or_make_token(const std::string& folder, const std::string& name) {
+  const std::string described = folder + "/" + name;
+  if (auto made = make_folders(folder); !made) return std::unexpected(made.error());
+  auto opened = open_folder_at(AT_FDCWD, folder, folder);
+  if (!opened) return std::unexpected(opened.error());
+  struct stat found{};
+  if (::fstatat(opened->get(), name.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0) {
+    if ((found.st_mode & 077) != 0)
+      return fail(ErrorCode::config_invalid,
+                  fmt::format("{}: others can read it: remove it, and a new one is made", described));
+    auto text = read_regular_file(opened->get(), name, 1024, described);
+    if (!text) return std::unexpected(text.error());
+    while (!text->empty() && (text->back() == '\n' || text->back() == ' ')) text->pop_back();
+    if (text->size() < kTokenBytes)
+      return fail(ErrorCode::config_invalid, fmt::format("{}: holds no token: remove it, and one is made", described));
+    return Token{std::move(*text), false};
+  }
+  if (errno != ENOENT) return fail_errno("reading", described);
+  std::array<unsigned char, kTokenBytes> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+    return fail_errno("getting random bytes for", described);
+  std::string text;
+  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
+  if (auto written = replace_file(opened->get(), name, text + "\n", described); !written)
+    return std::unexpected(written.error());
+  return Token{std::move(text), true};
+}
+
+}  // namespace perdure::http

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "http/listener.h"
+
+#include <optional>
+#include <string>
+
+namespace perdure::http {
+
+/// Who may talk to a server on this machine: whoever has the token, and no web page that a browser of this machine
+/// shows (DNS rebinding, requests across sites).
+class Guard {
+ public:
+  /// Without a token everybody may who can reach it.
+  Guard(Endpoint endpoint, std::optional<std::string> token)
+      : endpoint_(std::move(endpoint)), token_(std::move(token)) {}
+
+  /// The status with which a request is refused; absent where it may pass: 403 for a foreign Host or Origin, 401
+  /// without the token.
+  [[nodiscard]] std::optional<int> refuses(const Request& request) const;
+
+ private:
+  [[nodiscard]] bool is_ours(std::string_view host) const;
+  Endpoint endpoint_;
+  std::optional<std::string> token_;
+};
+
+struct Token {
+  std::string text;
+  bool is_new = false;
+};
+
+/// The token in a file, which is made, 0600, where there is none. Errors: session_unusable; config_invalid where the
+/// file can be read by others or holds no token.
+[[nodiscard]] Result<Token> load_or_make_token(const std::string& folder, const std::string& name);
+
+}  // namespace perdure::http

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "base/fd.h"
+
+#include <atomic>
+#include <cstddef>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+namespace perdure::jsonrpc {
+
+/// Lines of a stream, each at most `limit` bytes. Memory stays flat: what is longer is read and thrown away.
+class LineReader {
+ public:
+  LineReader(int fd, std::size_t limit) : fd_(fd), limit_(limit) {}
+
+  enum class Got { line, too_long, end };
+  /// Blocks. `line` comes without its end and without a carriage return before it; a last line without an end counts.
+  Got next(std::string& line);
+
+ private:
+  bool fill();
+
+  int fd_;
+  std::size_t limit_;
+  std::string buffer_;
+  std::size_t start_ = 0;   // of what is not handed out yet
+  std::size_t looked_ = 0;  // no line end before this
+  bool ended_ = false;
+};
+
+/// Writes whole lines from any number of threads.
+class LineWriter {
+ public:
+  explicit LineWriter(int fd);
+
+  /// False: the reader has gone, or the writer was closed. Blocks while the reader is slow.
+  bool write(std::string_view line);
+
+  /// Who blocks in write(), now or later, gives up when the reader takes nothing for 50 ms.
+  void close_soon();
+
+ private:
+  int fd_;
+  Fd closing_;
+  std::atomic<bool> is_closing_ = false;
+  std::mutex one_at_a_time_;  // held across write(2): lines must not be mixed, and that is its only purpose
+  bool broken_ = false;
+};
+
+}  // namespace perdure::jsonrpc

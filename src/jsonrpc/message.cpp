@@ -1,0 +1,96 @@
+#include "jsonrpc/message.h"
+
+#include <utility>
+
+namespace perdure::jsonrpc {
+namespace {
+
+constexpr std::size_t kMaxDepth = 64;
+
+bool is_id(const json::value& value) {
+  return value.is_string() || value.is_int64() || value.is_uint64();
+}
+
+std::unexpected<Unreadable> refuse(std::string why, json::value id) {
+  return std::unexpected(Unreadable{{kInvalidRequest, "Invalid request: " + std::move(why)}, std::move(id)});
+}
+
+std::expected<Message, Unreadable> read_response(json::object& object, Message message) {
+  message.kind = Message::Kind::response;
+  if (auto* const error = object.if_contains("error")) {
+    Fault fault{kInternalError, "an error without words"};
+    if (const auto* const told = error->if_object()) {
+      if (const auto* const code = told->if_contains("code"); code != nullptr && code->is_int64())
+        fault.code = static_cast<int>(code->get_int64());
+      if (const auto* const text = told->if_contains("message"); text != nullptr && text->is_string())
+        fault.message = text->get_string();
+      if (const auto* const data = told->if_contains("data")) fault.data = *data;
+    }
+    message.fault = std::move(fault);
+  } else if (auto* const result = object.if_contains("result")) {
+    message.result = std::move(*result);
+  } else {
+    return refuse("it has neither method, result nor error", std::move(message.id));
+  }
+  return message;
+}
+
+}  // namespace
+
+std::expected<json::value, Unreadable> parse_text(std::string_view text) {
+  json::parse_options options;
+  options.max_depth = kMaxDepth;
+  boost::system::error_code error;
+  json::value value = json::parse(text, error, {}, options);
+  if (error) return std::unexpected(Unreadable{{kParseError, "Parse error: " + error.message()}});
+  return value;
+}
+
+std::expected<Message, Unreadable> read_message(json::value value) {
+  auto* const object = value.if_object();
+  if (object == nullptr) return refuse("it is no object", nullptr);
+  Message message;
+  const auto* const id = object->if_contains("id");
+  if (id != nullptr && is_id(*id)) message.id = *id;
+  const auto* const version = object->if_contains("jsonrpc");
+  if (version == nullptr || !version->is_string() || version->get_string() != "2.0")
+    return refuse("jsonrpc is not \"2.0\"", std::move(message.id));
+  if (id != nullptr && !is_id(*id) && (object->contains("method") || !id->is_null()))
+    return refuse("id is neither a string nor an integer", nullptr);
+  auto* const method = object->if_contains("method");
+  if (method == nullptr) return read_response(*object, std::move(message));
+  if (!method->is_string()) return refuse("method is no string", std::move(message.id));
+  message.method = method->get_string();
+  message.kind = id == nullptr ? Message::Kind::notification : Message::Kind::request;
+  if (auto* const params = object->if_contains("params")) {
+    if (!params->is_object())
+      return std::unexpected(
+          Unreadable{{kInvalidParams, "Invalid params: params is no object"}, std::move(message.id)});
+    message.params = std::move(params->get_object());
+  }
+  return message;
+}
+
+json::object make_result(json::value id, json::object result) {
+  return {{"jsonrpc", "2.0"}, {"id", std::move(id)}, {"result", std::move(result)}};
+}
+
+json::object make_fault(json::value id, const Fault& fault) {
+  json::object error{{"code", fault.code}, {"message", fault.message}};
+  if (!fault.data.is_null()) error["data"] = fault.data;
+  return {{"jsonrpc", "2.0"}, {"id", std::move(id)}, {"error", std::move(error)}};
+}
+
+json::object make_notification(std::string_view method, json::object params) {
+  return {{"jsonrpc", "2.0"}, {"method", method}, {"params", std::move(params)}};
+}
+
+json::object make_request(json::value id, std::string_view method, json::object params) {
+  return {{"jsonrpc", "2.0"}, {"id", std::move(id)}, {"method", method}, {"params", std::move(params)}};
+}
+
+std::string id_key(const json::value& id) {
+  return json::serialize(id);
+}
+
+}  // namespace perdure::jsonrpc

@@ -1,0 +1,94 @@
+"""`perdure hook claude-code`: what the hooks of Claude Code get, and that news comes once; docs/mcp.md."""
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+from mcp_client import McpClient  # noqa: E402
+from session import PERDURE, SessionTest, eventually  # noqa: E402
+
+
+class ClaudeCode(SessionTest):
+    def setUp(self):
+        super().setUp()
+        self.project = os.path.join(self.scratch, 'project')
+        os.makedirs(os.path.join(self.project, '.git'))
+        os.makedirs(os.path.join(self.project, 'below'))
+
+    def hook(self, *args, **env):
+        """Runs it as Claude Code does: in some folder of the project, with JSON on its input."""
+        told = {'session_id': 'x', 'cwd': os.path.join(self.project, 'below'), 'hook_event_name': 'x', 'stop_hook_active': False}
+        environment = {name: value for name, value in os.environ.items() if name != 'CLAUDE_PROJECT_DIR'}
+        done = subprocess.run([PERDURE, '--session', self.session, 'hook', 'claude-code', *args], input=json.dumps(told), text=True,
+                              capture_output=True, timeout=120, check=False, env={**environment, **env})
+        self.assertEqual((done.returncode, done.stderr), (0, ''))
+        return done.stdout
+
+    def start(self, command):
+        """A task that the client of that name started over MCP."""
+        with McpClient(self.session, cwd=self.project) as client:
+            client.initialize(name='claude-code')
+            return client.call('Bash', command=command, run_in_background=True, description='build it')['structuredContent']['task_id']
+
+    def ended(self, command='exit 3'):
+        task = self.start(command)
+        self.perdure('wait', task)
+        return task
+
+    def test_without_news_they_print_nothing(self):
+        for event in ('stop', 'prompt', 'session-start', 'precompact'):
+            self.assertEqual(self.hook(event), '')
+        self.assertFalse(os.path.exists(self.session))
+
+    def test_L32_an_ended_task_continues_a_turn_once(self):
+        task = self.ended()
+        told = json.loads(self.hook('stop'))
+        self.assertEqual(told['decision'], 'block')
+        self.assertIn(task, told['reason'])
+        self.assertIn('exit code 3', told['reason'])
+        self.assertEqual(self.hook('stop'), '')
+        self.assertEqual(self.record(task)['notifiedVia'], 'hook')
+
+    def test_stop_can_wait_for_the_next_end(self):
+        self.assertEqual(self.hook('stop', '--wait', '50ms'), '')
+        go = os.path.join(self.scratch, 'go')
+        task = self.start(f'until test -e {go}; do sleep 0.01; done')
+        with subprocess.Popen([PERDURE, '--session', self.session, 'hook', 'claude-code', 'stop', '--wait', '60s', '--owner',
+                               f'claude-code@{self.project}'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as waiting:
+            open(go, 'w').close()
+            self.assertIn(task, json.loads(waiting.stdout.read())['reason'])
+
+    def test_L32_the_prompt_carries_the_news(self):
+        task = self.ended()
+        told = json.loads(self.hook('prompt', CLAUDE_PROJECT_DIR=self.project))['hookSpecificOutput']
+        self.assertEqual(told['hookEventName'], 'UserPromptSubmit')
+        self.assertIn(task, told['additionalContext'])
+        self.assertEqual(self.hook('prompt'), '')
+
+    def test_a_start_tells_what_runs_and_what_has_ended(self):
+        running, ended = self.start('sleep 300'), self.ended()
+        told = json.loads(self.hook('session-start'))['hookSpecificOutput']
+        self.assertEqual(told['hookEventName'], 'SessionStart')
+        for text in (running, ended, 'build it'):
+            self.assertIn(text, told['additionalContext'])
+        again = json.loads(self.hook('session-start'))['hookSpecificOutput']['additionalContext']
+        self.assertIn(running, again)
+        self.assertNotIn(ended, again)
+        self.assertIn(running, self.hook('precompact'))
+        self.perdure('stop', running, check=0)
+
+    def test_L43_other_projects_and_clients_hear_nothing(self):
+        self.ended()
+        self.assertEqual(self.hook('stop', CLAUDE_PROJECT_DIR=self.scratch), '')
+        self.assertEqual(self.hook('stop', '--owner', 'other'), '')
+        eventually(lambda: self.hook('stop') != '', 'its own hook hears it')
+
+    def test_wrong_usage(self):
+        for args in (['claude-code'], ['claude-code', 'no-such'], ['claude-code', 'prompt', '--wait', '1s'], ['no-such']):
+            self.perdure('hook', *args, check=2)
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,96 @@
+"""`perdure mcp install`: what each client's configuration gets, and what stays as it was."""
+import json
+import os
+import sys
+import tomllib
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+from session import PERDURE, SessionTest  # noqa: E402
+
+FILES = {'claude': '.mcp.json', 'codex': '.codex/config.toml', 'gemini': '.gemini/settings.json', 'kimi': '.kimi-code/mcp.json',
+         'opencode': '.config/opencode/opencode.json', 'qwen': '.qwen/settings.json', 'vscode': '.vscode/mcp.json'}
+
+
+class Install(SessionTest):
+    def install(self, *args, check=0, **env):
+        clean = {name: '' for name in ('CODEX_HOME', 'KIMI_CODE_HOME', 'XDG_CONFIG_HOME')}
+        return self.perdure('mcp', 'install', *args, check=check, cwd=self.scratch, env={'HOME': self.scratch, **clean, **env})
+
+    def file(self, name):
+        return os.path.join(self.scratch, FILES[name])
+
+    def written(self, name):
+        with open(self.file(name), 'rb') as f:
+            return tomllib.load(f) if name == 'codex' else json.load(f)
+
+    def put(self, name, text):
+        os.makedirs(os.path.dirname(self.file(name)), exist_ok=True)
+        with open(self.file(name), 'w', encoding='utf-8') as f:
+            f.write(text)
+
+    def command(self, name):
+        group = {'codex': 'mcp_servers', 'opencode': 'mcp', 'vscode': 'servers'}.get(name, 'mcpServers')
+        entry = self.written(name)[group]['perdure']
+        return entry['command'] if name == 'opencode' else [entry['command'], *entry['args']]
+
+    def test_it_prints_and_writes_nothing_unless_told_to(self):
+        for name, path in FILES.items():
+            done = self.install(name)
+            self.assertIn(PERDURE, done.stdout)
+            self.assertIn(path, done.stderr)
+            self.assertFalse(os.path.exists(self.file(name)))
+
+    def test_every_client_gets_a_command_that_works(self):
+        for name in FILES:
+            self.install(name, '--owner', 'me', '--write')
+            self.assertEqual(self.command(name), [PERDURE, 'mcp', '--session', self.session, '--owner', 'me'])
+
+    def test_what_was_there_stays_and_an_older_entry_is_replaced(self):
+        for name in FILES:
+            if name == 'codex':
+                self.put(name, 'model = "x"  # kept\n[mcp_servers.perdure]\ncommand = "old"\n\n[other]\na = [1, 2]')
+            else:
+                self.put(name, '{"z": [1, {"é": null}], "mcp": {"other": {}}, "servers": {"o": 1}, "mcpServers": {"perdure": {"old": 1}, "o": {}}, "a": 1.5}')
+            self.install(name, '--write')
+            got = self.written(name)
+            if name == 'codex':
+                self.assertEqual((got['model'], got['other'], got['mcp_servers']['perdure']['command']), ('x', {'a': [1, 2]}, PERDURE))
+                with open(self.file(name), encoding='utf-8') as f:
+                    self.assertIn('# kept', f.read())
+            else:
+                self.assertEqual((got['z'], got['a'], list(got)), ([1, {'é': None}], 1.5, ['z', 'mcp', 'servers', 'mcpServers', 'a']))
+                self.assertIn('o', got['mcpServers'])
+            before = os.stat(self.file(name)).st_ino
+            self.install(name, '--write')  # nothing to change
+            self.assertEqual(os.stat(self.file(name)).st_ino, before)
+
+    def test_a_file_with_comments_is_left_alone(self):
+        text = '{\n  // mine\n  "servers": {}\n}\n'
+        self.put('vscode', text)
+        self.assertIn('comments', self.install('vscode', '--write', check=2).stderr)
+        with open(self.file('vscode'), encoding='utf-8') as f:
+            self.assertEqual(f.read(), text)
+
+    def test_links_and_folders_of_the_persons_own(self):
+        os.mkdir(os.path.join(self.scratch, 'dotfiles'))
+        os.symlink(os.path.join(self.scratch, 'dotfiles', 'qwen.json'), os.path.join(self.scratch, 'link.json'))
+        os.mkdir(os.path.join(self.scratch, '.qwen'))
+        with open(os.path.join(self.scratch, 'dotfiles', 'qwen.json'), 'w', encoding='utf-8') as f:
+            f.write('{"a": 1}')
+        os.symlink(os.path.join(self.scratch, 'link.json'), self.file('qwen'))
+        self.install('qwen', '--write')
+        self.assertTrue(os.path.islink(self.file('qwen')))
+        self.assertEqual(self.written('qwen')['a'], 1)
+        self.install('codex', '--write', CODEX_HOME=os.path.join(self.scratch, 'elsewhere'))
+        self.assertTrue(os.path.exists(os.path.join(self.scratch, 'elsewhere', 'config.toml')))
+
+    def test_wrong_usage(self):
+        for args in ([], ['emacs'], ['claude', 'codex']):
+            self.assertIn('claude, codex', self.install(*args, check=2).stderr)
+        self.perdure('mcp', '--write', check=2)
+        self.perdure('mcp', 'uninstall', check=2)
+
+
+if __name__ == '__main__':
+    unittest.main()
