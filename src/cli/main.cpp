@@ -22,10 +22,11 @@ namespace {
 
 constexpr int kFailed = 1, kUsage = 2;
 
-constexpr std::array<const Verb*, 21> kVerbs = {
-    &kRunVerb,    &kListVerb,   &kShowVerb,      &kOutputVerb,        &kWaitVerb,       &kStopVerb,   &kCloseVerb,
-    &kDetachVerb, &kSignalVerb, &kReconcileVerb, &kNotificationsVerb, &kEventsVerb,     &kDoctorVerb, &kRemoveVerb,
-    &kGcVerb,     &kMcpVerb,    &kConfigVerb,    &kVersionVerb,       &kCompletionVerb, &kIdsVerb,    &kSweepVerb};
+constexpr std::array<const Verb*, 22> kVerbs = {
+    &kRunVerb,     &kListVerb,       &kShowVerb,   &kOutputVerb,    &kWaitVerb,          &kStopVerb,
+    &kCloseVerb,   &kDetachVerb,     &kSignalVerb, &kReconcileVerb, &kNotificationsVerb, &kEventsVerb,
+    &kDoctorVerb,  &kRemoveVerb,     &kGcVerb,     &kHookVerb,      &kMcpVerb,           &kConfigVerb,
+    &kVersionVerb, &kCompletionVerb, &kIdsVerb,    &kSweepVerb};
 
 constexpr std::string_view kGlobalHelp =
     "Options of every command\n"

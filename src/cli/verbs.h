@@ -6,7 +6,7 @@
 namespace perdure::cli {
 
 extern const Verb kRunVerb, kListVerb, kShowVerb, kOutputVerb, kWaitVerb, kStopVerb, kCloseVerb, kDetachVerb,
-    kSignalVerb, kReconcileVerb, kNotificationsVerb, kEventsVerb, kDoctorVerb, kRemoveVerb, kGcVerb, kMcpVerb,
-    kConfigVerb, kVersionVerb, kCompletionVerb, kIdsVerb, kSweepVerb;
+    kSignalVerb, kReconcileVerb, kNotificationsVerb, kEventsVerb, kDoctorVerb, kRemoveVerb, kGcVerb, kHookVerb,
+    kMcpVerb, kConfigVerb, kVersionVerb, kCompletionVerb, kIdsVerb, kSweepVerb;
 
 }  // namespace perdure::cli
