@@ -2,6 +2,7 @@
 
 #include <perdure/notification.h>
 #include <perdure/output.h>
+#include <perdure/question.h>
 #include <perdure/task.h>
 #include <perdure/telemetry.h>
 
@@ -232,6 +233,21 @@ class PERDURE_API TaskManager {
 
   /// Sends a signal to the command's process group. Errors: task_not_running.
   [[nodiscard]] Result<void> signal(const TaskId& id, int signal_number);
+
+  /// Asks. The task runs until somebody answers, from any process; without a deadline no process lives for it. Errors:
+  /// usage, task_launch_failed.
+  [[nodiscard]] Result<Task> ask(const AskOptions& options);
+
+  /// Answers every question of the task, by its text; those left out get their defaults. Returns once the answer is
+  /// committed. Of two who answer at once exactly one succeeds. Errors: usage, question_closed (details["outcome"]).
+  [[nodiscard]] Result<Task> answer(const TaskId& id, const std::map<std::string, std::string>& answers);
+
+  /// Ends a question without an answer. `note`: why, for whoever asked. Errors: as of answer().
+  [[nodiscard]] Result<Task> dismiss(const TaskId& id, const std::string& note = {});
+
+  /// What was asked, and what was answered. Errors: usage where it is no question. Of another program's question only
+  /// the task is known.
+  [[nodiscard]] Result<AskedQuestion> question_of(const TaskId& id) const;
 
   /// Settles what can be proven, in every folder of the session (L22, L39).
   [[nodiscard]] Result<std::vector<Verdict>> reconcile(const ReconcileOptions& options = {});

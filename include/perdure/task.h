@@ -62,6 +62,15 @@ enum class Shape { current, legacy, kimi_cli };
 enum class Evidence { runner_killed, rebooted, never_started, process_gone, adopted };
 [[nodiscard]] PERDURE_API std::string_view name_of(Evidence evidence);
 
+/// How a question ended, by name: `answered` and `dismissed` are completed, `expired` is timed_out, `withdrawn` is killed.
+enum class QuestionOutcome { answered, dismissed, expired, withdrawn };
+[[nodiscard]] PERDURE_API std::string_view name_of(QuestionOutcome outcome);
+
+/// What a question's deadline does: nothing, answer it with the defaults, or end it.
+enum class OnDeadline { wait, take_default, expire };
+/// "wait", "default", "expire".
+[[nodiscard]] PERDURE_API std::string_view name_of(OnDeadline policy);
+
 /// A process that cannot be mistaken for another one: pids are reused, start times are not.
 struct ProcessIdentity {
   std::int64_t pid = 0;
@@ -100,6 +109,8 @@ struct Task {
   // question
   std::optional<std::int64_t> question_count;
   std::optional<std::string> tool_call_id;
+  std::optional<OnDeadline> on_deadline;            ///< of a question that Perdure asked, and of no other
+  std::optional<QuestionOutcome> question_outcome;  ///< of one that has ended
 
   // Perdure's own keys; absent in records of other programs (docs/disk-format.md)
   std::optional<ProcessIdentity> runner;

@@ -22,11 +22,34 @@ namespace {
 
 constexpr int kFailed = 1, kUsage = 2;
 
-constexpr std::array<const Verb*, 22> kVerbs = {
-    &kRunVerb,     &kListVerb,       &kShowVerb,   &kOutputVerb,    &kWaitVerb,          &kStopVerb,
-    &kCloseVerb,   &kDetachVerb,     &kSignalVerb, &kReconcileVerb, &kNotificationsVerb, &kEventsVerb,
-    &kDoctorVerb,  &kRemoveVerb,     &kGcVerb,     &kHookVerb,      &kMcpVerb,           &kConfigVerb,
-    &kVersionVerb, &kCompletionVerb, &kIdsVerb,    &kSweepVerb};
+// clang-format off: a line each, so that two that are added at once do not collide
+constexpr const Verb* kVerbs[] = {
+    &kRunVerb,
+    &kAskVerb,
+    &kAnswerVerb,
+    &kListVerb,
+    &kShowVerb,
+    &kOutputVerb,
+    &kWaitVerb,
+    &kStopVerb,
+    &kCloseVerb,
+    &kDetachVerb,
+    &kSignalVerb,
+    &kReconcileVerb,
+    &kNotificationsVerb,
+    &kEventsVerb,
+    &kDoctorVerb,
+    &kRemoveVerb,
+    &kGcVerb,
+    &kMcpVerb,
+    &kHookVerb,
+    &kConfigVerb,
+    &kVersionVerb,
+    &kCompletionVerb,
+    &kIdsVerb,
+    &kSweepVerb,
+};
+// clang-format on
 
 constexpr std::string_view kGlobalHelp =
     "Options of every command\n"
@@ -76,10 +99,9 @@ std::string help_of(const Verb& verb) {
   std::string text = fmt::format("perdure {}: {}\n\nUsage: perdure {} [OPTIONS] {}\n\nOptions\n", verb.name,
                                  verb.summary, verb.name, verb.arguments);
   for (const auto& option : verb.options)
-    if (!option.hidden)
-      text += fmt::format("  {:<34} {}{}\n",
-                          option.value == nullptr ? option.names : fmt::format("{} {}", option.names, option.value),
-                          option.help, option.repeatable ? " (may be repeated)" : "");
+    text += fmt::format("  {:<34} {}{}\n",
+                        option.value == nullptr ? option.names : fmt::format("{} {}", option.names, option.value),
+                        option.help, option.repeatable ? " (may be repeated)" : "");
   return text + "\n" + std::string(kGlobalHelp);
 }
 

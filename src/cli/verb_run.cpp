@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "cli/call.h"
 #include "cli/foreground.h"
+#include "cli/input.h"
 #include "cli/print.h"
 #include "cli/sweep.h"
 #include "cli/verbs.h"
@@ -45,17 +46,6 @@ constexpr Option kOptions[] = {
 };
 
 constexpr std::array<std::string_view, 2> kOnTimeout = {"stop", "detach"};
-
-Result<std::map<std::string, std::string>> pairs(const Call& call, std::string_view option) {
-  std::map<std::string, std::string> found;
-  for (const auto& text : call.values(option)) {
-    const auto equals = text.find('=');
-    if (equals == std::string::npos || equals == 0)
-      return fail(ErrorCode::usage, fmt::format("{}: '{}' is not of the form NAME=VALUE", option, text));
-    found[text.substr(0, equals)] = text.substr(equals + 1);
-  }
-  return found;
-}
 
 Result<> what_to_run(const Call& call, StartOptions& start) {
   start.shell_line = call.value("-c");

@@ -2,6 +2,7 @@
 #include "cli/call.h"
 #include "cli/output_json.h"
 #include "cli/print.h"
+#include "cli/question_text.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
 
@@ -13,7 +14,17 @@ namespace {
 
 constexpr std::int64_t kTail = 2048;
 
-void print(const Task& task, const OutputSnapshot& output) {
+void print_question(const AskedQuestion& asked) {
+  for (const auto& question : asked.questions) {
+    put("\n" + question_text(question));
+    if (!asked.answer) continue;
+    if (const auto found = asked.answer->answers.find(question.text); found != asked.answer->answers.end())
+      put(fmt::format("  answer: {}\n", harmless_text(found->second)));
+  }
+  if (asked.answer && !asked.answer->note.empty()) put(fmt::format("\n{}\n", harmless_text(asked.answer->note)));
+}
+
+void print(const Task& task, const OutputSnapshot& output, const std::optional<AskedQuestion>& asked) {
   std::string text;
   const auto line = [&](std::string_view name, const std::string& value) {
     if (!value.empty()) text += fmt::format("{:<13} {}\n", name, harmless_line(value));
@@ -54,6 +65,7 @@ void print(const Task& task, const OutputSnapshot& output) {
     line("not stored", fmt::format("{} of the output were refused by the disk", size_text(*task.unstored_bytes)));
   line("record", task.source);
   put(text);
+  if (asked) return print_question(*asked);
   if (!output.preview.empty()) {
     put_line(output.truncated ? "\n... the end of its output:" : "\nits output:");
     put_line(harmless_text(output.preview));
@@ -69,12 +81,19 @@ Result<int> run(Call& call) {
   if (!task) return std::unexpected(task.error());
   auto output = (*manager)->output_snapshot(*id, call.json ? 32768 : kTail);
   if (!output) return std::unexpected(output.error());
+  std::optional<AskedQuestion> asked;
+  if (task->kind == Kind::question && task->on_deadline) {
+    auto question = (*manager)->question_of(*id);
+    if (!question) return std::unexpected(question.error());
+    asked = std::move(*question);
+  }
   if (call.json) {
     std::string json = task_json(*task);
     json.pop_back();
+    if (asked) json += "," + question_members(*asked);
     put_line(json + ",\"output\":" + snapshot_json(*output) + "}");
   } else {
-    print(*task, *output);
+    print(*task, *output, asked);
   }
   return 0;
 }

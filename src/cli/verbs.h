@@ -5,8 +5,29 @@
 // Every verb, in the order of the help. A new one is a file and a line here.
 namespace perdure::cli {
 
-extern const Verb kRunVerb, kListVerb, kShowVerb, kOutputVerb, kWaitVerb, kStopVerb, kCloseVerb, kDetachVerb,
-    kSignalVerb, kReconcileVerb, kNotificationsVerb, kEventsVerb, kDoctorVerb, kRemoveVerb, kGcVerb, kHookVerb,
-    kMcpVerb, kConfigVerb, kVersionVerb, kCompletionVerb, kIdsVerb, kSweepVerb;
+extern const Verb kRunVerb;
+extern const Verb kAskVerb;
+extern const Verb kAnswerVerb;
+extern const Verb kListVerb;
+extern const Verb kShowVerb;
+extern const Verb kOutputVerb;
+extern const Verb kWaitVerb;
+extern const Verb kStopVerb;
+extern const Verb kCloseVerb;
+extern const Verb kDetachVerb;
+extern const Verb kSignalVerb;
+extern const Verb kReconcileVerb;
+extern const Verb kNotificationsVerb;
+extern const Verb kEventsVerb;
+extern const Verb kDoctorVerb;
+extern const Verb kRemoveVerb;
+extern const Verb kGcVerb;
+extern const Verb kMcpVerb;
+extern const Verb kHookVerb;
+extern const Verb kConfigVerb;
+extern const Verb kVersionVerb;
+extern const Verb kCompletionVerb;
+extern const Verb kIdsVerb;
+extern const Verb kSweepVerb;
 
 }  // namespace perdure::cli

@@ -75,6 +75,7 @@ void write_asked(Writer& w, const Task& task) {
   if (task.kind == Kind::question) {
     w.number("questionCount", task.question_count.value_or(0));
     w.text("toolCallId", task.tool_call_id);
+    w.text("onDeadline", task.on_deadline ? std::optional(std::string(name_of(*task.on_deadline))) : std::nullopt);
   }
   w.text("owner", task.owner);
   w.put("labels", labels_json(task.labels));
@@ -94,6 +95,9 @@ void write_found(Writer& w, const Task& task) {
     w.number("pid", task.pid);
     w.number_or_null("exitCode", task.exit_code);
   }
+  if (task.kind == Kind::question)
+    w.text("questionOutcome",
+           task.question_outcome ? std::optional(std::string(name_of(*task.question_outcome))) : std::nullopt);
   w.number("signal", task.signal);
   w.put("runner",
         !task.runner ? "" : fmt::format(R"({{"pid":{},"startTicks":{}}})", task.runner->pid, task.runner->start_ticks));

@@ -55,6 +55,28 @@ class Scanner {
     return members;
   }
 
+  Result<std::vector<Member>> array() {
+    std::vector<Member> values;
+    blanks();
+    if (!take('[')) return wrong("is no JSON array");
+    blanks();
+    if (!take(']')) {
+      do {
+        blanks();
+        Member item;
+        const std::size_t value_at = at_;
+        if (!value(2, item.type)) return wrong(problem_);
+        item.raw = text_.substr(value_at, at_ - value_at);
+        values.push_back(item);
+        blanks();
+      } while (take(','));
+      if (!take(']')) return wrong("',' or ']' was expected");
+    }
+    blanks();
+    if (at_ != text_.size()) return wrong("something follows the array");
+    return values;
+  }
+
  private:
   [[nodiscard]] std::unexpected<Error> wrong(std::string_view what) const {
     return fail(ErrorCode::record_invalid, fmt::format("is not JSON: {} at byte {}", what, at_));
@@ -193,6 +215,11 @@ Result<std::vector<Member>> split_object(std::string_view text) {
   if (!members) return members;
   if (const auto twice = repeated_key(*members)) return fail(ErrorCode::record_invalid, *twice + ": is there twice");
   return members;
+}
+
+Result<std::vector<Member>> split_array(std::string_view text) {
+  if (!is_valid_utf8(text)) return fail(ErrorCode::record_invalid, "is not UTF-8");
+  return Scanner(text).array();
 }
 
 std::optional<std::int64_t> integer_of(const Member& member) {

@@ -28,6 +28,9 @@ struct Member {
 /// allow, invalid UTF-8, more than 32 levels, a key that is there twice, anything that is no object.
 [[nodiscard]] Result<std::vector<Member>> split_object(std::string_view text);
 
+/// The values of a JSON array, each without a key. Refused as split_object() refuses.
+[[nodiscard]] Result<std::vector<Member>> split_array(std::string_view text);
+
 /// An integer that fits; 1.0 and 1e3 are none.
 [[nodiscard]] std::optional<std::int64_t> integer_of(const Member& member);
 

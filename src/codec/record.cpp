@@ -11,6 +11,20 @@ namespace {
 constexpr std::array kEvidence = {Evidence::runner_killed, Evidence::rebooted, Evidence::never_started,
                                   Evidence::process_gone, Evidence::adopted};
 
+constexpr std::array kOnDeadline = {OnDeadline::wait, OnDeadline::take_default, OnDeadline::expire};
+constexpr std::array kQuestionOutcomes = {QuestionOutcome::answered, QuestionOutcome::dismissed,
+                                          QuestionOutcome::expired, QuestionOutcome::withdrawn};
+
+template <class T, std::size_t N>
+std::optional<T> read_word(Fields& fields, std::string_view key, const std::array<T, N>& known) {
+  const auto word = fields.text(key, Need::optional);
+  if (!word) return std::nullopt;
+  for (const T value : known)
+    if (name_of(value) == *word) return value;
+  fields.refuse(key, fmt::format("'{}' is not known", word->substr(0, 40)));
+  return std::nullopt;
+}
+
 Kind kind_from(std::string_view name) {
   if (name == "process") return Kind::process;
   if (name == "agent") return Kind::agent;
@@ -62,6 +76,10 @@ void read_kind(Fields& fields, Task& task) {
   if (task.kind == Kind::question) {
     task.question_count = fields.integer("questionCount", Need::required, 0, kMostInt);
     task.tool_call_id = fields.text("toolCallId", Need::optional);
+    task.on_deadline = read_word(fields, "onDeadline", kOnDeadline);
+    task.question_outcome = read_word(fields, "questionOutcome", kQuestionOutcomes);
+    if (task.question_outcome && !is_terminal(task.status))
+      fields.refuse("questionOutcome", "is there although the question is open");
   }
 }
 
@@ -130,11 +148,7 @@ void read_own(Fields& fields, Task& task) {
   task.notified_at = number("notifiedAt");
   task.started_seq = number("startedSeq");
   task.ended_seq = number("endedSeq");
-  if (const auto word = fields.text("lostEvidence", Need::optional)) {
-    for (const Evidence evidence : kEvidence)
-      if (name_of(evidence) == *word) task.lost_evidence = evidence;
-    if (!task.lost_evidence) fields.refuse("lostEvidence", fmt::format("'{}' is not known", word->substr(0, 40)));
-  }
+  task.lost_evidence = read_word(fields, "lostEvidence", kEvidence);
 }
 
 Result<Task> decode_current(const std::vector<Member>& members, std::string_view stem) {

@@ -31,7 +31,7 @@ struct KimiCliFiles {
 
 /// What never changes while a runner holds the task, as JSON members without the braces: `"taskId":"..",...`.
 /// The runner writes the rest: status detached startedAt endedAt stopReason terminalNotificationSuppressed timeoutMs
-/// pid exitCode signal runner outputBytes droppedBytes unstoredBytes survivors leftovers startedSeq endedSeq.
+/// pid exitCode questionOutcome signal runner outputBytes droppedBytes unstoredBytes survivors leftovers startedSeq endedSeq.
 [[nodiscard]] std::string constant_members(const Task& task);
 
 /// A string as JSON, without the quotes; made valid UTF-8 first.

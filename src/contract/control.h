@@ -12,6 +12,8 @@
 //   stop GRACE_MS REASON                -> "ok" at once; GRACE_MS -1: the task's own; REASON ASCII, escaped as in JSON, may be empty
 //   stop-quietly GRACE_MS REASON        -> the same, and the owner is not notified (L45)
 //   stop-owned GRACE_MS OWNER           -> "ok" if the task's owner is OWNER (then it is being stopped), else "no"
+//   settle answered|dismissed FILE      -> "ok" once FILE of the task's folder is the answer of the question, "no" where it
+//                                          is decided already, or "error ERRNO"
 //   end-leftovers GRACE_MS              -> "ok"; for a task that has ended and left processes behind; else "no"
 //   signal NUMBER                       -> "ok" or "error ERRNO"; to the command's process group
 //   output                              -> "output STREAM_BYTES DROPPED_BYTES UNSTORED_BYTES"
@@ -40,6 +42,7 @@ inline constexpr char kDetach[] = "detach";
 inline constexpr char kStop[] = "stop";
 inline constexpr char kStopQuietly[] = "stop-quietly";
 inline constexpr char kStopOwned[] = "stop-owned";
+inline constexpr char kSettle[] = "settle";
 inline constexpr char kEndLeftovers[] = "end-leftovers";
 inline constexpr char kSignal[] = "signal";
 inline constexpr char kOutput[] = "output";
@@ -50,6 +53,7 @@ inline constexpr char kDetached[] = "detached";
 inline constexpr char kTimeoutDetached[] = "timeout-detached";
 inline constexpr char kRecord[] = "record";
 inline constexpr char kOk[] = "ok";
+inline constexpr char kError[] = "error";
 inline constexpr char kNo[] = "no";
 
 inline constexpr long kMaxLine = 8192;

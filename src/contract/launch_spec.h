@@ -15,7 +15,8 @@ inline constexpr std::uint32_t kSpecMagic = 0x50445231;  // "PDR1"
 inline constexpr std::uint32_t kSpecVersion = 3;
 
 // background: a slot or a refusal. queued: a slot, sooner or later. foreground: no slot, and no record until detached.
-enum class SpecMode : std::uint32_t { background = 0, queued = 1, foreground = 2 };
+// question: no slot and no command, only a deadline; argument 0 is the answer that it brings, "" where it ends the question.
+enum class SpecMode : std::uint32_t { background = 0, queued = 1, foreground = 2, question = 3 };
 enum class SpecOnTimeout : std::uint32_t { stop = 0, detach = 1 };
 enum class SpecOnLimit : std::uint32_t { stop = 0, truncate = 1 };
 enum class SpecLeftovers : std::uint32_t { keep = 0, kill = 1, wait = 2 };

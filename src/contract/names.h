@@ -19,6 +19,8 @@ inline constexpr long kMostPriority = 999;
 
 // In tasks/<id>/
 inline constexpr char kOutputFile[] = "output.log";
+inline constexpr char kQuestionFile[] = "question.json";  // what was asked; the answer is output.log
+inline constexpr char kDraftPrefix[] = "answer.";         // written, but not given yet
 inline constexpr char kRunnerLock[] = "runner.lock";
 inline constexpr char kLeftoverLock[] = "leftover.lock";
 inline constexpr char kControlSocket[] = "control";

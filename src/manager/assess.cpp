@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/process.h"
+#include "manager/question.h"
 #include "manager/remains.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
@@ -61,7 +62,8 @@ Assessment recovered(Task task, const Notes& notes) {
   return settled(std::move(task), std::move(explained));
 }
 
-Assessment assess_own(const store::Session& session, Task task) {
+Result<Assessment> assess_own(const store::Session& session, Task task) {
+  if (is_own_question(task)) return assess_question(session, std::move(task));
   const Notes notes = store::read_runner_notes(session, task.id);
   const bool rebooted = task.boot_id && !boot_id().empty() && *task.boot_id != boot_id();
   if (notes.exit || notes.decision) return recovered(std::move(task), notes);
@@ -72,10 +74,10 @@ Assessment assess_own(const store::Session& session, Task task) {
   const auto remains = find_remains(session, task);
   if (!remains.empty()) {
     task.runner_gone = true;
-    return {.task = std::move(task),
-            .settles = true,
-            .is_own = true,
-            .explained = fmt::format("the runner was killed; {} of its processes are alive", remains.size())};
+    return Assessment{.task = std::move(task),
+                      .settles = true,
+                      .is_own = true,
+                      .explained = fmt::format("the runner was killed; {} of its processes are alive", remains.size())};
   }
   return lost(std::move(task), Evidence::runner_killed, now_ms(),
               "the runner was killed and nothing of the task is left");
@@ -118,7 +120,7 @@ Assessment assess_foreign(Task task) {
 
 bool is_own_record(const store::Session& session, const Task& task) {
   // A runner writes only into the session's own folder; elsewhere its keys are somebody's copy.
-  return task.runner && task.source == session.record_path(task.id);
+  return (task.runner || is_own_question(task)) && task.source == session.record_path(task.id);
 }
 
 std::optional<ProcessIdentity> live_foreign_process(const Task& task) {

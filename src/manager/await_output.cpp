@@ -4,6 +4,7 @@
 #include "contract/control.h"
 #include "manager/assess.h"
 #include "manager/find.h"
+#include "manager/question.h"
 #include "manager/runner_client.h"
 #include "manager/state.h"
 #include "store/output_log.h"
@@ -81,6 +82,10 @@ class OutputWait {
     if (!client) return std::unexpected(client.error());
     if (*client && (*client)->send(contract::kWait)) {
       runner_ = std::move(*client);
+    } else if (is_own_question(task)) {
+      // Its answer and its record are watched; only a deadline that nobody holds tells nobody.
+      if (const auto deadline = deadline_of(task); deadline && look_again_ < 0)
+        look_again_ = std::max<std::int64_t>(kAfterHangUpMs, *deadline - now_ms());
     } else {
       look_again_ = task.runner_gone || task.unverified ? kUntoldMs : kAfterHangUpMs;
     }
@@ -98,7 +103,7 @@ class OutputWait {
     // The folder may be made at any time, so the one above is watched before it is looked for. Another
     // program's record tells of the task's end by being replaced there.
     bool told = true;
-    if (!is_own_record(session_, task) || !watch(folder, kGrows)) {
+    if (!is_own_record(session_, task) || is_own_question(task) || !watch(folder, kGrows)) {
       told = watch(folder.substr(0, folder.rfind('/')), kRecords);
       if (!watch(folder, kGrows) && errno != ENOENT) told = false;
     }

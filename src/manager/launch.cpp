@@ -4,6 +4,7 @@
 #include "contract/control.h"
 #include "contract/names.h"
 #include "manager/assess.h"
+#include "manager/claim.h"
 #include "manager/find.h"
 #include "manager/idempotency.h"
 #include "manager/launch_spec.h"
@@ -14,7 +15,6 @@
 #include "manager/telemetry.h"
 #include "store/records.h"
 
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,35 +31,6 @@ using namespace manager;
 namespace {
 
 constexpr std::int64_t kDefaultTruncateLimit = 64 << 20;  // rule L24
-constexpr std::size_t kMaxDescription = 80;
-
-std::string first_line_of(const std::string& command) {
-  std::string line = command.substr(0, command.find('\n'));
-  if (line.size() <= kMaxDescription) return line;
-  std::size_t end = kMaxDescription;
-  while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0U) == 0x80U) --end;  // never inside a character
-  return line.substr(0, end) + "...";
-}
-
-Result<TaskId> make_id(std::string_view prefix) {
-  constexpr std::string_view kDigits = "0123456789abcdefghijklmnopqrstuvwxyz";
-  unsigned char random[8];
-  if (::getrandom(random, sizeof random, 0) != sizeof random)
-    return std::unexpected(fail_errno("reading", "random bytes").error());
-  std::string text(prefix);
-  for (const unsigned char byte : random) text += kDigits[byte % kDigits.size()];
-  return TaskId::parse(text);
-}
-
-Result<TaskId> claim_id(const store::Session& session, std::string_view prefix) {
-  while (true) {
-    auto id = make_id(prefix);
-    if (!id) return id;
-    auto claimed = session.claim(*id);
-    if (!claimed) return std::unexpected(claimed.error());
-    if (*claimed) return id;
-  }
-}
 
 Result<std::string> working_folder(const StartOptions& options) {
   std::error_code error;

@@ -35,6 +35,7 @@ std::string launch_spec(const Launch& launch) {
   header.detach_timeout_ms = launch.detach_timeout ? launch.detach_timeout->count() : -1;
   header.mode = launch.foreground ? contract::SpecMode::foreground
                 : launch.queued   ? contract::SpecMode::queued
+                : launch.question ? contract::SpecMode::question
                                   : contract::SpecMode::background;
   header.on_timeout =
       launch.on_timeout == OnTimeout::detach ? contract::SpecOnTimeout::detach : contract::SpecOnTimeout::stop;

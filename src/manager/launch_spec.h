@@ -25,7 +25,7 @@ struct Launch {
   Leftovers leftovers = Leftovers::keep;
   OnTimeout on_timeout = OnTimeout::stop;
   std::optional<std::chrono::milliseconds> detach_timeout;
-  bool foreground = false, queued = false;
+  bool foreground = false, queued = false, question = false;
   int stream_fd = -1;
   int priority = 0;
   std::string after;

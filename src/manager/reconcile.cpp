@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "manager/assess.h"
+#include "manager/question.h"
 #include "manager/remains.h"
 #include "manager/state.h"
 #include "store/outbox.h"
@@ -24,7 +25,20 @@ Verdict unchanged(const Task& recorded, Assessment found) {
 
 }  // namespace
 
+Result<> commit_end(const store::Session& session, Task& task, store::RunnerLock& lock, Telemetry& telemetry) {
+  task.output_bytes = store::output_size(session, task);
+  task.ended_seq = session.next_seq();
+  // As a runner does it (runner/outbox.h): the entry first.
+  if (task.detached && !task.terminal_notification_suppressed.value_or(false))
+    if (auto announced = store::add_to_outbox(session, task.id); !announced) return announced;
+  if (auto written = store::write_record(task); !written) return written;
+  lock.clean_up_and_release();
+  telemetry.settled(task);
+  return {};
+}
+
 Result<Verdict> settle_own(const store::Session& session, const Task& recorded, Telemetry& telemetry) {
+  if (is_own_question(recorded)) return settle_question(session, recorded, telemetry);
   auto found = assess(session, recorded);
   if (!found) return std::unexpected(found.error());
   if (!found->settles) return unchanged(recorded, std::move(*found));
@@ -52,14 +66,7 @@ Result<Verdict> settle_own(const store::Session& session, const Task& recorded, 
   Task& task = found->task;
   task.survivors.clear();
   for (const auto& process : survivors) task.survivors.push_back(process.pid);
-  task.output_bytes = store::output_size(session, task);
-  task.ended_seq = session.next_seq();
-  // As a runner does it (runner/outbox.h): the entry first.
-  if (task.detached && !task.terminal_notification_suppressed.value_or(false))
-    if (auto announced = store::add_to_outbox(session, task.id); !announced) return std::unexpected(announced.error());
-  if (auto written = store::write_record(task); !written) return std::unexpected(written.error());
-  (*lock)->clean_up_and_release();
-  telemetry.settled(task);
+  if (auto done = commit_end(session, task, **lock, telemetry); !done) return std::unexpected(done.error());
   return Verdict{
       .task = std::move(task), .before = recorded.status, .changed = true, .explained = std::move(found->explained)};
 }

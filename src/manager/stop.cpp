@@ -5,6 +5,7 @@
 #include "contract/names.h"
 #include "manager/assess.h"
 #include "manager/find.h"
+#include "manager/question.h"
 #include "manager/queue.h"
 #include "manager/reconcile.h"
 #include "manager/runner_client.h"
@@ -194,7 +195,17 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
     return manager::stop_foreign(session, *task, options, options.grace.value_or(state_->options.kill_grace),
                                  *state_->telemetry);
 
-  if (auto asked = manager::ask_and_wait(session, id, request); !asked) return std::unexpected(asked.error());
+  if (task->kind == Kind::question) {
+    const manager::Closing withdrawal{.outcome = QuestionOutcome::withdrawn,
+                                      .output = {},
+                                      .reason = options.reason,
+                                      .escaped_reason = *reason,
+                                      .quiet = manager::is_quiet(options, *task)};
+    if (auto done = manager::close_question(session, *task, withdrawal, *state_->telemetry); !done)
+      return std::unexpected(done.error());
+  } else if (auto asked = manager::ask_and_wait(session, id, request); !asked) {
+    return std::unexpected(asked.error());
+  }
   // Ended, or its runner was killed: either way the truth is in the lock and the record now.
   auto ended = manager::wait_for(session, state_->held, *state_->telemetry, {.ids = {id}});
   if (!ended) return std::unexpected(ended.error());

@@ -98,6 +98,11 @@ void Telemetry::started(const Task& task) {
   to_sink(kTaskCreated, line_of(kTaskCreated, task_fields(task)));
 }
 
+void Telemetry::started_alone(const Task& task) {
+  to_file(kTaskCreated, line_of(kTaskCreated, task_fields(task)));
+  started(task);
+}
+
 void Telemetry::found_ended(const Task& task) {
   if (!sink_ || !is_terminal(task.status)) return;
   {

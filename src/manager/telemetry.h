@@ -27,6 +27,9 @@ class Telemetry {
   /// A task that this manager has started and that is in the background by now; told to the sink the first time.
   void started(const Task& task);
 
+  /// The same for one that has no runner: nobody else reports its start, so it goes into the file, too.
+  void started_alone(const Task& task);
+
   /// A task that was found to have ended; told to the sink the first time, if this manager started it.
   void found_ended(const Task& task);
 

@@ -5,6 +5,7 @@
 #include "contract/names.h"
 #include "manager/assess.h"
 #include "manager/find.h"
+#include "manager/question.h"
 #include "manager/queue.h"
 #include "manager/reconcile.h"
 #include "manager/runner_client.h"
@@ -210,6 +211,8 @@ class Waiting {
       auto client = RunnerClient::connect(session_, watched.task.id);
       if (!client) return std::unexpected(client.error());
       const bool listens = *client && (*client)->send(wait_request(session_));
+      const bool is_open_question = !listens && is_own_question(watched.task);
+      if (is_open_question) watch_question(watched.task);
       auto again = store::reread(watched.task);
       if (!again) return std::unexpected(again.error());
       if (is_terminal(again->status)) {
@@ -224,6 +227,12 @@ class Waiting {
       if (!verdict) return std::unexpected(verdict.error());
       watched.task = std::move(verdict->task);
       if (is_terminal(watched.task.status)) return true;
+      if (is_open_question) {
+        auto held = store::is_runner_alive(session_, watched.task.id);
+        if (!held) return std::unexpected(held.error());
+        watched.look_again_at = look_again_at_question(watched.task, *held);
+        return false;
+      }
       if (watched.task.unverified || steady_ms() >= until) {
         watched.look_again_at = steady_ms() + kAfterHangUpMs;
         return false;
@@ -250,6 +259,20 @@ class Waiting {
       watched.look_again_at = std::max(watched.look_again_at, steady_ms() + 10);
     }
     return false;
+  }
+
+  // A question without a runner: whoever answers it makes a lock, an answer and a record, in this order.
+  void watch_question(const Task& task) {
+    watch_folder_of(task);
+    if (folders_)
+      ::inotify_add_watch(folders_.get(), session_.folder_path(task.id).c_str(), IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+  }
+
+  [[nodiscard]] std::int64_t look_again_at_question(const Task& task, bool somebody_is_at_it) const {
+    // Who is at it may be killed, and nobody tells of that but its lock.
+    if (somebody_is_at_it || !folders_) return steady_ms() + kAfterHangUpMs;
+    const auto deadline = deadline_of(task);
+    return deadline ? steady_ms() + std::max<std::int64_t>(1, *deadline - now_ms()) : -1;
   }
 
   // Other programs have no runner that could tell: their records are watched. Made only where it is needed, since a

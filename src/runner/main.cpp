@@ -9,6 +9,7 @@
 
 #include "contract/launch_spec.h"
 #include "contract/names.h"
+#include "runner/question.h"
 #include "runner/run.h"
 
 #include <new>
@@ -92,6 +93,12 @@ int main(int argc, char** argv) {
     sys::close(kStreamFd);
   }
   // Never destroyed: this process ends by _exit, and a destructor at exit would want a part of the C++ runtime.
+  if (spec.header->mode == SpecMode::question) {
+    alignas(runner::Question) static char place[sizeof(runner::Question)];
+    runner::Question& question = *new (place) runner::Question(spec, argv[2]);
+    if (question.launch(argv[1], std::move(answer))) question.supervise();
+    sys::exit(0);
+  }
   alignas(runner::Run) static char room[sizeof(runner::Run)];
   runner::Run& run = *new (room) runner::Run(spec, argv[2], argc > 3 ? argv[3] : "", inherited);
   if (!run.launch(argv[1], std::move(answer))) sys::exit(0);

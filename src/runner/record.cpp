@@ -16,6 +16,16 @@ void add(Members& to, std::string_view name, std::int64_t value) {
   to << ",\"" << name << "\":" << value;
 }
 
+void write_exit(Members& to, const Facts& f) {
+  add(to, "pid", f.pid);
+  to << ",\"exitCode\":";
+  if (f.exit_code < 0) {
+    to << "null";
+  } else {
+    to << f.exit_code;
+  }
+}
+
 void write_members(Members& to, const Facts& f) {
   to << ",\"status\":\"" << f.status << "\",\"detached\":" << (f.detached ? "true" : "false");
   add(to, "startedAt", f.started_ms);
@@ -28,13 +38,8 @@ void write_members(Members& to, const Facts& f) {
   if (!f.reason.empty()) to << ",\"stopReason\":\"" << f.reason << "\"";
   if (f.quiet) to << ",\"terminalNotificationSuppressed\":true";
   if (f.timeout_ms > 0) add(to, "timeoutMs", f.timeout_ms);
-  add(to, "pid", f.pid);
-  to << ",\"exitCode\":";
-  if (f.exit_code < 0) {
-    to << "null";
-  } else {
-    to << f.exit_code;
-  }
+  if (!f.question_outcome.empty()) to << ",\"questionOutcome\":\"" << f.question_outcome << "\"";
+  if (!f.is_question) write_exit(to, f);
   if (f.signal > 0) add(to, "signal", f.signal);
   to << ",\"runner\":{\"pid\":" << ::getpid() << ",\"startTicks\":" << Record::start_ticks() << "}";
   if (f.output_bytes >= 0) add(to, "outputBytes", f.output_bytes);

@@ -15,6 +15,8 @@ struct Facts {
   std::int64_t started_ms = 0;
   std::int64_t ended_ms = -1;
   std::int64_t timeout_ms = 0;
+  bool is_question = false;           // there is no command, so no pid and no exitCode
+  std::string_view question_outcome;  // of one that has ended
   int pid = 0;
   int exit_code = -1;
   int signal = 0;

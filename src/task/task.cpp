@@ -13,6 +13,8 @@ constexpr std::array<std::string_view, 7> kStatusNames = {"queued",    "running"
 constexpr std::array<std::string_view, 4> kKindNames = {"process", "agent", "question", "other"};
 constexpr std::array<std::string_view, 5> kEvidenceNames = {"runner_killed", "rebooted", "never_started",
                                                             "process_gone", "adopted"};
+constexpr std::array<std::string_view, 4> kQuestionOutcomeNames = {"answered", "dismissed", "expired", "withdrawn"};
+constexpr std::array<std::string_view, 3> kOnDeadlineNames = {"wait", "default", "expire"};
 constexpr std::size_t kSuffix = 8;
 
 bool is_word(char c) {
@@ -74,6 +76,14 @@ std::string_view name_of(Kind kind) {
 
 std::string_view name_of(Evidence evidence) {
   return kEvidenceNames.at(static_cast<std::size_t>(evidence));
+}
+
+std::string_view name_of(QuestionOutcome outcome) {
+  return kQuestionOutcomeNames.at(static_cast<std::size_t>(outcome));
+}
+
+std::string_view name_of(OnDeadline policy) {
+  return kOnDeadlineNames.at(static_cast<std::size_t>(policy));
 }
 
 }  // namespace perdure

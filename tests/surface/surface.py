@@ -9,7 +9,9 @@ import subprocess
 import tempfile
 
 # Their keys are the user's own words, not ours.
-FREE_FORM = {'labels', 'details'}
+FREE_FORM = {'labels', 'details', 'answers'}
+# What `show` adds to a record.
+BESIDES = {'output', 'questions', 'answer'}
 
 
 def collect(build, source):
@@ -113,6 +115,7 @@ class Scenario:
         self._keys, self._statuses, self._codes = set(), set(), set()
         self._outcomes()
         self._statuses_of_errors()
+        self._questions()
         self._lost()
         self._reports()
 
@@ -132,8 +135,8 @@ class Scenario:
         elif isinstance(value, dict):
             if {'taskId', 'startedAt'} <= set(value) and verb != 'record':
                 self._keys.add(f'{verb}: {path or "."} is a record')
-                self._add_keys('record', {key: inner for key, inner in value.items() if key != 'output'})
-                value = {key: inner for key, inner in value.items() if key == 'output'}
+                self._add_keys('record', {key: inner for key, inner in value.items() if key not in BESIDES})
+                value = {key: inner for key, inner in value.items() if key in BESIDES}
             for key, inner in value.items():
                 here = f'{path}.{key}' if path else key
                 self._keys.add(f'{verb}: {here}')
@@ -194,6 +197,17 @@ class Scenario:
         self._json('show', 'bash-00000000')
         self._json('show', '../x')
         self._json('run', '--', 'no-such-command-anywhere')
+
+    def _questions(self):
+        task = self._json('ask', 'Which?', '--choice', 'a=b', '--choice', 'c', '--header', 'h', '--default', 'a', '--tool-call', 'call')[0]['taskId']
+        self._json('answer', task, '--choice', 'a')
+        self._json('answer', task, 'late')
+        self._json('show', task)
+        self._status(1, 'answer: the question is closed', self.program.run('answer', task, 'x'))
+        task = self._json('ask', 'Which?', '--deadline', '600s')[0]['taskId']
+        self._json('answer', task, '--dismiss')
+        self._json('ask', 'Which?', '--deadline', '1ms', '--default', 'x', '--wait')
+        self._status(124, 'ask --wait: expired', self.program.run('ask', 'Which?', '--deadline', '1ms', '--wait'))
 
     def _lost(self):
         """Kills a runner: its task is lost, with evidence."""

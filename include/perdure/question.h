@@ -1,0 +1,56 @@
+#pragma once
+
+#include <perdure/task.h>
+
+namespace perdure {
+
+/// One of the answers that are offered. An answer in one's own words is always possible besides.
+struct Choice {
+  std::string label;        ///< what the answer is when it is chosen
+  std::string description;  ///< what choosing it means; may be empty
+};
+
+/// One thing to be asked.
+struct Question {
+  std::string text;             ///< not blank, unique among those asked together
+  std::string header;           ///< a short title, at most 12 characters; may be empty
+  std::vector<Choice> options;  ///< none (own words only), or 2 to 4 with unique labels
+  bool multi_select = false;    ///< several labels may be chosen: "a, b"
+  std::optional<std::string> default_answer;
+};
+
+struct AskOptions {
+  std::vector<Question> questions;        ///< 1 to 4
+  std::string description;                ///< for people who list tasks; empty: made from the first question
+  std::chrono::milliseconds deadline{0};  ///< 0: none. Enforced also when nobody of us lives
+  OnDeadline on_deadline = OnDeadline::expire;
+  std::optional<std::string> owner;
+  std::optional<std::string> tool_call_id;
+  std::map<std::string, std::string> labels;
+  bool session_lifetime = false;  ///< true: session close withdraws it
+};
+
+/// What was answered, which is the task's output as JSON: `{"answers":{"<question>":"<answer>"},"note":"..."}`.
+struct Answer {
+  std::map<std::string, std::string> answers;  ///< by the question's text; empty: dismissed
+  std::string note;                            ///< absent when empty
+};
+
+/// A question task with what was asked, and what was answered, if it was.
+struct AskedQuestion {
+  Task task;
+  std::vector<Question> questions;
+  std::optional<Answer> answer;
+};
+
+/// Questions out of `[{question, header?, options?: [{label, description?}], multi_select?, default?}]`, or an object
+/// whose member `questions` is that. Errors: usage, naming what is wrong.
+[[nodiscard]] PERDURE_API Result<std::vector<Question>> questions_from_json(std::string_view json);
+
+/// The same shape the other way.
+[[nodiscard]] PERDURE_API std::string questions_json(const std::vector<Question>& questions);
+
+/// Answers out of `{"<question>": "<answer>" | ["<label>", ...]}`, or an object whose member `answers` is that.
+[[nodiscard]] PERDURE_API Result<Answer> answer_from_json(std::string_view json);
+
+}  // namespace perdure
