@@ -99,10 +99,9 @@ std::string help_of(const Verb& verb) {
   std::string text = fmt::format("perdure {}: {}\n\nUsage: perdure {} [OPTIONS] {}\n\nOptions\n", verb.name,
                                  verb.summary, verb.name, verb.arguments);
   for (const auto& option : verb.options)
-    if (!option.hidden)
-      text += fmt::format("  {:<34} {}{}\n",
-                          option.value == nullptr ? option.names : fmt::format("{} {}", option.names, option.value),
-                          option.help, option.repeatable ? " (may be repeated)" : "");
+    text += fmt::format("  {:<34} {}{}\n",
+                        option.value == nullptr ? option.names : fmt::format("{} {}", option.names, option.value),
+                        option.help, option.repeatable ? " (may be repeated)" : "");
   return text + "\n" + std::string(kGlobalHelp);
 }
 
