@@ -11,12 +11,20 @@
 
 namespace perdure {
 
+/// A command that is told of events (docs/hooks.md).
+struct Hook {
+  std::string command;               ///< for /bin/sh -c
+  std::string matcher;               ///< ECMAScript regular expression, looked for in the event's name; empty: all
+  std::chrono::seconds timeout{30};  ///< 1 to 600; then it is killed with all that it started
+};
+
 struct ManagerOptions {
   std::string session;  ///< folder of the session; made on the first start, never by a look-up (L47)
   std::string runner;   ///< path of perdure-runner; empty: $PERDURE_RUNNER_PATH, else beside the program or library
   std::optional<int> max_running_tasks;      ///< cap on background tasks (L01); absent: none. At least 1.
   std::string telemetry_file;                ///< absolute; what happens to tasks, a JSON line each (L36); empty: off
   std::shared_ptr<TelemetrySink> telemetry;  ///< hears of what this manager takes part in; absent: off
+  std::vector<Hook> hooks;                   ///< for every task that is started, and those that are settled, from here
 };
 
 enum class OnOutputLimit { truncate, stop };
@@ -44,6 +52,7 @@ struct StartOptions {
   std::optional<std::string> idempotency_key;  ///< 1 to 120 bytes (L06)
   bool session_lifetime = false;               ///< true: session close stops it (L16)
   bool sync_output = false;                    ///< fsync the log before the terminal record
+  std::vector<std::string> on_end;             ///< commands for /bin/sh -c that are told of its end (docs/hooks.md)
 
   // In the foreground: no slot (L02), and nothing on disk until it is detached (L27). Not together with `queue`,
   // `after` or `idempotency_key`.

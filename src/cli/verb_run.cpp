@@ -40,6 +40,7 @@ constexpr Option kOptions[] = {
     {"--queue", nullptr, "over the cap: wait for a slot, instead of a refusal"},
     {"--priority", "N", "place in the queue: 0 to 999, the higher the sooner (default: 0)"},
     {"--after", "ID", "start when that task has completed; if it does not complete, never"},
+    {"--on-end", "CMD", "a shell line that is told of its end; see docs/hooks.md", true},
     {"--wait", nullptr, "print the id, then wait and exit with its outcome"},
 };
 
@@ -101,6 +102,7 @@ Result<StartOptions> read_options(const Call& call) {
   start.session_lifetime = *lifetime == "session";
   start.owner = call.value("--owner");
   start.tool_call_id = call.value("--tool-call");
+  start.on_end = call.values("--on-end");
   start.idempotency_key = call.value("--idempotency-key");
   return start;
 }

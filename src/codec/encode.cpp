@@ -45,6 +45,12 @@ std::string labels_json(const std::map<std::string, std::string>& labels) {
   return json.empty() ? "" : "{" + json + "}";
 }
 
+std::string strings_json(const std::vector<std::string>& texts) {
+  std::string json;
+  for (const auto& text : texts) json += (json.empty() ? "" : ",") + quoted(text);
+  return json.empty() ? "" : "[" + json + "]";
+}
+
 void write_identity(Writer& w, const Task& task) {
   w.text("taskId", task.id.str());
   w.text("description", task.description);
@@ -85,6 +91,7 @@ void write_asked(Writer& w, const Task& task) {
   w.number("priority", task.priority);
   w.text("after", task.after);
   w.number("queuePlace", task.queue_place);
+  w.put("onEnd", strings_json(task.on_end));
   w.text("bootId", task.boot_id);
   w.text("machineId", task.machine_id);
 }

@@ -119,6 +119,11 @@ void read_own(Fields& fields, Task& task) {
   task.lifetime = fields.text("lifetime", Need::optional);
   task.cwd = fields.text("cwd", Need::optional);
   task.idempotency_key = fields.text("idempotencyKey", Need::optional);
+  if (const Member* const on_end = fields.find("onEnd")) {
+    auto commands = strings_of(*on_end);
+    if (!commands) fields.refuse("onEnd", "is no array of strings");
+    task.on_end = std::move(commands).value_or(std::vector<std::string>());
+  }
   task.notified_via = fields.text("notifiedVia", Need::optional);
   task.recovered = fields.boolean("recovered");
   if (const auto signal = fields.integer("signal", Need::optional, 1, 255)) task.signal = static_cast<int>(*signal);

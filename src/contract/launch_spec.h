@@ -38,10 +38,15 @@ struct LaunchSpec {
   std::uint32_t sync_output;  // 1: fsync the log before the terminal record
   std::uint32_t argc;
   std::uint32_t envc;
+  std::uint32_t hook_count;
+  std::uint32_t only_event;  // a bit of hook_events.h: run the hooks of this event and nothing else; 0: own a task
   // Behind the header, each ended by a NUL: the record's constant members (JSON text without the braces, not
   // empty), the owner ("" for none), the id of the task to follow ("" for none), the text of its entry in the
   // queue ("" where none is to be made), the program's path, the working directory, the file for
-  // telemetry ("" for none), argc arguments, envc variables.
+  // telemetry ("" for none), argc arguments, envc variables, what hooks are told first (JSON members: session and
+  // cwd), the task's description (escaped as in JSON), and hook_count hooks "EVENTS TIMEOUT_MS COMMAND", EVENTS being
+  // a mask.
+  // With only_event the constant members are all that hooks read, a whole JSON object.
 };
 
 }  // namespace perdure::contract

@@ -95,6 +95,9 @@ Result<> check(const StartOptions& options) {
   if (options.output_limit.value_or(0) < 0) return fail(ErrorCode::usage, "the output limit is negative: 0 means none");
   if (options.idempotency_key)
     if (auto fine = KeyReservation::check(*options.idempotency_key); !fine) return fine;
+  for (const auto& command : options.on_end)
+    if (command.empty() || holds_nul(command))
+      return fail(ErrorCode::usage, "a command to be told of the end is empty, or holds a NUL byte");
   for (const auto& word : options.argv)
     if (holds_nul(word)) return fail(ErrorCode::usage, "an argument of the command holds a NUL byte");
   if (options.shell_line && holds_nul(*options.shell_line))
@@ -115,6 +118,7 @@ Task constant_part(const TaskId& id, const StartOptions& options, const std::str
   task.labels = options.labels;
   task.parent_tool_call_id = options.tool_call_id;
   task.idempotency_key = options.idempotency_key;
+  task.on_end = options.on_end;
   if (options.session_lifetime) task.lifetime = "session";
   if (options.queue || options.after) {
     task.queued_at = now_ms();
@@ -215,6 +219,7 @@ Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& ma
   launch.priority = options.priority;
   if (options.after) launch.after = options.after->str();
   launch.telemetry_file = manager.telemetry_file;
+  launch.hooks = plan_hooks(manager.hooks, options.on_end);
   return launch;
 }
 
@@ -234,6 +239,7 @@ Result<Task> TaskManager::start(const StartOptions& options) {
   if (options.after)
     if (auto fine = check_predecessor(*this, session, *options.after); !fine) return std::unexpected(fine.error());
   if (auto made = session.create(); !made) return std::unexpected(made.error());
+  launch->told_first = told_first(session, *cwd);
 
   std::optional<KeyReservation> key;
   if (options.idempotency_key) {
@@ -257,6 +263,7 @@ Result<Task> TaskManager::start(const StartOptions& options) {
   launch->environment = environment_for(options, marker);
   Task constant = constant_part(*id, options, *cwd);
   launch->constant_members = codec::constant_members(constant);
+  launch->description = constant.description;
   if (launch->constant_members.size() > codec::kMaxRecordBytes - 65536)
     return give_up(fail(ErrorCode::usage,
                         "the command with its description and labels is too long for a record: put it into a script")

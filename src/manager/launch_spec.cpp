@@ -2,9 +2,12 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "codec/record.h"
 #include "contract/launch_spec.h"
 
 #include <sys/mman.h>
+
+#include <fmt/format.h>
 
 namespace perdure::manager {
 namespace {
@@ -47,6 +50,8 @@ std::string launch_spec(const Launch& launch) {
   header.sync_output = launch.sync_output ? 1 : 0;
   header.argc = static_cast<std::uint32_t>(launch.argv.size());
   header.envc = static_cast<std::uint32_t>(launch.environment.size());
+  header.hook_count = static_cast<std::uint32_t>(launch.hooks.size());
+  header.only_event = launch.only_event;
 
   std::string bytes(sizeof header, '\0');
   add(bytes, launch.constant_members);
@@ -58,6 +63,10 @@ std::string launch_spec(const Launch& launch) {
   add(bytes, launch.telemetry_file);
   for (const auto& word : launch.argv) add(bytes, word);
   for (const auto& [name, value] : launch.environment) add(bytes, name + "=" + value);
+  add(bytes, launch.told_first);
+  add(bytes, codec::escape(launch.description));
+  for (const auto& hook : launch.hooks)
+    add(bytes, fmt::format("{} {} {}", hook.events, std::chrono::milliseconds(hook.timeout).count(), hook.command));
   header.total_bytes = bytes.size();
   bytes.replace(0, sizeof header, std::string_view(reinterpret_cast<const char*>(&header), sizeof header));
   return bytes;

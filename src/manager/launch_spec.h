@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/fd.h"
+#include "manager/hooks.h"
 #include <perdure/manager.h>
 
 #include <map>
@@ -32,6 +33,10 @@ struct Launch {
   std::string entry_text;
   int max_running = 0;
   bool sync_output = false;
+  std::string told_first;  // hooks only: what they read at first, and the description
+  std::string description;
+  std::vector<PlannedHook> hooks;
+  std::uint32_t only_event = 0;  // tell this event of an ended task to the hooks, and do nothing else
 };
 
 /// Its bytes, and a memory file that holds some.

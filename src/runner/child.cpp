@@ -38,6 +38,13 @@ void reset_signals() {
 
 }  // namespace
 
+void become_like_the_caller(const Inherited& inherited) {
+  offer_to_the_oom_killer();
+  ::setrlimit(RLIMIT_NOFILE, &inherited.open_files);
+  ::umask(inherited.umask);
+  reset_signals();
+}
+
 void become_command(const Spec& spec, const Inherited& inherited, const ChildPipes& pipes,
                     const int (&close_first)[4]) {
   // First of all: while these are open here too, the runner's death would not free its locks, nor end the gate.
@@ -45,11 +52,8 @@ void become_command(const Spec& spec, const Inherited& inherited, const ChildPip
     if (fd >= 0) sys::close(fd);
   ::setpgid(0, 0);
   // All that nobody can see happens while the runner commits the record.
-  offer_to_the_oom_killer();
-  ::setrlimit(RLIMIT_NOFILE, &inherited.open_files);
-  ::umask(inherited.umask);
+  become_like_the_caller(inherited);
   const int no_folder = ::chdir(spec.cwd) != 0 ? errno : 0;
-  reset_signals();
   char go = 0;
   long n = 0;
   while ((n = sys::read(pipes.gate, &go, 1)) == -EINTR) {

@@ -23,6 +23,9 @@ struct ChildPipes {
   int failure;  // close-on-exec
 };
 
+/// In a forked child: default signals, the caller's umask and limits, and first in line when memory runs out.
+void become_like_the_caller(const Inherited& inherited);
+
 /// Runs in the forked child; ends in exec or _exit.
 [[noreturn]] void become_command(const Spec& spec, const Inherited& inherited, const ChildPipes& pipes,
                                  const int (&close_first)[4]);

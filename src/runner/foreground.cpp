@@ -48,6 +48,7 @@ int Run::detach(Released how, long timeout_ms) {
     return e;
   }
   foreground_ = false;
+  tell_hooks(kHookStarted);
   record_file_.reset();
   if (timeout_ms >= 0 && phase_ == Phase::running) sys::arm(timer_.get(), timeout_ms);
   drop_stream();

@@ -20,6 +20,7 @@ bool Run::launch(const char* session, Fd to_caller) {
   ExecFailure failure{};
   Refusal refusal;
   const int answer_fd = to_caller.get();
+  hooks_.open(session, folder_);
   session_ = Fd(sys::open_at(AT_FDCWD, session, O_RDONLY | O_DIRECTORY));
   int e = session_ ? admit(doing, refusal) : session_.get();
   if (e == 0 && phase_ == Phase::parked) {
@@ -41,6 +42,7 @@ bool Run::launch(const char* session, Fd to_caller) {
       record_.reserve_next();
       report_created(spec_.telemetry, task_id_);
     }
+    tell_hooks(kHookStarted);
     return true;
   }
   clear_away();

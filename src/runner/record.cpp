@@ -12,6 +12,8 @@ namespace {
 // Room for everything the runner adds: the reason (escaped: six times its length at the most) and the numbers.
 using Members = Text<10240>;
 
+Members members;
+
 void add(Members& to, std::string_view name, std::int64_t value) {
   to << ",\"" << name << "\":" << value;
 }
@@ -85,7 +87,6 @@ int Record::commit(const Facts& facts) {
 }
 
 int Record::write_to(int file, const Facts& facts) const {
-  static Members members;
   members.clear();
   write_members(members, facts);
   long at = 0;
@@ -106,6 +107,10 @@ int Record::reserve_next() {
   if (!next_) return next_.get();
   constexpr long kOrdinary = 2048;  // what the runner adds, but for a very long reason
   return sys::reserve(next_.get(), static_cast<long>(constant_.size()) + kOrdinary);
+}
+
+std::string_view Record::committed_members() {
+  return first(members.view(), members.view().size() - 1);  // without the line end
 }
 
 void Record::remove() {

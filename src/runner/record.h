@@ -43,6 +43,9 @@ class Record {
   /// Sets disk space aside for the next commit, so that a disk that fills up meanwhile cannot refuse it.
   int reserve_next();
 
+  /// What the last commit() wrote behind the constant part, from its comma to the closing brace.
+  [[nodiscard]] static std::string_view committed_members();
+
   void remove();
   static std::int64_t start_ticks();
 

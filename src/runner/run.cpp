@@ -335,18 +335,26 @@ void Run::commit() {
     if (leftover_lock_) sys::lock(leftover_lock_.get(), false);
   }
   queue_.leave();
+  const HookEvent event = hook_event_of(facts_.status);
+  if (facts_.detached) hooks_.prepare(event);
   // The name goes while the lock is still held: whoever finds no file reads a record that is final.
   sys::unlink_at(folder_.get(), kRunnerLock);
   if (facts_.leftovers == 0) control_.unlink(folder_.get());
   lock_.release();
   control_.tell(Control::awaits_end, kEnded);
   control_.tell(Control::awaits_start, kStarted);
+  tell_hooks(event);
   if (foreground_) release_with_record();
   report_completed(spec_.telemetry, task_id_, facts_);
   phase_ = facts_.leftovers > 0 ? Phase::leftovers : Phase::over;
   killed_ = false;
   if (phase_ == Phase::over) return finish();
   evaluate();
+}
+
+// A foreground task tells that it started when it is detached, and nothing if it never is (L42).
+void Run::tell_hooks(HookEvent event) {
+  if (facts_.detached) tree_.leave_out(hooks_.tell(event, facts_));
 }
 
 void Run::finish() {

@@ -2,6 +2,7 @@
 
 #include "runner/child.h"
 #include "runner/control.h"
+#include "runner/hooks.h"
 #include "runner/lock_page.h"
 #include "runner/log.h"
 #include "runner/queue.h"
@@ -18,7 +19,12 @@ class Run {
  public:
   /// `entry_name`: the file in queue/ of a runner that was killed while it waited, and whose place this one takes; or "".
   Run(Spec& spec, std::string_view task_id, std::string_view entry_name, const Inherited& inherited)
-      : spec_(spec), task_id_(task_id), entry_name_(entry_name), inherited_(inherited), tree_(task_id) {}
+      : spec_(spec),
+        task_id_(task_id),
+        entry_name_(entry_name),
+        inherited_(inherited),
+        tree_(task_id),
+        hooks_(spec, task_id, inherited) {}
 
   /// Starts the command, or has it wait for a slot, and answers. False: answered with an error, nothing runs, nothing
   /// is left. `answer` stays open for a foreground task only, whose caller it is from then on.
@@ -95,11 +101,13 @@ class Run {
   void commit();
   long pump(long most);
   void finish();
+  void tell_hooks(HookEvent event);
 
   Spec& spec_;
   std::string_view task_id_, entry_name_;
   const Inherited& inherited_;
   Tree tree_;
+  Hooks hooks_;
   Fd session_, tasks_, folder_, output_, signals_, timer_, epoll_, leftover_lock_;
   Slot slot_;
   Queue queue_;

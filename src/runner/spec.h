@@ -7,7 +7,7 @@
 namespace runner {
 
 /// The launch specification, checked and unpacked. `header`, `argv` and what hangs on them live in the mapped file
-/// until drop_command(); `constant`, `owner` and `telemetry` are copies that stay.
+/// until drop_command(), for good where there are hooks; `constant`, `owner` and `telemetry` are copies that stay.
 struct Spec {
   const perdure::contract::LaunchSpec* header = nullptr;
   std::string_view constant, owner;
@@ -18,11 +18,14 @@ struct Spec {
   char* kept = nullptr;  // what the copies point into, to the end
   char** argv = nullptr;
   char** envp = nullptr;
+  const char* told_first = nullptr;   // hooks: JSON members
+  const char* description = nullptr;  // hooks: escaped as in JSON
+  char** hooks = nullptr;             // header->hook_count of them
 
   /// 0 or -errno; -EINVAL: not a specification of this version.
   [[nodiscard]] int read(int fd);
 
-  /// Gives back the memory that only the command needed.
+  /// Gives back the memory that only the command needed. Hooks get the same environment, so with them it stays.
   void drop_command();
 };
 

@@ -164,7 +164,7 @@ class Scenario:
     def _outcomes(self):
         run = self.program.run
         self._json('run', '--owner', 'someone', '--tool-call', 'call-1', '--label', 'a=b', '--idempotency-key', 'k',
-                   '--description', 'one', '--timeout', '30s', '--wait', '-c', 'echo out')
+                   '--description', 'one', '--timeout', '30s', '--on-end', 'true', '--wait', '-c', 'echo out')
         self._status(0, 'done', run('run', '--wait', '-c', 'true'))
         self._status(3, 'run --wait, wait: the exit code of the command, here 3', run('run', '--wait', '-c', 'exit 3'))
         self._status(124, 'run --wait, wait: timed out',
