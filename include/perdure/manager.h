@@ -32,16 +32,28 @@ enum class Leftovers { keep, kill, wait };
 /// What the deadline of a foreground task does (L10).
 enum class OnTimeout { stop, detach };
 
+enum class Input {
+  null,  ///< /dev/null; with a terminal: the terminal
+  pipe,  ///< what open_input() writes to
+};
+
+struct TerminalSize {
+  unsigned short rows = 24, columns = 80;
+};
+
 /// What to run. One of `argv` and `shell_line` must be given.
 struct StartOptions {
   std::vector<std::string> argv;          ///< the command and its arguments; argv[0] is looked up in the task's PATH
   std::optional<std::string> shell_line;  ///< run as `shell -c shell_line`
   std::string shell = "/bin/sh";
-  std::string description;                   ///< for people; empty: made from the command
-  std::string cwd;                           ///< absolute or relative to the caller; empty: the caller's
-  std::map<std::string, std::string> env;    ///< added to the caller's environment
-  bool clear_env = false;                    ///< start from an empty environment
-  std::chrono::milliseconds timeout{0};      ///< 0: no deadline (L08)
+  std::string description;                    ///< for people; empty: made from the command
+  std::string cwd;                            ///< absolute or relative to the caller; empty: the caller's
+  std::map<std::string, std::string> env;     ///< added to the caller's environment
+  bool clear_env = false;                     ///< start from an empty environment
+  std::chrono::milliseconds timeout{0};       ///< 0: no deadline (L08)
+  std::chrono::milliseconds idle_timeout{0};  ///< without output for so long it has timed out; 0: never
+  Input input = Input::null;
+  std::optional<TerminalSize> terminal;      ///< a pseudo-terminal of its own, which also is its input
   std::chrono::milliseconds grace{5000};     ///< between SIGTERM and SIGKILL (L12)
   std::optional<std::int64_t> output_limit;  ///< bytes; 0: no limit; absent: 64 MiB when truncating, else none
   OnOutputLimit on_output_limit = OnOutputLimit::truncate;
@@ -238,6 +250,19 @@ class PERDURE_API TaskManager {
 
   /// Sends a signal to the command's process group. Errors: task_not_running.
   [[nodiscard]] Result<void> signal(const TaskId& id, int signal_number);
+
+  /// The deadline counts from now; 0: there is none. Returns the task with the new `timeout_ms`, which is committed.
+  /// Errors: task_not_running, also for tasks of other programs.
+  [[nodiscard]] Result<Task> extend(const TaskId& id, std::chrono::milliseconds timeout);
+
+  /// A descriptor of the caller's own that writes to the command's input. It may be non-blocking (a terminal is), and
+  /// is full while the command does not read. EPIPE: nobody will read any more. Errors: task_not_running; usage where
+  /// the command has no input, or it was closed.
+  [[nodiscard]] Result<int> open_input(const TaskId& id);
+
+  /// The command reads the end of its input once every descriptor of open_input() is closed, too; on a terminal
+  /// Ctrl-D is typed. Errors as above.
+  [[nodiscard]] Result<void> close_input(const TaskId& id);
 
   /// Settles what can be proven, in every folder of the session (L22, L39).
   [[nodiscard]] Result<std::vector<Verdict>> reconcile(const ReconcileOptions& options = {});

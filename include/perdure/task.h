@@ -81,7 +81,10 @@ struct Task {
   std::optional<std::int64_t> ended_at;
   std::optional<std::string> stop_reason;  ///< rule L46
   std::optional<bool> terminal_notification_suppressed;
-  std::optional<std::int64_t> timeout_ms;  ///< 0 or absent: no deadline
+  std::optional<std::int64_t> timeout_ms;       ///< 0 or absent: no deadline
+  std::optional<std::int64_t> timeout_from;     ///< ms since the epoch: timeout_ms counts from then; absent: the start
+  std::optional<std::int64_t> idle_timeout_ms;  ///< without output for so long it is ended; 0 or absent: never
+  std::optional<std::string> timed_out_by;      ///< "idle": not the deadline, but idle_timeout_ms
   std::optional<std::string> parent_tool_call_id;
   std::optional<bool> resume_reminded;
 

@@ -22,10 +22,11 @@ namespace {
 
 constexpr int kFailed = 1, kUsage = 2;
 
-constexpr std::array kVerbs = {&kRunVerb,           &kListVerb,   &kShowVerb,    &kOutputVerb,     &kWaitVerb,
-                               &kStopVerb,          &kCloseVerb,  &kDetachVerb,  &kSignalVerb,     &kReconcileVerb,
-                               &kNotificationsVerb, &kEventsVerb, &kDoctorVerb,  &kRemoveVerb,     &kGcVerb,
-                               &kHookVerb,          &kConfigVerb, &kVersionVerb, &kCompletionVerb, &kIdsVerb};
+constexpr std::array kVerbs = {&kRunVerb,        &kListVerb,      &kShowVerb,          &kOutputVerb, &kWaitVerb,
+                               &kStopVerb,       &kCloseVerb,     &kDetachVerb,        &kExtendVerb, &kWriteVerb,
+                               &kSignalVerb,     &kReconcileVerb, &kNotificationsVerb, &kEventsVerb, &kDoctorVerb,
+                               &kRemoveVerb,     &kGcVerb,        &kHookVerb,          &kConfigVerb, &kVersionVerb,
+                               &kCompletionVerb, &kIdsVerb};
 
 constexpr std::string_view kGlobalHelp =
     "Options of every command\n"

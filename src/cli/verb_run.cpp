@@ -5,6 +5,9 @@
 #include "cli/verbs.h"
 #include "cli/waiting.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include <array>
@@ -13,6 +16,7 @@ namespace perdure::cli {
 namespace {
 
 constexpr std::array<std::string_view, 2> kOnLimit = {"truncate", "stop"};
+constexpr std::array<std::string_view, 2> kInputs = {"null", "pipe"};
 constexpr std::array<std::string_view, 3> kLeftovers = {"keep", "kill", "wait"};
 constexpr std::array<std::string_view, 2> kLifetimes = {"detached", "session"};
 
@@ -25,6 +29,9 @@ constexpr Option kOptions[] = {
     {"--clear-env", nullptr, "start from an empty environment"},
     {"--timeout", "D", "end it after that long: 500ms, 30s, 5m, 2h (default: never)"},
     {"--grace", "D", "between SIGTERM and SIGKILL (default: 5s)"},
+    {"--idle-timeout", "D", "end it when it has printed nothing for so long (default: never)"},
+    {"--stdin", "null|pipe", "its input: nothing, or what `perdure write` is given (default: null)"},
+    {"--pty", nullptr, "give it a terminal of its own, which is also its input"},
     {"--output-limit", "S", "keep at most so much output, 0: all of it (default: 64MiB with truncate)"},
     {"--on-output-limit", "truncate|stop", "drop output from the middle, or stop the command"},
     {"--leftovers", "keep|kill|wait", "what happens to processes that outlive the command (default: keep)"},
@@ -72,6 +79,14 @@ Result<> what_to_run(const Call& call, StartOptions& start) {
   return {};
 }
 
+// As large as the terminal of whoever starts it, if there is one.
+TerminalSize terminal_size() {
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO, STDIN_FILENO})
+    if (winsize size{}; ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0)
+      return {.rows = size.ws_row, .columns = size.ws_col};
+  return {};
+}
+
 Result<StartOptions> read_options(const Call& call) {
   StartOptions start;
   if (auto what = what_to_run(call, start); !what) return std::unexpected(what.error());
@@ -79,6 +94,8 @@ Result<StartOptions> read_options(const Call& call) {
   auto labels = pairs(call, "--label");
   auto timeout = call.duration("--timeout");
   auto grace = call.duration("--grace");
+  auto idle = call.duration("--idle-timeout");
+  auto input = call.word("--stdin", kInputs);
   auto limit = call.size("--output-limit");
   auto on_limit = call.word("--on-output-limit", kOnLimit);
   auto leftovers = call.word("--leftovers", kLeftovers);
@@ -86,7 +103,8 @@ Result<StartOptions> read_options(const Call& call) {
   for (const Error* error :
        {env ? nullptr : &env.error(), labels ? nullptr : &labels.error(), timeout ? nullptr : &timeout.error(),
         grace ? nullptr : &grace.error(), limit ? nullptr : &limit.error(), on_limit ? nullptr : &on_limit.error(),
-        leftovers ? nullptr : &leftovers.error(), lifetime ? nullptr : &lifetime.error()})
+        leftovers ? nullptr : &leftovers.error(), idle ? nullptr : &idle.error(), input ? nullptr : &input.error(),
+        lifetime ? nullptr : &lifetime.error()})
     if (error != nullptr) return std::unexpected(*error);
   start.description = call.value("--description").value_or("");
   start.cwd = call.value("--cwd").value_or("");
@@ -95,6 +113,9 @@ Result<StartOptions> read_options(const Call& call) {
   start.clear_env = call.has("--clear-env");
   start.timeout = timeout->value_or(start.timeout);
   start.grace = grace->value_or(start.grace);
+  start.idle_timeout = idle->value_or(start.idle_timeout);
+  if (*input == "pipe") start.input = Input::pipe;
+  if (call.has("--pty")) start.terminal = terminal_size();
   start.output_limit = *limit;
   if (*on_limit == "stop") start.on_output_limit = OnOutputLimit::stop;
   if (*leftovers == "kill") start.leftovers = Leftovers::kill;

@@ -33,7 +33,10 @@ void print(const Task& task, const OutputSnapshot& output) {
   if (task.ended_at) line("ended", fmt::format("{} ({})", time_text(*task.ended_at), age_text(now - *task.ended_at)));
   if (task.status != Status::queued) line("duration", duration_text(task.ended_at.value_or(now) - task.started_at));
   if (task.timeout_ms.value_or(0) > 0)
-    line("deadline", fmt::format("{} after the start", duration_text(*task.timeout_ms)));
+    line("deadline", fmt::format("{} after {}", duration_text(*task.timeout_ms),
+                                 task.timeout_from ? time_text(*task.timeout_from) : "the start"));
+  if (task.idle_timeout_ms.value_or(0) > 0)
+    line("idle timeout", fmt::format("{} without output", duration_text(*task.idle_timeout_ms)));
   line("command", task.command);
   line("cwd", task.cwd.value_or(""));
   if (task.pid > 0) line("pid", fmt::to_string(task.pid));

@@ -66,6 +66,8 @@ void write_state(Writer& w, const Task& task) {
   w.text("stopReason", task.stop_reason);
   w.boolean("terminalNotificationSuppressed", task.terminal_notification_suppressed);
   w.number("timeoutMs", task.timeout_ms);
+  w.number("timeoutFrom", task.timeout_from);
+  w.text("timedOutBy", task.timed_out_by);
 }
 
 void write_asked(Writer& w, const Task& task) {
@@ -82,6 +84,7 @@ void write_asked(Writer& w, const Task& task) {
     w.number("questionCount", task.question_count.value_or(0));
     w.text("toolCallId", task.tool_call_id);
   }
+  w.number("idleTimeoutMs", task.idle_timeout_ms);
   w.text("owner", task.owner);
   w.put("labels", labels_json(task.labels));
   w.text("lifetime", task.lifetime);

@@ -113,6 +113,9 @@ void read_own(Fields& fields, Task& task) {
   read_labels(fields, task);
   read_survivors(fields, task);
   const auto number = [&](std::string_view key) { return fields.integer(key, Need::optional, 0, kMostInt); };
+  task.timeout_from = number("timeoutFrom");
+  task.idle_timeout_ms = number("idleTimeoutMs");
+  task.timed_out_by = fields.text("timedOutBy", Need::optional);
   task.boot_id = fields.text("bootId", Need::optional);
   task.machine_id = fields.text("machineId", Need::optional);
   task.owner = fields.text("owner", Need::optional);

@@ -18,13 +18,15 @@ inline constexpr std::uint32_t kSpecVersion = 3;
 enum class SpecMode : std::uint32_t { background = 0, queued = 1, foreground = 2 };
 enum class SpecOnTimeout : std::uint32_t { stop = 0, detach = 1 };
 enum class SpecOnLimit : std::uint32_t { stop = 0, truncate = 1 };
+enum class SpecInput : std::uint32_t { null = 0, pipe = 1 };
 enum class SpecLeftovers : std::uint32_t { keep = 0, kill = 1, wait = 2 };
 
 struct LaunchSpec {
   std::uint32_t magic;
   std::uint32_t version;
-  std::uint64_t total_bytes;  // of the whole file
-  std::int64_t timeout_ms;    // 0: none
+  std::uint64_t total_bytes;     // of the whole file
+  std::int64_t timeout_ms;       // 0: none
+  std::int64_t idle_timeout_ms;  // without output; 0: none
   std::int64_t grace_ms;
   std::int64_t output_limit;       // bytes; 0: none
   std::int64_t detach_timeout_ms;  // foreground: the deadline once detached; 0: none, -1: the running one goes on
@@ -39,6 +41,9 @@ struct LaunchSpec {
   std::uint32_t argc;
   std::uint32_t envc;
   std::uint32_t hook_count;
+  SpecInput input;
+  std::uint32_t terminal_rows;  // above 0: the command gets a terminal of its own
+  std::uint32_t terminal_columns;
   std::uint32_t only_event;  // a bit of hook_events.h: run the hooks of this event and nothing else; 0: own a task
   // Behind the header, each ended by a NUL: the record's constant members (JSON text without the braces, not
   // empty), the owner ("" for none), the id of the task to follow ("" for none), the text of its entry in the

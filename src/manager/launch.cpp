@@ -92,6 +92,7 @@ Result<> check(const StartOptions& options) {
                 fmt::format("the priority {} is not from 0 to {}", options.priority, contract::kMostPriority));
   if (options.timeout.count() < 0) return fail(ErrorCode::usage, "the timeout is negative: 0 means none");
   if (options.grace.count() < 0) return fail(ErrorCode::usage, "the grace is negative: 0 means SIGKILL at once");
+  if (options.idle_timeout.count() < 0) return fail(ErrorCode::usage, "the idle timeout is negative: 0 means none");
   if (options.output_limit.value_or(0) < 0) return fail(ErrorCode::usage, "the output limit is negative: 0 means none");
   if (options.idempotency_key)
     if (auto fine = KeyReservation::check(*options.idempotency_key); !fine) return fine;
@@ -117,6 +118,7 @@ Task constant_part(const TaskId& id, const StartOptions& options, const std::str
   task.owner = options.owner;
   task.labels = options.labels;
   task.parent_tool_call_id = options.tool_call_id;
+  if (options.idle_timeout.count() > 0) task.idle_timeout_ms = options.idle_timeout.count();
   task.idempotency_key = options.idempotency_key;
   task.on_end = options.on_end;
   if (options.session_lifetime) task.lifetime = "session";
@@ -204,6 +206,9 @@ Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& ma
   launch.program = *program;
   launch.owner = options.owner.value_or("");
   launch.timeout = options.timeout;
+  launch.idle_timeout = options.idle_timeout;
+  launch.input = options.input;
+  launch.terminal = options.terminal;
   launch.grace = options.grace;
   const bool truncates = options.on_output_limit == OnOutputLimit::truncate;
   launch.output_limit = options.output_limit.value_or(truncates ? kDefaultTruncateLimit : 0);

@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace perdure::manager {
 namespace {
 
@@ -51,6 +53,12 @@ std::string launch_spec(const Launch& launch) {
   header.argc = static_cast<std::uint32_t>(launch.argv.size());
   header.envc = static_cast<std::uint32_t>(launch.environment.size());
   header.hook_count = static_cast<std::uint32_t>(launch.hooks.size());
+  header.idle_timeout_ms = launch.idle_timeout.count();
+  header.input = launch.input == Input::pipe ? contract::SpecInput::pipe : contract::SpecInput::null;
+  if (launch.terminal) {
+    header.terminal_rows = std::max<std::uint32_t>(1, launch.terminal->rows);
+    header.terminal_columns = std::max<std::uint32_t>(1, launch.terminal->columns);
+  }
   header.only_event = launch.only_event;
 
   std::string bytes(sizeof header, '\0');

@@ -20,6 +20,9 @@ struct Launch {
   std::vector<std::string> argv;
   std::map<std::string, std::string> environment;
   std::chrono::milliseconds timeout{0};
+  std::chrono::milliseconds idle_timeout{0};
+  Input input = Input::null;
+  std::optional<TerminalSize> terminal;
   std::chrono::milliseconds grace{0};
   std::int64_t output_limit = 0;
   OnOutputLimit on_output_limit = OnOutputLimit::truncate;

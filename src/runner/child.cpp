@@ -50,7 +50,13 @@ void become_command(const Spec& spec, const Inherited& inherited, const ChildPip
   // First of all: while these are open here too, the runner's death would not free its locks, nor end the gate.
   for (const int fd : close_first)
     if (fd >= 0) sys::close(fd);
-  ::setpgid(0, 0);
+  // A terminal belongs to a session; its leader leads a group, too.
+  if (pipes.terminal) {
+    ::setsid();
+    ::ioctl(pipes.input, TIOCSCTTY, 0);
+  } else {
+    ::setpgid(0, 0);
+  }
   // All that nobody can see happens while the runner commits the record.
   become_like_the_caller(inherited);
   const int no_folder = ::chdir(spec.cwd) != 0 ? errno : 0;
@@ -60,6 +66,7 @@ void become_command(const Spec& spec, const Inherited& inherited, const ChildPip
   }
   if (n != 1) sys::exit(127);
   if (no_folder != 0) fail(pipes.failure, ExecFailure::cwd, no_folder);
+  if (pipes.input >= 0) ::dup2(pipes.input, 0);
   ::dup2(pipes.output, 1);
   ::dup2(pipes.output, 2);
   ::execve(spec.program, spec.argv, spec.envp);

@@ -21,6 +21,8 @@ struct ChildPipes {
   int gate;     // one byte: go; end of file: the runner died before the record was durable
   int output;   // stdout and stderr
   int failure;  // close-on-exec
+  int input;    // stdin; below 0: none
+  bool terminal;
 };
 
 /// In a forked child: default signals, the caller's umask and limits, and first in line when memory runs out.

@@ -57,7 +57,7 @@ void put_body(int file, HookEvent event, const Facts& facts, std::string_view ta
   Text<192> text;
   if (event == kHookStarted) return put(file, (text << "It runs as process " << facts.pid << ".").view());
   if (event == kHookTimedOut) {
-    text << "Its time was over";
+    text << (facts.timed_out_by_idle ? "No output for too long, ended" : "Its time was over");
   } else if (facts.signal > 0) {
     text << "Ended by signal " << facts.signal;
   } else if (facts.exit_code >= 0) {

@@ -30,6 +30,8 @@ void write_members(Members& to, const Facts& f) {
   if (!f.reason.empty()) to << ",\"stopReason\":\"" << f.reason << "\"";
   if (f.quiet) to << ",\"terminalNotificationSuppressed\":true";
   if (f.timeout_ms > 0) add(to, "timeoutMs", f.timeout_ms);
+  if (f.timeout_ms > 0 && f.timeout_from_ms > 0) add(to, "timeoutFrom", f.timeout_from_ms);
+  if (f.timed_out_by_idle) to << R"(,"timedOutBy":"idle")";
   add(to, "pid", f.pid);
   to << ",\"exitCode\":";
   if (f.exit_code < 0) {

@@ -15,6 +15,8 @@ struct Facts {
   std::int64_t started_ms = 0;
   std::int64_t ended_ms = -1;
   std::int64_t timeout_ms = 0;
+  std::int64_t timeout_from_ms = 0;  // above 0: timeout_ms counts from then, not from the start
+  bool timed_out_by_idle = false;
   int pid = 0;
   int exit_code = -1;
   int signal = 0;

@@ -36,6 +36,7 @@ void Run::supervise() {
         case Source::output: on_output(); break;
         case Source::signals: on_signals(); break;
         case Source::timer: on_timer(); break;
+        case Source::idle: on_idle(); break;
         case Source::listener: control_.accept(epoll_.get(), tag(Source::client)); break;
         case Source::client: on_client(fd, events[i].events); break;
         case Source::caller: on_caller(); break;
@@ -62,6 +63,7 @@ long Run::pump(long most) {
       break;
     }
     most -= n;
+    idle_.saw_output();
     if (!log_.append(buffer, static_cast<unsigned long>(n)) && phase_ == Phase::running) {
       const auto why = Text<96>() << "Output limit of " << spec_.header->output_limit << " bytes exceeded";
       end(Cause::output, kCauseOutput, why.view(), spec_.header->grace_ms);
@@ -103,7 +105,7 @@ void Run::look_at_children() {
       facts_.ended_ms = sys::now_ms();
       lock_.note_exit(facts_.exit_code, facts_.signal, facts_.ended_ms);
       // What it wrote it wrote before it ended, so an exceeded budget comes first.
-      if (phase_ == Phase::running && output_) pump(sys::bytes_waiting(output_.get()));
+      if (phase_ == Phase::running && output_) pump(waiting_output());
       if (phase_ == Phase::running) return on_natural_end();
     }
   }
@@ -136,7 +138,7 @@ void Run::end(Cause cause, std::string_view cause_word, std::string_view reason,
     drop_stream();  // who asks for the end does not mind the slow reader that it waits for
     return evaluate();
   }
-  if (phase_ != Phase::running && !(phase_ == Phase::trailing && cause_ == Cause::none)) return;
+  if (!is_open()) return;
   cause_ = cause;
   facts_.quiet = cause_word == kStopQuietly;
   reason_ << reason;
@@ -179,11 +181,45 @@ void Run::on_timer() {
     if (detach(Released::by_deadline, timeout < 0 ? 0 : timeout) < 0) sys::arm(timer_.get(), kRetryMs);
     return;
   }
-  if (phase_ == Phase::running || (phase_ == Phase::trailing && cause_ == Cause::none)) {
-    return end(Cause::deadline, kCauseDeadline, "", spec_.header->grace_ms);
-  }
+  if (is_open()) return end(Cause::deadline, kCauseDeadline, "", spec_.header->grace_ms);
   if (phase_ == Phase::ending && stream_.is_behind() && (exited_ || killed_)) drop_stream();
   if (phase_ == Phase::ending || phase_ == Phase::trailing || phase_ == Phase::leftovers) kill_tree();
+}
+
+void Run::on_idle() {
+  pump(kReadsAtOnce * kChunk);                  // what is there was written in time
+  if (stream_.is_behind()) idle_.saw_output();  // a caller that does not read keeps the command silent
+  const bool over = idle_.is_over();
+  if (over) look_at_children();  // an end before counts
+  if (over && is_open()) end(Cause::idle, kCauseIdle, "", spec_.header->grace_ms);
+  if (!is_open()) idle_.stop();
+}
+
+// A terminal does not say how much is on its way; one look at it takes all that there is.
+long Run::waiting_output() const {
+  return stdio_.is_terminal() ? kReadsAtOnce * kChunk : sys::bytes_waiting(output_.get());
+}
+
+// First the record, then the timer: whoever is told "ok" finds the new deadline in both.
+void Run::extend(int client, long timeout_ms) {
+  look_at_children();  // an end before the wish counts
+  if (!is_open()) return control_.answer(client, kNo);
+  if (timeout_ms < 0) return control_.answer(client, "error 22");
+  const Facts before = facts_;
+  facts_.timeout_ms = timeout_ms;
+  facts_.timeout_from_ms = sys::now_ms();
+  Facts running = facts_;
+  running.exit_code = -1;  // the command may have ended, the task has not
+  running.signal = 0;
+  running.ended_ms = -1;
+  const int e = facts_.detached ? record_.commit(running) : 0;  // a foreground task has none
+  if (e < 0) {
+    facts_ = before;
+    return control_.answer(client, (Text<32>() << "error " << -e).view());
+  }
+  if (facts_.detached) record_.reserve_next();
+  sys::arm(timer_.get(), timeout_ms);
+  control_.answer(client, kOk);
 }
 
 void Run::on_client(int client, unsigned events) {
@@ -249,6 +285,13 @@ void Run::handle(int client, std::string_view line) {
     const int e = exited_ ? -ESRCH : sys::kill_group(facts_.pid, static_cast<int>(take_number(line)));
     return answer_result(client, e);
   }
+  if (word == kExtend) return ended ? control_.answer(client, kNo) : extend(client, take_number(line));
+  if (word == kInput)
+    return is_open() && !exited_ ? stdio_.answer_input(control_, client) : control_.answer(client, kNo);
+  if (word == kCloseInput) {
+    stdio_.close_input();
+    return control_.answer(client, kOk);
+  }
   if (word == kOutput)
     return control_.answer(client, (Text<96>() << kOutput << " " << log_.stream_bytes() << " " << log_.dropped_bytes()
                                                << " " << log_.unstored_bytes())
@@ -285,8 +328,7 @@ void Run::settle(int leftovers) {
   sys::arm(timer_.get(), 0);
   if (leftovers > 0) {
     // What the command wrote is in the pipe by now; what comes behind it is the leftovers' own.
-    const int waiting = output_ ? sys::bytes_waiting(output_.get()) : 0;
-    pump(waiting);
+    pump(output_ ? waiting_output() : 0);
   } else {
     pump(INT64_MAX);
     // The zombie kept the pid from being given to a stranger; now nothing is left that could be hit.
@@ -297,10 +339,12 @@ void Run::settle(int leftovers) {
   if (leftovers == 0) log_.finish();
   if (spec_.header->sync_output != 0) log_.sync();
 
-  facts_.status = cause_ == Cause::deadline ? "timed_out"
-                  : cause_ != Cause::exit   ? "killed"
-                  : facts_.exit_code == 0   ? "completed"
-                                            : "failed";
+  const bool timed_out = cause_ == Cause::deadline || cause_ == Cause::idle;
+  facts_.timed_out_by_idle = cause_ == Cause::idle;
+  facts_.status = timed_out               ? "timed_out"
+                  : cause_ != Cause::exit ? "killed"
+                  : facts_.exit_code == 0 ? "completed"
+                                          : "failed";
   facts_.reason = cause_ == Cause::stop || cause_ == Cause::output ? reason_.view() : std::string_view();
   facts_.output_bytes = log_.stream_bytes();
   facts_.dropped_bytes = log_.dropped_bytes();

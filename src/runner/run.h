@@ -3,12 +3,14 @@
 #include "runner/child.h"
 #include "runner/control.h"
 #include "runner/hooks.h"
+#include "runner/idle.h"
 #include "runner/lock_page.h"
 #include "runner/log.h"
 #include "runner/queue.h"
 #include "runner/record.h"
 #include "runner/slot.h"
 #include "runner/spec.h"
+#include "runner/stdio.h"
 #include "runner/stream.h"
 #include "runner/tree.h"
 
@@ -48,8 +50,8 @@ class Run {
   // settled:   nothing can change any more; the record is being committed
   // leftovers: committed; processes that outlived the command still write and are looked after
   enum class Phase { parked, running, trailing, ending, settled, leftovers, over };
-  enum class Cause { none, exit, stop, deadline, output };
-  enum class Source : unsigned { output = 1, signals, timer, listener, client, caller, stream, awaited };
+  enum class Cause { none, exit, stop, deadline, idle, output };
+  enum class Source : unsigned { output = 1, signals, timer, idle, listener, client, caller, stream, awaited };
 
   static std::uint64_t tag(Source source) { return static_cast<std::uint64_t>(source) << 32; }
 
@@ -87,10 +89,17 @@ class Run {
   void on_output();
   void on_signals();
   void on_timer();
+  void on_idle();
   void on_client(int client, unsigned events);
   void handle(int client, std::string_view line);
   void answer_result(int client, int e);
 
+  /// Can a stop, a deadline or the budget still decide?
+  [[nodiscard]] bool is_open() const {
+    return phase_ == Phase::running || (phase_ == Phase::trailing && cause_ == Cause::none);
+  }
+  void extend(int client, long timeout_ms);
+  [[nodiscard]] long waiting_output() const;
   void look_at_children();
   void on_natural_end();
   void end(Cause cause, std::string_view cause_word, std::string_view reason, long grace_ms);
@@ -109,6 +118,8 @@ class Run {
   Tree tree_;
   Hooks hooks_;
   Fd session_, tasks_, folder_, output_, signals_, timer_, epoll_, leftover_lock_;
+  Stdio stdio_;
+  Idle idle_;
   Slot slot_;
   Queue queue_;
   Stream stream_;

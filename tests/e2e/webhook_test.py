@@ -192,6 +192,8 @@ class Webhook(HookCommand):
             log = os.path.join(self.tasks, task, 'hooks.log')
 
             def noted():
+                if not os.path.exists(log):
+                    return False
                 with open(log, encoding='utf-8') as f:
                     text = f.read()
                 return 'task.completed: exit 1 after' in text and 'Connection refused' in text

@@ -9,10 +9,11 @@ import socket
 import struct
 import time
 
-HEADER = struct.Struct('=IIQqqqqIIIIIIIIIIII')
+HEADER = struct.Struct('=IIQqqqqqIIIIIIIIIIIIIII4x')
 MAGIC, VERSION = 0x50445231, 3
 BACKGROUND, QUEUED, FOREGROUND = 0, 1, 2
 STOP, TRUNCATE = 0, 1
+NULL, PIPE = 0, 1
 KEEP, KILL, WAIT = 0, 1, 2
 
 
@@ -34,7 +35,7 @@ class Session:
 
     def start(self, argv, task=None, timeout=0, grace=5000, limit=0, on_limit=STOP, leftovers=KEEP, cap=0,
               owner='', mode=BACKGROUND, priority=0, after='', entry='', telemetry='', env=None, cwd='/', program=None, wrap=(),
-              in_child=None, spec=None, patience=30, reap_after=None, hooks=()):
+              in_child=None, spec=None, patience=30, reap_after=None, hooks=(), idle=0, stdin=NULL, terminal=(0, 0)):
         """Returns (task id, answer line). `wrap`: a command line put before the runner's, for strace. `in_child` is
         called right before the runner is exec'd; `spec` is a launch specification to hand over instead. Nothing for
         `patience` seconds is a TimeoutError. `hooks`: (mask of events, ms, shell line). `reap_after`: the runner's first process is reaped so many seconds after
@@ -47,8 +48,8 @@ class Session:
         words = [constant, owner, after, entry, program or argv[0], cwd, telemetry, *argv, *(f'{k}={v}' for k, v in env.items()),
                  f'"session":"{self.path}","cwd":"{cwd}"', 'test', *(f'{e} {ms} {line}' for e, ms, line in hooks)]
         body = b''.join(w.encode() + b'\0' for w in words)
-        header = HEADER.pack(MAGIC, VERSION, HEADER.size + len(body), timeout, grace, limit, -1, mode, 0, 0, priority,
-                             on_limit, leftovers, cap, 0, len(argv), len(env), len(hooks), 0)
+        header = HEADER.pack(MAGIC, VERSION, HEADER.size + len(body), timeout, idle, grace, limit, -1, mode, 0, 0, priority,
+                             on_limit, leftovers, cap, 0, len(argv), len(env), len(hooks), stdin, *terminal, 0)
         text = header + body if spec is None else spec
         spec = os.memfd_create('spec')
         os.write(spec, text)

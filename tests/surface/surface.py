@@ -174,7 +174,10 @@ class Scenario:
         self._json('run', '--wait', '--output-limit', '1000', '--on-output-limit', 'stop', '-c',
                    'head -c 100000 /dev/zero; sleep 60')
 
-        stopped = self.program.start('-c', 'sleep 60')
+        self._json('run', '--wait', '--idle-timeout', '100ms', '--grace', '0', '-c', 'sleep 60')
+        stopped = self.program.start('--stdin', 'pipe', '-c', 'sleep 60')
+        self._json('extend', stopped, '--timeout', '1h')
+        self._json('write', stopped, '--eof')
         self._status(75, 'wait: its own time-out passed', run('wait', stopped, '--timeout', '10ms'))
         self._json('wait', stopped, '--timeout', '10ms')
         self._status(0, 'done', run('signal', stopped, 'CONT'))
