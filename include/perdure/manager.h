@@ -53,7 +53,10 @@ struct StartOptions {
   std::chrono::milliseconds timeout{0};       ///< 0: no deadline (L08)
   std::chrono::milliseconds idle_timeout{0};  ///< without output for so long it has timed out; 0: never
   Input input = Input::null;
-  std::optional<TerminalSize> terminal;      ///< a pseudo-terminal of its own, which also is its input
+  std::optional<TerminalSize> terminal;  ///< a pseudo-terminal of its own, which also is its input
+  std::int64_t memory_max = 0;           ///< bytes, of the command and all that it starts (docs/limits.md); 0: no limit
+  double cpu_max = 0;                    ///< processors, from 0.01; 0: no limit
+  std::int64_t pids_max = 0;             ///< processes and threads; 0: no limit
   std::chrono::milliseconds grace{5000};     ///< between SIGTERM and SIGKILL (L12)
   std::optional<std::int64_t> output_limit;  ///< bytes; 0: no limit; absent: 64 MiB when truncating, else none
   OnOutputLimit on_output_limit = OnOutputLimit::truncate;

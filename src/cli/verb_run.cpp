@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 
 namespace perdure::cli {
 namespace {
@@ -30,6 +31,9 @@ constexpr Option kOptions[] = {
     {"--timeout", "D", "end it after that long: 500ms, 30s, 5m, 2h (default: never)"},
     {"--grace", "D", "between SIGTERM and SIGKILL (default: 5s)"},
     {"--idle-timeout", "D", "end it when it has printed nothing for so long (default: never)"},
+    {"--memory-max", "S", "memory of all its processes; see docs/limits.md (default: no limit)"},
+    {"--cpu-max", "N", "processors for all its processes, such as 1.5"},
+    {"--pids-max", "N", "number of its processes and threads"},
     {"--stdin", "null|pipe", "its input: nothing, or what `perdure write` is given (default: null)"},
     {"--pty", nullptr, "give it a terminal of its own, which is also its input"},
     {"--output-limit", "S", "keep at most so much output, 0: all of it (default: 64MiB with truncate)"},
@@ -87,9 +91,25 @@ TerminalSize terminal_size() {
   return {};
 }
 
+Result<> read_limits(const Call& call, StartOptions& start) {
+  auto memory = call.size("--memory-max");
+  auto pids = call.integer("--pids-max", 0, INT32_MAX);
+  if (!memory) return std::unexpected(memory.error());
+  if (!pids) return std::unexpected(pids.error());
+  start.memory_max = memory->value_or(0);
+  start.pids_max = pids->value_or(0);
+  const auto cpu = call.value("--cpu-max");
+  if (!cpu) return {};
+  const auto [end, error] = std::from_chars(cpu->data(), cpu->data() + cpu->size(), start.cpu_max);
+  if (error != std::errc() || end != cpu->data() + cpu->size())
+    return fail(ErrorCode::usage, fmt::format("--cpu-max: '{}' is no number of processors, such as 2 or 0.5", *cpu));
+  return {};
+}
+
 Result<StartOptions> read_options(const Call& call) {
   StartOptions start;
   if (auto what = what_to_run(call, start); !what) return std::unexpected(what.error());
+  if (auto limits = read_limits(call, start); !limits) return std::unexpected(limits.error());
   auto env = pairs(call, "--env");
   auto labels = pairs(call, "--label");
   auto timeout = call.duration("--timeout");

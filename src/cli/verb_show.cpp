@@ -13,6 +13,19 @@ namespace {
 
 constexpr std::int64_t kTail = 2048;
 
+// What it may use, and who sees to it.
+std::string limits_text(const Task& task) {
+  std::vector<std::string> limits;
+  if (task.memory_max) limits.push_back(fmt::format("memory {}", size_text(*task.memory_max)));
+  if (task.cpu_max_milli)
+    limits.push_back(fmt::format("{} processors", static_cast<double>(*task.cpu_max_milli) / 1000));
+  if (task.pids_max) limits.push_back(fmt::format("{} processes", *task.pids_max));
+  if (limits.empty()) return "";
+  return fmt::format("{} ({})", fmt::join(limits, ", "),
+                     task.cgroup ? "of all together, by the cgroup " + *task.cgroup
+                                 : "by limits of each process: no cgroup was to be had");
+}
+
 void print(const Task& task, const OutputSnapshot& output) {
   std::string text;
   const auto line = [&](std::string_view name, const std::string& value) {
@@ -37,6 +50,7 @@ void print(const Task& task, const OutputSnapshot& output) {
                                  task.timeout_from ? time_text(*task.timeout_from) : "the start"));
   if (task.idle_timeout_ms.value_or(0) > 0)
     line("idle timeout", fmt::format("{} without output", duration_text(*task.idle_timeout_ms)));
+  line("limits", limits_text(task));
   line("command", task.command);
   line("cwd", task.cwd.value_or(""));
   if (task.pid > 0) line("pid", fmt::to_string(task.pid));

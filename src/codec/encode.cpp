@@ -85,6 +85,9 @@ void write_asked(Writer& w, const Task& task) {
     w.text("toolCallId", task.tool_call_id);
   }
   w.number("idleTimeoutMs", task.idle_timeout_ms);
+  w.number("memoryMax", task.memory_max);
+  w.number("cpuMaxMilli", task.cpu_max_milli);
+  w.number("pidsMax", task.pids_max);
   w.text("owner", task.owner);
   w.put("labels", labels_json(task.labels));
   w.text("lifetime", task.lifetime);
@@ -105,6 +108,7 @@ void write_found(Writer& w, const Task& task) {
     w.number_or_null("exitCode", task.exit_code);
   }
   w.number("signal", task.signal);
+  w.text("cgroup", task.cgroup);
   w.put("runner",
         !task.runner ? "" : fmt::format(R"({{"pid":{},"startTicks":{}}})", task.runner->pid, task.runner->start_ticks));
   w.text("lostEvidence", task.lost_evidence ? std::optional(std::string(name_of(*task.lost_evidence))) : std::nullopt);

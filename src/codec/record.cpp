@@ -115,6 +115,10 @@ void read_own(Fields& fields, Task& task) {
   const auto number = [&](std::string_view key) { return fields.integer(key, Need::optional, 0, kMostInt); };
   task.timeout_from = number("timeoutFrom");
   task.idle_timeout_ms = number("idleTimeoutMs");
+  task.memory_max = number("memoryMax");
+  task.cpu_max_milli = number("cpuMaxMilli");
+  task.pids_max = number("pidsMax");
+  task.cgroup = fields.text("cgroup", Need::optional);
   task.timed_out_by = fields.text("timedOutBy", Need::optional);
   task.boot_id = fields.text("bootId", Need::optional);
   task.machine_id = fields.text("machineId", Need::optional);

@@ -30,6 +30,10 @@ struct LaunchSpec {
   std::int64_t grace_ms;
   std::int64_t output_limit;       // bytes; 0: none
   std::int64_t detach_timeout_ms;  // foreground: the deadline once detached; 0: none, -1: the running one goes on
+  std::int64_t memory_max;         // bytes; 0: none
+  std::int64_t cpu_max_milli;      // thousandths of a processor; 0: none
+  std::int64_t pids_max;           // 0: none
+  std::int64_t pids_of_user;       // what stands for pids_max where only the user's processes can be counted
   SpecMode mode;
   SpecOnTimeout on_timeout;  // foreground
   std::uint32_t has_stream;  // foreground: 1: kStreamFd is there
@@ -49,8 +53,8 @@ struct LaunchSpec {
   // empty), the owner ("" for none), the id of the task to follow ("" for none), the text of its entry in the
   // queue ("" where none is to be made), the program's path, the working directory, the file for
   // telemetry ("" for none), argc arguments, envc variables, what hooks are told first (JSON members: session and
-  // cwd), the task's description (escaped as in JSON), and hook_count hooks "EVENTS TIMEOUT_MS COMMAND", EVENTS being
-  // a mask.
+  // cwd), the task's description (escaped as in JSON), the cgroup in which the task gets one ("" for none) and the path
+  // of its own (escaped as in JSON), and hook_count hooks "EVENTS TIMEOUT_MS COMMAND", EVENTS being a mask.
   // With only_event the constant members are all that hooks read, a whole JSON object.
 };
 

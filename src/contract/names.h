@@ -29,6 +29,8 @@ inline constexpr char kTaskVariable[] = "PERDURE_TASK_ID";  // in every process 
 inline constexpr char kSessionVariable[] = "PERDURE_SESSION";
 inline constexpr char kRunnerVariable[] = "PERDURE_RUNNER";  // in the runner itself, and only there
 
+inline constexpr char kCgroupPrefix[] = "perdure-";  // and the task's id: the name of its cgroup
+
 inline constexpr long kDefaultGraceMs = 5'000;
 inline constexpr long kMaxReasonBytes = 3'400;  // escaped, as ASCII; one page of runner.lock must hold it
 

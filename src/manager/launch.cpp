@@ -93,6 +93,7 @@ Result<> check(const StartOptions& options) {
   if (options.timeout.count() < 0) return fail(ErrorCode::usage, "the timeout is negative: 0 means none");
   if (options.grace.count() < 0) return fail(ErrorCode::usage, "the grace is negative: 0 means SIGKILL at once");
   if (options.idle_timeout.count() < 0) return fail(ErrorCode::usage, "the idle timeout is negative: 0 means none");
+  if (auto fine = check_limits(options); !fine) return fine;
   if (options.output_limit.value_or(0) < 0) return fail(ErrorCode::usage, "the output limit is negative: 0 means none");
   if (options.idempotency_key)
     if (auto fine = KeyReservation::check(*options.idempotency_key); !fine) return fine;
@@ -119,6 +120,7 @@ Task constant_part(const TaskId& id, const StartOptions& options, const std::str
   task.labels = options.labels;
   task.parent_tool_call_id = options.tool_call_id;
   if (options.idle_timeout.count() > 0) task.idle_timeout_ms = options.idle_timeout.count();
+  note_limits(options, task);
   task.idempotency_key = options.idempotency_key;
   task.on_end = options.on_end;
   if (options.session_lifetime) task.lifetime = "session";
@@ -268,6 +270,7 @@ Result<Task> TaskManager::start(const StartOptions& options) {
   launch->environment = environment_for(options, marker);
   Task constant = constant_part(*id, options, *cwd);
   launch->constant_members = codec::constant_members(constant);
+  launch->limits = plan_limits(options, *id);
   launch->description = constant.description;
   if (launch->constant_members.size() > codec::kMaxRecordBytes - 65536)
     return give_up(fail(ErrorCode::usage,

@@ -59,6 +59,10 @@ std::string launch_spec(const Launch& launch) {
     header.terminal_rows = std::max<std::uint32_t>(1, launch.terminal->rows);
     header.terminal_columns = std::max<std::uint32_t>(1, launch.terminal->columns);
   }
+  header.memory_max = launch.limits.memory_max;
+  header.cpu_max_milli = launch.limits.cpu_max_milli;
+  header.pids_max = launch.limits.pids_max;
+  header.pids_of_user = launch.limits.pids_of_user;
   header.only_event = launch.only_event;
 
   std::string bytes(sizeof header, '\0');
@@ -73,6 +77,8 @@ std::string launch_spec(const Launch& launch) {
   for (const auto& [name, value] : launch.environment) add(bytes, name + "=" + value);
   add(bytes, launch.told_first);
   add(bytes, codec::escape(launch.description));
+  add(bytes, launch.limits.cgroup_parent);
+  add(bytes, codec::escape(launch.limits.cgroup));
   for (const auto& hook : launch.hooks)
     add(bytes, fmt::format("{} {} {}", hook.events, std::chrono::milliseconds(hook.timeout).count(), hook.command));
   header.total_bytes = bytes.size();

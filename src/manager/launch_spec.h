@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "manager/hooks.h"
+#include "manager/limits.h"
 #include <perdure/manager.h>
 
 #include <map>
@@ -23,6 +24,7 @@ struct Launch {
   std::chrono::milliseconds idle_timeout{0};
   Input input = Input::null;
   std::optional<TerminalSize> terminal;
+  Limits limits;
   std::chrono::milliseconds grace{0};
   std::int64_t output_limit = 0;
   OnOutputLimit on_output_limit = OnOutputLimit::truncate;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "manager/assess.h"
+#include "manager/limits.h"
 #include "manager/remains.h"
 #include "manager/state.h"
 #include "store/outbox.h"
@@ -59,6 +60,7 @@ Result<Verdict> settle_own(const store::Session& session, const Task& recorded, 
     if (auto announced = store::add_to_outbox(session, task.id); !announced) return std::unexpected(announced.error());
   if (auto written = store::write_record(task); !written) return std::unexpected(written.error());
   (*lock)->clean_up_and_release();
+  remove_cgroup(task);
   telemetry.settled(task);
   return Verdict{
       .task = std::move(task), .before = recorded.status, .changed = true, .explained = std::move(found->explained)};

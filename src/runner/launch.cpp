@@ -45,9 +45,13 @@ bool Run::launch(const char* session, Fd to_caller) {
     tell_hooks(kHookStarted);
     return true;
   }
+  limits_.remove();
   clear_away();
   const long cap = spec_.header->max_running;
-  if (failure.error != 0) {
+  if (failure.error != 0 && failure.step == ExecFailure::limits) {
+    answer(answer_fd,
+           (Text<96>() << "failed " << static_cast<long>(failure.error) << " put it under its limits\n").view());
+  } else if (failure.error != 0) {
     answer(answer_fd, (Text<64>() << (failure.step == ExecFailure::cwd ? "cwd " : "exec ")
                                   << static_cast<long>(failure.error) << "\n")
                           .view());
@@ -131,6 +135,8 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
   doing = "wait for events";
   if (const int e = sys::watch(epoll_.get(), output_.get(), tag(Source::output)); e < 0) return e;
 
+  limits_.open(spec_, task_id_);
+  if (limits_.by_cgroup()) facts_.cgroup = spec_.cgroup;
   doing = "make a process";
   int pid = -EAGAIN;
   // The limit on processes may be reached for just a moment; the caller waits for our answer meanwhile.
@@ -141,7 +147,7 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
   if (pid < 0) return pid;
   if (pid == 0)
     become_command(
-        spec_, inherited_,
+        spec_, inherited_, limits_,
         {gate_out.get(), stdio_.command_output(), failure_in.get(), stdio_.command_input(), stdio_.is_terminal()},
         {lock_.fd(), slot_.fd(), control_.listener(), gate_in.get()});
   if (!stdio_.is_terminal()) ::setpgid(pid, pid);  // else the child makes itself a session, which a leader can't

@@ -57,6 +57,7 @@ void write_members(Members& to, const Facts& f) {
     }
     to << "]";
   }
+  if (!f.cgroup.empty()) to << ",\"cgroup\":\"" << f.cgroup << "\"";
   if (f.leftovers > 0) add(to, "leftovers", f.leftovers);
   if (f.started_seq >= 0) add(to, "startedSeq", f.started_seq);
   if (f.ended_seq >= 0) add(to, "endedSeq", f.ended_seq);

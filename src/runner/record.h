@@ -26,6 +26,7 @@ struct Facts {
   std::int64_t output_bytes = -1, dropped_bytes = 0, dropped_at = 0, unstored_bytes = 0;
   bool may_drop = false;  // droppedAt is written although nothing was dropped yet
   int leftovers = 0;
+  std::string_view cgroup;  // escaped as in JSON; empty: none of its own
   const int* survivors = nullptr;
   int survivor_count = 0;
 };

@@ -47,6 +47,7 @@ void Run::supervise() {
       }
     }
   }
+  limits_.remove();
 }
 
 // Reads what is there, at most `most` bytes: an orphan that writes for ever must not make the end wait.
@@ -345,7 +346,9 @@ void Run::settle(int leftovers) {
                   : cause_ != Cause::exit ? "killed"
                   : facts_.exit_code == 0 ? "completed"
                                           : "failed";
-  facts_.reason = cause_ == Cause::stop || cause_ == Cause::output ? reason_.view() : std::string_view();
+  if (cause_ == Cause::exit && facts_.exit_code != 0 && limits_.ran_out_of_memory())
+    reason_ << "Out of memory (limit " << spec_.header->memory_max << " bytes)";
+  facts_.reason = reason_.view();  // empty after the deadline (L46)
   facts_.output_bytes = log_.stream_bytes();
   facts_.dropped_bytes = log_.dropped_bytes();
   facts_.dropped_at = log_.dropped_at();

@@ -4,6 +4,7 @@
 #include "runner/control.h"
 #include "runner/hooks.h"
 #include "runner/idle.h"
+#include "runner/limits.h"
 #include "runner/lock_page.h"
 #include "runner/log.h"
 #include "runner/queue.h"
@@ -118,6 +119,7 @@ class Run {
   Tree tree_;
   Hooks hooks_;
   Fd session_, tasks_, folder_, output_, signals_, timer_, epoll_, leftover_lock_;
+  Limits limits_;
   Stdio stdio_;
   Idle idle_;
   Slot slot_;

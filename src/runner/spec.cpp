@@ -57,12 +57,15 @@ int Spec::read(int fd) {
   for (unsigned i = 0; i < header->envc; ++i) envp[i] = next();
   told_first = next();
   description = next();
+  cgroup_parent = next();
+  const char* const cgroup_text = next();
   hooks = envp + header->envc + 1;
   for (unsigned i = 0; i < header->hook_count; ++i) hooks[i] = next();
-  if (description == nullptr || (header->hook_count > 0 && hooks[header->hook_count - 1] == nullptr)) return -EINVAL;
-  const std::string_view constant_view(constant_text), owner_view(owner_text);
+  if (cgroup_text == nullptr || (header->hook_count > 0 && hooks[header->hook_count - 1] == nullptr)) return -EINVAL;
+  const std::string_view constant_view(constant_text), owner_view(owner_text), cgroup_view(cgroup_text);
   const std::string_view telemetry_view(telemetry_text, std::string_view(telemetry_text).size() + 1);  // with its NUL
-  kept = static_cast<char*>(std::malloc(constant_view.size() + owner_view.size() + telemetry_view.size()));
+  kept = static_cast<char*>(
+      std::malloc(constant_view.size() + owner_view.size() + cgroup_view.size() + telemetry_view.size()));
   if (kept == nullptr) return -ENOMEM;
   char* room = kept;
   constant = copy_to(room, constant_view);
@@ -70,6 +73,7 @@ int Spec::read(int fd) {
   telemetry = copy_to(room, telemetry_view).data();
   after = after_text;
   entry_text = entry_text_text;
+  cgroup = copy_to(room, cgroup_view);
   return constant.empty() ? -EINVAL : 0;
 }
 
@@ -83,7 +87,7 @@ void Spec::drop_command() {
   program = cwd = nullptr;
   after = entry_text = {};
   argv = envp = hooks = nullptr;
-  told_first = description = nullptr;
+  told_first = description = cgroup_parent = nullptr;
 }
 
 }  // namespace runner

@@ -7,11 +7,13 @@
 namespace runner {
 
 /// The launch specification, checked and unpacked. `header`, `argv` and what hangs on them live in the mapped file
-/// until drop_command(), for good where there are hooks; `constant`, `owner` and `telemetry` are copies that stay.
+/// until drop_command(), for good where there are hooks; `constant`, `owner`, `cgroup` and `telemetry` are copies that
+/// stay.
 struct Spec {
   const perdure::contract::LaunchSpec* header = nullptr;
   std::string_view constant, owner;
   std::string_view after, entry_text;
+  std::string_view cgroup;  // path of the task's own, if one can be made; escaped as in JSON
   const char* program = nullptr;
   const char* cwd = nullptr;
   const char* telemetry = "";
@@ -20,7 +22,8 @@ struct Spec {
   char** envp = nullptr;
   const char* told_first = nullptr;   // hooks: JSON members
   const char* description = nullptr;  // hooks: escaped as in JSON
-  char** hooks = nullptr;             // header->hook_count of them
+  const char* cgroup_parent = "";
+  char** hooks = nullptr;  // header->hook_count of them
 
   /// 0 or -errno; -EINVAL: not a specification of this version.
   [[nodiscard]] int read(int fd);

@@ -174,6 +174,7 @@ class Scenario:
         self._json('run', '--wait', '--output-limit', '1000', '--on-output-limit', 'stop', '-c',
                    'head -c 100000 /dev/zero; sleep 60')
 
+        self._json('run', '--wait', '--memory-max', '8GiB', '--cpu-max', '64', '--pids-max', '9999', '-c', 'true')
         self._json('run', '--wait', '--idle-timeout', '100ms', '--grace', '0', '-c', 'sleep 60')
         stopped = self.program.start('--stdin', 'pipe', '-c', 'sleep 60')
         self._json('extend', stopped, '--timeout', '1h')

@@ -12,7 +12,7 @@ namespace json = boost::json;
 constexpr std::string_view kProcess =
     R"({"taskId":"bash-1a2b3c4d","description":"a build","kind":"process","command":"make","status":"failed",)"
     R"("detached":true,"startedAt":1000,"endedAt":2000,"stopReason":"none","terminalNotificationSuppressed":true,)"
-    R"("timeoutMs":5000,"timeoutFrom":1500,"idleTimeoutMs":70,"timedOutBy":"idle","parentToolCallId":"call_1","resumeReminded":false,"pid":42,"exitCode":3,"signal":9,)"
+    R"("timeoutMs":5000,"timeoutFrom":1500,"idleTimeoutMs":70,"memoryMax":1,"cpuMaxMilli":2,"pidsMax":3,"cgroup":"/c","timedOutBy":"idle","parentToolCallId":"call_1","resumeReminded":false,"pid":42,"exitCode":3,"signal":9,)"
     R"("runner":{"pid":41,"startTicks":77},"bootId":"b","machineId":"m","owner":"o","labels":{"a":"b"},)"
     R"("lifetime":"session","cwd":"/","idempotencyKey":"k","onEnd":["true","a \"b\\\\"],"lostEvidence":"rebooted","recovered":true,)"
     R"("outputBytes":1,"droppedBytes":2,"droppedAt":3,"unstoredBytes":4,"survivors":[5,6],"leftovers":7,)"
