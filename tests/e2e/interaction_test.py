@@ -135,6 +135,42 @@ class Silence(InteractionTest):
         self.assertEqual((self.record(task)['timedOutBy'], self.record(task)['recovered']), ('idle', True))
 
 
+class InTheForeground(InteractionTest):
+    def foreground(self, line, *options):
+        started = subprocess.Popen([PERDURE, '--session', self.session, 'run', '--foreground', *options, '-c', line],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        self.addCleanup(started.wait, 60)
+        self.addCleanup(started.stdout.close)
+        self.addCleanup(started.stderr.close)
+        return started, eventually(lambda: (self.json('list') or [None])[0], 'the task is listed')['taskId']
+
+    def test_what_is_written_reaches_it_and_its_terminal_is_not_the_callers(self):
+        caller, task = self.foreground('read line; echo "got $line"', '--pty')
+        self.assertEqual(self.write(task, b'hello\n'), (0, ''))
+        self.assertIn(b'got hello', caller.stdout.read())
+        self.assertEqual(caller.wait(60), 0)
+
+    def test_it_gets_more_time_and_still_leaves_nothing(self):
+        caller, task = self.foreground('read line; exit 6', '--stdin', 'pipe', '--timeout', '60')
+        self.assertEqual(self.json('extend', task, '--timeout', '5m')['timeoutMs'], 300_000)
+        self.assertFalse(os.path.exists(self.path(task)))
+        self.assertEqual(self.write(task, b'', '--eof'), (0, ''))
+        self.assertEqual(caller.wait(60), 6)
+        self.assertEqual(os.listdir(self.tasks), [])
+
+    def test_a_caller_that_does_not_read_does_not_make_the_command_silent(self):
+        caller, task = self.foreground('yes | head -c 3000000; exit 3', '--idle-timeout', '300ms')
+        # The command is blocked by its reader far longer than it may be silent.
+        eventually(lambda: time.time() * 1000 > self.json('show', task)['startedAt'] + 1000, 'a second has passed')
+        self.assertEqual(self.json('show', task)['status'], 'running')
+        self.assertEqual(len(caller.stdout.read()), 3_000_000)
+        self.assertEqual(caller.wait(60), 3)
+
+    def test_silence_ends_it(self):
+        caller, _ = self.foreground('sleep 100', '--idle-timeout', '300ms')
+        self.assertEqual(caller.wait(60), 124)
+
+
 class Writing(InteractionTest):
     def test_what_is_written_is_read_in_order_until_the_end(self):
         task = self.sh('sort -n | tr "\\n" " "', '--stdin', 'pipe')
