@@ -60,6 +60,7 @@ void print(const Task& task, const OutputSnapshot& output) {
   line("owner", task.owner.value_or(""));
   line("lifetime", task.lifetime.value_or(""));
   for (const auto& [name, value] : task.labels) line("label", name + "=" + value);
+  for (const auto& command : task.on_end) line("on end", command);
   if (task.recovered.value_or(false)) line("recovered", "the runner was killed after it had noted the outcome");
   if (task.leftovers) line("leftovers", fmt::format("{} processes outlived the command", *task.leftovers));
   if (!task.survivors.empty())
