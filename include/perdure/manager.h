@@ -21,7 +21,8 @@ struct Hook {
 struct ManagerOptions {
   std::string session;  ///< folder of the session; made on the first start, never by a look-up (L47)
   std::string runner;   ///< path of perdure-runner; empty: $PERDURE_RUNNER_PATH, else beside the program or library
-  std::optional<int> max_running_tasks;      ///< cap on background tasks (L01); absent: none. At least 1.
+  std::optional<int> max_running_tasks;        ///< cap on background tasks (L01); absent: none. At least 1.
+  std::chrono::milliseconds kill_grace{5000};  ///< where a task has none of its own: another program's, leftovers
   std::string telemetry_file;                ///< absolute; what happens to tasks, a JSON line each (L36); empty: off
   std::shared_ptr<TelemetrySink> telemetry;  ///< hears of what this manager takes part in; absent: off
   std::vector<Hook> hooks;                   ///< for every task that is started, and those that are settled, from here
@@ -167,6 +168,7 @@ struct RetentionOptions {
   std::optional<std::chrono::milliseconds> older_than;  ///< by the end of the task
   std::optional<std::int64_t> keep;                     ///< keep the newest N ended tasks
   std::optional<std::int64_t> max_bytes;                ///< of all ended tasks together
+  bool undelivered = false;                             ///< also tasks whose owner has not been told of the end
   bool dry_run = false;
 };
 
@@ -174,6 +176,7 @@ struct Removed {
   std::vector<TaskId> tasks;
   std::int64_t bytes = 0;         ///< given back to the disk
   std::int64_t litter = 0;        ///< folders and temporaries of dead processes swept besides
+  std::int64_t undelivered = 0;   ///< tasks kept because their owner has not been told of the end
   std::vector<std::string> kept;  ///< what could not be removed, and why
 };
 
@@ -304,8 +307,13 @@ class PERDURE_API TaskManager {
   /// Removes an ended task with its log. A live one, or one with leftovers, is refused (details["running"]).
   [[nodiscard]] Result<void> remove(const TaskId& id);
 
-  /// Removes ended tasks by age, number and size; never a live one (docs/disk-format.md).
+  /// Removes ended tasks by age, number and size; never a live one, nor, unless that is asked for, one whose owner has
+  /// not been told of its end (docs/disk-format.md).
   [[nodiscard]] Result<Removed> collect_garbage(const RetentionOptions& options);
+
+  /// Is it time to collect_garbage()? True at most once a day for a session, and for one caller in any process. False
+  /// where the session does not exist, or is not to be written just now.
+  [[nodiscard]] Result<bool> sweep_is_due();
 
  private:
   struct State;

@@ -1,6 +1,7 @@
 #include "cli/call.h"
 
 #include "base/error.h"
+#include "cli/print.h"
 #include "cli/text.h"
 
 #include <fmt/format.h>
@@ -106,11 +107,28 @@ Result<std::string> Call::session_path(std::string* source) const {
   return fail(ErrorCode::usage, "no session: HOME is not set: give --session DIR or set PERDURE_SESSION");
 }
 
-Result<TaskManager*> Call::manager() {
+Result<const Config*> Call::config() {
+  if (!config_) {
+    auto path = session_path();
+    if (!path) return std::unexpected(path.error());
+    auto loaded = load_config(*path);
+    if (!loaded) return std::unexpected(loaded.error());
+    config_ = std::move(*loaded);
+  }
+  return &*config_;
+}
+
+Result<TaskManager*> Call::manager(BadConfig bad) {
   if (!manager_) {
     auto path = session_path();
     if (!path) return std::unexpected(path.error());
-    auto opened = TaskManager::open({.session = *path});
+    if (auto loaded = config(); !loaded) {
+      if (bad == BadConfig::fails) return std::unexpected(loaded.error());
+      if (bad == BadConfig::is_noted)
+        note(fmt::format("perdure: {}: going on with the defaults", harmless_line(loaded.error().message)));
+      config_ = Config();
+    }
+    auto opened = TaskManager::open(manager_options(*config_, *path));
     if (!opened) return std::unexpected(opened.error());
     manager_ = std::move(*opened);
   }

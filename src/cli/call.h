@@ -1,5 +1,6 @@
 #pragma once
 
+#include <perdure/config.h>
 #include <perdure/manager.h>
 
 #include <optional>
@@ -53,8 +54,14 @@ class Call {
   [[nodiscard]] Result<TaskId> id() const;
   [[nodiscard]] Result<std::vector<TaskId>> ids() const;
 
-  /// The session's manager, opened when it is first asked for.
-  [[nodiscard]] Result<TaskManager*> manager();
+  /// What a configuration that can't be read does to a verb: those that end or explain things go on with the defaults,
+  /// noting it on standard error or, where they tell it themselves, not.
+  enum class BadConfig { fails, is_noted, is_told };
+
+  /// The configuration that holds for the session, read when it is first asked for.
+  [[nodiscard]] Result<const Config*> config();
+  /// The session's manager, opened with the configuration when it is first asked for.
+  [[nodiscard]] Result<TaskManager*> manager(BadConfig bad = BadConfig::fails);
   /// Folder of the session: --session, PERDURE_SESSION, or the default. `source` says which.
   [[nodiscard]] Result<std::string> session_path(std::string* source = nullptr) const;
 
@@ -67,6 +74,7 @@ class Call {
 
  private:
   [[nodiscard]] const Given* find(std::string_view option) const;
+  std::optional<Config> config_;
   std::optional<TaskManager> manager_;
 };
 

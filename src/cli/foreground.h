@@ -11,6 +11,4 @@ namespace perdure::cli {
 /// The control character of `ctrl-X`; 0 for `none`. Errors: usage.
 [[nodiscard]] Result<char> parse_detach_keys(std::string_view text);
 
-inline constexpr const char* kDetachKeys = "ctrl-\\";
-
 }  // namespace perdure::cli

@@ -26,7 +26,7 @@ constexpr std::array kVerbs = {&kRunVerb,        &kListVerb,      &kShowVerb,   
                                &kStopVerb,       &kCloseVerb,     &kDetachVerb,        &kExtendVerb, &kWriteVerb,
                                &kSignalVerb,     &kReconcileVerb, &kNotificationsVerb, &kEventsVerb, &kDoctorVerb,
                                &kRemoveVerb,     &kGcVerb,        &kHookVerb,          &kConfigVerb, &kVersionVerb,
-                               &kCompletionVerb, &kIdsVerb};
+                               &kCompletionVerb, &kIdsVerb,       &kSweepVerb};
 
 constexpr std::string_view kGlobalHelp =
     "Options of every command\n"

@@ -1,24 +1,14 @@
 #pragma once
 
-#include <perdure/error.h>
+#include "base/words.h"
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
-// What people type and read: durations, sizes, times, widths. Pure; no I/O.
+// What people read: sizes, times, widths. Pure; no I/O. What they type is in base/words.h.
 namespace perdure::cli {
-
-/// `500ms 30s 5m 2h 1d`, fractions allowed; a bare number is seconds. Errors: usage, naming the text.
-[[nodiscard]] Result<std::chrono::milliseconds> parse_duration(std::string_view text);
-
-/// `64KiB 16MiB 1GiB 1.5MiB`; a bare number is bytes. Errors: usage, naming the text.
-[[nodiscard]] Result<std::int64_t> parse_size(std::string_view text);
-
-/// A whole number in a range. Errors: usage, naming the text and the range.
-[[nodiscard]] Result<std::int64_t> parse_integer(std::string_view text, std::int64_t least, std::int64_t most);
 
 [[nodiscard]] std::string size_text(std::int64_t bytes);
 /// "0.4s", "12s", "3m 12s", "2h 5m", "4d 1h".
@@ -48,8 +38,5 @@ class Table {
  private:
   std::vector<std::vector<std::string>> rows_;
 };
-
-/// The one of `words` that is nearest to what was typed; "" when none is near.
-[[nodiscard]] std::string nearest_word(std::string_view typed, const std::vector<std::string_view>& words);
 
 }  // namespace perdure::cli

@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "cli/call.h"
 #include "cli/print.h"
+#include "cli/sweep.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
 
@@ -17,6 +18,7 @@ constexpr Option kGcOptions[] = {
     {"--older-than", "D", "tasks that ended before that"},
     {"--keep", "N", "all but the newest N"},
     {"--max-bytes", "S", "the oldest, until the rest takes no more"},
+    {"--undelivered", nullptr, "also tasks whose owner has not been told of the end"},
     {"--dry-run", nullptr, "only say what would go"},
 };
 
@@ -54,10 +56,15 @@ Result<int> reconcile(Call& call) {
 }
 
 Result<int> doctor(Call& call) {
-  auto manager = call.manager();
+  std::optional<Finding> bad_config;
+  if (auto config = call.config(); !config)
+    bad_config = Finding{Finding::Level::problem, "configuration",
+                         config.error().message + ": until that is put right no task can be started"};
+  auto manager = call.manager(Call::BadConfig::is_told);
   if (!manager) return std::unexpected(manager.error());
   auto findings = (*manager)->doctor();
   if (!findings) return std::unexpected(findings.error());
+  if (bad_config) findings->insert(findings->begin(), std::move(*bad_config));
   bool problems = false;
   std::string json = "[";
   for (const auto& finding : *findings) {
@@ -106,28 +113,48 @@ Result<int> gc(Call& call) {
   if (!older) return std::unexpected(older.error());
   if (!keep) return std::unexpected(keep.error());
   if (!bytes) return std::unexpected(bytes.error());
-  if (!*older && !*keep && !*bytes)
-    return fail(ErrorCode::usage, "say what may go: --older-than 7d, --keep 100 or --max-bytes 1GiB");
+  auto config = call.config();
+  if (!config) return std::unexpected(config.error());
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   const bool dry = call.has("--dry-run");
-  auto removed =
-      (*manager)->collect_garbage({.older_than = *older, .keep = *keep, .max_bytes = *bytes, .dry_run = dry});
+  RetentionOptions options{.older_than = *older, .keep = *keep, .max_bytes = *bytes};
+  if (!*older && !*keep && !*bytes) options = retention_options(**config);
+  options.undelivered = call.has("--undelivered");
+  options.dry_run = dry;
+  auto removed = (*manager)->collect_garbage(options);
   if (!removed) return std::unexpected(removed.error());
   if (call.json) {
     std::string ids;
     for (const auto& id : removed->tasks) ids += (ids.empty() ? "" : ",") + quoted(id.str());
     std::string kept;
     for (const auto& text : removed->kept) kept += (kept.empty() ? "" : ",") + quoted(text);
-    put_line(fmt::format(R"({{"removed":[{}],"bytes":{},"litter":{},"kept":[{}],"dryRun":{}}})", ids, removed->bytes,
-                         removed->litter, kept, dry));
+    put_line(fmt::format(R"({{"removed":[{}],"bytes":{},"litter":{},"undelivered":{},"kept":[{}],"dryRun":{}}})", ids,
+                         removed->bytes, removed->litter, removed->undelivered, kept, dry));
     return 0;
   }
   for (const auto& id : removed->tasks) put_line(id.str());
   for (const auto& text : removed->kept) note("perdure: kept " + harmless_line(text));
+  if (removed->undelivered > 0)
+    note(
+        fmt::format("perdure: kept {} whose owners have not been told of the end: see `perdure notifications`, or say "
+                    "--undelivered",
+                    removed->undelivered));
   note(fmt::format("perdure: {} {} task{} and {} leftover file{}, {}", dry ? "would remove" : "removed",
                    removed->tasks.size(), removed->tasks.size() == 1 ? "" : "s", removed->litter,
                    removed->litter == 1 ? "" : "s", size_text(removed->bytes)));
+  return 0;
+}
+
+// Started by sweep_in_background(): nobody reads what it says, and nobody waits for it.
+Result<int> sweep(Call& call) {
+  leave_the_caller();
+  auto config = call.config();
+  if (!config) return std::unexpected(config.error());
+  auto manager = call.manager();
+  if (!manager) return std::unexpected(manager.error());
+  auto removed = (*manager)->collect_garbage(retention_options(**config));
+  if (!removed) return std::unexpected(removed.error());
   return 0;
 }
 
@@ -137,6 +164,8 @@ const Verb kReconcileVerb{"reconcile", "", "settle what can be proven about task
                           kReconcileOptions, reconcile};
 const Verb kDoctorVerb{"doctor", "", "what is wrong with the session; exit status 1 if anything is", {}, doctor};
 const Verb kRemoveVerb{"remove", "ID...", "remove ended tasks with their output", {}, remove, true};
-const Verb kGcVerb{"gc", "", "remove ended tasks by age, number or size", kGcOptions, gc};
+const Verb kGcVerb{"gc", "", "remove ended tasks by age, number or size; without options as configured", kGcOptions,
+                   gc};
+const Verb kSweepVerb{"__sweep", "", "what a start begins once a day", {}, sweep, false, true};
 
 }  // namespace perdure::cli

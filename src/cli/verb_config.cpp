@@ -3,7 +3,7 @@
 #include "cli/print.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
-#include "contract/names.h"
+#include "manager/config_keys.h"
 #include "manager/program.h"
 
 #include <fmt/format.h>
@@ -15,42 +15,89 @@
 namespace perdure::cli {
 namespace {
 
-struct Setting {
-  std::string name, value, source;
+using manager::Shown;
+
+struct Row {
+  std::string name;
+  Shown value;
+  std::string from;
+  bool used_here = true;
 };
 
-Result<std::vector<Setting>> settings(Call& call) {
-  std::vector<Setting> found;
+Shown text(std::string value) {
+  return {.text = std::move(value), .json = {}};
+}
+
+void add_hooks(const Config& config, std::vector<Row>& rows) {
+  for (std::size_t i = 0; i < config.hooks.size(); ++i) {
+    const ConfiguredHook& hook = config.hooks[i];
+    const std::string name = fmt::format("hooks.{}", i + 1);
+    rows.push_back({name + ".matcher", text(hook.matcher), hook.from});
+    rows.push_back({name + ".command", text(hook.command), hook.from});
+    rows.push_back({name + ".timeout", text(exact_duration(hook.timeout)), hook.from});
+  }
+}
+
+std::string_view word_of(PermissionPolicy policy) {
+  switch (policy) {
+    case PermissionPolicy::allow: return "allow";
+    case PermissionPolicy::deny: return "deny";
+    case PermissionPolicy::ask: return "ask";
+  }
+  return "";
+}
+
+void add_agent(const std::string& name, const ConfiguredAgent& agent, std::vector<Row>& rows) {
+  const auto add = [&](const std::string& key, std::string value) {
+    const auto from = agent.from.find(key);
+    if (from != agent.from.end()) rows.push_back({fmt::format("agents.{}.{}", name, key), text(value), from->second});
+  };
+  add("command", manager::shell_quoted(agent.command));
+  // Keys and tokens stand in such variables: what they hold is nobody's who looks over a shoulder.
+  for (const auto& [variable, value] : agent.env) add("env." + variable, "(set)");
+  add("cwd", agent.cwd.value_or(""));
+  add("mode", agent.mode.value_or(""));
+  add("model", agent.model.value_or(""));
+  if (agent.permission) add("permission", std::string(word_of(*agent.permission)));
+  if (agent.timeout) add("timeout", exact_duration(*agent.timeout));
+  add("auth", agent.auth.value_or(""));
+}
+
+Result<std::vector<Row>> settings(Call& call) {
+  std::vector<Row> rows;
   std::string source;
   auto session = call.session_path(&source);
   if (!session) return std::unexpected(session.error());
-  found.push_back({"session", *session, source});
+  auto config = call.config();
+  if (!config) return std::unexpected(config.error());
+  rows.push_back({"session", text(*session), source});
   if (auto runner = manager::find_runner(""))
-    found.push_back({"runner", *runner, environment("PERDURE_RUNNER_PATH") ? "PERDURE_RUNNER_PATH" : "found"});
+    rows.push_back({"runner", text(*runner), environment("PERDURE_RUNNER_PATH") ? "PERDURE_RUNNER_PATH" : "found"});
   else
-    found.push_back({"runner", "", runner.error().message});
-  const auto cap = environment("PERDURE_MAX_RUNNING_TASKS");
-  if (cap)
-    if (auto number = parse_integer(*cap, 1, INT32_MAX); !number)
-      return fail(ErrorCode::config_invalid, fmt::format("PERDURE_MAX_RUNNING_TASKS: {}", number.error().message));
-  found.push_back({"max_running_tasks", cap.value_or("none"), cap ? "PERDURE_MAX_RUNNING_TASKS" : "default"});
-  found.push_back({"kill_grace_period_ms", fmt::to_string(contract::kDefaultGraceMs), "default"});
-  return found;
+    rows.push_back({"runner", text(""), runner.error().message});
+  for (const auto& key : manager::config_keys())
+    rows.push_back({name_of(key), key.shown(**config), key.from(**config), key.used_here});
+  add_hooks(**config, rows);
+  for (const auto& [name, agent] : (*config)->agents) add_agent(name, agent, rows);
+  return rows;
 }
 
 Result<int> config(Call& call) {
-  auto found = settings(call);
-  if (!found) return std::unexpected(found.error());
+  auto rows = settings(call);
+  if (!rows) return std::unexpected(rows.error());
   if (call.json) {
     std::string json;
-    for (const auto& s : *found)
-      json += fmt::format(R"({}{}:{{"value":{},"source":{}}})", json.empty() ? "" : ",", quoted(s.name),
-                          quoted(s.value), quoted(s.source));
+    for (const auto& row : *rows)
+      json += fmt::format(R"({}{}:{{"value":{},"source":{},"used":{}}})", json.empty() ? "" : ",", quoted(row.name),
+                          row.value.json.empty() ? quoted(row.value.text) : row.value.json, quoted(row.from),
+                          row.used_here);
     put_line("{" + json + "}");
     return 0;
   }
   Table table({"SETTING", "VALUE", "FROM"});
-  for (const auto& s : *found) table.add({s.name, s.value, s.source});
+  for (const auto& row : *rows)
+    table.add({harmless_line(row.name), harmless_line(row.value.text),
+               harmless_line(row.from) + (row.used_here ? "" : " (for agents; not used here)")});
   for (const auto& line : table.lines(0)) put_line(line);
   return 0;
 }

@@ -2,6 +2,7 @@
 #include "cli/call.h"
 #include "cli/foreground.h"
 #include "cli/print.h"
+#include "cli/sweep.h"
 #include "cli/verbs.h"
 #include "cli/waiting.h"
 
@@ -29,16 +30,16 @@ constexpr Option kOptions[] = {
     {"--env", "K=V", "set a variable of its environment", true},
     {"--clear-env", nullptr, "start from an empty environment"},
     {"--timeout", "D", "end it after that long: 500ms, 30s, 5m, 2h (default: never)"},
-    {"--grace", "D", "between SIGTERM and SIGKILL (default: 5s)"},
+    {"--grace", "D", "between SIGTERM and SIGKILL (else as configured)"},
     {"--idle-timeout", "D", "end it when it has printed nothing for so long (default: never)"},
     {"--memory-max", "S", "memory of all its processes; see docs/limits.md (default: no limit)"},
     {"--cpu-max", "N", "processors for all its processes, such as 1.5"},
     {"--pids-max", "N", "number of its processes and threads"},
     {"--stdin", "null|pipe", "its input: nothing, or what `perdure write` is given (default: null)"},
     {"--pty", nullptr, "give it a terminal of its own, which is also its input"},
-    {"--output-limit", "S", "keep at most so much output, 0: all of it (default: 64MiB with truncate)"},
+    {"--output-limit", "S", "keep at most so much output, 0: all of it (else as configured)"},
     {"--on-output-limit", "truncate|stop", "drop output from the middle, or stop the command"},
-    {"--leftovers", "keep|kill|wait", "what happens to processes that outlive the command (default: keep)"},
+    {"--leftovers", "keep|kill|wait", "what happens to processes that outlive the command (else as configured)"},
     {"--lifetime", "detached|session", "session: ends with the session's close (default: detached)"},
     {"--owner", "O", "who is told of its end"},
     {"--tool-call", "ID", "the tool call it belongs to"},
@@ -47,7 +48,7 @@ constexpr Option kOptions[] = {
     {"--foreground", nullptr, "show its output and exit with its outcome; ctrl-c stops it, a closed terminal does not"},
     {"--on-timeout", "stop|detach", "with --foreground: what the deadline does (default: stop)"},
     {"--detach-timeout", "D", "with --foreground: the deadline once it is detached, 0: none"},
-    {"--detach-keys", "ctrl-X|none", "with --foreground: the key that detaches it (default: ctrl-\\)"},
+    {"--detach-keys", "ctrl-X|none", "with --foreground: the key that detaches it (else as configured)"},
     {"--queue", nullptr, "over the cap: wait for a slot, instead of a refusal"},
     {"--priority", "N", "place in the queue: 0 to 999, the higher the sooner (default: 0)"},
     {"--after", "ID", "start when that task has completed; if it does not complete, never"},
@@ -106,8 +107,8 @@ Result<> read_limits(const Call& call, StartOptions& start) {
   return {};
 }
 
-Result<StartOptions> read_options(const Call& call) {
-  StartOptions start;
+Result<StartOptions> read_options(const Call& call, const Config& config) {
+  StartOptions start = default_start(config);
   if (auto what = what_to_run(call, start); !what) return std::unexpected(what.error());
   if (auto limits = read_limits(call, start); !limits) return std::unexpected(limits.error());
   auto env = pairs(call, "--env");
@@ -136,10 +137,10 @@ Result<StartOptions> read_options(const Call& call) {
   start.idle_timeout = idle->value_or(start.idle_timeout);
   if (*input == "pipe") start.input = Input::pipe;
   if (call.has("--pty")) start.terminal = terminal_size();
-  start.output_limit = *limit;
-  if (*on_limit == "stop") start.on_output_limit = OnOutputLimit::stop;
-  if (*leftovers == "kill") start.leftovers = Leftovers::kill;
-  if (*leftovers == "wait") start.leftovers = Leftovers::wait;
+  if (*limit) start.output_limit = *limit;
+  if (*on_limit) start.on_output_limit = *on_limit == "stop" ? OnOutputLimit::stop : OnOutputLimit::truncate;
+  if (*leftovers)
+    start.leftovers = *leftovers == "keep" ? Leftovers::keep : *leftovers == "kill" ? Leftovers::kill : Leftovers::wait;
   start.session_lifetime = *lifetime == "session";
   start.owner = call.value("--owner");
   start.tool_call_id = call.value("--tool-call");
@@ -180,17 +181,21 @@ Result<> read_queue(const Call& call, StartOptions& start) {
 }
 
 Result<int> run(Call& call) {
-  auto start = read_options(call);
+  auto config = call.config();
+  if (!config) return std::unexpected(config.error());
+  auto start = read_options(call, **config);
   if (!start) return std::unexpected(start.error());
   if (auto read = read_foreground(call, *start); !read) return std::unexpected(read.error());
   if (auto read = read_queue(call, *start); !read) return std::unexpected(read.error());
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   if (call.has("--foreground"))
-    return run_in_foreground(**manager, std::move(*start), call.value("--detach-keys").value_or(kDetachKeys));
+    return run_in_foreground(**manager, std::move(*start),
+                             call.value("--detach-keys").value_or((*config)->detach_keys.value));
   auto task = (*manager)->start(*start);
   if (!task) return std::unexpected(task.error());
   put_line(call.json ? task_json(*task) : task->id.str());
+  if ((*config)->retention_auto.value) sweep_in_background(**manager);
   if (!call.has("--wait")) return 0;
   auto waited = wait_with_progress(**manager, {.ids = {task->id}});
   if (!waited) return std::unexpected(waited.error());

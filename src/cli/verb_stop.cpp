@@ -62,7 +62,7 @@ Result<int> stop(Call& call) {
   auto grace = call.duration("--grace");
   if (!ids) return std::unexpected(ids.error());
   if (!grace) return std::unexpected(grace.error());
-  auto manager = call.manager();
+  auto manager = call.manager(Call::BadConfig::is_noted);
   if (!manager) return std::unexpected(manager.error());
   if (call.has("--all")) {
     if (!ids->empty()) return fail(ErrorCode::usage, "--all and task ids exclude each other");

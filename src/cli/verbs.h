@@ -7,6 +7,6 @@ namespace perdure::cli {
 
 extern const Verb kRunVerb, kListVerb, kShowVerb, kOutputVerb, kWaitVerb, kStopVerb, kCloseVerb, kDetachVerb,
     kSignalVerb, kReconcileVerb, kNotificationsVerb, kEventsVerb, kDoctorVerb, kRemoveVerb, kGcVerb, kConfigVerb,
-    kVersionVerb, kCompletionVerb, kIdsVerb, kHookVerb, kExtendVerb, kWriteVerb;
+    kVersionVerb, kCompletionVerb, kIdsVerb, kHookVerb, kExtendVerb, kWriteVerb, kSweepVerb;
 
 }  // namespace perdure::cli

@@ -3,6 +3,7 @@
 // Every name on disk that the runner and the manager agree on. docs/disk-format.md explains each.
 namespace perdure::contract {
 
+inline constexpr char kConfigFile[] = "perdure.toml";
 inline constexpr char kTasksDir[] = "tasks";
 inline constexpr char kAgentsDir[] = "agents";  // other programs: agents/<agentId>/tasks
 inline constexpr char kSlotsDir[] = "slots";
@@ -10,6 +11,7 @@ inline constexpr char kKeysDir[] = "keys";  // idempotency keys, hex, each holdi
 inline constexpr char kSeqFile[] = "seq";   // the counter behind the seq of events: 8 bytes, shared memory
 inline constexpr char kQueueDir[] = "queue";
 inline constexpr char kOutboxDir[] = "outbox";  // an empty file <taskId> for each ending that nobody was told of yet
+inline constexpr char kSweptFile[] = "swept";   // empty; its mtime is the last time that ended tasks were swept
 inline constexpr char kAdmissionLock[] = "admission.lock";  // in queue/; held while the cap is looked at
 inline constexpr char kFollowerPrefix[] = "after-";         // in queue/: waits for a task first
 inline constexpr char kEntrySuffix[] = ".json";

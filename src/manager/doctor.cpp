@@ -1,3 +1,6 @@
+#include "manager/doctor.h"
+
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/process.h"
@@ -69,6 +72,18 @@ void look_at_ended(const Task& task, std::vector<Finding>& findings) {
                                     task.started_at - *task.ended_at)});
 }
 
+// Ages, retention and the order of a list come out wrong until the clock has caught up.
+void look_at_clock(const Task& task, std::vector<Finding>& findings) {
+  constexpr std::int64_t kMinute = 60'000;
+  const std::int64_t ahead = std::max(task.started_at, task.ended_at.value_or(0)) - now_ms();
+  if (ahead > kMinute)
+    findings.push_back(
+        {Level::note, task.id.str(),
+         fmt::format("started or ended {} minutes from now: the clock was set back since, or this one is "
+                     "slow: look at it with `date`",
+                     ahead / kMinute)});
+}
+
 void look_at_running(const Assessment& found, std::vector<Finding>& findings) {
   const Task& task = found.task;
   const std::string& id = task.id.str();
@@ -97,13 +112,17 @@ Result<> look_at_tasks(const store::Session& session, std::vector<Task> tasks, s
     } else {
       look_at_running(*found, findings);
     }
+    look_at_clock(task, findings);
+    if (is_terminal(task.status)) look_at_removability(session, task, findings);
     if (is_own_record(session, task) && store::has_leftovers(session, task.id).value_or(false))
       findings.push_back({Level::note, task.id.str(),
                           "has ended; processes that it left behind run on: `perdure stop` "
                           "ends them"});
     if (task.unstored_bytes.value_or(0) > 0)
-      findings.push_back({Level::note, task.id.str(),
-                          fmt::format("{} bytes of its output were refused by the disk", *task.unstored_bytes)});
+      findings.push_back(
+          {Level::note, task.id.str(),
+           fmt::format("{} bytes of its output were refused by the disk: make room before it is run again",
+                       *task.unstored_bytes)});
   }
   return {};
 }
@@ -133,11 +152,14 @@ Result<std::vector<Finding>> TaskManager::doctor() const {
   if (!found) return std::unexpected(found.error());
   std::ranges::sort(found->bad, {}, &BadRecord::path);
   for (const auto& bad : found->bad)
-    findings.push_back({Finding::Level::problem, bad.path, bad.reason + ": it is left as it is"});
+    findings.push_back(
+        {Finding::Level::problem, bad.path, bad.reason + ": it is left as it is: put it right, or remove it"});
   if (auto done = manager::look_for_doubles(session, findings); !done) return std::unexpected(done.error());
   std::ranges::sort(found->tasks, {}, &Task::id);
   if (auto done = manager::look_at_tasks(session, std::move(found->tasks), findings); !done)
     return std::unexpected(done.error());
+  if (auto done = manager::look_at_admission(session, findings); !done) return std::unexpected(done.error());
+  if (auto done = manager::look_at_outbox(session, findings); !done) return std::unexpected(done.error());
   auto litter = store::find_litter(session);
   if (!litter) return std::unexpected(litter.error());
   for (const auto& one : *litter)

@@ -171,6 +171,13 @@ Result<> revive_queue(const store::Session& session, const std::string& runner, 
   return {};
 }
 
+Result<std::string> cannot_start_again(const store::Session& session, const store::QueueEntry& entry) {
+  auto read = read_entry(session, entry);
+  if (!read) return std::unexpected(read.error());
+  if (*read && (*read)->spec_version != contract::kSpecVersion) return "another version of Perdure queued it";
+  return "";
+}
+
 Result<bool> end_queued(const store::Session& session, const TaskId& id, const StopOptions& options,
                         Telemetry& telemetry) {
   auto entries = store::list_queue(session);

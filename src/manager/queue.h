@@ -24,6 +24,9 @@ namespace perdure::manager {
 /// Costs one look at a folder where there is no queue. `runner`: as in ManagerOptions.
 [[nodiscard]] Result<> revive_queue(const store::Session& session, const std::string& runner, Telemetry& telemetry);
 
+/// Why a task whose runner was killed can't be started again as it waits; "": it can. Errors: record_invalid.
+[[nodiscard]] Result<std::string> cannot_start_again(const store::Session& session, const store::QueueEntry& entry);
+
 /// Ends a queued task whose runner was killed and could not be started again. False: it is not in the queue.
 [[nodiscard]] Result<bool> end_queued(const store::Session& session, const TaskId& id, const StopOptions& options,
                                       Telemetry& telemetry);

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/error.h"
+#include "contract/names.h"
 #include "manager/assess.h"
 #include "manager/find.h"
 #include "manager/reconcile.h"
@@ -8,6 +9,8 @@
 #include "store/output_log.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
+
+#include <sys/stat.h>
 
 #include <fmt/format.h>
 
@@ -27,6 +30,13 @@ std::int64_t size_of(const store::Session& session, const Task& task) {
   const std::string folder = store::output_folder(session, task);
   const std::int64_t inside = store::disk_use(folder);
   return task.shape == Shape::kimi_cli ? inside : inside + store::disk_use(task.source);
+}
+
+// Nobody waits for the news of a task without an owner.
+bool is_undelivered(const store::Session& session, const Task& task) {
+  struct stat about{};
+  const std::string entry = fmt::format("{}/{}/{}", session.path(), contract::kOutboxDir, task.id.str());
+  return task.owner && !task.notified_at && ::lstat(entry.c_str(), &about) == 0;
 }
 
 // Removes an ended task. Its runner's lock is held meanwhile, so that nobody else settles or removes it as well;
@@ -118,6 +128,10 @@ Result<Removed> TaskManager::collect_garbage(const RetentionOptions& options) {
                     [](const Task& task) { return std::tuple(task.ended_at.value_or(0), task.id); });
   Removed removed;
   for (const auto& task : manager::choose(session, std::move(found->tasks), options)) {
+    if (!options.undelivered && manager::is_undelivered(session, task)) {
+      ++removed.undelivered;
+      continue;
+    }
     const std::int64_t bytes = manager::size_of(session, task);
     Result<> done;
     if (!options.dry_run) {
@@ -135,6 +149,11 @@ Result<Removed> TaskManager::collect_garbage(const RetentionOptions& options) {
   if (auto swept = manager::sweep_litter(session, options.dry_run, removed); !swept)
     return std::unexpected(swept.error());
   return removed;
+}
+
+Result<bool> TaskManager::sweep_is_due() {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  return store::claim_daily_sweep(state_->session);
 }
 
 }  // namespace perdure

@@ -85,7 +85,7 @@ struct ForeignTree {
 };
 
 Result<Task> stop_foreign(const store::Session& session, const Task& recorded, const StopOptions& options,
-                          Telemetry& telemetry) {
+                          std::chrono::milliseconds grace, Telemetry& telemetry) {
   const auto process = live_foreign_process(recorded);
   if (!process) {
     auto verdict = settle_foreign(session, recorded, false, telemetry);
@@ -98,7 +98,6 @@ Result<Task> stop_foreign(const store::Session& session, const Task& recorded, c
   ForeignTree tree(*process);
   tree.signal(SIGTERM);
   tree.signal(SIGCONT);
-  const auto grace = options.grace.value_or(std::chrono::milliseconds(contract::kDefaultGraceMs));
   if (!tree.await_end(grace.count())) {
     ForeignTree rest(*process);  // what was forked meanwhile
     rest.signal(SIGKILL);
@@ -185,13 +184,15 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
   if (is_terminal(task->status)) {
     auto left = store::has_leftovers(session, id);
     if (left && *left) {
-      const auto end = fmt::format("{} {}", contract::kEndLeftovers, grace < 0 ? contract::kDefaultGraceMs : grace);
+      const auto end =
+          fmt::format("{} {}", contract::kEndLeftovers, options.grace.value_or(state_->options.kill_grace).count());
       if (auto asked = manager::ask_and_wait(session, id, end); !asked) return std::unexpected(asked.error());
     }
     return std::move((*found)->task);
   }
   if (!manager::is_own_record(session, *task))
-    return manager::stop_foreign(session, *task, options, *state_->telemetry);
+    return manager::stop_foreign(session, *task, options, options.grace.value_or(state_->options.kill_grace),
+                                 *state_->telemetry);
 
   if (auto asked = manager::ask_and_wait(session, id, request); !asked) return std::unexpected(asked.error());
   // Ended, or its runner was killed: either way the truth is in the lock and the record now.

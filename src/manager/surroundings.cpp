@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/files.h"
+#include "manager/doctor.h"
 #include "manager/program.h"
 #include "store/litter.h"
 
@@ -56,11 +57,13 @@ void look_at_disk(const std::string& path, std::vector<Finding>& findings) {
 }
 
 bool is_remote(const std::string& path) {
-  constexpr std::int64_t kCifs = 0xFF534D42, kSmb2 = 0xFE534D42, kNinep = 0x01021997, kFuse = 0x65735546;
+  constexpr std::int64_t kCifs = 0xFF534D42, kSmb2 = 0xFE534D42, kNinep = 0x01021997, kFuse = 0x65735546,
+                         kCeph = 0x00C36400, kAfs = 0x5346414F, kLustre = 0x0BD00BD0, kGpfs = 0x47504653;
   struct statfs about{};
   if (::statfs(path.c_str(), &about) != 0) return false;
   const auto type = static_cast<std::int64_t>(about.f_type) & 0xFFFFFFFF;
-  return type == NFS_SUPER_MAGIC || type == kCifs || type == kSmb2 || type == kNinep || type == kFuse;
+  return type == NFS_SUPER_MAGIC || type == kCifs || type == kSmb2 || type == kNinep || type == kFuse ||
+         type == kCeph || type == kAfs || type == kLustre || type == kGpfs;
 }
 
 void look_at_file_system(const std::string& path, std::vector<Finding>& findings) {
@@ -148,6 +151,8 @@ std::vector<Finding> look_at_surroundings(const store::Session& session, const M
     findings.push_back({Level::problem, "perdure-runner",
                         fmt::format("{}: {}: no task can be started: install it, or set PERDURE_RUNNER_PATH", *runner,
                                     describe_errno(errno))});
+  } else {
+    look_at_runner(*runner, findings);
   }
   return findings;
 }

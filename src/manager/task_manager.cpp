@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "manager/assess.h"
+#include "manager/config_keys.h"
 #include "manager/delivery.h"
 #include "manager/events.h"
 #include "manager/find.h"
@@ -13,28 +14,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <cstdlib>
 #include <unordered_set>
 #include <utility>
 
 namespace perdure {
 namespace {
-
-constexpr const char* kCapVariable = "PERDURE_MAX_RUNNING_TASKS";
-
-// The environment beats what the caller configured, and nonsense in it is reported, not ignored (L04).
-Result<std::optional<int>> cap_from_environment(std::optional<int> configured) {
-  const char* const text = std::getenv(kCapVariable);  // NOLINT(concurrency-mt-unsafe): never changed here
-  if (text == nullptr || *text == '\0') return configured;
-  const std::string_view given(text);
-  int cap = 0;
-  const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), cap);
-  if (error != std::errc() || end != given.data() + given.size() || cap < 1)
-    return fail(ErrorCode::config_invalid,
-                fmt::format("{}='{}' is not a number of tasks: give 1 or more, or unset it", kCapVariable, given));
-  return cap;
-}
 
 // Places are sorted, not tasks, and each task is moved once.
 std::vector<Task> in_order_of_start(std::vector<std::pair<std::int64_t, Task*>> places) {
@@ -77,7 +61,7 @@ Result<TaskManager> TaskManager::open(ManagerOptions options) {
     return fail(
         ErrorCode::config_invalid,
         fmt::format("the telemetry file '{}' is no absolute path: runners have other folders", options.telemetry_file));
-  auto cap = cap_from_environment(options.max_running_tasks);
+  auto cap = manager::cap_from_environment(options.max_running_tasks);
   if (!cap) return std::unexpected(cap.error());
   options.max_running_tasks = *cap;
   if (auto fine = manager::check_hooks(options.hooks); !fine) return std::unexpected(fine.error());

@@ -48,7 +48,6 @@ int Run::detach(Released how, long timeout_ms) {
     facts_.detached = false;
     facts_.timeout_ms = timeout_before;
     facts_.timeout_from_ms = from_before;
-    log_.unlink();
     return e;
   }
   foreground_ = false;
@@ -129,6 +128,7 @@ void Run::end_in_foreground() {
   phase_ = Phase::over;
   static_cast<void>(record_.write_to(record_file_.get(), facts_));
   log_.forget();
+  record_.drop_next();
   sys::unlink_at(folder_.get(), kRunnerLock);
   control_.unlink(folder_.get());
   lock_.release();

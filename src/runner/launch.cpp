@@ -96,12 +96,12 @@ int Run::admit(const char*& doing, Refusal& refusal) {
     if (const int e = queue_.lock(); e < 0) return e;
   }
   if (may_wait && (!spec_.after.empty() || !entry_name_.empty())) return park(doing);
-  if (cap > 0) {
-    refusal.waiting = queue_.count();
-    if (refusal.waiting > 0) return may_wait ? park(doing) : -EDQUOT;
+  if (cap > 0) refusal.waiting = queue_.count();
+  const int e = refusal.waiting > 0 ? -EDQUOT : slot_.take(task_id_, cap, refusal.held);
+  if (e == -EDQUOT && may_wait) {
+    refusal = {};
+    return park(doing);
   }
-  const int e = slot_.take(task_id_, cap, refusal.held);
-  if (e == -EDQUOT && may_wait) return park(doing);
   queue_.unlock();  // before the fork: the child must not hold it
   if (e != -EDQUOT) refusal = {};
   return e;

@@ -88,7 +88,7 @@ void Log::store_tail(const char* bytes, unsigned long n) {
   while (n > 0) {
     if (used_ == 0 || segments_[used_ - 1].bytes >= segment_limit_) {
       if (used_ > 0 && !unnamed_) segments_[used_ - 1].file.reset();
-      segments_[used_++] = {head_ + dropped_ + tail_, 0, Fd()};
+      segments_[used_++] = {head_ + dropped_ + tail_, 0, Fd(), false};
     }
     Segment& last = segments_[used_ - 1];
     const std::int64_t room = segment_limit_ - last.bytes;
@@ -150,33 +150,20 @@ void Log::append_segment(const Segment& segment, std::int64_t skip) {
 }
 
 void Log::remove(const char* name) const {
-  if (!unnamed_ || hidden_) sys::unlink_at(folder_, unnamed_ ? hidden(name).c_str() : name);
+  sys::unlink_at(folder_, name);
+  if (hidden_) sys::unlink_at(folder_, hidden(name).c_str());
 }
 
-int Log::give_name(const Fd& file, const char* name) const {
-  if (hidden_) return sys::rename_at(folder_, hidden(name).c_str(), folder_, name);
+int Log::give_name(Fd& file, bool& named, const char* name) const {
+  if (!file || named) return 0;
   const auto path = Name() << "/proc/self/fd/" << static_cast<long>(file.get());
-  return sys::checked(::linkat(AT_FDCWD, path.c_str(), folder_, name, AT_SYMLINK_FOLLOW));
+  const int e = hidden_ ? sys::rename_at(folder_, hidden(name).c_str(), folder_, name)
+                        : sys::checked(::linkat(AT_FDCWD, path.c_str(), folder_, name, AT_SYMLINK_FOLLOW));
+  named = e == 0;
+  return e;
 }
 
-void Log::take_name_back(const char* name) const {
-  if (hidden_) {
-    sys::rename_at(folder_, name, folder_, hidden(name).c_str());
-  } else {
-    sys::unlink_at(folder_, name);
-  }
-}
-
-void Log::take_names_back(int segments) {
-  if (file_) take_name_back(perdure::contract::kOutputFile);
-  for (int i = 0; i < segments; ++i) take_name_back(segment_name(segments_[i].at).c_str());
-}
-
-void Log::unlink() {
-  take_names_back(used_);
-  unnamed_ = true;
-}
-
+// Names are never taken back: an inode that has lost its only name can't get another one.
 int Log::link() {
   if (!unnamed_) return 0;
   if (stream_ == 0) {  // nothing was written, so there is no log
@@ -185,22 +172,17 @@ int Log::link() {
     unnamed_ = false;
     return 0;
   }
-  int e = file_ ? give_name(file_, perdure::contract::kOutputFile) : 0;
-  int named = 0;
-  for (; e == 0 && named < used_; ++named)
-    if (segments_[named].file) e = give_name(segments_[named].file, segment_name(segments_[named].at).c_str());
-  if (e < 0) {
-    take_names_back(named);
-    return e;
-  }
-  unnamed_ = false;
-  return 0;
+  int e = give_name(file_, is_named_, perdure::contract::kOutputFile);
+  for (int i = 0; e == 0 && i < used_; ++i)
+    e = give_name(segments_[i].file, segments_[i].is_named, segment_name(segments_[i].at).c_str());
+  if (e == 0) unnamed_ = false;
+  return e;
 }
 
 void Log::forget() {
-  if (!unnamed_) return;
-  remove(perdure::contract::kOutputFile);
-  for (int i = 0; i < used_; ++i) remove(segment_name(segments_[i].at).c_str());
+  if (hidden_ || is_named_) remove(perdure::contract::kOutputFile);
+  for (int i = 0; i < used_; ++i)
+    if (hidden_ || segments_[i].is_named) remove(segment_name(segments_[i].at).c_str());
 }
 
 void Log::sync() {

@@ -21,11 +21,9 @@ class Log {
   /// files they are hidden ones, `.output.log` and `.tail.<offset>`.
   void open(int task_folder, std::int64_t limit, perdure::contract::SpecOnLimit on_limit, bool unnamed);
 
-  /// Gives the files their names, all or none. 0 or -errno.
+  /// Gives the files their names. 0 or -errno; then some may have theirs, and the next call goes on.
   [[nodiscard]] int link();
-  /// Takes them back.
-  void unlink();
-  /// Takes the names of hidden files away; what is open stays readable.
+  /// Takes what names there are away; what is open stays readable.
   void forget();
 
   /// The files as they are: calls visit(fd, offset) for output.log, offset -1, and for each segment.
@@ -56,22 +54,21 @@ class Log {
     std::int64_t at = 0;  // offset of its first byte in the stored stream
     std::int64_t bytes = 0;
     Fd file;  // open while it is written, or has no name to be opened by
+    bool is_named = false;
   };
 
   void store(const char* bytes, unsigned long n);
   void store_tail(const char* bytes, unsigned long n);
   Fd make(const char* name);
   unsigned long write_to(Fd& file, const char* name, const char* bytes, unsigned long n);
-  [[nodiscard]] int give_name(const Fd& file, const char* name) const;
-  void take_name_back(const char* name) const;
-  void take_names_back(int segments);
+  [[nodiscard]] int give_name(Fd& file, bool& named, const char* name) const;
   void remove(const char* name) const;
   void drop_oldest();
   void append_segment(const Segment& segment, std::int64_t skip);
 
   int folder_ = -1;
   Fd file_;
-  bool unnamed_ = false, hidden_ = false;
+  bool unnamed_ = false, hidden_ = false, is_named_ = false;
   std::int64_t limit_ = 0, head_limit_ = 0, segment_limit_ = 0;
   bool truncates_ = false, over_ = false, finished_ = false;
   std::int64_t stream_ = 0, head_ = 0, dropped_ = 0, unstored_ = 0;

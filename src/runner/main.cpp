@@ -1,5 +1,8 @@
 // perdure-runner SESSION TASKID [ENTRY]: owns one task, from its launch to its committed end, whatever happens to whoever
-// started it. Started by the manager only: descriptor 3 is the launch specification, descriptor 4 takes the answer. ENTRY: it waits already.
+// started it. Started by the manager only: descriptor 3 is the launch specification, descriptor 4 takes the answer.
+// ENTRY: it waits already.
+//
+// perdure-runner --version: "perdure-runner VERSION launch N", N being the version of the launch specification.
 //
 // Exit status: 0 the task's record was committed, or the launch was answered with an error; 2 not started by a
 // manager. docs/runner.md tells the rest.
@@ -16,8 +19,8 @@ using namespace perdure::contract;
 
 constexpr int kUsage = 2;
 
-void say(std::string_view text) {
-  sys::write(2, text.data(), text.size());
+void say(int fd, std::string_view text) {
+  sys::write(fd, text.data(), text.size());
 }
 
 // A terminal that closes, a Ctrl-C or a broken pipe is nothing to a runner: all signals wait, two of them are read.
@@ -66,9 +69,15 @@ void let_go_of_the_terminal() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 2 && std::string_view(argv[1]) == "--version") {
+    const auto text = runner::Text<64>() << "perdure-runner " PERDURE_VERSION " launch "
+                                         << static_cast<long>(kSpecVersion) << "\n";
+    say(1, text.view());
+    return 0;
+  }
   struct stat about{};
   if (argc < 3 || argc > 4 || ::fstat(kSpecFd, &about) != 0 || ::fstat(kAnswerFd, &about) != 0) {
-    say("perdure-runner: this program is started by perdure: use `perdure run`\n");
+    say(2, "perdure-runner: this program is started by perdure: use `perdure run`\n");
     return kUsage;
   }
   ::syscall(SYS_close_range, kStreamFd + 1, ~0U, 0);

@@ -118,6 +118,10 @@ std::string_view Record::committed_members() {
 
 void Record::remove() {
   sys::unlink_at(tasks_, name_.c_str());
+  drop_next();
+}
+
+void Record::drop_next() {
   sys::unlink_at(folder_, perdure::contract::kNextRecord);
   next_.reset();
 }

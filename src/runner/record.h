@@ -50,6 +50,8 @@ class Record {
   [[nodiscard]] static std::string_view committed_members();
 
   void remove();
+  /// Takes the space for the next commit, and what a failed one left, away.
+  void drop_next();
   static std::int64_t start_ticks();
 
  private:

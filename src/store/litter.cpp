@@ -212,6 +212,31 @@ Result<bool> sweep(const Session& session, const Litter& litter) {
   return true;
 }
 
+Result<bool> claim_daily_sweep(const Session& session) {
+  constexpr std::int64_t kDayMs = 86'400'000;
+  auto root = session.open_root();
+  if (!root && is_absence(root.error().os_error)) return false;
+  if (!root) return std::unexpected(root.error());
+  const std::string path = session.path() + "/" + kSweptFile;
+  struct stat about{};
+  if (::fstatat(root->get(), kSweptFile, &about, AT_SYMLINK_NOFOLLOW) == 0) {
+    // A clock that was set back must not put the sweep off for years.
+    const std::int64_t age = now_ms() - changed_ms(about);
+    if (age >= 0 && age < kDayMs) return false;
+  }
+  auto file = open_at(root->get(), kSweptFile, O_RDWR | O_CREAT, path);
+  if (!file) return std::unexpected(file.error());
+  auto taken = try_lock(file->get(), path);
+  if (!taken) return std::unexpected(taken.error());
+  struct stat now{};
+  if (!*taken || ::fstat(file->get(), &now) != 0) return false;
+  const std::int64_t age = now_ms() - changed_ms(now);
+  // Somebody else was quicker, or it is new.
+  if (age >= 0 && age < kDayMs) return false;
+  if (::futimens(file->get(), nullptr) != 0) return fail_errno("noting the sweep in", path);
+  return true;
+}
+
 Result<> remove_task(const Session& session, const Task& task) {
   const std::string where = output_folder(session, task);
   const auto parent = where.substr(0, where.rfind('/'));

@@ -27,6 +27,10 @@ struct Litter {
 /// False: it is in use after all, or gone already.
 [[nodiscard]] Result<bool> sweep(const Session& session, const Litter& litter);
 
+/// True once a day, for one caller in any process; the first call begins the first day. A session that does not exist
+/// is never due.
+[[nodiscard]] Result<bool> claim_daily_sweep(const Session& session);
+
 /// What a file or folder, with all that is in it, takes on the disk (blocks of 512 bytes). Nothing there is 0.
 [[nodiscard]] std::int64_t disk_use(const std::string& path);
 

@@ -29,6 +29,10 @@ Session::Session(const std::string& path) {
   while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
 }
 
+std::string Session::config_path() const {
+  return path_ + "/" + kConfigFile;
+}
+
 std::string Session::tasks_path() const {
   return path_ + "/" + kTasksDir;
 }

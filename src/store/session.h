@@ -18,6 +18,7 @@ class Session {
 
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string tasks_path() const;
+  [[nodiscard]] std::string config_path() const;
   [[nodiscard]] std::string record_path(const TaskId& id) const;
   [[nodiscard]] std::string folder_path(const TaskId& id) const;
 

@@ -96,6 +96,48 @@ class OnEnd(HookTest):
         self.assertEqual(os.listdir(self.tasks), [])
 
 
+class Configured(HookTest):
+    def configure(self, text):
+        os.makedirs(self.session, 0o700, exist_ok=True)
+        with open(os.path.join(self.session, 'perdure.toml'), 'w', encoding='utf-8') as f:
+            f.write(text)
+
+    def test_hooks_of_the_session_are_told_of_what_their_matcher_wants(self):
+        self.configure(f"""
+[[hooks]]
+matcher = "^task\\\\.started$"
+command = '''{self.keep('started')}'''
+[[hooks]]
+matcher = "failed|lost"
+command = '''{self.keep('failed')}'''
+timeout = 5
+[[hooks]]
+matcher = "completed"
+command = '''{self.keep('completed')}'''
+""")
+        task = self.sh('exit 3')
+        self.assertEqual(self.told('started')['task']['status'], 'running')
+        self.assertEqual(self.told('failed')['task'], self.finished(task))
+        eventually(lambda: not processes_with('@' + self.session), 'all is over')
+        self.assertFalse(os.path.exists(self.file('completed')))
+
+    def test_of_a_task_that_is_lost_whoever_settles_it_tells_the_hooks_configured_there(self):
+        task = self.sh('sleep 300')
+        os.kill(self.record(task)['runner']['pid'], signal.SIGKILL)
+        self.configure(f"""
+[[hooks]]
+matcher = "lost"
+command = '''{self.keep()}'''
+""")
+        self.perdure('wait', task, check=125)
+        self.assertEqual(self.told()['task'], self.record(task))
+
+    def test_a_matcher_that_is_none_is_named(self):
+        self.configure('[[hooks]]\nmatcher = "("\ncommand = "true"\n')
+        done = self.perdure('run', '-c', 'true', check=2)
+        self.assertIn('matcher', done.stderr)
+
+
 class Settled(HookTest):
     """The runner was killed before it could tell: whoever commits the outcome has it told."""
 

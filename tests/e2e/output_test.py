@@ -1,5 +1,7 @@
 """What a command prints, and where it goes."""
+import contextlib
 import json
+import time
 import os
 import subprocess
 import sys
@@ -131,6 +133,30 @@ class Output(SessionTest):
         print(f'1.5 GB with a budget of 16 MiB: at most {most / 2**20:.1f} MiB on disk in {samples} samples')
         self.assertLess(most, 20 << 20)
         self.assertEqual(self.record(task)['droppedBytes'], 1500000000 - (16 << 20))
+
+    def test_L24_ten_gibibytes_never_take_more_than_80_MiB_of_disk(self):
+        total, budget = 10 << 30, 64 << 20
+        task = self.sh(f'echo head; head -c {total} /dev/zero; echo tail')
+        folder, most = os.path.join(self.tasks, task), 0
+        while self.record(task)['status'] == 'running':
+            used = 0
+            for name in os.listdir(folder):
+                with contextlib.suppress(FileNotFoundError):
+                    used += os.stat(os.path.join(folder, name)).st_blocks * 512
+            most = max(most, used)
+            time.sleep(0.01)
+        record = self.record(task)
+        print(f'10 GiB: at most {most >> 20} MiB of disk at a time')
+        self.assertLess(most, 80 << 20)
+        self.assertEqual(record['outputBytes'], total + 10)
+        self.assertEqual(record['droppedBytes'], total + 10 - budget)
+        log = self.log(task)
+        marker = f"\n[perdure: {record['droppedBytes']} bytes dropped here]\n".encode()
+        self.assertEqual(len(log), budget + len(marker))
+        self.assertEqual(log[:5], b'head\n')
+        self.assertEqual(log[-5:], b'tail\n')
+        self.assertEqual(log[budget // 2:budget // 2 + len(marker)], marker)
+        self.assertEqual(log.count(0), budget - 10)
 
     def test_a_gigabyte_of_output_leaves_manager_and_runner_memory_flat(self):
         with subprocess.Popen([PERDURE, '--session', self.session, 'run', '--wait', '--output-limit', '8MiB', '-c', 'head -c 1073741824 /dev/zero'],

@@ -7,7 +7,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
-from session import SessionTest, eventually  # noqa: E402
+from session import PERDURE, SessionTest, eventually  # noqa: E402
 
 
 def in_own_mount_namespace():
@@ -50,6 +50,11 @@ class SmallDisk(SessionTest):
             except OSError:
                 pass
 
+    def set_aside(self, task):
+        """The space for its terminal record is taken right behind the answer to its launch (docs/runner.md)."""
+        next_record = os.path.join(self.tasks, task, 'record.next')
+        eventually(lambda: os.path.exists(next_record) and os.path.getsize(next_record) > 0, 'space is set aside')
+
     def make_room(self):
         os.remove(os.path.join(self.disk, 'filler'))
 
@@ -66,15 +71,67 @@ class SmallDisk(SessionTest):
     def test_a_disk_that_fills_up_meanwhile_does_not_lose_the_outcome(self):
         gate = os.path.join(self.scratch, 'gate')
         task = self.sh(f'while [ ! -e {gate} ]; do sleep 0.01; done; exit 9')
+        self.set_aside(task)
         self.fill()
         with open(gate, 'w', encoding='utf-8'):
             pass
         record = self.finished(task)
         self.assertEqual((record['status'], record['exitCode']), ('failed', 9))
 
+    def test_L27_a_foreground_command_lives_on_a_full_disk(self):
+        self.finished(self.sh('true'))
+        self.fill()
+        done = self.perdure('run', '--foreground', '-c', 'seq 20000; exit 7')
+        # Not even the folder of a task may find room; then nothing of it may have run.
+        if done.returncode == 7:
+            self.assertEqual(done.stdout, ''.join(f'{i}\n' for i in range(1, 20001)))
+        else:
+            self.assertIn('No space left', done.stderr)
+            self.assertEqual(done.stdout, '')
+
+    def test_L27_what_cannot_be_detached_stays_in_the_foreground_until_there_is_room(self):
+        gate = os.path.join(self.scratch, 'gate')
+        caller = subprocess.Popen([PERDURE, '--session', self.session, 'run', '--foreground', '-c',
+                                   f'echo out; while [ ! -e {gate} ]; do sleep 0.01; done; exit 9'],
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(caller.stdout.close)
+        self.assertEqual(caller.stdout.readline(), 'out\n')
+        task = self.json('list')[0]['taskId']
+        self.fill()
+        refused = self.perdure('--json', 'detach', task)
+        if refused.returncode != 0:
+            self.assertEqual(json.loads(refused.stdout)['error']['code'], 'storage.full')
+            self.assertFalse(self.json('show', task)['detached'])
+            # Killed, its caller has it detached all the same, as soon as there is room.
+            caller.kill()
+            self.make_room()
+        caller.wait(60)
+        eventually(lambda: os.path.exists(os.path.join(self.tasks, task + '.json')), 'it is detached')
+        with open(gate, 'w', encoding='utf-8'):
+            pass
+        self.assertEqual((self.finished(task)['exitCode'], self.log(task)), (9, b'out\n'))
+
+    def test_L05_a_place_in_the_queue_that_cannot_be_written_is_refused_and_leaves_nothing(self):
+        cap = {'PERDURE_MAX_RUNNING_TASKS': '1'}
+        self.sh('sleep 100', env=cap)
+        self.set_aside(self.json('list')[0]['taskId'])
+        first = self.sh('true', '--queue', env=cap)
+        before = sorted(os.listdir(self.tasks)), sorted(os.listdir(os.path.join(self.session, 'queue')))
+        self.fill()
+        refused = self.perdure('--json', 'run', '--queue', '-c', f'touch {self.scratch}/ran', env=cap, check=1)
+        self.assertEqual(json.loads(refused.stdout)['error']['code'], 'storage.full')
+        self.assertEqual((sorted(os.listdir(self.tasks)), sorted(os.listdir(os.path.join(self.session, 'queue')))), before)
+        self.make_room()
+        second = self.sh('true', '--queue', env=cap)
+        self.perdure('stop', self.json('list', '--status', 'running')[0]['taskId'], check=0)
+        self.perdure('wait', '--drain')
+        self.assertEqual([self.record(t)['status'] for t in (first, second)], ['completed'] * 2)
+        self.assertFalse(os.path.exists(os.path.join(self.scratch, 'ran')))
+
     def test_L32_an_end_on_a_full_disk_is_told_and_acknowledged_when_there_is_room(self):
         gate = os.path.join(self.scratch, 'gate')
         task = self.sh(f'while [ ! -e {gate} ]; do sleep 0.01; done; exit 9')
+        self.set_aside(task)
         self.fill()
         with open(gate, 'w', encoding='utf-8'):
             pass

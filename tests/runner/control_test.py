@@ -118,6 +118,8 @@ class Control(RunnerTest):
         waiting = [self.connect(task) for _ in range(500)]
         for client in waiting:
             client.sendall(b'wait\n')
+        # Who is not taken in by then is hung up on, which is an answer, too, but not the one to be seen here.
+        eventually(lambda: self.descriptors(task) >= 500, 'all are taken in')
         open(os.path.join(self.scratch, 'go'), 'w', encoding='utf-8').close()
         for client in waiting:
             self.assertEqual(client.recv(10), b'ended\n')

@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from runner_case import eventually, processes_with  # noqa: E402
-from runner_harness import TRUNCATE  # noqa: E402
+from runner_harness import FOREGROUND, TRUNCATE  # noqa: E402
 from traced_runner import TracedTest, main  # noqa: E402
 
 # What can go wrong with each call on a machine that is short of something, or has a bad disk.
@@ -21,7 +21,7 @@ FAULTS = {
     'pipe2': ('EMFILE',), 'socket': ('ENFILE',), 'bind': ('ENOSPC',), 'signalfd4': ('EMFILE',), 'timerfd_create': ('EMFILE',),
     'epoll_create1': ('EMFILE',), 'epoll_ctl': ('ENOMEM', 'ENOSPC'), 'clone': ('EAGAIN', 'ENOMEM'), 'epoll_wait': ('EINTR',),
     'read': ('EINTR',), 'accept4': ('EMFILE', 'ENFILE', 'ECONNABORTED', 'EINTR'), 'getdents64': ('ENOMEM',), 'unlinkat': ('EIO',),
-    'pidfd_open': ('EMFILE',), 'write': ('ENOSPC', 'EINTR'), 'pread64': ('EIO',),
+    'pidfd_open': ('EMFILE',), 'linkat': ('ENOSPC', 'EMFILE'), 'memfd_create': ('EMFILE',), 'write': ('ENOSPC', 'EINTR'), 'pread64': ('EIO',),
 }
 
 
@@ -121,6 +121,35 @@ class Sweep(TracedTest):
         counted, wrong = self.sweep(argv, during, check, launch_too=False, errors=1, reads=8)
         print(f'a stopped task, {sum(counted.values())} single faults: {dict(counted)}')
         self.assertGreater(sum(counted.values()), 50)
+        self.assert_none(wrong)
+
+    def test_L27_every_call_may_fail_once_while_a_foreground_task_is_detached(self):
+        runs = 0
+        gate = os.path.join(self.scratch, 'gate')
+        def argv():
+            nonlocal runs
+            runs += 1
+            if os.path.exists(gate):
+                os.unlink(gate)
+            return ['/bin/sh', '-c', f'echo one; until [ -e {gate} ]; do sleep 0.01; done; echo two; exit 3; : "$0"',
+                    os.path.join(self.scratch, f'ran-{runs}')]
+        def during(task):
+            eventually(lambda: (self.s.ask(task, 'output', timeout=5) or '').startswith('output 4 '), 'it has printed')
+            # Refused, it is asked again; and what has no room to be detached is detached by its caller's death.
+            answers = [self.s.ask(task, 'detach -1', timeout=5) for _ in range(2)]
+            self.assertIn('ok', [a for a in answers if a != 'no'] or ['ok'], answers)
+            self.s.callers.pop(task).close()
+            with open(gate, 'w', encoding='utf-8'):
+                pass
+            eventually(lambda: os.path.exists(self.s.record(task)), 'it is detached')
+        def check(task, record):
+            self.assertEqual((record['status'], record['exitCode'], record['detached']), ('failed', 3, True))
+            self.assertEqual(record['outputBytes'], 8)
+            self.assertEqual(len(self.s.output(task)) + record.get('unstoredBytes', 0), 8)
+        calls = {'openat', 'linkat', 'memfd_create', 'renameat', 'fsync', 'pwrite64', 'ftruncate', 'fallocate', 'epoll_ctl', 'accept4', 'mmap'}
+        counted, wrong = self.sweep(argv, during, check, only=calls, errors=1, mode=FOREGROUND)
+        print(f'a foreground task that is detached, {sum(counted.values())} single faults: {dict(counted)}')
+        self.assertGreater(sum(counted.values()), 30)
         self.assert_none(wrong)
 
     def test_L24_L25_every_byte_is_counted_whichever_call_fails_while_output_is_dropped(self):

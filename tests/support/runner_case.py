@@ -17,6 +17,8 @@ class RunnerTest(SessionTest):
         try:
             super().tearDown()
         finally:
+            for caller in self.s.callers.values():
+                caller.close()
             for pid in self.s.wrappers:
                 os.waitpid(pid, 0)
 

@@ -20,7 +20,7 @@ KEEP, KILL, WAIT = 0, 1, 2
 class Session:
     def __init__(self, path, runner):
         self.path, self.runner = os.path.realpath(path), runner
-        self.wrappers = []
+        self.wrappers, self.callers = [], {}
         os.makedirs(os.path.join(self.path, 'tasks'), 0o700, exist_ok=True)
 
     def new_id(self):
@@ -56,7 +56,11 @@ class Session:
         text = header + body if spec is None else spec
         spec = os.memfd_create('spec')
         os.write(spec, text)
-        read_end, write_end = os.pipe()
+        if mode == FOREGROUND:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            read_end, write_end = ours.detach(), theirs.detach()
+        else:
+            read_end, write_end = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.dup2(spec, 60)
@@ -89,7 +93,10 @@ class Session:
             if not part:
                 break
             answer += part
-        os.close(read_end)
+        if mode == FOREGROUND and answer.startswith(b'running'):
+            self.callers[task] = socket.socket(fileno=read_end)  # closing it is the caller's death
+        else:
+            os.close(read_end)
         if not wrap and reap_after is None:
             os.waitpid(pid, 0)
         return task, answer.decode().strip()

@@ -59,6 +59,7 @@ class SessionTest(unittest.TestCase):
         self.scratch = os.path.realpath(tempfile.mkdtemp(prefix='perdure-test-'))
         self.session = os.path.join(self.scratch, 'session')
         self.tasks = os.path.join(self.session, 'tasks')
+        self.config_home = os.path.join(self.scratch, 'config')
 
     def tearDown(self):
         # A runner that has committed needs a moment to leave.
@@ -90,8 +91,9 @@ class SessionTest(unittest.TestCase):
     def perdure(self, *args, check=None, session=None, env=None, text=True, stdin=subprocess.DEVNULL, **kw):
         """Runs the program; `check`: the exit status that is expected."""
         done = subprocess.run([PERDURE, '--session', session or self.session, *args], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=text, stdin=stdin, env={**os.environ, **(env or {})},
-                              timeout=120, check=False, **kw)
+                              stderr=subprocess.PIPE, text=text, stdin=stdin,
+                              env={**os.environ, 'XDG_CONFIG_HOME': self.config_home, **(env or {})}, timeout=120,
+                              check=False, **kw)
         if check is not None:
             self.assertEqual(done.returncode, check, f'{args}: {done.stdout} {done.stderr}')
         return done

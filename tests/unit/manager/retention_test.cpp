@@ -187,6 +187,88 @@ TEST_F(RetentionTest, L38_RecordsOfOtherProgramsAreNotCollected) {
   EXPECT_TRUE(disk.exists(disk.record_path(kId)));
 }
 
+// An ending that its owner has not been told of.
+class UndeliveredTest : public RetentionTest {
+ protected:
+  void ended_for(const std::string& name, const std::string& more) {
+    disk.ended_ms = now_ms() - 1'000;
+    disk.own(name, "completed", more);
+    disk.write(disk.path() + "/outbox/" + name, "");
+  }
+};
+
+TEST_F(UndeliveredTest, L32_ATaskWhoseOwnerHasNotBeenToldIsKeptAndCounted) {
+  ended_for(kId, R"("owner":"a")");
+  EXPECT_THAT(collect({.keep = 0}), ElementsAre());
+  EXPECT_EQ(removed.undelivered, 1);
+  EXPECT_TRUE(disk.exists(disk.record_path(kId)));
+}
+
+TEST_F(UndeliveredTest, IsRemovedWhereThatIsAskedFor) {
+  ended_for(kId, R"("owner":"a")");
+  EXPECT_THAT(collect({.keep = 0, .undelivered = true}), ElementsAre(kId));
+  EXPECT_EQ(removed.undelivered, 0);
+}
+
+TEST_F(UndeliveredTest, WithoutAnOwnerThereIsNobodyToTell) {
+  ended_for(kId, "");
+  EXPECT_THAT(collect({.keep = 0}), ElementsAre(kId));
+}
+
+TEST_F(UndeliveredTest, WhatWasToldAlreadyIsDeliveredWhateverIsLeftInTheOutbox) {
+  ended_for(kId, R"("owner":"a","notifiedAt":1,"notifiedVia":"cli")");
+  EXPECT_THAT(collect({.keep = 0}), ElementsAre(kId));
+}
+
+TEST_F(UndeliveredTest, AnOwnersTaskWithoutAnEntryIsNotKept) {
+  disk.own(kId, "completed", R"("owner":"a")");
+  EXPECT_THAT(collect({.keep = 0}), ElementsAre(kId));
+}
+
+class SweepTest : public RetentionTest {
+ protected:
+  [[nodiscard]] bool is_due() const { return disk.manager().sweep_is_due().value(); }
+  void swept(std::int64_t ago_ms) const {
+    disk.write(disk.path() + "/swept", "");
+    const timespec then{.tv_sec = (now_ms() - ago_ms) / 1000, .tv_nsec = 0};
+    const timespec times[2] = {then, then};
+    EXPECT_EQ(::utimensat(AT_FDCWD, (disk.path() + "/swept").c_str(), times, 0), 0);
+  }
+  static constexpr std::int64_t kHourMs = 3'600'000;
+};
+
+TEST_F(SweepTest, L47_ASessionThatIsNotThereIsNeverDueAndStaysAway) {
+  EXPECT_FALSE(is_due());
+  EXPECT_FALSE(disk.exists(disk.path()));
+}
+
+TEST_F(SweepTest, TheFirstDayBeginsWithTheFirstStart) {
+  disk.make(disk.tasks());
+  EXPECT_FALSE(is_due());
+  EXPECT_FALSE(is_due());
+}
+
+TEST_F(SweepTest, IsDueOnceADay) {
+  swept(23 * kHourMs);
+  EXPECT_FALSE(is_due());
+  swept(25 * kHourMs);
+  EXPECT_TRUE(is_due());
+  EXPECT_FALSE(is_due());
+}
+
+TEST_F(SweepTest, AClockThatWasSetBackDoesNotPutItOff) {
+  swept(-1'000 * kHourMs);
+  EXPECT_TRUE(is_due());
+  EXPECT_FALSE(is_due());
+}
+
+TEST_F(SweepTest, IsDueForOneOfThoseWhoAskAtOnce) {
+  swept(25 * kHourMs);
+  const Fd other(::open((disk.path() + "/swept").c_str(), O_RDWR | O_CLOEXEC));
+  EXPECT_TRUE(try_lock(other.get(), "swept").value());
+  EXPECT_FALSE(is_due());
+}
+
 class LitterTest : public RetentionTest {
  protected:
   void abandoned() {
