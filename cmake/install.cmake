@@ -2,7 +2,7 @@ include(CMakePackageConfigHelpers)
 
 install(DIRECTORY include/perdure TYPE INCLUDE FILES_MATCHING PATTERN "*.h")
 install(TARGETS libperdure EXPORT perdure-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(TARGETS perdure-runner RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/perdure)
+install(TARGETS perdure-runner perdure-webhook RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/perdure)
 install(FILES LICENSE CHANGELOG.md TYPE DOC)
 
 # find_package(perdure) -> perdure::perdure

@@ -12,6 +12,13 @@
 
 namespace perdure {
 
+/// A command that is told of events (docs/hooks.md).
+struct Hook {
+  std::string command;               ///< for /bin/sh -c
+  std::string matcher;               ///< ECMAScript regular expression, looked for in the event's name; empty: all
+  std::chrono::seconds timeout{30};  ///< 1 to 600; then it is killed with all that it started
+};
+
 struct ManagerOptions {
   std::string session;  ///< folder of the session; made on the first start, never by a look-up (L47)
   std::string runner;   ///< path of perdure-runner; empty: $PERDURE_RUNNER_PATH, else beside the program or library
@@ -19,6 +26,7 @@ struct ManagerOptions {
   std::chrono::milliseconds kill_grace{5000};  ///< where a task has none of its own: another program's, leftovers
   std::string telemetry_file;                ///< absolute; what happens to tasks, a JSON line each (L36); empty: off
   std::shared_ptr<TelemetrySink> telemetry;  ///< hears of what this manager takes part in; absent: off
+  std::vector<Hook> hooks;                   ///< for every task that is started, and those that are settled, from here
 };
 
 enum class OnOutputLimit { truncate, stop };
@@ -26,16 +34,31 @@ enum class Leftovers { keep, kill, wait };
 /// What the deadline of a foreground task does (L10).
 enum class OnTimeout { stop, detach };
 
+enum class Input {
+  null,  ///< /dev/null; with a terminal: the terminal
+  pipe,  ///< what open_input() writes to
+};
+
+struct TerminalSize {
+  unsigned short rows = 24, columns = 80;
+};
+
 /// What to run. One of `argv` and `shell_line` must be given.
 struct StartOptions {
   std::vector<std::string> argv;          ///< the command and its arguments; argv[0] is looked up in the task's PATH
   std::optional<std::string> shell_line;  ///< run as `shell -c shell_line`
   std::string shell = "/bin/sh";
-  std::string description;                   ///< for people; empty: made from the command
-  std::string cwd;                           ///< absolute or relative to the caller; empty: the caller's
-  std::map<std::string, std::string> env;    ///< added to the caller's environment
-  bool clear_env = false;                    ///< start from an empty environment
-  std::chrono::milliseconds timeout{0};      ///< 0: no deadline (L08)
+  std::string description;                    ///< for people; empty: made from the command
+  std::string cwd;                            ///< absolute or relative to the caller; empty: the caller's
+  std::map<std::string, std::string> env;     ///< added to the caller's environment
+  bool clear_env = false;                     ///< start from an empty environment
+  std::chrono::milliseconds timeout{0};       ///< 0: no deadline (L08)
+  std::chrono::milliseconds idle_timeout{0};  ///< without output for so long it has timed out; 0: never
+  Input input = Input::null;
+  std::optional<TerminalSize> terminal;  ///< a pseudo-terminal of its own, which also is its input
+  std::int64_t memory_max = 0;           ///< bytes, of the command and all that it starts (docs/limits.md); 0: no limit
+  double cpu_max = 0;                    ///< processors, from 0.01; 0: no limit
+  std::int64_t pids_max = 0;             ///< processes and threads; 0: no limit
   std::chrono::milliseconds grace{5000};     ///< between SIGTERM and SIGKILL (L12)
   std::optional<std::int64_t> output_limit;  ///< bytes; 0: no limit; absent: 64 MiB when truncating, else none
   OnOutputLimit on_output_limit = OnOutputLimit::truncate;
@@ -46,6 +69,7 @@ struct StartOptions {
   std::optional<std::string> idempotency_key;  ///< 1 to 120 bytes (L06)
   bool session_lifetime = false;               ///< true: session close stops it (L16)
   bool sync_output = false;                    ///< fsync the log before the terminal record
+  std::vector<std::string> on_end;             ///< commands for /bin/sh -c that are told of its end (docs/hooks.md)
 
   // In the foreground: no slot (L02), and nothing on disk until it is detached (L27). Not together with `queue`,
   // `after` or `idempotency_key`.
@@ -248,6 +272,19 @@ class PERDURE_API TaskManager {
   /// What was asked, and what was answered. Errors: usage where it is no question. Of another program's question only
   /// the task is known.
   [[nodiscard]] Result<AskedQuestion> question_of(const TaskId& id) const;
+
+  /// The deadline counts from now; 0: there is none. Returns the task with the new `timeout_ms`, which is committed.
+  /// Errors: task_not_running, also for tasks of other programs.
+  [[nodiscard]] Result<Task> extend(const TaskId& id, std::chrono::milliseconds timeout);
+
+  /// A descriptor of the caller's own that writes to the command's input. It may be non-blocking (a terminal is), and
+  /// is full while the command does not read. EPIPE: nobody will read any more. Errors: task_not_running; usage where
+  /// the command has no input, or it was closed.
+  [[nodiscard]] Result<int> open_input(const TaskId& id);
+
+  /// The command reads the end of its input once every descriptor of open_input() is closed, too; on a terminal
+  /// Ctrl-D is typed. Errors as above.
+  [[nodiscard]] Result<void> close_input(const TaskId& id);
 
   /// Settles what can be proven, in every folder of the session (L22, L39).
   [[nodiscard]] Result<std::vector<Verdict>> reconcile(const ReconcileOptions& options = {});

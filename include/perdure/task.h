@@ -90,7 +90,10 @@ struct Task {
   std::optional<std::int64_t> ended_at;
   std::optional<std::string> stop_reason;  ///< rule L46
   std::optional<bool> terminal_notification_suppressed;
-  std::optional<std::int64_t> timeout_ms;  ///< 0 or absent: no deadline
+  std::optional<std::int64_t> timeout_ms;       ///< 0 or absent: no deadline
+  std::optional<std::int64_t> timeout_from;     ///< ms since the epoch: timeout_ms counts from then; absent: the start
+  std::optional<std::int64_t> idle_timeout_ms;  ///< without output for so long it is ended; 0 or absent: never
+  std::optional<std::string> timed_out_by;      ///< "idle": not the deadline, but idle_timeout_ms
   std::optional<std::string> parent_tool_call_id;
   std::optional<bool> resume_reminded;
 
@@ -124,7 +127,12 @@ struct Task {
   std::optional<int> priority;            ///< 0 to 999, the higher the sooner; absent: 0
   std::optional<std::string> after;       ///< id of the task whose completion it waits, or waited, for
   std::optional<std::string> idempotency_key;
-  std::optional<int> signal;  ///< the signal that ended the command itself
+  std::vector<std::string> on_end;            ///< commands that are told of its end
+  std::optional<std::int64_t> memory_max;     ///< limits of all its processes together: bytes,
+  std::optional<std::int64_t> cpu_max_milli;  ///< thousandths of a processor,
+  std::optional<std::int64_t> pids_max;       ///< processes and threads
+  std::optional<std::string> cgroup;          ///< which has them in force; absent: they are limits of each process
+  std::optional<int> signal;                  ///< the signal that ended the command itself
   std::optional<Evidence> lost_evidence;
   std::optional<bool> recovered;  ///< the outcome was found in the runner's lock file after its death
   std::optional<std::int64_t> output_bytes;

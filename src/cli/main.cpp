@@ -34,6 +34,8 @@ constexpr const Verb* kVerbs[] = {
     &kStopVerb,
     &kCloseVerb,
     &kDetachVerb,
+    &kExtendVerb,
+    &kWriteVerb,
     &kSignalVerb,
     &kReconcileVerb,
     &kNotificationsVerb,

@@ -97,6 +97,7 @@ std::string outcome_text(const Task& task) {
   if (task.status == Status::queued && !task.queue_place && task.after) text += fmt::format(", after {}", *task.after);
   if (!task.detached && !is_terminal(task.status)) text += " in the foreground";
   if (task.question_outcome) text += fmt::format(", {}", name_of(*task.question_outcome));
+  if (task.timed_out_by == "idle") text += ", no output for too long";
   if (task.exit_code) text += fmt::format(", exit code {}", *task.exit_code);
   if (task.signal) text += fmt::format(", signal {}", *task.signal);
   if (task.lost_evidence) text += fmt::format(", evidence {}", name_of(*task.lost_evidence));

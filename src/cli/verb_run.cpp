@@ -7,14 +7,19 @@
 #include "cli/verbs.h"
 #include "cli/waiting.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 
 namespace perdure::cli {
 namespace {
 
 constexpr std::array<std::string_view, 2> kOnLimit = {"truncate", "stop"};
+constexpr std::array<std::string_view, 2> kInputs = {"null", "pipe"};
 constexpr std::array<std::string_view, 3> kLeftovers = {"keep", "kill", "wait"};
 constexpr std::array<std::string_view, 2> kLifetimes = {"detached", "session"};
 
@@ -27,6 +32,12 @@ constexpr Option kOptions[] = {
     {"--clear-env", nullptr, "start from an empty environment"},
     {"--timeout", "D", "end it after that long: 500ms, 30s, 5m, 2h (default: never)"},
     {"--grace", "D", "between SIGTERM and SIGKILL (else as configured)"},
+    {"--idle-timeout", "D", "end it when it has printed nothing for so long (default: never)"},
+    {"--memory-max", "S", "memory of all its processes; see docs/limits.md (default: no limit)"},
+    {"--cpu-max", "N", "processors for all its processes, such as 1.5"},
+    {"--pids-max", "N", "number of its processes and threads"},
+    {"--stdin", "null|pipe", "its input: nothing, or what `perdure write` is given (default: null)"},
+    {"--pty", nullptr, "give it a terminal of its own, which is also its input"},
     {"--output-limit", "S", "keep at most so much output, 0: all of it (else as configured)"},
     {"--on-output-limit", "truncate|stop", "drop output from the middle, or stop the command"},
     {"--leftovers", "keep|kill|wait", "what happens to processes that outlive the command (else as configured)"},
@@ -42,6 +53,7 @@ constexpr Option kOptions[] = {
     {"--queue", nullptr, "over the cap: wait for a slot, instead of a refusal"},
     {"--priority", "N", "place in the queue: 0 to 999, the higher the sooner (default: 0)"},
     {"--after", "ID", "start when that task has completed; if it does not complete, never"},
+    {"--on-end", "CMD", "a shell line that is told of its end; see docs/hooks.md", true},
     {"--wait", nullptr, "print the id, then wait and exit with its outcome"},
 };
 
@@ -62,13 +74,39 @@ Result<> what_to_run(const Call& call, StartOptions& start) {
   return {};
 }
 
+// As large as the terminal of whoever starts it, if there is one.
+TerminalSize terminal_size() {
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO, STDIN_FILENO})
+    if (winsize size{}; ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0)
+      return {.rows = size.ws_row, .columns = size.ws_col};
+  return {};
+}
+
+Result<> read_limits(const Call& call, StartOptions& start) {
+  auto memory = call.size("--memory-max");
+  auto pids = call.integer("--pids-max", 0, INT32_MAX);
+  if (!memory) return std::unexpected(memory.error());
+  if (!pids) return std::unexpected(pids.error());
+  start.memory_max = memory->value_or(0);
+  start.pids_max = pids->value_or(0);
+  const auto cpu = call.value("--cpu-max");
+  if (!cpu) return {};
+  const auto [end, error] = std::from_chars(cpu->data(), cpu->data() + cpu->size(), start.cpu_max);
+  if (error != std::errc() || end != cpu->data() + cpu->size())
+    return fail(ErrorCode::usage, fmt::format("--cpu-max: '{}' is no number of processors, such as 2 or 0.5", *cpu));
+  return {};
+}
+
 Result<StartOptions> read_options(const Call& call, const Config& config) {
   StartOptions start = default_start(config);
   if (auto what = what_to_run(call, start); !what) return std::unexpected(what.error());
+  if (auto limits = read_limits(call, start); !limits) return std::unexpected(limits.error());
   auto env = pairs(call, "--env");
   auto labels = pairs(call, "--label");
   auto timeout = call.duration("--timeout");
   auto grace = call.duration("--grace");
+  auto idle = call.duration("--idle-timeout");
+  auto input = call.word("--stdin", kInputs);
   auto limit = call.size("--output-limit");
   auto on_limit = call.word("--on-output-limit", kOnLimit);
   auto leftovers = call.word("--leftovers", kLeftovers);
@@ -76,7 +114,8 @@ Result<StartOptions> read_options(const Call& call, const Config& config) {
   for (const Error* error :
        {env ? nullptr : &env.error(), labels ? nullptr : &labels.error(), timeout ? nullptr : &timeout.error(),
         grace ? nullptr : &grace.error(), limit ? nullptr : &limit.error(), on_limit ? nullptr : &on_limit.error(),
-        leftovers ? nullptr : &leftovers.error(), lifetime ? nullptr : &lifetime.error()})
+        leftovers ? nullptr : &leftovers.error(), idle ? nullptr : &idle.error(), input ? nullptr : &input.error(),
+        lifetime ? nullptr : &lifetime.error()})
     if (error != nullptr) return std::unexpected(*error);
   start.description = call.value("--description").value_or("");
   start.cwd = call.value("--cwd").value_or("");
@@ -85,6 +124,9 @@ Result<StartOptions> read_options(const Call& call, const Config& config) {
   start.clear_env = call.has("--clear-env");
   start.timeout = timeout->value_or(start.timeout);
   start.grace = grace->value_or(start.grace);
+  start.idle_timeout = idle->value_or(start.idle_timeout);
+  if (*input == "pipe") start.input = Input::pipe;
+  if (call.has("--pty")) start.terminal = terminal_size();
   if (*limit) start.output_limit = *limit;
   if (*on_limit) start.on_output_limit = *on_limit == "stop" ? OnOutputLimit::stop : OnOutputLimit::truncate;
   if (*leftovers)
@@ -92,6 +134,7 @@ Result<StartOptions> read_options(const Call& call, const Config& config) {
   start.session_lifetime = *lifetime == "session";
   start.owner = call.value("--owner");
   start.tool_call_id = call.value("--tool-call");
+  start.on_end = call.values("--on-end");
   start.idempotency_key = call.value("--idempotency-key");
   return start;
 }

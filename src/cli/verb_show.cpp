@@ -14,6 +14,19 @@ namespace {
 
 constexpr std::int64_t kTail = 2048;
 
+// What it may use, and who sees to it.
+std::string limits_text(const Task& task) {
+  std::vector<std::string> limits;
+  if (task.memory_max) limits.push_back(fmt::format("memory {}", size_text(*task.memory_max)));
+  if (task.cpu_max_milli)
+    limits.push_back(fmt::format("{} processors", static_cast<double>(*task.cpu_max_milli) / 1000));
+  if (task.pids_max) limits.push_back(fmt::format("{} processes", *task.pids_max));
+  if (limits.empty()) return "";
+  return fmt::format("{} ({})", fmt::join(limits, ", "),
+                     task.cgroup ? "of all together, by the cgroup " + *task.cgroup
+                                 : "by limits of each process: no cgroup was to be had");
+}
+
 void print_question(const AskedQuestion& asked) {
   for (const auto& question : asked.questions) {
     put("\n" + question_text(question));
@@ -44,7 +57,11 @@ void print(const Task& task, const OutputSnapshot& output, const std::optional<A
   if (task.ended_at) line("ended", fmt::format("{} ({})", time_text(*task.ended_at), age_text(now - *task.ended_at)));
   if (task.status != Status::queued) line("duration", duration_text(task.ended_at.value_or(now) - task.started_at));
   if (task.timeout_ms.value_or(0) > 0)
-    line("deadline", fmt::format("{} after the start", duration_text(*task.timeout_ms)));
+    line("deadline", fmt::format("{} after {}", duration_text(*task.timeout_ms),
+                                 task.timeout_from ? time_text(*task.timeout_from) : "the start"));
+  if (task.idle_timeout_ms.value_or(0) > 0)
+    line("idle timeout", fmt::format("{} without output", duration_text(*task.idle_timeout_ms)));
+  line("limits", limits_text(task));
   line("command", task.command);
   line("cwd", task.cwd.value_or(""));
   if (task.pid > 0) line("pid", fmt::to_string(task.pid));
@@ -54,6 +71,7 @@ void print(const Task& task, const OutputSnapshot& output, const std::optional<A
   line("owner", task.owner.value_or(""));
   line("lifetime", task.lifetime.value_or(""));
   for (const auto& [name, value] : task.labels) line("label", name + "=" + value);
+  for (const auto& command : task.on_end) line("on end", command);
   if (task.recovered.value_or(false)) line("recovered", "the runner was killed after it had noted the outcome");
   if (task.leftovers) line("leftovers", fmt::format("{} processes outlived the command", *task.leftovers));
   if (!task.survivors.empty())

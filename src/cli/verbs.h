@@ -15,6 +15,8 @@ extern const Verb kWaitVerb;
 extern const Verb kStopVerb;
 extern const Verb kCloseVerb;
 extern const Verb kDetachVerb;
+extern const Verb kExtendVerb;
+extern const Verb kWriteVerb;
 extern const Verb kSignalVerb;
 extern const Verb kReconcileVerb;
 extern const Verb kNotificationsVerb;

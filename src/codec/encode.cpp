@@ -45,6 +45,12 @@ std::string labels_json(const std::map<std::string, std::string>& labels) {
   return json.empty() ? "" : "{" + json + "}";
 }
 
+std::string strings_json(const std::vector<std::string>& texts) {
+  std::string json;
+  for (const auto& text : texts) json += (json.empty() ? "" : ",") + quoted(text);
+  return json.empty() ? "" : "[" + json + "]";
+}
+
 void write_identity(Writer& w, const Task& task) {
   w.text("taskId", task.id.str());
   w.text("description", task.description);
@@ -60,6 +66,8 @@ void write_state(Writer& w, const Task& task) {
   w.text("stopReason", task.stop_reason);
   w.boolean("terminalNotificationSuppressed", task.terminal_notification_suppressed);
   w.number("timeoutMs", task.timeout_ms);
+  w.number("timeoutFrom", task.timeout_from);
+  w.text("timedOutBy", task.timed_out_by);
 }
 
 void write_asked(Writer& w, const Task& task) {
@@ -77,6 +85,10 @@ void write_asked(Writer& w, const Task& task) {
     w.text("toolCallId", task.tool_call_id);
     w.text("onDeadline", task.on_deadline ? std::optional(std::string(name_of(*task.on_deadline))) : std::nullopt);
   }
+  w.number("idleTimeoutMs", task.idle_timeout_ms);
+  w.number("memoryMax", task.memory_max);
+  w.number("cpuMaxMilli", task.cpu_max_milli);
+  w.number("pidsMax", task.pids_max);
   w.text("owner", task.owner);
   w.put("labels", labels_json(task.labels));
   w.text("lifetime", task.lifetime);
@@ -86,6 +98,7 @@ void write_asked(Writer& w, const Task& task) {
   w.number("priority", task.priority);
   w.text("after", task.after);
   w.number("queuePlace", task.queue_place);
+  w.put("onEnd", strings_json(task.on_end));
   w.text("bootId", task.boot_id);
   w.text("machineId", task.machine_id);
 }
@@ -99,6 +112,7 @@ void write_found(Writer& w, const Task& task) {
     w.text("questionOutcome",
            task.question_outcome ? std::optional(std::string(name_of(*task.question_outcome))) : std::nullopt);
   w.number("signal", task.signal);
+  w.text("cgroup", task.cgroup);
   w.put("runner",
         !task.runner ? "" : fmt::format(R"({{"pid":{},"startTicks":{}}})", task.runner->pid, task.runner->start_ticks));
   w.text("lostEvidence", task.lost_evidence ? std::optional(std::string(name_of(*task.lost_evidence))) : std::nullopt);

@@ -238,6 +238,21 @@ std::optional<double> number_of(const Member& member) {
   return value;
 }
 
+std::optional<std::vector<std::string>> strings_of(const Member& member) {
+  if (member.type != JsonType::array) return std::nullopt;
+  std::vector<std::string> texts;
+  std::string_view rest = member.raw.substr(1, member.raw.size() - 2);
+  while (true) {
+    rest.remove_prefix(std::min(rest.size(), rest.find_first_not_of(", \t\r\n")));
+    if (rest.empty()) return texts;
+    if (rest.front() != '"') return std::nullopt;
+    std::size_t end = 1;
+    while (rest[end] != '"') end += rest[end] == '\\' ? 2U : 1U;  // it has been looked at: the quote comes
+    texts.push_back(string_of({.raw = rest.substr(0, end + 1), .type = JsonType::string}));
+    rest.remove_prefix(end + 1);
+  }
+}
+
 std::string string_of(const Member& member) {
   const std::string_view text = member.between_quotes();
   return text.contains('\\') ? unescape(text) : std::string(text);

@@ -37,6 +37,9 @@ struct Member {
 /// A finite number of either spelling.
 [[nodiscard]] std::optional<double> number_of(const Member& member);
 
+/// The texts of an array that holds strings and nothing else; absent for any other.
+[[nodiscard]] std::optional<std::vector<std::string>> strings_of(const Member& member);
+
 /// The string's text. Lone surrogates become U+FFFD.
 [[nodiscard]] std::string string_of(const Member& member);
 

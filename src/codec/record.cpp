@@ -131,12 +131,24 @@ void read_own(Fields& fields, Task& task) {
   read_labels(fields, task);
   read_survivors(fields, task);
   const auto number = [&](std::string_view key) { return fields.integer(key, Need::optional, 0, kMostInt); };
+  task.timeout_from = number("timeoutFrom");
+  task.idle_timeout_ms = number("idleTimeoutMs");
+  task.memory_max = number("memoryMax");
+  task.cpu_max_milli = number("cpuMaxMilli");
+  task.pids_max = number("pidsMax");
+  task.cgroup = fields.text("cgroup", Need::optional);
+  task.timed_out_by = fields.text("timedOutBy", Need::optional);
   task.boot_id = fields.text("bootId", Need::optional);
   task.machine_id = fields.text("machineId", Need::optional);
   task.owner = fields.text("owner", Need::optional);
   task.lifetime = fields.text("lifetime", Need::optional);
   task.cwd = fields.text("cwd", Need::optional);
   task.idempotency_key = fields.text("idempotencyKey", Need::optional);
+  if (const Member* const on_end = fields.find("onEnd")) {
+    auto commands = strings_of(*on_end);
+    if (!commands) fields.refuse("onEnd", "is no array of strings");
+    task.on_end = std::move(commands).value_or(std::vector<std::string>());
+  }
   task.notified_via = fields.text("notifiedVia", Need::optional);
   task.recovered = fields.boolean("recovered");
   if (const auto signal = fields.integer("signal", Need::optional, 1, 255)) task.signal = static_cast<int>(*signal);

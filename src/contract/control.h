@@ -16,6 +16,11 @@
 //                                          is decided already, or "error ERRNO"
 //   end-leftovers GRACE_MS              -> "ok"; for a task that has ended and left processes behind; else "no"
 //   signal NUMBER                       -> "ok" or "error ERRNO"; to the command's process group
+//   extend TIMEOUT_MS                   -> "ok": the deadline counts from now, 0: there is none; "no": it has ended;
+//                                          "error ERRNO": the record could not be written, and all is as it was
+//   input                               -> "pipe" or "terminal" with a descriptor (SCM_RIGHTS) to write to; "null": the
+//                                          command has no input; "closed": no more; "no": it has ended
+//   close-input                         -> "ok"; the command reads the end of its input once all writers are gone
 //   output                              -> "output STREAM_BYTES DROPPED_BYTES UNSTORED_BYTES"
 //
 // A foreground task has no record. Its "ended" and the answer to `look` carry descriptors: a file that holds the record,
@@ -46,6 +51,9 @@ inline constexpr char kSettle[] = "settle";
 inline constexpr char kEndLeftovers[] = "end-leftovers";
 inline constexpr char kSignal[] = "signal";
 inline constexpr char kOutput[] = "output";
+inline constexpr char kExtend[] = "extend";
+inline constexpr char kInput[] = "input";
+inline constexpr char kCloseInput[] = "close-input";
 
 inline constexpr char kEnded[] = "ended";
 inline constexpr char kQueuedAnswer[] = "queued";
@@ -55,6 +63,10 @@ inline constexpr char kRecord[] = "record";
 inline constexpr char kOk[] = "ok";
 inline constexpr char kError[] = "error";
 inline constexpr char kNo[] = "no";
+inline constexpr char kPipe[] = "pipe";
+inline constexpr char kTerminal[] = "terminal";
+inline constexpr char kNull[] = "null";
+inline constexpr char kClosed[] = "closed";
 
 inline constexpr long kMaxLine = 8192;
 

@@ -19,16 +19,22 @@ inline constexpr std::uint32_t kSpecVersion = 3;
 enum class SpecMode : std::uint32_t { background = 0, queued = 1, foreground = 2, question = 3 };
 enum class SpecOnTimeout : std::uint32_t { stop = 0, detach = 1 };
 enum class SpecOnLimit : std::uint32_t { stop = 0, truncate = 1 };
+enum class SpecInput : std::uint32_t { null = 0, pipe = 1 };
 enum class SpecLeftovers : std::uint32_t { keep = 0, kill = 1, wait = 2 };
 
 struct LaunchSpec {
   std::uint32_t magic;
   std::uint32_t version;
-  std::uint64_t total_bytes;  // of the whole file
-  std::int64_t timeout_ms;    // 0: none
+  std::uint64_t total_bytes;     // of the whole file
+  std::int64_t timeout_ms;       // 0: none
+  std::int64_t idle_timeout_ms;  // without output; 0: none
   std::int64_t grace_ms;
   std::int64_t output_limit;       // bytes; 0: none
   std::int64_t detach_timeout_ms;  // foreground: the deadline once detached; 0: none, -1: the running one goes on
+  std::int64_t memory_max;         // bytes; 0: none
+  std::int64_t cpu_max_milli;      // thousandths of a processor; 0: none
+  std::int64_t pids_max;           // 0: none
+  std::int64_t pids_of_user;       // what stands for pids_max where only the user's processes can be counted
   SpecMode mode;
   SpecOnTimeout on_timeout;  // foreground
   std::uint32_t has_stream;  // foreground: 1: kStreamFd is there
@@ -39,10 +45,18 @@ struct LaunchSpec {
   std::uint32_t sync_output;  // 1: fsync the log before the terminal record
   std::uint32_t argc;
   std::uint32_t envc;
+  std::uint32_t hook_count;
+  SpecInput input;
+  std::uint32_t terminal_rows;  // above 0: the command gets a terminal of its own
+  std::uint32_t terminal_columns;
+  std::uint32_t only_event;  // a bit of hook_events.h: run the hooks of this event and nothing else; 0: own a task
   // Behind the header, each ended by a NUL: the record's constant members (JSON text without the braces, not
   // empty), the owner ("" for none), the id of the task to follow ("" for none), the text of its entry in the
   // queue ("" where none is to be made), the program's path, the working directory, the file for
-  // telemetry ("" for none), argc arguments, envc variables.
+  // telemetry ("" for none), argc arguments, envc variables, what hooks are told first (JSON members: session and
+  // cwd), the task's description (escaped as in JSON), the cgroup in which the task gets one ("" for none) and the path
+  // of its own (escaped as in JSON), and hook_count hooks "EVENTS TIMEOUT_MS COMMAND", EVENTS being a mask.
+  // With only_event the constant members are all that hooks read, a whole JSON object.
 };
 
 }  // namespace perdure::contract

@@ -27,6 +27,7 @@ inline constexpr char kCauseExit[] = "exit";
 inline constexpr char kCauseStop[] = "stop";
 inline constexpr char kCauseStopQuietly[] = "stop-quietly";  // stopped by its owner: not notified (L45)
 inline constexpr char kCauseDeadline[] = "deadline";
+inline constexpr char kCauseIdle[] = "idle";  // no output for as long as idle_timeout_ms
 inline constexpr char kCauseOutput[] = "output";
 
 }  // namespace perdure::contract

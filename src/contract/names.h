@@ -24,12 +24,16 @@ inline constexpr char kDraftPrefix[] = "answer.";         // written, but not gi
 inline constexpr char kRunnerLock[] = "runner.lock";
 inline constexpr char kLeftoverLock[] = "leftover.lock";
 inline constexpr char kControlSocket[] = "control";
-inline constexpr char kHiddenPrefix[] = ".";  // before output.log and tail.<offset> of a foreground task, see docs
+inline constexpr char kHiddenPrefix[] = ".";      // before output.log and tail.<offset> of a foreground task, see docs
+inline constexpr char kHooksLog[] = "hooks.log";  // what hooks printed, and how they ended
 inline constexpr char kNextRecord[] = "record.next";  // becomes tasks/<id>.json by rename
 
 // Environment. The value of both is "<taskId>@<absolute session folder>".
-inline constexpr char kTaskVariable[] = "PERDURE_TASK_ID";   // in every process of a command
+inline constexpr char kTaskVariable[] = "PERDURE_TASK_ID";  // in every process of a command
+inline constexpr char kSessionVariable[] = "PERDURE_SESSION";
 inline constexpr char kRunnerVariable[] = "PERDURE_RUNNER";  // in the runner itself, and only there
+
+inline constexpr char kCgroupPrefix[] = "perdure-";  // and the task's id: the name of its cgroup
 
 inline constexpr long kDefaultGraceMs = 5'000;
 inline constexpr long kMaxReasonBytes = 3'400;  // escaped, as ASCII; one page of runner.lock must hold it

@@ -49,8 +49,9 @@ Assessment recovered(Task task, const Notes& notes) {
   note_exit(task, notes.exit);
   const std::string& cause = notes.decision ? notes.decision->cause : std::string("exit");
   task.ended_at = std::max(task.started_at, notes.exit ? notes.exit->at_ms : notes.decision->at_ms);
-  if (cause == "deadline") {
+  if (cause == "deadline" || cause == "idle") {
     task.status = Status::timed_out;
+    if (cause == "idle") task.timed_out_by = cause;
   } else if (cause == "exit") {
     task.status = task.exit_code == 0 ? Status::completed : Status::failed;
   } else {

@@ -178,6 +178,8 @@ ManagerOptions manager_options(const Config& config, std::string session) {
   // A number of tasks was read as one that fits.
   if (const auto cap = config.max_running_tasks.value) options.max_running_tasks = static_cast<int>(*cap);
   options.kill_grace = config.kill_grace_period.value;
+  for (const auto& hook : config.hooks)
+    options.hooks.push_back({.command = hook.command, .matcher = hook.matcher, .timeout = hook.timeout});
   return options;
 }
 

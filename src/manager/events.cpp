@@ -130,8 +130,10 @@ Result<> EventWatch::start() {
   auto found = store::scan_records(session_);
   if (!found) return std::unexpected(found.error());
   for (const auto& task : found->tasks) {
-    told_[task.id.str()] = {
-        .started = task.detached, .terminated = is_terminal(task.status), .timeout_ms = task.timeout_ms};
+    told_[task.id.str()] = {.started = task.detached,
+                            .terminated = is_terminal(task.status),
+                            .timeout_ms = task.timeout_ms,
+                            .timeout_from = task.timeout_from};
   }
   waker_ = std::move(waker);
   return {};
@@ -251,10 +253,12 @@ void EventWatch::tell(Task task, std::vector<Event>& events) {
   const bool never_ran = task.queued_at && !task.started_seq && is_terminal(task.status);
   if (!std::exchange(told.started, true) && !never_ran) {
     events.push_back(started(task));
-  } else if (!told.terminated && !is_terminal(task.status) && told.timeout_ms != task.timeout_ms) {
+  } else if (!told.terminated && !is_terminal(task.status) &&
+             (told.timeout_ms != task.timeout_ms || told.timeout_from != task.timeout_from)) {
     events.push_back({.type = EventType::updated, .seq = 0, .time_ms = 0, .task = task, .output_tail = {}});
   }
   told.timeout_ms = task.timeout_ms;
+  told.timeout_from = task.timeout_from;
   if (is_terminal(task.status) && !std::exchange(told.terminated, true)) {
     events.push_back(
         {.type = EventType::terminated, .seq = 0, .time_ms = 0, .task = std::move(task), .output_tail = {}});

@@ -35,7 +35,7 @@ class EventWatch {
   // What has been told of one task. Only ever set, so that a late reader of an old record takes nothing back.
   struct Told {
     bool started = false, terminated = false;
-    std::optional<std::int64_t> timeout_ms;
+    std::optional<std::int64_t> timeout_ms, timeout_from;
     bool queued = false;
     std::optional<int> queue_place;
   };

@@ -63,9 +63,14 @@ Result<> check(const StartOptions& options) {
                 fmt::format("the priority {} is not from 0 to {}", options.priority, contract::kMostPriority));
   if (options.timeout.count() < 0) return fail(ErrorCode::usage, "the timeout is negative: 0 means none");
   if (options.grace.count() < 0) return fail(ErrorCode::usage, "the grace is negative: 0 means SIGKILL at once");
+  if (options.idle_timeout.count() < 0) return fail(ErrorCode::usage, "the idle timeout is negative: 0 means none");
+  if (auto fine = check_limits(options); !fine) return fine;
   if (options.output_limit.value_or(0) < 0) return fail(ErrorCode::usage, "the output limit is negative: 0 means none");
   if (options.idempotency_key)
     if (auto fine = KeyReservation::check(*options.idempotency_key); !fine) return fine;
+  for (const auto& command : options.on_end)
+    if (command.empty() || holds_nul(command))
+      return fail(ErrorCode::usage, "a command to be told of the end is empty, or holds a NUL byte");
   for (const auto& word : options.argv)
     if (holds_nul(word)) return fail(ErrorCode::usage, "an argument of the command holds a NUL byte");
   if (options.shell_line && holds_nul(*options.shell_line))
@@ -85,7 +90,10 @@ Task constant_part(const TaskId& id, const StartOptions& options, const std::str
   task.owner = options.owner;
   task.labels = options.labels;
   task.parent_tool_call_id = options.tool_call_id;
+  if (options.idle_timeout.count() > 0) task.idle_timeout_ms = options.idle_timeout.count();
+  note_limits(options, task);
   task.idempotency_key = options.idempotency_key;
+  task.on_end = options.on_end;
   if (options.session_lifetime) task.lifetime = "session";
   if (options.queue || options.after) {
     task.queued_at = now_ms();
@@ -171,6 +179,9 @@ Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& ma
   launch.program = *program;
   launch.owner = options.owner.value_or("");
   launch.timeout = options.timeout;
+  launch.idle_timeout = options.idle_timeout;
+  launch.input = options.input;
+  launch.terminal = options.terminal;
   launch.grace = options.grace;
   const bool truncates = options.on_output_limit == OnOutputLimit::truncate;
   launch.output_limit = options.output_limit.value_or(truncates ? kDefaultTruncateLimit : 0);
@@ -186,6 +197,7 @@ Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& ma
   launch.priority = options.priority;
   if (options.after) launch.after = options.after->str();
   launch.telemetry_file = manager.telemetry_file;
+  launch.hooks = plan_hooks(manager.hooks, options.on_end);
   return launch;
 }
 
@@ -205,6 +217,7 @@ Result<Task> TaskManager::start(const StartOptions& options) {
   if (options.after)
     if (auto fine = check_predecessor(*this, session, *options.after); !fine) return std::unexpected(fine.error());
   if (auto made = session.create(); !made) return std::unexpected(made.error());
+  launch->told_first = told_first(session, *cwd);
 
   std::optional<KeyReservation> key;
   if (options.idempotency_key) {
@@ -228,6 +241,8 @@ Result<Task> TaskManager::start(const StartOptions& options) {
   launch->environment = environment_for(options, marker);
   Task constant = constant_part(*id, options, *cwd);
   launch->constant_members = codec::constant_members(constant);
+  launch->limits = plan_limits(options, *id);
+  launch->description = constant.description;
   if (launch->constant_members.size() > codec::kMaxRecordBytes - 65536)
     return give_up(fail(ErrorCode::usage,
                         "the command with its description and labels is too long for a record: put it into a script")

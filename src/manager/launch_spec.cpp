@@ -2,9 +2,14 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "codec/record.h"
 #include "contract/launch_spec.h"
 
 #include <sys/mman.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
 
 namespace perdure::manager {
 namespace {
@@ -48,6 +53,18 @@ std::string launch_spec(const Launch& launch) {
   header.sync_output = launch.sync_output ? 1 : 0;
   header.argc = static_cast<std::uint32_t>(launch.argv.size());
   header.envc = static_cast<std::uint32_t>(launch.environment.size());
+  header.hook_count = static_cast<std::uint32_t>(launch.hooks.size());
+  header.idle_timeout_ms = launch.idle_timeout.count();
+  header.input = launch.input == Input::pipe ? contract::SpecInput::pipe : contract::SpecInput::null;
+  if (launch.terminal) {
+    header.terminal_rows = std::max<std::uint32_t>(1, launch.terminal->rows);
+    header.terminal_columns = std::max<std::uint32_t>(1, launch.terminal->columns);
+  }
+  header.memory_max = launch.limits.memory_max;
+  header.cpu_max_milli = launch.limits.cpu_max_milli;
+  header.pids_max = launch.limits.pids_max;
+  header.pids_of_user = launch.limits.pids_of_user;
+  header.only_event = launch.only_event;
 
   std::string bytes(sizeof header, '\0');
   add(bytes, launch.constant_members);
@@ -59,6 +76,12 @@ std::string launch_spec(const Launch& launch) {
   add(bytes, launch.telemetry_file);
   for (const auto& word : launch.argv) add(bytes, word);
   for (const auto& [name, value] : launch.environment) add(bytes, name + "=" + value);
+  add(bytes, launch.told_first);
+  add(bytes, codec::escape(launch.description));
+  add(bytes, launch.limits.cgroup_parent);
+  add(bytes, codec::escape(launch.limits.cgroup));
+  for (const auto& hook : launch.hooks)
+    add(bytes, fmt::format("{} {} {}", hook.events, std::chrono::milliseconds(hook.timeout).count(), hook.command));
   header.total_bytes = bytes.size();
   bytes.replace(0, sizeof header, std::string_view(reinterpret_cast<const char*>(&header), sizeof header));
   return bytes;

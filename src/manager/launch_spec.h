@@ -1,6 +1,8 @@
 #pragma once
 
 #include "base/fd.h"
+#include "manager/hooks.h"
+#include "manager/limits.h"
 #include <perdure/manager.h>
 
 #include <map>
@@ -19,6 +21,10 @@ struct Launch {
   std::vector<std::string> argv;
   std::map<std::string, std::string> environment;
   std::chrono::milliseconds timeout{0};
+  std::chrono::milliseconds idle_timeout{0};
+  Input input = Input::null;
+  std::optional<TerminalSize> terminal;
+  Limits limits;
   std::chrono::milliseconds grace{0};
   std::int64_t output_limit = 0;
   OnOutputLimit on_output_limit = OnOutputLimit::truncate;
@@ -32,6 +38,10 @@ struct Launch {
   std::string entry_text;
   int max_running = 0;
   bool sync_output = false;
+  std::string told_first;  // hooks only: what they read at first, and the description
+  std::string description;
+  std::vector<PlannedHook> hooks;
+  std::uint32_t only_event = 0;  // tell this event of an ended task to the hooks, and do nothing else
 };
 
 /// Its bytes, and a memory file that holds some.

@@ -82,7 +82,10 @@ std::string outcome_sentence(const Task& task) {
     case Status::failed: text += " failed"; break;
     case Status::timed_out:
       text += " timed out";
-      if (task.timeout_ms.value_or(0) > 0) text += fmt::format(" at its deadline of {}", in_words(*task.timeout_ms));
+      if (task.timed_out_by == "idle" && task.idle_timeout_ms) {
+        text += fmt::format(": there was no output for {}", in_words(*task.idle_timeout_ms));
+      } else if (task.timeout_ms.value_or(0) > 0)
+        text += fmt::format(" at its deadline of {}", in_words(*task.timeout_ms));
       break;
     case Status::killed: text += " was stopped"; break;
     case Status::lost:

@@ -114,22 +114,27 @@ std::string shell_quoted(const std::vector<std::string>& argv) {
   return line;
 }
 
-Result<std::string> find_runner(const std::string& configured) {
-  if (!configured.empty()) return configured;
-  if (std::string chosen = environment("PERDURE_RUNNER_PATH"); !chosen.empty()) return chosen;
+Result<std::string> find_companion(std::string_view name) {
   std::error_code ignored;
   const std::string program = folder_of(std::filesystem::read_symlink("/proc/self/exe", ignored).string());
   const std::string library = folder_of(own_library_path());
   const std::array<std::string, 5> places = {program, program + "/../libexec/perdure", library + "/../libexec/perdure",
                                              library + "/../../libexec/perdure", PERDURE_LIBEXEC};
   for (const auto& place : places) {
-    std::string candidate = place + "/" + std::string(kRunnerName);
+    std::string candidate = fmt::format("{}/{}", place, name);
     if (!place.empty() && is_executable_file(candidate)) return candidate;
   }
   return launch_failure(
       kNotFound, ENOENT,
-      fmt::format("perdure-runner was not found beside this program ({}) nor in {}: set PERDURE_RUNNER_PATH", program,
-                  PERDURE_LIBEXEC));
+      fmt::format("{} was not found beside this program ({}) nor in {}", name, program, PERDURE_LIBEXEC));
+}
+
+Result<std::string> find_runner(const std::string& configured) {
+  if (!configured.empty()) return configured;
+  if (std::string chosen = environment("PERDURE_RUNNER_PATH"); !chosen.empty()) return chosen;
+  auto found = find_companion(kRunnerName);
+  if (!found) found.error().message += ": set PERDURE_RUNNER_PATH";
+  return found;
 }
 
 }  // namespace perdure::manager

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace perdure::manager {
@@ -20,6 +21,10 @@ namespace perdure::manager {
 
 /// The command as one would type it: arguments that need it are quoted for sh.
 [[nodiscard]] std::string shell_quoted(const std::vector<std::string>& argv);
+
+/// Path of a program that is installed together with this one. Errors: task_launch_failed naming the places that were
+/// looked at.
+[[nodiscard]] Result<std::string> find_companion(std::string_view name);
 
 /// Path of perdure-runner. Errors: task_launch_failed naming the places that were looked at.
 [[nodiscard]] Result<std::string> find_runner(const std::string& configured);

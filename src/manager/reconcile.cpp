@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "manager/assess.h"
+#include "manager/limits.h"
 #include "manager/question.h"
 #include "manager/remains.h"
 #include "manager/state.h"
@@ -67,6 +68,7 @@ Result<Verdict> settle_own(const store::Session& session, const Task& recorded, 
   task.survivors.clear();
   for (const auto& process : survivors) task.survivors.push_back(process.pid);
   if (auto done = commit_end(session, task, **lock, telemetry); !done) return std::unexpected(done.error());
+  remove_cgroup(task);
   return Verdict{
       .task = std::move(task), .before = recorded.status, .changed = true, .explained = std::move(found->explained)};
 }

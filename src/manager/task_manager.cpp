@@ -4,6 +4,7 @@
 #include "manager/delivery.h"
 #include "manager/events.h"
 #include "manager/find.h"
+#include "manager/hooks.h"
 #include "manager/queue.h"
 #include "manager/state.h"
 #include "manager/telemetry.h"
@@ -37,7 +38,9 @@ TaskManager::State::State(ManagerOptions given, store::Session opened)
       session(std::move(opened)),
       events(std::make_unique<manager::EventWatch>(session)),
       claims(std::make_unique<manager::Claims>()),
-      telemetry(std::make_unique<manager::Telemetry>(options.telemetry_file, options.telemetry)) {}
+      telemetry(std::make_unique<manager::Telemetry>(options.telemetry_file, options.telemetry)) {
+  telemetry->on_settled([this](const Task& task) { manager::tell_end(session, options, task); });
+}
 TaskManager::State::~State() = default;
 
 Result<> TaskManager::State::check_open() const {
@@ -61,6 +64,7 @@ Result<TaskManager> TaskManager::open(ManagerOptions options) {
   auto cap = manager::cap_from_environment(options.max_running_tasks);
   if (!cap) return std::unexpected(cap.error());
   options.max_running_tasks = *cap;
+  if (auto fine = manager::check_hooks(options.hooks); !fine) return std::unexpected(fine.error());
   store::Session session(options.session);
   auto state = std::make_unique<State>(std::move(options), std::move(session));
   // What keeps a runner from being started again must not keep anybody from looking: doctor tells of it.

@@ -114,6 +114,7 @@ void Telemetry::found_ended(const Task& task) {
 }
 
 void Telemetry::settled(const Task& task) {
+  if (heard_) heard_(task);
   if (!is_wanted() || !task.detached) return;  // L42
   {
     const std::scoped_lock lock(mutex_);

@@ -4,11 +4,13 @@
 #include <perdure/telemetry.h>
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace perdure::manager {
 
@@ -36,6 +38,9 @@ class Telemetry {
   /// A task whose end this manager has committed itself.
   void settled(const Task& task);
 
+  /// Has somebody else hear of those, too (the hooks, which a living runner would have told). Before anything else.
+  void on_settled(std::function<void(const Task&)> heard) { heard_ = std::move(heard); }
+
   struct Wait {
     std::string_view outcome;  ///< completed, timed_out, no_tasks
     std::optional<std::chrono::milliseconds> timeout;
@@ -54,6 +59,7 @@ class Telemetry {
   void to_both(std::string_view event, const std::string& line) const;
 
   std::shared_ptr<TelemetrySink> file_, sink_;
+  std::function<void(const Task&)> heard_;
   std::mutex mutex_;
   std::map<TaskId, bool> started_;  // here, and whether the sink was told of the end; for the sink only
 };

@@ -38,24 +38,37 @@ void reset_signals() {
 
 }  // namespace
 
-void become_command(const Spec& spec, const Inherited& inherited, const ChildPipes& pipes,
+void become_like_the_caller(const Inherited& inherited) {
+  offer_to_the_oom_killer();
+  ::setrlimit(RLIMIT_NOFILE, &inherited.open_files);
+  ::umask(inherited.umask);
+  reset_signals();
+}
+
+void become_command(const Spec& spec, const Inherited& inherited, const Limits& limits, const ChildPipes& pipes,
                     const int (&close_first)[4]) {
   // First of all: while these are open here too, the runner's death would not free its locks, nor end the gate.
   for (const int fd : close_first)
     if (fd >= 0) sys::close(fd);
-  ::setpgid(0, 0);
+  // A terminal belongs to a session; its leader leads a group, too.
+  if (pipes.terminal) {
+    ::setsid();
+    ::ioctl(pipes.input, TIOCSCTTY, 0);
+  } else {
+    ::setpgid(0, 0);
+  }
   // All that nobody can see happens while the runner commits the record.
-  offer_to_the_oom_killer();
-  ::setrlimit(RLIMIT_NOFILE, &inherited.open_files);
-  ::umask(inherited.umask);
+  become_like_the_caller(inherited);
   const int no_folder = ::chdir(spec.cwd) != 0 ? errno : 0;
-  reset_signals();
+  const int no_limits = limits.apply(*spec.header);
   char go = 0;
   long n = 0;
   while ((n = sys::read(pipes.gate, &go, 1)) == -EINTR) {
   }
   if (n != 1) sys::exit(127);
+  if (no_limits < 0) fail(pipes.failure, ExecFailure::limits, -no_limits);
   if (no_folder != 0) fail(pipes.failure, ExecFailure::cwd, no_folder);
+  if (pipes.input >= 0) ::dup2(pipes.input, 0);
   ::dup2(pipes.output, 1);
   ::dup2(pipes.output, 2);
   ::execve(spec.program, spec.argv, spec.envp);

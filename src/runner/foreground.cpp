@@ -37,16 +37,21 @@ void Run::try_again_to_detach() {
 // it stays). 0 or -errno; then it is in the foreground as before.
 int Run::detach(Released how, long timeout_ms) {
   if (const int e = log_.link(); e < 0) return e;
-  const std::int64_t timeout_before = facts_.timeout_ms;
+  const std::int64_t timeout_before = facts_.timeout_ms, from_before = facts_.timeout_from_ms;
   facts_.detached = true;
   facts_.started_seq = next_seq(session_.get());
-  if (timeout_ms >= 0) facts_.timeout_ms = timeout_ms;
+  if (timeout_ms >= 0) {
+    facts_.timeout_ms = timeout_ms;
+    facts_.timeout_from_ms = sys::now_ms();
+  }
   if (const int e = record_.commit(facts_); e < 0) {
     facts_.detached = false;
     facts_.timeout_ms = timeout_before;
+    facts_.timeout_from_ms = from_before;
     return e;
   }
   foreground_ = false;
+  tell_hooks(kHookStarted);
   record_file_.reset();
   if (timeout_ms >= 0 && phase_ == Phase::running) sys::arm(timer_.get(), timeout_ms);
   drop_stream();
@@ -80,7 +85,7 @@ bool Run::is_passed_on(int leftovers) {
     pump(INT64_MAX);
   } else {
     // Leftovers may write for ever: only what was there at the end is owed.
-    if (owed_ < 0) owed_ = output_ ? sys::bytes_waiting(output_.get()) : 0;
+    if (owed_ < 0) owed_ = output_ ? waiting_output() : 0;
     owed_ -= pump(owed_);
   }
   if (!stream_.is_behind()) return true;

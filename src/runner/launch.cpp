@@ -20,6 +20,7 @@ bool Run::launch(const char* session, Fd to_caller) {
   ExecFailure failure{};
   Refusal refusal;
   const int answer_fd = to_caller.get();
+  hooks_.open(session, folder_);
   session_ = Fd(sys::open_at(AT_FDCWD, session, O_RDONLY | O_DIRECTORY));
   int e = session_ ? admit(doing, refusal) : session_.get();
   if (e == 0 && phase_ == Phase::parked) {
@@ -41,11 +42,16 @@ bool Run::launch(const char* session, Fd to_caller) {
       record_.reserve_next();
       report_created(spec_.telemetry, task_id_);
     }
+    tell_hooks(kHookStarted);
     return true;
   }
+  limits_.remove();
   clear_away();
   const long cap = spec_.header->max_running;
-  if (failure.error != 0) {
+  if (failure.error != 0 && failure.step == ExecFailure::limits) {
+    answer(answer_fd,
+           (Text<96>() << "failed " << static_cast<long>(failure.error) << " put it under its limits\n").view());
+  } else if (failure.error != 0) {
     answer(answer_fd, (Text<64>() << (failure.step == ExecFailure::cwd ? "cwd " : "exec ")
                                   << static_cast<long>(failure.error) << "\n")
                           .view());
@@ -119,18 +125,18 @@ int Run::prepare(const char*& doing) {
 
 int Run::start_command(const char*& doing, ExecFailure& failure) {
   doing = "make pipes";
+  if (const int e = stdio_.open(*spec_.header); e < 0) return e;
+  output_ = stdio_.take_output();
   int ends[2];
-  if (const int e = sys::pipe(ends); e < 0) return e;
-  output_ = Fd(ends[0]);
-  Fd output_in(ends[1]);
   if (const int e = sys::pipe(ends); e < 0) return e;
   Fd gate_out(ends[0]), gate_in(ends[1]);
   if (const int e = sys::pipe(ends); e < 0) return e;
   Fd failure_out(ends[0]), failure_in(ends[1]);
-  if (const int e = sys::set_nonblocking(output_.get()); e < 0) return e;
   doing = "wait for events";
   if (const int e = sys::watch(epoll_.get(), output_.get(), tag(Source::output)); e < 0) return e;
 
+  limits_.open(spec_, task_id_);
+  if (limits_.by_cgroup()) facts_.cgroup = spec_.cgroup;
   doing = "make a process";
   int pid = -EAGAIN;
   // The limit on processes may be reached for just a moment; the caller waits for our answer meanwhile.
@@ -140,11 +146,13 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
   }
   if (pid < 0) return pid;
   if (pid == 0)
-    become_command(spec_, inherited_, {gate_out.get(), output_in.get(), failure_in.get()},
-                   {lock_.fd(), slot_.fd(), control_.listener(), gate_in.get()});
-  ::setpgid(pid, pid);
+    become_command(
+        spec_, inherited_, limits_,
+        {gate_out.get(), stdio_.command_output(), failure_in.get(), stdio_.command_input(), stdio_.is_terminal()},
+        {lock_.fd(), slot_.fd(), control_.listener(), gate_in.get()});
+  if (!stdio_.is_terminal()) ::setpgid(pid, pid);  // else the child makes itself a session, which a leader can't
   tree_.set_command(pid);
-  output_in.reset();
+  stdio_.let_go_of_command_side();
   gate_out.reset();
   failure_in.reset();
 
@@ -164,6 +172,7 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
   }
   lock_.note_gate();
   if (facts_.timeout_ms > 0) sys::arm(timer_.get(), facts_.timeout_ms);
+  idle_.start(spec_.header->idle_timeout_ms);
   sys::write(gate_in.get(), "G", 1);
   gate_in.reset();
   long n = 0;
@@ -186,11 +195,13 @@ int Run::watch_everything() {
   signals_ = Fd(sys::checked(::signalfd(-1, &mine, SFD_CLOEXEC | SFD_NONBLOCK)));
   timer_ = Fd(sys::timer());
   epoll_ = Fd(sys::epoll());
+  if (const int e = idle_.open(); e < 0) return e;
   for (const Fd* fd : {&signals_, &timer_, &epoll_})
     if (!*fd) return fd->get();
   control_.set_listener_tag(epoll_.get(), tag(Source::listener));
   int e = sys::watch(epoll_.get(), signals_.get(), tag(Source::signals));
   if (e == 0) e = sys::watch(epoll_.get(), timer_.get(), tag(Source::timer));
+  if (e == 0) e = sys::watch(epoll_.get(), idle_.fd(), tag(Source::idle));
   if (e == 0) e = sys::watch(epoll_.get(), control_.listener(), tag(Source::listener));
   return e;
 }

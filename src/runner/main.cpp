@@ -54,6 +54,19 @@ void let_go_of_the_terminal() {
   if (out > 2) sys::close(out);
 }
 
+// Runs the hooks of one event, of a task that a manager has settled.
+[[noreturn]] void tell_hooks(const runner::Spec& spec, char** argv, const runner::Inherited& inherited, int answer) {
+  const runner::Fd tasks(
+      sys::open_at(AT_FDCWD, (runner::Text<8192>() << argv[1] << "/" << kTasksDir).c_str(), O_RDONLY | O_DIRECTORY));
+  const runner::Fd folder(sys::open_at(tasks.get(), argv[2], O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  runner::Hooks hooks(spec, argv[2], inherited);
+  hooks.open(argv[1], folder);
+  hooks.prepare(static_cast<runner::HookEvent>(spec.header->only_event));
+  sys::write(answer, "telling\n", 8);
+  hooks.tell_here();
+  sys::exit(0);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -92,6 +105,7 @@ int main(int argc, char** argv) {
   } else {
     sys::close(kStreamFd);
   }
+  if (spec.header->only_event != 0) tell_hooks(spec, argv, inherited, answer.get());
   // Never destroyed: this process ends by _exit, and a destructor at exit would want a part of the C++ runtime.
   if (spec.header->mode == SpecMode::question) {
     alignas(runner::Question) static char place[sizeof(runner::Question)];

@@ -12,6 +12,8 @@ namespace {
 // Room for everything the runner adds: the reason (escaped: six times its length at the most) and the numbers.
 using Members = Text<10240>;
 
+Members members;
+
 void add(Members& to, std::string_view name, std::int64_t value) {
   to << ",\"" << name << "\":" << value;
 }
@@ -38,6 +40,8 @@ void write_members(Members& to, const Facts& f) {
   if (!f.reason.empty()) to << ",\"stopReason\":\"" << f.reason << "\"";
   if (f.quiet) to << ",\"terminalNotificationSuppressed\":true";
   if (f.timeout_ms > 0) add(to, "timeoutMs", f.timeout_ms);
+  if (f.timeout_ms > 0 && f.timeout_from_ms > 0) add(to, "timeoutFrom", f.timeout_from_ms);
+  if (f.timed_out_by_idle) to << R"(,"timedOutBy":"idle")";
   if (!f.question_outcome.empty()) to << ",\"questionOutcome\":\"" << f.question_outcome << "\"";
   if (!f.is_question) write_exit(to, f);
   if (f.signal > 0) add(to, "signal", f.signal);
@@ -58,6 +62,7 @@ void write_members(Members& to, const Facts& f) {
     }
     to << "]";
   }
+  if (!f.cgroup.empty()) to << ",\"cgroup\":\"" << f.cgroup << "\"";
   if (f.leftovers > 0) add(to, "leftovers", f.leftovers);
   if (f.started_seq >= 0) add(to, "startedSeq", f.started_seq);
   if (f.ended_seq >= 0) add(to, "endedSeq", f.ended_seq);
@@ -90,7 +95,6 @@ int Record::commit(const Facts& facts) {
 }
 
 int Record::write_to(int file, const Facts& facts) const {
-  static Members members;
   members.clear();
   write_members(members, facts);
   long at = 0;
@@ -111,6 +115,10 @@ int Record::reserve_next() {
   if (!next_) return next_.get();
   constexpr long kOrdinary = 2048;  // what the runner adds, but for a very long reason
   return sys::reserve(next_.get(), static_cast<long>(constant_.size()) + kOrdinary);
+}
+
+std::string_view Record::committed_members() {
+  return first(members.view(), members.view().size() - 1);  // without the line end
 }
 
 void Record::remove() {

@@ -17,6 +17,8 @@ struct Facts {
   std::int64_t timeout_ms = 0;
   bool is_question = false;           // there is no command, so no pid and no exitCode
   std::string_view question_outcome;  // of one that has ended
+  std::int64_t timeout_from_ms = 0;  // above 0: timeout_ms counts from then, not from the start
+  bool timed_out_by_idle = false;
   int pid = 0;
   int exit_code = -1;
   int signal = 0;
@@ -26,6 +28,7 @@ struct Facts {
   std::int64_t output_bytes = -1, dropped_bytes = 0, dropped_at = 0, unstored_bytes = 0;
   bool may_drop = false;  // droppedAt is written although nothing was dropped yet
   int leftovers = 0;
+  std::string_view cgroup;  // escaped as in JSON; empty: none of its own
   const int* survivors = nullptr;
   int survivor_count = 0;
 };
@@ -44,6 +47,9 @@ class Record {
 
   /// Sets disk space aside for the next commit, so that a disk that fills up meanwhile cannot refuse it.
   int reserve_next();
+
+  /// What the last commit() wrote behind the constant part, from its comma to the closing brace.
+  [[nodiscard]] static std::string_view committed_members();
 
   void remove();
   /// Takes the space for the next commit, and what a failed one left, away.

@@ -36,6 +36,7 @@ void Run::supervise() {
         case Source::output: on_output(); break;
         case Source::signals: on_signals(); break;
         case Source::timer: on_timer(); break;
+        case Source::idle: on_idle(); break;
         case Source::listener: control_.accept(epoll_.get(), tag(Source::client)); break;
         case Source::client: on_client(fd, events[i].events); break;
         case Source::caller: on_caller(); break;
@@ -46,6 +47,7 @@ void Run::supervise() {
       }
     }
   }
+  limits_.remove();
 }
 
 // Reads what is there, at most `most` bytes: an orphan that writes for ever must not make the end wait.
@@ -62,6 +64,7 @@ long Run::pump(long most) {
       break;
     }
     most -= n;
+    idle_.saw_output();
     if (!log_.append(buffer, static_cast<unsigned long>(n)) && phase_ == Phase::running) {
       const auto why = Text<96>() << "Output limit of " << spec_.header->output_limit << " bytes exceeded";
       end(Cause::output, kCauseOutput, why.view(), spec_.header->grace_ms);
@@ -103,7 +106,7 @@ void Run::look_at_children() {
       facts_.ended_ms = sys::now_ms();
       lock_.note_exit(facts_.exit_code, facts_.signal, facts_.ended_ms);
       // What it wrote it wrote before it ended, so an exceeded budget comes first.
-      if (phase_ == Phase::running && output_) pump(sys::bytes_waiting(output_.get()));
+      if (phase_ == Phase::running && output_) pump(waiting_output());
       if (phase_ == Phase::running) return on_natural_end();
     }
   }
@@ -136,7 +139,7 @@ void Run::end(Cause cause, std::string_view cause_word, std::string_view reason,
     drop_stream();  // who asks for the end does not mind the slow reader that it waits for
     return evaluate();
   }
-  if (phase_ != Phase::running && !(phase_ == Phase::trailing && cause_ == Cause::none)) return;
+  if (!is_open()) return;
   cause_ = cause;
   facts_.quiet = cause_word == kStopQuietly;
   reason_ << reason;
@@ -179,11 +182,14 @@ void Run::on_timer() {
     if (detach(Released::by_deadline, timeout < 0 ? 0 : timeout) < 0) sys::arm(timer_.get(), kRetryMs);
     return;
   }
-  if (phase_ == Phase::running || (phase_ == Phase::trailing && cause_ == Cause::none)) {
-    return end(Cause::deadline, kCauseDeadline, "", spec_.header->grace_ms);
-  }
+  if (is_open()) return end(Cause::deadline, kCauseDeadline, "", spec_.header->grace_ms);
   if (phase_ == Phase::ending && stream_.is_behind() && (exited_ || killed_)) drop_stream();
   if (phase_ == Phase::ending || phase_ == Phase::trailing || phase_ == Phase::leftovers) kill_tree();
+}
+
+// A terminal does not say how much is on its way; one look at it takes all that there is.
+long Run::waiting_output() const {
+  return stdio_.is_terminal() ? kReadsAtOnce * kChunk : sys::bytes_waiting(output_.get());
 }
 
 void Run::on_client(int client, unsigned events) {
@@ -249,6 +255,13 @@ void Run::handle(int client, std::string_view line) {
     const int e = exited_ ? -ESRCH : sys::kill_group(facts_.pid, static_cast<int>(take_number(line)));
     return answer_result(client, e);
   }
+  if (word == kExtend) return ended ? control_.answer(client, kNo) : extend(client, take_number(line));
+  if (word == kInput)
+    return is_open() && !exited_ ? stdio_.answer_input(control_, client) : control_.answer(client, kNo);
+  if (word == kCloseInput) {
+    stdio_.close_input();
+    return control_.answer(client, kOk);
+  }
   if (word == kOutput)
     return control_.answer(client, (Text<96>() << kOutput << " " << log_.stream_bytes() << " " << log_.dropped_bytes()
                                                << " " << log_.unstored_bytes())
@@ -285,8 +298,7 @@ void Run::settle(int leftovers) {
   sys::arm(timer_.get(), 0);
   if (leftovers > 0) {
     // What the command wrote is in the pipe by now; what comes behind it is the leftovers' own.
-    const int waiting = output_ ? sys::bytes_waiting(output_.get()) : 0;
-    pump(waiting);
+    pump(output_ ? waiting_output() : 0);
   } else {
     pump(INT64_MAX);
     // The zombie kept the pid from being given to a stranger; now nothing is left that could be hit.
@@ -297,11 +309,15 @@ void Run::settle(int leftovers) {
   if (leftovers == 0) log_.finish();
   if (spec_.header->sync_output != 0) log_.sync();
 
-  facts_.status = cause_ == Cause::deadline ? "timed_out"
-                  : cause_ != Cause::exit   ? "killed"
-                  : facts_.exit_code == 0   ? "completed"
-                                            : "failed";
-  facts_.reason = cause_ == Cause::stop || cause_ == Cause::output ? reason_.view() : std::string_view();
+  const bool timed_out = cause_ == Cause::deadline || cause_ == Cause::idle;
+  facts_.timed_out_by_idle = cause_ == Cause::idle;
+  facts_.status = timed_out               ? "timed_out"
+                  : cause_ != Cause::exit ? "killed"
+                  : facts_.exit_code == 0 ? "completed"
+                                          : "failed";
+  if (cause_ == Cause::exit && facts_.exit_code != 0 && limits_.ran_out_of_memory())
+    reason_ << "Out of memory (limit " << spec_.header->memory_max << " bytes)";
+  facts_.reason = reason_.view();  // empty after the deadline (L46)
   facts_.output_bytes = log_.stream_bytes();
   facts_.dropped_bytes = log_.dropped_bytes();
   facts_.dropped_at = log_.dropped_at();
@@ -335,18 +351,26 @@ void Run::commit() {
     if (leftover_lock_) sys::lock(leftover_lock_.get(), false);
   }
   queue_.leave();
+  const HookEvent event = hook_event_of(facts_.status);
+  if (facts_.detached) hooks_.prepare(event);
   // The name goes while the lock is still held: whoever finds no file reads a record that is final.
   sys::unlink_at(folder_.get(), kRunnerLock);
   if (facts_.leftovers == 0) control_.unlink(folder_.get());
   lock_.release();
   control_.tell(Control::awaits_end, kEnded);
   control_.tell(Control::awaits_start, kStarted);
+  tell_hooks(event);
   if (foreground_) release_with_record();
   report_completed(spec_.telemetry, task_id_, facts_);
   phase_ = facts_.leftovers > 0 ? Phase::leftovers : Phase::over;
   killed_ = false;
   if (phase_ == Phase::over) return finish();
   evaluate();
+}
+
+// A foreground task tells that it started when it is detached, and nothing if it never is (L42).
+void Run::tell_hooks(HookEvent event) {
+  if (facts_.detached) tree_.leave_out(hooks_.tell(event, facts_));
 }
 
 void Run::finish() {

@@ -2,12 +2,16 @@
 
 #include "runner/child.h"
 #include "runner/control.h"
+#include "runner/hooks.h"
+#include "runner/idle.h"
+#include "runner/limits.h"
 #include "runner/lock_page.h"
 #include "runner/log.h"
 #include "runner/queue.h"
 #include "runner/record.h"
 #include "runner/slot.h"
 #include "runner/spec.h"
+#include "runner/stdio.h"
 #include "runner/stream.h"
 #include "runner/tree.h"
 
@@ -18,7 +22,12 @@ class Run {
  public:
   /// `entry_name`: the file in queue/ of a runner that was killed while it waited, and whose place this one takes; or "".
   Run(Spec& spec, std::string_view task_id, std::string_view entry_name, const Inherited& inherited)
-      : spec_(spec), task_id_(task_id), entry_name_(entry_name), inherited_(inherited), tree_(task_id) {}
+      : spec_(spec),
+        task_id_(task_id),
+        entry_name_(entry_name),
+        inherited_(inherited),
+        tree_(task_id),
+        hooks_(spec, task_id, inherited) {}
 
   /// Starts the command, or has it wait for a slot, and answers. False: answered with an error, nothing runs, nothing
   /// is left. `answer` stays open for a foreground task only, whose caller it is from then on.
@@ -42,8 +51,8 @@ class Run {
   // settled:   nothing can change any more; the record is being committed
   // leftovers: committed; processes that outlived the command still write and are looked after
   enum class Phase { parked, running, trailing, ending, settled, leftovers, over };
-  enum class Cause { none, exit, stop, deadline, output };
-  enum class Source : unsigned { output = 1, signals, timer, listener, client, caller, stream, awaited };
+  enum class Cause { none, exit, stop, deadline, idle, output };
+  enum class Source : unsigned { output = 1, signals, timer, idle, listener, client, caller, stream, awaited };
 
   static std::uint64_t tag(Source source) { return static_cast<std::uint64_t>(source) << 32; }
 
@@ -81,10 +90,17 @@ class Run {
   void on_output();
   void on_signals();
   void on_timer();
+  void on_idle();
   void on_client(int client, unsigned events);
   void handle(int client, std::string_view line);
   void answer_result(int client, int e);
 
+  /// Can a stop, a deadline or the budget still decide?
+  [[nodiscard]] bool is_open() const {
+    return phase_ == Phase::running || (phase_ == Phase::trailing && cause_ == Cause::none);
+  }
+  void extend(int client, long timeout_ms);
+  [[nodiscard]] long waiting_output() const;
   void look_at_children();
   void on_natural_end();
   void end(Cause cause, std::string_view cause_word, std::string_view reason, long grace_ms);
@@ -95,12 +111,17 @@ class Run {
   void commit();
   long pump(long most);
   void finish();
+  void tell_hooks(HookEvent event);
 
   Spec& spec_;
   std::string_view task_id_, entry_name_;
   const Inherited& inherited_;
   Tree tree_;
+  Hooks hooks_;
   Fd session_, tasks_, folder_, output_, signals_, timer_, epoll_, leftover_lock_;
+  Limits limits_;
+  Stdio stdio_;
+  Idle idle_;
   Slot slot_;
   Queue queue_;
   Stream stream_;

@@ -29,7 +29,7 @@ int Spec::read(int fd) {
   if (mapped == MAP_FAILED) return -errno;
   header = static_cast<const LaunchSpec*>(mapped);
   if (header->magic != perdure::contract::kSpecMagic || header->version != perdure::contract::kSpecVersion ||
-      header->total_bytes != size || header->argc == 0)
+      header->total_bytes != size || (header->argc == 0 && header->only_event == 0))
     return -EINVAL;
 
   char* at = static_cast<char*>(mapped) + sizeof(LaunchSpec);
@@ -48,17 +48,24 @@ int Spec::read(int fd) {
   program = next();
   cwd = next();
   const char* const telemetry_text = next();
-  const unsigned long words = static_cast<unsigned long>(header->argc) + header->envc + 2;
+  const unsigned long words = static_cast<unsigned long>(header->argc) + header->envc + header->hook_count + 2;
   if (telemetry_text == nullptr || words > size) return -EINVAL;
   argv = static_cast<char**>(std::calloc(words, sizeof(char*)));
   if (argv == nullptr) return -ENOMEM;
   envp = argv + header->argc + 1;
   for (unsigned i = 0; i < header->argc; ++i) argv[i] = next();
   for (unsigned i = 0; i < header->envc; ++i) envp[i] = next();
-  if (argv[header->argc - 1] == nullptr || (header->envc > 0 && envp[header->envc - 1] == nullptr)) return -EINVAL;
-  const std::string_view constant_view(constant_text), owner_view(owner_text);
+  told_first = next();
+  description = next();
+  cgroup_parent = next();
+  const char* const cgroup_text = next();
+  hooks = envp + header->envc + 1;
+  for (unsigned i = 0; i < header->hook_count; ++i) hooks[i] = next();
+  if (cgroup_text == nullptr || (header->hook_count > 0 && hooks[header->hook_count - 1] == nullptr)) return -EINVAL;
+  const std::string_view constant_view(constant_text), owner_view(owner_text), cgroup_view(cgroup_text);
   const std::string_view telemetry_view(telemetry_text, std::string_view(telemetry_text).size() + 1);  // with its NUL
-  kept = static_cast<char*>(std::malloc(constant_view.size() + owner_view.size() + telemetry_view.size()));
+  kept = static_cast<char*>(
+      std::malloc(constant_view.size() + owner_view.size() + cgroup_view.size() + telemetry_view.size()));
   if (kept == nullptr) return -ENOMEM;
   char* room = kept;
   constant = copy_to(room, constant_view);
@@ -66,10 +73,12 @@ int Spec::read(int fd) {
   telemetry = copy_to(room, telemetry_view).data();
   after = after_text;
   entry_text = entry_text_text;
+  cgroup = copy_to(room, cgroup_view);
   return constant.empty() ? -EINVAL : 0;
 }
 
 void Spec::drop_command() {
+  if (header->hook_count > 0) return;
   static perdure::contract::LaunchSpec copy;
   copy = *header;
   ::munmap(const_cast<perdure::contract::LaunchSpec*>(header), copy.total_bytes);
@@ -77,7 +86,8 @@ void Spec::drop_command() {
   header = &copy;
   program = cwd = nullptr;
   after = entry_text = {};
-  argv = envp = nullptr;
+  argv = envp = hooks = nullptr;
+  told_first = description = cgroup_parent = nullptr;
 }
 
 }  // namespace runner

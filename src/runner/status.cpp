@@ -19,7 +19,7 @@ Predecessor as_noted(int lock) {
   sys::read_at(lock, decision, sizeof decision - 1, kDecisionAt);
   std::string_view how(exit), cause(decision);
   cause = take_word(cause);
-  if (cause == kCauseDeadline) return Predecessor::timed_out;
+  if (cause == kCauseDeadline || cause == kCauseIdle) return Predecessor::timed_out;
   if (!cause.empty() && cause != kCauseExit) return Predecessor::killed;
   if (how.empty()) return Predecessor::lost;
   return how.starts_with("exit 0 ") ? Predecessor::completed : Predecessor::failed;

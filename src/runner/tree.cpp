@@ -166,7 +166,7 @@ bool Tree::look(Pids& living, Pids& runners) {
   bool certain = add_children_of_thread(self, self, queue);
   for (unsigned i = 0; i < queue.size(); ++i) {
     const int pid = queue[i];
-    if (pid == command_ && command_ended_) continue;
+    if ((pid == command_ && command_ended_) || is_left_out(pid)) continue;
     int control = -1;
     const Answer runner = is_runner_of_another_task(pid, &control);
     if (runner == Answer::yes) {
@@ -206,6 +206,20 @@ void Tree::walk(F&& visit) {
     }
     return;
   }
+}
+
+void Tree::leave_out(int pid) {
+  for (int& left_out : left_out_) {
+    if (left_out != 0 || pid <= 0) continue;
+    left_out = pid;
+    return;
+  }
+}
+
+bool Tree::is_left_out(int pid) const {
+  for (const int left_out : left_out_)
+    if (left_out == pid) return true;
+  return false;
 }
 
 bool Tree::has_others() const {
@@ -277,8 +291,13 @@ void Tree::reap_adopted() {
   Pids children;
   const int self = ::getpid();
   add_children_of_thread(self, self, children);
-  for (unsigned i = 0; i < children.size(); ++i)
-    if (children[i] != command_) sys::reap(children[i]);
+  for (unsigned i = 0; i < children.size(); ++i) {
+    const int pid = children[i];
+    if (pid == command_ || sys::reap(pid) <= 0) continue;
+    // The number may be given to anybody from here on.
+    for (int& left_out : left_out_)
+      if (left_out == pid) left_out = 0;
+  }
 }
 
 }  // namespace runner

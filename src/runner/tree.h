@@ -42,6 +42,9 @@ class Tree {
 
   void command_ended() { command_ended_ = true; }
 
+  /// A child that is no part of the task, with all that is below it, while it lives.
+  void leave_out(int pid);
+
   /// False: there is surely no other process below. One look, where a walk would be many.
   [[nodiscard]] bool has_others() const;
 
@@ -68,12 +71,14 @@ class Tree {
   template <class F>
   void walk(F&& visit);
   [[nodiscard]] bool is_ours(int pid) const;
+  [[nodiscard]] bool is_left_out(int pid) const;
   enum class Answer { no, yes, unknown };
   static Answer is_runner_of_another_task(int pid, int* control);
 
   std::string_view own_id_;
   int command_ = 0;
   bool command_ended_ = false;
+  int left_out_[4] = {};
   int survivors_[kMaxSurvivors] = {};
 };
 

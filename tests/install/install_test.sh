@@ -18,7 +18,7 @@ unset PERDURE_RUNNER_PATH PERDURE_SESSION
 
 cmake --install "$PERDURE_BUILD_DIR" --prefix "$prefix" >"$scratch/install.log"
 
-for file in include/perdure/manager.h libexec/perdure/perdure-runner share/doc/perdure/LICENSE; do
+for file in include/perdure/manager.h libexec/perdure/perdure-runner libexec/perdure/perdure-webhook share/doc/perdure/LICENSE; do
   [[ -e $prefix/$file ]] || fail "$file was not installed"
 done
 
@@ -74,6 +74,9 @@ if [[ -x $PERDURE_BIN/perdure ]]; then
   program=$prefix/bin/perdure
   [[ $("$program" --session "$scratch/cli" run --wait -c 'echo ran') == *-???????? ]] ||
     fail "the installed perdure did not run a task"
+  # Nobody listens there: what counts is that it was found and tried.
+  posted=$(echo '{}' | "$program" hook webhook http://127.0.0.1:1/ --retries 0 2>&1) || true
+  [[ $posted == 'perdure: webhook: connecting to '* ]] || fail "the installed perdure-webhook was not found: $posted"
   for file in bash-completion/completions/perdure zsh/site-functions/_perdure fish/vendor_completions.d/perdure.fish; do
     [[ -s $prefix/share/$file ]] || fail "share/$file was not installed"
   done

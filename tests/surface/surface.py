@@ -167,7 +167,7 @@ class Scenario:
     def _outcomes(self):
         run = self.program.run
         self._json('run', '--owner', 'someone', '--tool-call', 'call-1', '--label', 'a=b', '--idempotency-key', 'k',
-                   '--description', 'one', '--timeout', '30s', '--wait', '-c', 'echo out')
+                   '--description', 'one', '--timeout', '30s', '--on-end', 'true', '--wait', '-c', 'echo out')
         self._status(0, 'done', run('run', '--wait', '-c', 'true'))
         self._status(3, 'run --wait, wait: the exit code of the command, here 3', run('run', '--wait', '-c', 'exit 3'))
         self._status(124, 'run --wait, wait: timed out',
@@ -177,7 +177,11 @@ class Scenario:
         self._json('run', '--wait', '--output-limit', '1000', '--on-output-limit', 'stop', '-c',
                    'head -c 100000 /dev/zero; sleep 60')
 
-        stopped = self.program.start('-c', 'sleep 60')
+        self._json('run', '--wait', '--memory-max', '8GiB', '--cpu-max', '64', '--pids-max', '9999', '-c', 'true')
+        self._json('run', '--wait', '--idle-timeout', '100ms', '--grace', '0', '-c', 'sleep 60')
+        stopped = self.program.start('--stdin', 'pipe', '-c', 'sleep 60')
+        self._json('extend', stopped, '--timeout', '1h')
+        self._json('write', stopped, '--eof')
         self._status(75, 'wait: its own time-out passed', run('wait', stopped, '--timeout', '10ms'))
         self._json('wait', stopped, '--timeout', '10ms')
         self._status(0, 'done', run('signal', stopped, 'CONT'))

@@ -12,9 +12,9 @@ namespace json = boost::json;
 constexpr std::string_view kProcess =
     R"({"taskId":"bash-1a2b3c4d","description":"a build","kind":"process","command":"make","status":"failed",)"
     R"("detached":true,"startedAt":1000,"endedAt":2000,"stopReason":"none","terminalNotificationSuppressed":true,)"
-    R"("timeoutMs":5000,"parentToolCallId":"call_1","resumeReminded":false,"pid":42,"exitCode":3,"signal":9,)"
+    R"("timeoutMs":5000,"timeoutFrom":1500,"idleTimeoutMs":70,"memoryMax":1,"cpuMaxMilli":2,"pidsMax":3,"cgroup":"/c","timedOutBy":"idle","parentToolCallId":"call_1","resumeReminded":false,"pid":42,"exitCode":3,"signal":9,)"
     R"("runner":{"pid":41,"startTicks":77},"bootId":"b","machineId":"m","owner":"o","labels":{"a":"b"},)"
-    R"("lifetime":"session","cwd":"/","idempotencyKey":"k","lostEvidence":"rebooted","recovered":true,)"
+    R"("lifetime":"session","cwd":"/","idempotencyKey":"k","onEnd":["true","a \"b\\\\"],"lostEvidence":"rebooted","recovered":true,)"
     R"("outputBytes":1,"droppedBytes":2,"droppedAt":3,"unstoredBytes":4,"survivors":[5,6],"leftovers":7,)"
     R"("notifiedAt":8,"notifiedVia":"mcp","startedSeq":9,"endedSeq":10})";
 constexpr std::string_view kAgent =
@@ -323,6 +323,17 @@ TEST(Hostile, NumbersOutOfRangeAreRefused) {
     const auto at = text.find("\"" + key + "\":") + key.size() + 3;
     text.replace(at, text.find_first_of(",}", at) - at, value);
     EXPECT_TRUE(problem(text, "bash-1a2b3c4d").contains(key)) << key << value;
+  }
+}
+
+TEST(Current, CommandsToBeToldAreStringsOfAnyContent) {
+  const Task task = decoded(kProcess);
+  EXPECT_EQ(task.on_end, (std::vector<std::string>{"true", R"(a "b\\)"}));
+  for (const std::string_view wrong : {R"([1])", R"(["a",null])", R"([["a"]])", R"({})", R"("a")"}) {
+    std::string text(kProcess);
+    const auto at = text.find(R"(["true")");
+    text.replace(at, text.find(']', at) + 1 - at, wrong);
+    EXPECT_TRUE(problem(text, "bash-1a2b3c4d").starts_with("onEnd: ")) << wrong;
   }
 }
 
