@@ -62,12 +62,22 @@ Result<int> run(Call& call) {
   if (call.has("--write")) return fail(ErrorCode::usage, "--write: is for `perdure mcp install`");
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
-  mcp::Service service(**manager, {.owner = call.value("--owner")});
+  auto config = call.config();
+  if (!config) return std::unexpected(config.error());
+  const auto timeout = std::chrono::duration_cast<std::chrono::seconds>((*config)->bash_task_timeout.value);
+  mcp::Service service(**manager, {.owner = call.value("--owner"),
+                                   .background_timeout = timeout,
+                                   .moves_to_background = (*config)->bash_auto_background_on_timeout.value});
   fixtures::Fixtures fixtures;
   mcp::Server server(service, call.has("--conformance-fixtures") ? &fixtures : nullptr);
-  if (const auto where = call.value("--http")) return serve_http(call, server, *where);
-  mcp::serve_stdio(server, STDIN_FILENO, STDOUT_FILENO);
-  return 0;
+  Result<int> status = 0;
+  if (const auto where = call.value("--http")) {
+    status = serve_http(call, server, *where);
+  } else {
+    mcp::serve_stdio(server, STDIN_FILENO, STDOUT_FILENO);
+  }
+  if (!(*config)->keep_alive_on_exit.value) service.stop_started();
+  return status;
 }
 
 }  // namespace

@@ -73,6 +73,11 @@ json::object schema_of(std::span<const Parameter> parameters) {
   json::array required;
   for (const auto& parameter : parameters) {
     json::object one;
+    if (!parameter.schema.empty()) {
+      properties[parameter.name] = json::parse(parameter.schema);
+      if (parameter.required) required.emplace_back(parameter.name);
+      continue;
+    }
     if (parameter.type != Parameter::Type::any) one["type"] = type_word(parameter.type);
     one["description"] = parameter.description;
     const bool is_list = parameter.type == Parameter::Type::texts;

@@ -21,6 +21,7 @@ struct Parameter {
   std::optional<std::int64_t> least = {}, most = {};  ///< integers: the range; texts: how many
   std::string_view default_text = {};                 ///< JSON; "" for none
   std::span<const std::string_view> words = {};       ///< text: one of these
+  std::string_view schema = {};                       ///< any: its JSON Schema, instead of what stands above
 };
 
 [[nodiscard]] json::object schema_of(std::span<const Parameter> parameters);

@@ -66,6 +66,7 @@ std::string outcome_sentence(const Task& task) {
   switch (task.status) {
     case Status::queued: return "It waits for a free slot.";
     case Status::running:
+      if (task.kind == Kind::question) return "It waits for an answer.";
       return task.runner_gone  ? "Its keeper was killed; what is left of it is being ended."
              : task.unverified ? "It runs by its record; nothing here can prove it."
                                : "It is running.";
@@ -111,7 +112,26 @@ std::string text_with_output(const json::object& members) {
   return lines_of(head) + (text.empty() ? "\n(no output)\n" : fmt::format("\n{}", text));
 }
 
+ToolResult result_of_answer(const Answer& answer) {
+  json::object answers;
+  for (const auto& [question, text] : answer.answers) answers[question] = to_valid_utf8(text);
+  ToolResult result;
+  result.structured = {{"answers", std::move(answers)}};
+  if (!answer.note.empty()) result.structured["note"] = to_valid_utf8(answer.note);
+  result.text = json::serialize(result.structured) + "\n";
+  return result;
+}
+
+ToolResult result_of_question(const AskedQuestion& asked) {
+  ToolResult result = asked.answer ? result_of_answer(*asked.answer) : tool_error(outcome_sentence(asked.task));
+  result.delivered.push_back(asked.task);
+  return result;
+}
+
 Result<ToolResult> result_of_ended(Service& service, const Caller& caller, const Task& task) {
+  if (task.kind == Kind::question) {
+    if (auto asked = service.manager().question_of(task.id)) return result_of_question(*asked);
+  }
   auto members = describe_with_output(service, caller, task, Service::preview_limit(caller));
   if (!members) return std::unexpected(members.error());
   ToolResult result;

@@ -25,7 +25,11 @@ namespace perdure::mcp {
 /// The members as lines, their `output` behind a blank line.
 [[nodiscard]] std::string text_with_output(const json::object& members);
 
-/// The result of a Bash task that has ended, as tasks/get and TaskOutput tell it.
+/// What was answered, as AskUserQuestion tells it: {"answers":{...}}, with a note where there is none.
+[[nodiscard]] ToolResult result_of_answer(const Answer& answer);
+[[nodiscard]] ToolResult result_of_question(const AskedQuestion& asked);
+
+/// The result of a task that has ended, as tasks/get and TaskOutput tell it.
 [[nodiscard]] Result<ToolResult> result_of_ended(Service& service, const Caller& caller, const Task& task);
 
 }  // namespace perdure::mcp

@@ -17,7 +17,7 @@ Result<Outcome> run_in_foreground(ToolCall& call, StartOptions start, std::chron
                                   std::chrono::seconds afterwards) {
   start.detached = false;
   start.timeout = patience;
-  start.on_timeout = OnTimeout::detach;
+  start.on_timeout = call.service.options().moves_to_background ? OnTimeout::detach : OnTimeout::stop;
   start.detach_timeout = afterwards;
   auto task = call.manager().start(start);
   if (!task) return std::unexpected(task.error());

@@ -191,6 +191,8 @@ Reply Server::call_tool(Request& request) {
   ToolCall call{.service = service_, .request = request, .arguments = *arguments};
   ToolAnswer answer = tool.call(call);
   if (auto* const started = std::get_if<TaskStarted>(&answer)) return answer_with_task(request, std::move(*started));
+  if (auto* const needed = std::get_if<InputNeeded>(&answer))
+    return json::object{{"resultType", "input_required"}, {"inputRequests", std::move(needed->requests)}};
   auto& result = std::get<ToolResult>(answer);
   note_delivered(service_, request, result.delivered);
   add_news(service_, request, result);

@@ -86,4 +86,23 @@ Result<Task> Service::look_at(std::string_view id) const {
   return std::move(settled->ended.empty() ? settled->running.front() : settled->ended.front());
 }
 
+void Service::note_started(const TaskId& id) {
+  const std::lock_guard lock(mutex_);
+  started_.push_back(id);
+}
+
+void Service::stop_started() {
+  std::vector<TaskId> started;
+  {
+    const std::lock_guard lock(mutex_);
+    started.swap(started_);
+  }
+  // One that has ended, or is gone, is none to be stopped: nothing to tell anybody who is still there.
+  for (const auto& id : started) {
+    const auto task = manager_.get(id);
+    if (!task || is_terminal(task->status)) continue;
+    [[maybe_unused]] const auto stopped = manager_.stop(id, {.reason = "Session closed", .quiet = true});
+  }
+}
+
 }  // namespace perdure::mcp

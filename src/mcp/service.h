@@ -3,13 +3,18 @@
 #include "mcp/protocol.h"
 #include <perdure/manager.h>
 
+#include <chrono>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace perdure::mcp {
 
 struct ServiceOptions {
-  std::optional<std::string> owner;  ///< of every task; absent: client name and project root
+  std::optional<std::string> owner;              ///< of every task; absent: client name and project root
+  std::chrono::seconds background_timeout{600};  ///< of commands that name none; 0: no deadline
+  bool moves_to_background = true;               ///< false: a foreground command is ended by its timeout
 };
 
 /// Whose a task is that a client starts while it works in a folder: its name and the project, which is the folder above
@@ -22,6 +27,12 @@ class Service {
   Service(TaskManager& manager, ServiceOptions options);
 
   [[nodiscard]] TaskManager& manager() const { return manager_; }
+  [[nodiscard]] const ServiceOptions& options() const { return options_; }
+
+  /// A task that was started here, for stop_started().
+  void note_started(const TaskId& id);
+  /// Ends what was started here and still runs, for those who configured that (keep_alive_on_exit = false).
+  void stop_started();
 
   /// Whose tasks a caller starts and sees: --owner; inside a subagent that is a task, its agentId; else the client's
   /// name and the project it works in, so that agents that share a session never get each other's news.
@@ -46,6 +57,8 @@ class Service {
   std::string project_;  // absolute
   std::optional<TaskId> own_task_;
   std::optional<std::string> own_agent_;
+  std::mutex mutex_;
+  std::vector<TaskId> started_;
 };
 
 }  // namespace perdure::mcp

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "mcp/delivery.h"
 #include "mcp/describe.h"
+#include "mcp/elicitation.h"
 
 #include <fmt/format.h>
 
@@ -60,6 +61,23 @@ Reply cancel(Service& service, Request& request, const Task& task) {
   return request.caller.era == Era::modern ? json::object() : legacy_task(*stopped);
 }
 
+// The answer to a question. Keys that are none of ours, and answers that come too late, are ignored: the next tasks/get
+// tells how it stands.
+Reply update(Service& service, const Task& task, const json::object& responses) {
+  const auto* const response = responses.if_contains(kAnswerKey);
+  if (response == nullptr || task.kind != Kind::question || is_terminal(task.status)) return json::object();
+  auto asked = service.manager().question_of(task.id);
+  if (!asked) return fault(jsonrpc::kInternalError, asked.error().message);
+  const auto form = read_form(asked->questions, *response);
+  if (!form) return fault(jsonrpc::kInvalidParams, "Invalid params: this is no answer to an elicitation");
+  if (!form->is_dismissed && !form->is_complete) return json::object();
+  auto done = form->is_dismissed ? service.manager().dismiss(task.id, "The person dismissed the question")
+                                 : service.manager().answer(task.id, form->answers);
+  if (!done && done.error().code != ErrorCode::question_closed)
+    return fault(jsonrpc::kInternalError, done.error().message);
+  return json::object();
+}
+
 Reply answer_extension(Service& service, Request& request) {
   if (!request.caller.has_tasks())
     return missing_capability(fmt::format("{} needs the extension {}", request.method, kTasksExtension),
@@ -71,7 +89,7 @@ Reply answer_extension(Service& service, Request& request) {
     const auto* const responses = request.param("inputResponses");
     if (responses == nullptr || !responses->is_object())
       return fault(jsonrpc::kInvalidParams, "Invalid params: inputResponses must be an object");
-    return json::object();
+    return update(service, *task, responses->get_object());
   }
   told(service, request, *task);
   return detailed_task(service, request.caller, *task);
@@ -149,7 +167,14 @@ Task as_created(Task task) {
 json::object detailed_task(Service& service, const Caller& caller, const Task& task) {
   json::object shown = extension_task(task);
   const std::string_view status = extension_status(task);
-  if (status == "completed") {
+  // Only who can put a form to a person is told that one is wanted.
+  if (status == "working" && task.kind == Kind::question && caller.has("elicitation")) {
+    if (const auto asked = service.manager().question_of(task.id); asked && !asked->questions.empty()) {
+      shown["status"] = "input_required";
+      shown["inputRequests"] = json::object{
+          {kAnswerKey, json::object{{"method", "elicitation/create"}, {"params", form_for(asked->questions, caller)}}}};
+    }
+  } else if (status == "completed") {
     auto result = result_of_ended(service, caller, task);
     if (result) {
       shown["result"] = call_result(service, *result, caller);

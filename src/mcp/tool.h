@@ -27,7 +27,12 @@ struct TaskStarted {
   ToolResult told;
 };
 
-using ToolAnswer = std::variant<ToolResult, TaskStarted>;
+/// Modern era: the call is to be made again with the answers to these requests.
+struct InputNeeded {
+  json::object requests;  ///< by key
+};
+
+using ToolAnswer = std::variant<ToolResult, TaskStarted, InputNeeded>;
 
 struct ToolCall {
   Service& service;
@@ -52,7 +57,8 @@ struct Tool {
 /// In the order in which they are listed, which never changes.
 [[nodiscard]] std::span<const Tool* const> all_tools();
 
-extern const Tool kBashTool, kTaskListTool, kTaskOutputTool, kTaskStopTool, kWaitForTool, kTaskDetachTool;
+extern const Tool kBashTool, kTaskListTool, kTaskOutputTool, kTaskStopTool, kWaitForTool, kTaskDetachTool,
+    kAskUserQuestionTool;
 
 /// Parameter that every tool has which looks at tasks.
 inline constexpr Parameter kAllOwners{.name = "all_owners",

@@ -14,8 +14,7 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr std::int64_t kForegroundDefault = 60, kForegroundMost = 300, kBackgroundDefault = 600,
-                       kBackgroundMost = 86'400;
+constexpr std::int64_t kForegroundDefault = 60, kForegroundMost = 300, kBackgroundMost = 86'400;
 
 constexpr Parameter kParameters[] = {
     {.name = "command",
@@ -83,6 +82,7 @@ std::optional<std::string> fault_in(const Arguments& arguments) {
 
 // `why` is absent for a task that was asked for.
 TaskStarted started(ToolCall& call, Task task, std::optional<std::string> why) {
+  call.service.note_started(task.id);
   ToolResult told;
   told.structured = {{"task_id", task.id.str()},
                      {"pid", task.pid},
@@ -157,13 +157,15 @@ ToolAnswer run(ToolCall& call) {
   const auto timeout = call.arguments.integer("timeout");
   // A client that asks for a task waits for that one, with its own patience.
   if (call.arguments.is_true("run_in_background") || call.request.asks_for_task()) {
-    start.timeout = seconds(call.arguments.is_true("disable_timeout") ? 0 : timeout.value_or(kBackgroundDefault));
+    start.timeout = call.arguments.is_true("disable_timeout") ? seconds(0)
+                    : timeout                                 ? seconds(*timeout)
+                                                              : call.service.options().background_timeout;
     auto task = call.manager().start(start);
     if (!task) return tool_error(task.error());
     return started(call, std::move(*task), std::nullopt);
   }
   const seconds patience(timeout.value_or(kForegroundDefault));
-  auto outcome = run_in_foreground(call, std::move(start), patience, seconds(kBackgroundDefault));
+  auto outcome = run_in_foreground(call, std::move(start), patience, call.service.options().background_timeout);
   if (!outcome) return tool_error(outcome.error());
   if (outcome->how != Outcome::How::moved_to_background) return finished(call, *outcome);
   return started(call, std::move(outcome->task), std::move(outcome->why));

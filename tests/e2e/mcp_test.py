@@ -12,7 +12,7 @@ from mcp_client import P, TASKS, McpClient, modern_meta  # noqa: E402
 from session import SessionTest, eventually, is_alive  # noqa: E402
 
 SANITIZED = 'ASAN_OPTIONS' in os.environ or 'TSAN_OPTIONS' in os.environ
-TOOLS = ['Bash', 'TaskList', 'TaskOutput', 'TaskStop', 'WaitFor', 'TaskDetach']
+TOOLS = ['Bash', 'TaskList', 'TaskOutput', 'TaskStop', 'WaitFor', 'TaskDetach', 'AskUserQuestion']
 
 
 def text_of(result):
@@ -172,6 +172,16 @@ class Pipe(McpTest):
             self.perdure('stop', '--all', '--grace', '0', check=0)
         if not SANITIZED:
             self.assertLess(min(took), 0.2)
+
+    def test_configured_otherwise_its_tasks_end_with_it(self):
+        os.makedirs(self.session)
+        os.makedirs(os.path.join(self.scratch, 'perdure'))
+        with open(os.path.join(self.scratch, 'perdure', 'config.toml'), 'w', encoding='utf-8') as f:
+            f.write('[task]\nkeep_alive_on_exit = false\n')
+        client = self.legacy(env={'XDG_CONFIG_HOME': self.scratch})
+        task = self.background(client, 'sleep 600')
+        self.assertEqual(client.end(), 0)
+        self.assertEqual((self.record(task)['status'], self.record(task)['stopReason']), ('killed', 'Session closed'))
 
     def test_a_killed_server_leaves_its_tasks_and_another_reads_them_to_the_end(self):
         first = self.legacy()
@@ -400,6 +410,67 @@ class Waiting(McpTest):
             if 'task_id' in got:
                 client.call('TaskStop', task_id=got['task_id'])
         client.call('TaskStop', task_id=task)
+
+
+QUESTION = {'question': 'Which one?', 'header': 'Choice', 'options': [{'label': 'A', 'description': 'the first'},
+                                                                      {'label': 'B', 'description': 'the second'}]}
+
+
+class Questions(McpTest):
+    def open_task(self):
+        return eventually(lambda: self.json('list'), 'it is open')[0]['taskId']
+
+    def test_a_form_of_a_legacy_client_answers(self):
+        client = self.legacy(capabilities={'elicitation': {}})
+        for action, content, told in (('accept', {'answer_1': 'B'}, {'answers': {'Which one?': 'B'}}),
+                                      ('accept', {'answer_1': 'B', 'own_words_1': 'neither'}, {'answers': {'Which one?': 'neither'}}),
+                                      ('decline', None, {'answers': {}, 'note': 'The person dismissed the question'})):
+            asking = client.begin('tools/call', {'name': 'AskUserQuestion', 'arguments': {'questions': [QUESTION]}})
+            form = client.asked.get(timeout=30)
+            self.assertEqual(form['method'], 'elicitation/create')
+            self.assertEqual(form['params']['requestedSchema']['properties']['answer_1']['enum'], ['A', 'B'])
+            client.send({'jsonrpc': '2.0', 'id': form['id'], 'result': {'action': action, **({'content': content} if content else {})}})
+            self.assertEqual(client.answer(asking)['result']['structuredContent'], told)
+
+    def test_a_modern_client_is_asked_in_rounds(self):
+        client = self.client()
+        meta = modern_meta() | {P + 'clientCapabilities': {'elicitation': {}}}
+        call = {'name': 'AskUserQuestion', 'arguments': {'questions': [QUESTION]}, '_meta': meta}
+        needed = client.result('tools/call', call)
+        self.assertEqual(needed['resultType'], 'input_required')
+        self.assertEqual(needed['inputRequests']['answer']['method'], 'elicitation/create')
+        for response, told in (({'action': 'accept', 'content': {'answer_1': 'A'}}, {'answers': {'Which one?': 'A'}}),
+                               ({'action': 'cancel'}, {'answers': {}, 'note': 'The person dismissed the question'})):
+            done = client.result('tools/call', {**call, 'inputResponses': {'answer': response}})
+            self.assertEqual((done['resultType'], done['structuredContent']), ('complete', told))
+        self.assertEqual(client.result('tools/call', {**call, 'inputResponses': {'other': {}}})['resultType'], 'input_required')
+
+    def test_in_the_background_it_is_a_task_that_needs_input(self):
+        client = self.client()
+        meta = modern_meta() | {P + 'clientCapabilities': {'elicitation': {}, 'extensions': {TASKS: {}}}}
+        ask = {'name': 'AskUserQuestion', 'arguments': {'questions': [QUESTION], 'background': True}, '_meta': meta}
+        task = client.result('tools/call', ask)['taskId']
+        asked = client.result('tasks/get', {'taskId': task, '_meta': meta})
+        self.assertEqual((asked['status'], list(asked['inputRequests'])), ('input_required', ['answer']))
+        self.assertEqual(client.result('tasks/get', {'taskId': task, '_meta': modern_meta()})['status'], 'working')
+        for answer in ({'x': 1}, {'answer': {'action': 'accept', 'content': {'answer_1': 'B'}}}, {'answer': {'action': 'cancel'}}):
+            self.assertEqual(set(client.result('tasks/update', {'taskId': task, 'inputResponses': answer, '_meta': meta})), {'resultType', '_meta'})
+        done = client.result('tasks/get', {'taskId': task, '_meta': meta})
+        self.assertEqual((done['status'], done['result']['structuredContent']), ('completed', {'answers': {'Which one?': 'B'}}))
+
+    def test_without_forms_it_stays_open_and_the_command_line_answers(self):
+        client = self.legacy()
+        told = client.call('AskUserQuestion', questions=[QUESTION])
+        task = told['structuredContent']['task_id']
+        self.assertIn(f'perdure answer {task}', text_of(told))
+        self.perdure('answer', task, 'A', check=0)
+        told = client.call('TaskList')['structuredContent']['notifications']
+        self.assertEqual([one['source_id'] for one in told], [task])
+
+    def test_wrong_questions_are_told(self):
+        client = self.legacy()
+        for questions in ([], [QUESTION] * 2, [{**QUESTION, 'header': 'x' * 13}], [{**QUESTION, 'options': QUESTION['options'][:1]}], 'x'):
+            self.assertTrue(client.call('AskUserQuestion', questions=questions)['isError'], questions)
 
 
 class Delivery(McpTest):
