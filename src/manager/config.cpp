@@ -174,12 +174,13 @@ RetentionOptions retention_options(const Config& config) {
 }
 
 ManagerOptions manager_options(const Config& config, std::string session) {
-  ManagerOptions options{.session = std::move(session), .runner = {}, .max_running_tasks = {}};
+  ManagerOptions options{.session = std::move(session)};
   // A number of tasks was read as one that fits.
   if (const auto cap = config.max_running_tasks.value) options.max_running_tasks = static_cast<int>(*cap);
   options.kill_grace = config.kill_grace_period.value;
   for (const auto& hook : config.hooks)
     options.hooks.push_back({.command = hook.command, .matcher = hook.matcher, .timeout = hook.timeout});
+  options.telemetry_file = config.telemetry_file.value.value_or("");
   return options;
 }
 

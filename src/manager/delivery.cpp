@@ -22,12 +22,18 @@ namespace {
 
 constexpr std::int64_t kLockIsBusyMs = 5'000;  // whoever settles, removes or acknowledges a task is done sooner
 
+// A task of another program that Perdure has called lost: its end is ours to tell, all others are their program's.
+bool was_made_lost(const store::Session& session, const Task& task) {
+  return task.status == Status::lost && task.lost_evidence && !is_own_record(session, task);
+}
+
 // The record that an entry stands for; absent: there is none here, or it can't be read, which `doctor` tells.
 Result<std::optional<Task>> ended_task(const store::Session& session, const TaskId& id) {
   auto task = store::find_record(session, id);
   if (!task && task.error().code == ErrorCode::record_invalid) return std::nullopt;
   if (!task) return task;
-  if (!*task || !is_terminal((*task)->status) || (*task)->source != session.record_path(id)) return std::nullopt;
+  if (!*task || !is_terminal((*task)->status)) return std::nullopt;
+  if ((*task)->source != session.record_path(id) && !was_made_lost(session, **task)) return std::nullopt;
   return task;
 }
 
@@ -69,8 +75,17 @@ Result<store::RunnerLock> lock_ended(const store::Session& session, const TaskId
 }
 
 Result<> note_in_record(const store::Session& session, const Task& seen, std::string_view via) {
-  auto lock = lock_ended(session, seen.id);
-  if (!lock) return std::unexpected(lock.error());
+  std::optional<store::RunnerLock> own;
+  Fd others;
+  if (was_made_lost(session, seen)) {
+    auto lock = store::lock_record(seen);
+    if (!lock) return std::unexpected(lock.error());
+    others = std::move(*lock);
+  } else {
+    auto lock = lock_ended(session, seen.id);
+    if (!lock) return std::unexpected(lock.error());
+    own = std::move(*lock);
+  }
   Result<> done;
   auto task = store::reread(seen);
   if (!task) {
@@ -80,7 +95,7 @@ Result<> note_in_record(const store::Session& session, const Task& seen, std::st
     task->notified_via = std::string(via);
     done = store::write_record(*task);
   }
-  lock->release();
+  if (own) own->release();
   return done;
 }
 

@@ -94,10 +94,12 @@ void look_at_running(const Assessment& found, std::vector<Finding>& findings) {
         {Level::note, id, fmt::format("runs by its record, which can't be verified: {}", found.explained)});
   } else if (found.settles) {
     const std::string evidence = task.lost_evidence ? fmt::format(", evidence: {}", name_of(*task.lost_evidence)) : "";
-    findings.push_back({Level::note, id,
-                        fmt::format("its record says running, but it is {}{}: {}: `perdure reconcile` "
-                                    "writes that",
-                                    name_of(task.status), evidence, found.explained)});
+    findings.push_back(
+        {Level::note, id,
+         fmt::format("its record says running, but it is {}{}: {}: {}", name_of(task.status), evidence, found.explained,
+                     store::can_be_written(task)
+                         ? "`perdure reconcile` writes that"
+                         : "no record of the current shape can have its id, so it stays as it is")});
   }
 }
 

@@ -5,6 +5,7 @@
 #include "contract/names.h"
 #include "manager/doctor.h"
 #include "manager/queue.h"
+#include "store/outbox.h"
 #include "store/queue.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
@@ -116,7 +117,7 @@ Result<> look_at_admission(const store::Session& session, std::vector<Finding>& 
 }
 
 Result<> look_at_outbox(const store::Session& session, std::vector<Finding>& findings) {
-  const std::string folder = session.path() + "/" + contract::kOutboxDir;
+  const std::string folder = store::outbox_path(session);
   auto entries = entries_of(folder);
   if (!entries) return std::unexpected(entries.error());
   std::int64_t waiting = 0;

@@ -24,14 +24,18 @@ Verdict unchanged(const Task& recorded, Assessment found) {
   return {.task = std::move(found.task), .before = recorded.status, .explained = std::move(found.explained)};
 }
 
+// As a runner does it (runner/outbox.h): the entry before the record.
+Result<> announce(const store::Session& session, const Task& task) {
+  if (!task.detached || task.terminal_notification_suppressed.value_or(false)) return {};
+  return store::add_to_outbox(session, task.id);
+}
+
 }  // namespace
 
 Result<> commit_end(const store::Session& session, Task& task, store::RunnerLock& lock, Telemetry& telemetry) {
   task.output_bytes = store::output_size(session, task);
   task.ended_seq = session.next_seq();
-  // As a runner does it (runner/outbox.h): the entry first.
-  if (task.detached && !task.terminal_notification_suppressed.value_or(false))
-    if (auto announced = store::add_to_outbox(session, task.id); !announced) return announced;
+  if (auto announced = announce(session, task); !announced) return announced;
   if (auto written = store::write_record(task); !written) return written;
   lock.clean_up_and_release();
   telemetry.settled(task);
@@ -85,12 +89,22 @@ Result<Verdict> settle_foreign(const store::Session& session, const Task& record
     found->explained = "a person said so: " + found->explained;
   }
   if (!found->settles) return unchanged(recorded, std::move(*found));
-  // Its owner does not know our locks; at least it is not overwritten if it wrote meanwhile.
-  auto again = store::reread(recorded);
+  if (!store::can_be_written(recorded)) {
+    found->explained += "; a record of the current shape can't have its id, so nothing is written";
+    return unchanged(recorded, std::move(*found));
+  }
+  // Of two of us who settle it one writes and tells. Its owner does not know our locks; at least it is not overwritten
+  // if it wrote meanwhile.
+  auto lock = store::lock_record(recorded);
+  if (!lock) return std::unexpected(lock.error());
+  auto again = store::find_record(session, recorded.id);  // one of the oldest shape has a new file by then
   if (!again) return std::unexpected(again.error());
-  if (is_terminal(again->status))
-    return Verdict{.task = std::move(*again), .before = recorded.status, .explained = "its owner has ended it"};
+  if (!*again) return fail_os(ENOENT, "settling", recorded.source);
+  if (is_terminal((*again)->status))
+    return Verdict{.task = std::move(**again), .before = recorded.status, .explained = "it has ended meanwhile"};
+  if (auto announced = announce(session, found->task); !announced) return std::unexpected(announced.error());
   if (auto written = store::write_record(found->task); !written) return std::unexpected(written.error());
+  store::wake_waiters(session, found->task.id);
   telemetry.settled(found->task);
   return Verdict{.task = std::move(found->task),
                  .before = recorded.status,

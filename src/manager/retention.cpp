@@ -1,16 +1,14 @@
 #include "base/clock.h"
 #include "base/error.h"
-#include "contract/names.h"
 #include "manager/assess.h"
 #include "manager/find.h"
 #include "manager/reconcile.h"
 #include "manager/state.h"
 #include "store/litter.h"
+#include "store/outbox.h"
 #include "store/output_log.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
-
-#include <sys/stat.h>
 
 #include <fmt/format.h>
 
@@ -34,9 +32,7 @@ std::int64_t size_of(const store::Session& session, const Task& task) {
 
 // Nobody waits for the news of a task without an owner.
 bool is_undelivered(const store::Session& session, const Task& task) {
-  struct stat about{};
-  const std::string entry = fmt::format("{}/{}/{}", session.path(), contract::kOutboxDir, task.id.str());
-  return task.owner && !task.notified_at && ::lstat(entry.c_str(), &about) == 0;
+  return task.owner && !task.notified_at && store::is_in_outbox(session, task.id);
 }
 
 // Removes an ended task. Its runner's lock is held meanwhile, so that nobody else settles or removes it as well;

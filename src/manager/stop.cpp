@@ -105,12 +105,15 @@ Result<Task> stop_foreign(const store::Session& session, const Task& recorded, c
     tree.signal(SIGKILL);
     static_cast<void>(tree.await_end(kKillPatienceMs));
   }
+  auto lock = store::lock_record(recorded);
+  if (!lock) return std::unexpected(lock.error());
   auto again = store::reread(recorded);
   if (!again) return std::unexpected(again.error());
   if (is_terminal(again->status)) return again;  // its owner was quicker
   again->status = Status::killed;
   again->ended_at = std::max(now_ms(), again->started_at);
   again->stop_reason = options.reason;
+  if (!store::can_be_written(*again)) return again;  // it has been stopped, which is what counts
   if (auto done = store::write_record(*again); !done) return std::unexpected(done.error());
   auto written = store::find_record(session, recorded.id);
   if (!written) return std::unexpected(written.error());

@@ -85,6 +85,11 @@ Result<> add_to_outbox(const Session& session, const TaskId& id) {
   return {};
 }
 
+void wake_waiters(const Session& session, const TaskId& id) {
+  const Fd opened_for_writing(
+      ::open((outbox_path(session) + "/" + id.str()).c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+}
+
 bool is_in_outbox(const Session& session, const TaskId& id) {
   struct stat about{};
   return ::lstat((outbox_path(session) + "/" + id.str()).c_str(), &about) == 0 && S_ISREG(about.st_mode);

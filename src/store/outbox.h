@@ -16,6 +16,9 @@ namespace perdure::store {
 /// Makes the entry, and the folder if it is not there.
 [[nodiscard]] Result<> add_to_outbox(const Session& session, const TaskId& id);
 
+/// Wakes whoever waits for news, as the end of a claim does: for a record that got its end where nobody looks for that.
+void wake_waiters(const Session& session, const TaskId& id);
+
 [[nodiscard]] bool is_in_outbox(const Session& session, const TaskId& id);
 
 /// Nothing there is success.

@@ -1,6 +1,7 @@
 #include "store/records.h"
 
 #include "base/error.h"
+#include "base/file_lock.h"
 #include "base/files.h"
 #include "codec/record.h"
 #include "contract/names.h"
@@ -231,6 +232,23 @@ Result<> write_record(const Task& task) {
   if (!folder) return std::unexpected(folder.error());
   const std::string name = task.id.str() + ".json";
   return replace_file(folder->get(), name, codec::encode(task) + "\n", folder_path + "/" + name);
+}
+
+Result<Fd> lock_record(const Task& task) {
+  // A file that was replaced between opening and locking proves nothing: once more.
+  while (true) {
+    auto file = open_at(AT_FDCWD, task.source, O_RDWR, task.source);
+    if (!file) return file;
+    if (auto locked = lock(file->get(), task.source); !locked) return std::unexpected(locked.error());
+    struct stat held{};
+    struct stat named{};
+    if (::fstat(file->get(), &held) == 0 && ::lstat(task.source.c_str(), &named) == 0 && held.st_ino == named.st_ino)
+      return file;
+  }
+}
+
+bool can_be_written(const Task& task) {
+  return task.shape != Shape::kimi_cli || task.id.has_record_form();
 }
 
 std::int64_t written_at(const Task& task) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/fd.h"
 #include "store/session.h"
 #include <perdure/manager.h>
 
@@ -33,6 +34,13 @@ struct ScanOptions {
 /// Writes a record in the current shape over the one it was read from, durably. A record of the oldest shape gets a
 /// file of its own beside its folder.
 [[nodiscard]] Result<> write_record(const Task& task);
+
+/// The right of one process of Perdure to change the record of another program, until the descriptor is closed; waits for
+/// it. A lock on the record's own file, since nothing is to be left beside it. Read the record again after taking it.
+[[nodiscard]] Result<Fd> lock_record(const Task& task);
+
+/// False for an id of the oldest shape that no record of the current one can have: its end can't be written.
+[[nodiscard]] bool can_be_written(const Task& task);
 
 /// When the record was last written, ms since the epoch.
 [[nodiscard]] std::int64_t written_at(const Task& task);

@@ -90,6 +90,14 @@ class InForce(ConfigTest):
         self.perdure('stop', task, check=0)
         self.assertEqual(self.record(task)['status'], 'killed')
 
+    def test_L36_telemetry_is_written_where_a_file_says(self):
+        told = os.path.join(self.scratch, 'telemetry')
+        self.own(f'[telemetry]\nfile = "{told}"\n')
+        task = self.sh('true')
+        self.perdure('wait', task, check=0)
+        with open(told, encoding='utf-8') as f:
+            self.assertIn('background_task_completed', f.read())
+
     def test_the_shell_and_the_leftovers_of_a_file_are_the_tasks(self):
         shell = os.path.join(self.scratch, 'shell')
         with open(shell, 'w', encoding='utf-8') as f:

@@ -137,17 +137,19 @@ class NotificationsTest(SessionTest):
         with open(self.path(task), encoding='utf-8') as f:
             self.assertIn('"theirs":{"a":[1.50,"\\u00e9"]}', f.read())
 
-    def test_L38_other_programs_tasks_are_no_news(self):
+    def test_L38_other_programs_tasks_are_no_news_but_for_what_was_called_lost_here(self):
         for version in ('0.7.0/kill', '0.10.0/x-from-0.7.0-kill', '2.1.0/kill'):
             session = os.path.join(self.scratch, version.replace('/', '-'))
             shutil.copytree(os.path.join(FIXTURES, version), session)
             for args in ((), ('--claim',)):
                 shown = self.perdure('--json', 'notifications', *args, check=0, session=session).stdout
                 self.assertEqual(json.loads(shown), [])
-            self.perdure('reconcile', check=0, session=session)
-            self.assertEqual(self.perdure('notifications', '--ack', check=0, session=session).stdout, '')
+            lost = [v for v in self.json('reconcile', session=session) if v['changed']]
+            # What reconcile called lost is told, in one summary; what ended without us is not.
+            self.assertEqual(len(self.json('notifications', '--ack', session=session)), 1 if lost else 0)
+            self.assertEqual(self.json('notifications', session=session), [])
             ended = json.loads(self.perdure('--json', 'list', '--all', check=0, session=session).stdout)
-            task = next(t['taskId'] for t in ended if t['status'] != 'running')
+            task = next(t['taskId'] for t in ended if t['status'] not in ('running', 'lost'))
             before = self.perdure('--json', 'show', task, session=session).stdout
             self.perdure('notifications', 'ack', task, check=0, session=session)
             self.assertEqual(self.perdure('--json', 'show', task, session=session).stdout, before)

@@ -256,6 +256,44 @@ class OtherPrograms(SessionTest):
         record = self.record(task)
         self.assertEqual((record['status'], record['stopReason'], record['futureKey']), ('killed', 'enough', [1, {'x': 1.5}]))
 
+    def wait_for_foreign(self, end):
+        """`wait` for a live process of another program, until `end` has ended the task; its exit status, what it printed."""
+        import subprocess
+        from session import PERDURE, eventually
+        with subprocess.Popen(['sleep', '300']) as process:
+            task = self.foreign(pid=process.pid)
+            self.age(task)
+            waiter = subprocess.Popen([PERDURE, '--session', self.session, '--json', 'wait', task], stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.PIPE, text=True)
+
+            def watches():
+                with subprocess.Popen(['ls', '-l', f'/proc/{waiter.pid}/fd'], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as ls:
+                    return b'[pidfd]' in ls.stdout.read()
+            eventually(watches, 'the process is watched')
+            end(task, process)
+            out, _ = waiter.communicate(timeout=60)
+            process.kill()
+        return task, waiter.returncode, json.loads(out)
+
+    def test_L39_the_end_of_a_watched_process_of_another_program_is_noticed(self):
+        task, status, told = self.wait_for_foreign(lambda task, process: process.kill())
+        self.assertEqual((status, [t['taskId'] for t in told['ended']]), (125, [task]))
+        self.assertEqual(told['ended'][0]['lostEvidence'], 'process_gone')
+        self.assertEqual(self.record(task)['status'], 'running', 'waiting writes no record of another program')
+
+    def test_L39_what_its_owner_writes_is_what_counts(self):
+        def owner_writes(task, _):
+            record = self.record(task)
+            record.update(status='failed', endedAt=record['startedAt'] + 1, exitCode=7)
+            new = self.path(task) + '.new'
+            with open(new, 'w', encoding='utf-8') as f:
+                json.dump(record, f)
+            os.rename(new, self.path(task))
+        task, status, _ = self.wait_for_foreign(owner_writes)
+        self.assertEqual(status, 7)
+        self.assertEqual(self.json('reconcile'), [])
+        self.assertEqual((self.record(task)['status'], self.record(task)['exitCode']), ('failed', 7))
+
     def test_L39_a_process_with_the_same_pid_that_is_another_one_is_never_touched(self):
         import subprocess
         with subprocess.Popen(['sleep', '300']) as stranger:
