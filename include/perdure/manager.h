@@ -23,9 +23,9 @@ struct ManagerOptions {
   std::string runner;   ///< path of perdure-runner; empty: $PERDURE_RUNNER_PATH, else beside the program or library
   std::optional<int> max_running_tasks;        ///< cap on background tasks (L01); absent: none. At least 1.
   std::chrono::milliseconds kill_grace{5000};  ///< where a task has none of its own: another program's, leftovers
-  std::string telemetry_file;                ///< absolute; what happens to tasks, a JSON line each (L36); empty: off
-  std::shared_ptr<TelemetrySink> telemetry;  ///< hears of what this manager takes part in; absent: off
-  std::vector<Hook> hooks;                   ///< for every task that is started, and those that are settled, from here
+  std::string telemetry_file;                  ///< absolute; what happens to tasks, a JSON line each (L36); empty: off
+  std::shared_ptr<TelemetrySink> telemetry;    ///< hears of what this manager takes part in; absent: off
+  std::vector<Hook> hooks;  ///< for every task that is started, and those that are settled, from here
 };
 
 enum class OnOutputLimit { truncate, stop };
