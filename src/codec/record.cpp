@@ -138,6 +138,7 @@ void read_own(Fields& fields, Task& task) {
   task.cwd = fields.text("cwd", Need::optional);
   task.idempotency_key = fields.text("idempotencyKey", Need::optional);
   task.notified_via = fields.text("notifiedVia", Need::optional);
+  task.in_process = fields.boolean("inProcess");
   task.recovered = fields.boolean("recovered");
   if (const auto signal = fields.integer("signal", Need::optional, 1, 255)) task.signal = static_cast<int>(*signal);
   task.output_bytes = number("outputBytes");
