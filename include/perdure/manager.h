@@ -1,5 +1,6 @@
 #pragma once
 
+#include <perdure/in_process.h>
 #include <perdure/notification.h>
 #include <perdure/output.h>
 #include <perdure/question.h>
@@ -204,6 +205,11 @@ class PERDURE_API TaskManager {
   /// an error and leaves no record (task_launch_failed; os_error and details["exit"] = "126" or "127" say why).
   /// With an idempotency key that is known, returns that task and starts nothing (L06).
   [[nodiscard]] Result<Task> start(const StartOptions& options);
+
+  /// Starts a task that is work of this program: it has an id, a record, a log and a deadline as any other, is seen and
+  /// stopped from any process, and is lost with this one. It takes no slot. A manager that goes ends those that still
+  /// run as killed. One thread serves all of them, and only while there are any. Errors: usage.
+  [[nodiscard]] Result<Task> start(std::shared_ptr<InProcessTask> task, const InProcessOptions& options);
 
   /// What is known of one task. Never writes (L38): a task whose runner is gone is shown as reconcile would find it.
   [[nodiscard]] Result<Task> get(const TaskId& id) const;

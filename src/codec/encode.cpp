@@ -115,6 +115,7 @@ void write_found(Writer& w, const Task& task) {
   w.text("cgroup", task.cgroup);
   w.put("runner",
         !task.runner ? "" : fmt::format(R"({{"pid":{},"startTicks":{}}})", task.runner->pid, task.runner->start_ticks));
+  w.boolean("inProcess", task.in_process);
   w.text("lostEvidence", task.lost_evidence ? std::optional(std::string(name_of(*task.lost_evidence))) : std::nullopt);
   w.boolean("recovered", task.recovered);
   w.number("outputBytes", task.output_bytes);

@@ -72,7 +72,8 @@ Result<Assessment> assess_own(const store::Session& session, Task task) {
   if (notes.holder && !notes.gate_opened)
     return lost(std::move(task), Evidence::never_started, now_ms(),
                 "its runner was killed before the command was let go");
-  const auto remains = find_remains(session, task);
+  // What is in the session of a program that had work in its process is its own, and nothing of the task's.
+  const auto remains = task.in_process.value_or(false) ? std::vector<ProcessIdentity>() : find_remains(session, task);
   if (!remains.empty()) {
     task.runner_gone = true;
     return Assessment{.task = std::move(task),
@@ -146,6 +147,8 @@ Result<Assessment> assess(const store::Session& session, Task recorded) {
   }
   auto alive = store::is_runner_alive(session, recorded.id);
   if (!alive) return std::unexpected(alive.error());
+  // A child of the program that held it may hold it still: then only the program's own death is proof.
+  if (*alive && recorded.in_process.value_or(false) && recorded.runner && !is_alive(*recorded.runner)) *alive = false;
   if (*alive) return Assessment{.task = std::move(recorded), .is_own = true, .explained = "its runner is alive"};
   // Only now does the record's word count: its runner may have ended since it was read.
   auto again = store::reread(recorded);

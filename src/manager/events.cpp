@@ -39,6 +39,7 @@ Task as_started(Task task) {
   task.status = Status::running;
   task.ended_at.reset();
   task.exit_code.reset();
+  task.question_outcome.reset();
   task.signal.reset();
   task.stop_reason.reset();
   task.stop_code.reset();

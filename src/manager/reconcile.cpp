@@ -62,7 +62,7 @@ Result<Verdict> settle_own(const store::Session& session, const Task& recorded, 
       found->task.recovered && found->task.status != Status::timed_out && found->task.status != Status::killed;
   // What a natural end left behind may live on; what was to be stopped, or has no runner, may not.
   std::vector<ProcessIdentity> survivors;
-  if (!ended_by_itself) survivors = end_remains(session, *again);
+  if (!ended_by_itself && !recorded.in_process.value_or(false)) survivors = end_remains(session, *again);
   if (found->task.runner_gone) {
     if (!survivors.empty()) return unchanged(recorded, std::move(*found));
     found = assess_without_runner(session, *again);

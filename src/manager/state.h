@@ -12,6 +12,7 @@ namespace perdure {
 namespace manager {
 class EventWatch;
 class Claims;
+class InProcessService;
 class Telemetry;
 }  // namespace manager
 
@@ -25,7 +26,8 @@ struct __attribute__((visibility("hidden"))) TaskManager::State {
   store::Session session;
   std::unique_ptr<manager::EventWatch> events;
   std::unique_ptr<manager::Claims> claims;
-  std::unique_ptr<manager::Telemetry> telemetry;
+  std::shared_ptr<manager::Telemetry> telemetry;
+  std::unique_ptr<manager::InProcessService> in_process;  // the last: its tasks end before all else goes
   mutable manager::HeldTasks held;
   std::atomic<bool> closed = false;
 

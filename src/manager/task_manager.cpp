@@ -5,6 +5,7 @@
 #include "manager/events.h"
 #include "manager/find.h"
 #include "manager/hooks.h"
+#include "manager/in_process_service.h"
 #include "manager/queue.h"
 #include "manager/state.h"
 #include "manager/telemetry.h"
@@ -38,7 +39,8 @@ TaskManager::State::State(ManagerOptions given, store::Session opened)
       session(std::move(opened)),
       events(std::make_unique<manager::EventWatch>(session)),
       claims(std::make_unique<manager::Claims>()),
-      telemetry(std::make_unique<manager::Telemetry>(options.telemetry_file, options.telemetry)) {
+      telemetry(std::make_shared<manager::Telemetry>(options.telemetry_file, options.telemetry)),
+      in_process(std::make_unique<manager::InProcessService>()) {
   telemetry->on_settled([this](const Task& task) { manager::tell_end(session, options, task); });
 }
 TaskManager::State::~State() = default;

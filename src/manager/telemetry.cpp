@@ -99,6 +99,7 @@ void Telemetry::started(const Task& task) {
 }
 
 void Telemetry::started_alone(const Task& task) {
+  if (!task.detached) return;  // L42
   to_file(kTaskCreated, line_of(kTaskCreated, task_fields(task)));
   started(task);
 }

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <charconv>
 #include <sstream>
@@ -123,6 +125,28 @@ Result<std::optional<RunnerLock>> RunnerLock::take(const Session& session, const
         ::fstatat(folder->get(), kRunnerLock, &named, AT_SYMLINK_NOFOLLOW) == 0 && named.st_ino == held.st_ino)
       return RunnerLock(session, id, std::move(*folder), std::move(*file));
   }
+}
+
+Result<> RunnerLock::introduce(const ProcessIdentity& holder) {
+  std::string page = fmt::format("{} {} {}\n", holder.pid, holder.start_ticks, id_.str());
+  page.resize(kLockPageBytes, '\0');
+  if (::pwrite(file_.get(), page.data(), page.size(), 0) != kLockPageBytes)
+    return fail_errno("writing", session_.folder_path(id_) + "/" + kRunnerLock);
+  return {};
+}
+
+void RunnerLock::note_gate() {
+  static_cast<void>(!::pwrite(file_.get(), "G", 1, kGateAt));
+}
+
+void RunnerLock::note_exit(int exit_code, std::int64_t at_ms) {
+  const std::string note = fmt::format("exit {} {}\n", exit_code, at_ms);
+  static_cast<void>(!::pwrite(file_.get(), note.data(), note.size(), kExitAt));
+}
+
+void RunnerLock::note_decision(std::string_view cause, std::string_view escaped_reason, std::int64_t at_ms) {
+  const std::string note = fmt::format("{} {}\n{}\n", cause, at_ms, escaped_reason);
+  static_cast<void>(!::pwrite(file_.get(), note.data(), note.size(), kDecisionAt));
 }
 
 void RunnerLock::clean_up_and_release() {

@@ -38,6 +38,13 @@ class RunnerLock {
   /// Absent: a runner, or another manager, has it.
   [[nodiscard]] static Result<std::optional<RunnerLock>> take(const Session& session, const TaskId& id);
 
+  /// The page of a task that has no runner but this process: who holds it, and the notes that survive its death
+  /// (contract/lock_page.h). Notes can't fail: the page is allocated by introduce().
+  [[nodiscard]] Result<> introduce(const ProcessIdentity& holder);
+  void note_gate();
+  void note_exit(int exit_code, std::int64_t at_ms);
+  void note_decision(std::string_view cause, std::string_view escaped_reason, std::int64_t at_ms);
+
   /// Takes away what only a living runner needs, then lets go.
   void clean_up_and_release();
 

@@ -45,6 +45,8 @@ class QuestionCrash(SessionTest):
     def closed(self, task):
         """The one end it has, told the same way by its record, its output and every reader."""
         self.perdure('reconcile', check=0)
+        # Its runner may be between the answer and the record.
+        eventually(lambda: self.log(task) == b'' or self.record(task)['status'] != 'running', 'it is recorded')
         record = self.record(task)
         outcome = record.get('questionOutcome')
         if outcome is None:
@@ -56,6 +58,8 @@ class QuestionCrash(SessionTest):
         self.assertEqual(record['outputBytes'], len(self.log(task)))
         self.assertEqual(self.json('show', task)['questionOutcome'], outcome)
         eventually(lambda: not processes_with(task), 'its runner leaves')
+        # L32: an end is in the outbox, or its owner does not want to hear of it.
+        self.assertTrue(os.path.exists(os.path.join(self.session, 'outbox', task)))
         return outcome
 
     def sweep(self, args, most, judge, options):
@@ -76,7 +80,8 @@ class QuestionCrash(SessionTest):
             second = self.perdure('--json', 'answer', task, 'second')
             answer = json.loads(self.log(task))['answers']['Which?']
             self.assertEqual(self.closed(task), 'answered')
-            self.assertEqual((answer, second.returncode), ('first', 1) if before else ('second', 0))
+            # What a killed one had said to the runner may be heard after our look.
+            self.assertIn((answer, second.returncode), [('first', 1)] if before else [('first', 1), ('second', 0)])
             return f'taken: {answer}'
         for options in ((), LONG):
             self.sweep(lambda task: ['answer', task, 'first'], 40, judge, options)
@@ -86,7 +91,7 @@ class QuestionCrash(SessionTest):
             before = self.closed(task)
             self.perdure('stop', task, '--reason', 'second', check=0)
             self.assertEqual(self.closed(task), 'withdrawn')
-            self.assertEqual(self.record(task)['stopReason'], 'first' if before else 'second')
+            self.assertIn(self.record(task)['stopReason'], ['first'] if before else ['first', 'second'])
             return before
         for options in ((), LONG):
             self.sweep(lambda task: ['stop', task, '--reason', 'first'], 30, judge, options)

@@ -66,6 +66,15 @@ class Deadlines(SessionTest):
         runner = self.record(task)['runner']['pid']
         eventually(lambda: not processes_with('PERDURE_RUNNER=' + task), f'runner {runner} gone')
 
+    def test_L07_nobody_stays_for_a_deadline_that_did_not_fire(self):
+        for args in (['run', '--wait'], ['run', '--foreground']):
+            began = time.monotonic()
+            self.perdure(*args, '--timeout', '600s', '-c', 'exit 0', check=0)
+            took = time.monotonic() - began
+            print(f'{" ".join(args)} with a deadline of 600 s, ended at once: left after {took * 1000:.0f} ms in all', flush=True)
+            self.assertLess(took, 5)
+        eventually(lambda: not processes_with('@' + self.session), 'no runner stays')
+
     def test_L08_the_deadline_survives_the_managers_death(self):
         manager = subprocess.Popen([PERDURE, '--session', self.session, 'run', '--wait', '--timeout', '0.5', '-c', 'sleep 100'],
                                    stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)

@@ -151,6 +151,32 @@ class Asking(QuestionTest):
         self.assertEqual(self.answers(task), {evil: evil + 'x'})
 
 
+class Told(QuestionTest):
+    def test_L32_every_end_is_told_to_its_owner(self):
+        for options in ([], ['--deadline', '600s']):
+            for end, outcome in ((['answer', '{}', 'x'], 'completed'), (['answer', '{}', '--dismiss'], 'completed'), (['stop', '{}'], 'killed')):
+                task = self.ask('Which?', '--owner', 'main', *options)
+                self.perdure(*[word.format(task) for word in end], check=0)
+                news, = self.json('notifications', '--owner', 'main', '--format', 'json', '--ack')
+                self.assertEqual((news['source_id'], news['status']), (task, outcome))
+        task = self.ask('Which?', '--owner', 'main', '--deadline', '10ms')
+        self.perdure('wait', task, check=124)
+        self.assertEqual([n['status'] for n in self.json('notifications', '--owner', 'main', '--format', 'json', '--ack')], ['timed_out'])
+        task = self.ask('Which?', '--owner', 'main')
+        self.perdure('stop', task, '--by', 'main', check=0)
+        self.assertEqual(self.json('notifications', '--owner', 'main', '--format', 'json'), [])
+
+    def test_its_start_and_end_are_events(self):
+        first, second = self.ask('Which?'), self.ask('Which?', '--deadline', '600s')
+        for task in (first, second):
+            self.perdure('answer', task, 'x', check=0)
+        events = [json.loads(line) for line in self.perdure('events', '--since', '0', check=0).stdout.splitlines()]
+        self.assertEqual([(e['type'], e['info']['taskId']) for e in events],
+                         [('task.started', first), ('task.started', second), ('task.terminated', first), ('task.terminated', second)])
+        self.assertEqual(events[0]['info'].get('questionOutcome'), None)
+        self.assertEqual(events[2]['outputTail'], '{"answers":{"Which?":"x"}}\n')
+
+
 class Terminal(QuestionTest):
     def test_on_a_terminal_it_is_asked(self):
         task = self.ask('--questions', '-', stdin=None, input=json.dumps([
