@@ -114,10 +114,11 @@ class Desk {
     waker.drain();
     for (const auto& run : runs) run->on_time();
     if (n <= 0) return;
-    std::vector<Client> still;
+    // In their places until all are served: what one asks for may be news for another.
+    std::vector<int> gone;
     for (std::size_t i = 0; i < clients_.size(); ++i)
-      if (fds[1 + runs.size() + i].revents == 0 || serve(clients_[i])) still.push_back(std::move(clients_[i]));
-    clients_ = std::move(still);
+      if (fds[1 + runs.size() + i].revents != 0 && !serve(clients_[i])) gone.push_back(clients_[i].fd());
+    std::erase_if(clients_, [&](const Client& client) { return std::ranges::find(gone, client.fd()) != gone.end(); });
     for (std::size_t i = 0; i < runs.size(); ++i)
       if (fds[1 + i].revents != 0) accept(runs[i]);
   }
