@@ -242,7 +242,7 @@ class PERDURE_API TaskManager {
   [[nodiscard]] Result<Task> stop(const TaskId& id, const StopOptions& options = {});
 
   /// Blocks until a foreground task ends or is detached, by whomever. Of a task in the background already: `terminal`
-  /// once it has ended, else `detached`. The output of the eight that ended last stays readable through the manager that
+  /// once it has ended, else `detached`. The output of the 32 that ended last stays readable through the manager that
   /// started them; else nothing is left of a task that ended in the foreground, but for one that left processes behind.
   [[nodiscard]] Result<Released> wait_for_release(const TaskId& id,
                                                   std::optional<std::chrono::milliseconds> timeout = std::nullopt,

@@ -14,7 +14,8 @@
 //   stop-owned GRACE_MS OWNER           -> "ok" if the task's owner is OWNER (then it is being stopped), else "no"
 //   settle answered|dismissed FILE      -> "ok" once FILE of the task's folder is the answer of the question, "no" where it
 //                                          is decided already, or "error ERRNO"
-//   end-leftovers GRACE_MS              -> "ok"; for a task that has ended and left processes behind; else "no"
+//   end-leftovers GRACE_MS              -> "ok", then "ended" when they have; for a task that has ended and left processes
+//                                          behind; else "no"
 //   signal NUMBER                       -> "ok" or "error ERRNO"; to the command's process group
 //   extend TIMEOUT_MS                   -> "ok": the deadline counts from now, 0: there is none; "no": it has ended;
 //                                          "error ERRNO": the record could not be written, and all is as it was

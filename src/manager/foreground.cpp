@@ -29,7 +29,7 @@ namespace perdure {
 namespace manager {
 namespace {
 
-constexpr std::size_t kEndedKept = 8;
+constexpr std::size_t kEndedKept = 32;
 constexpr int kAnswerPatienceMs = 1'000;  // a runner that a person has stopped must not stop those who look
 
 Result<std::string> read_whole(const Fd& file) {

@@ -41,7 +41,9 @@ Result<bool> ask_and_wait(const store::Session& session, const TaskId& id, const
       const auto answer = (*client)->receive();
       if (answer && *answer != contract::kOk && *answer != contract::kNo)
         return fail(ErrorCode::usage, fmt::format("the runner of {} refused '{}': {}", id.str(), request, *answer));
-      if (answer && *answer == contract::kOk && (*client)->send(contract::kWait))
+      // Whoever ends leftovers is told of their end without asking: the task's own is over.
+      const bool is_told = request.starts_with(contract::kEndLeftovers);
+      if (answer && *answer == contract::kOk && (is_told || (*client)->send(contract::kWait)))
         static_cast<void>((*client)->receive());
       return true;
     }

@@ -10,8 +10,9 @@
 namespace perdure::mcp {
 namespace {
 
-constexpr std::array<const Tool*, 7> kTools = {&kBashTool,    &kTaskListTool,   &kTaskOutputTool,     &kTaskStopTool,
-                                               &kWaitForTool, &kTaskDetachTool, &kAskUserQuestionTool};
+constexpr std::array<const Tool*, 8> kTools = {&kBashTool,      &kTaskListTool,       &kTaskOutputTool,
+                                               &kTaskStopTool,  &kWaitForTool,        &kTaskDetachTool,
+                                               &kTaskWriteTool, &kAskUserQuestionTool};
 
 constexpr std::string_view kSinceStructured = "2025-06-18", kSinceAnnotations = "2025-03-26",
                            kSinceTasks = "2025-11-25";

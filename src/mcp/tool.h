@@ -58,7 +58,7 @@ struct Tool {
 [[nodiscard]] std::span<const Tool* const> all_tools();
 
 extern const Tool kBashTool, kTaskListTool, kTaskOutputTool, kTaskStopTool, kWaitForTool, kTaskDetachTool,
-    kAskUserQuestionTool;
+    kTaskWriteTool, kAskUserQuestionTool;
 
 /// Parameter that every tool has which looks at tasks.
 inline constexpr Parameter kAllOwners{.name = "all_owners",

@@ -248,8 +248,9 @@ void Run::handle(int client, std::string_view line) {
   }
   if (word == kEndLeftovers) {
     control_.answer(client, ended ? kOk : kNo);
-    if (ended) terminate_tree(take_number(line));
-    return;
+    if (!ended) return;
+    control_.add_waiter(client, Control::awaits_end);  // of the leftovers: finish() tells
+    return terminate_tree(take_number(line));
   }
   if (word == kSignal) {
     const int e = exited_ ? -ESRCH : sys::kill_group(facts_.pid, static_cast<int>(take_number(line)));
@@ -380,6 +381,7 @@ void Run::finish() {
   control_.unlink(folder_.get());
   sys::unlink_at(folder_.get(), kLeftoverLock);
   leftover_lock_.reset();
+  control_.tell(Control::awaits_end, kEnded);
   // Empty when the command printed nothing; anything in it keeps it.
   sys::unlink_at(tasks_.get(), (Text<80>() << task_id_).c_str(), AT_REMOVEDIR);
 }

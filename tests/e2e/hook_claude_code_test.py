@@ -33,8 +33,13 @@ class ClaudeCode(SessionTest):
             return client.call('Bash', command=command, run_in_background=True, description='build it')['structuredContent']['task_id']
 
     def ended(self, command='exit 3'):
-        task = self.start(command)
+        # Not before its start was told: an end that the tool itself tells of is no news any more (L33).
+        go = os.path.join(self.scratch, 'ended')
+        task = self.start(f'until test -e {go}; do sleep 0.01; done; {command}')
+        with open(go, 'w', encoding='utf-8'):
+            pass
         self.perdure('wait', task)
+        os.unlink(go)
         return task
 
     def test_without_news_they_print_nothing(self):

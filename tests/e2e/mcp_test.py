@@ -12,7 +12,7 @@ from mcp_client import P, TASKS, McpClient, modern_meta  # noqa: E402
 from session import SessionTest, eventually, is_alive  # noqa: E402
 
 SANITIZED = 'ASAN_OPTIONS' in os.environ or 'TSAN_OPTIONS' in os.environ
-TOOLS = ['Bash', 'TaskList', 'TaskOutput', 'TaskStop', 'WaitFor', 'TaskDetach', 'AskUserQuestion']
+TOOLS = ['Bash', 'TaskList', 'TaskOutput', 'TaskStop', 'WaitFor', 'TaskDetach', 'TaskWrite', 'AskUserQuestion']
 
 
 def text_of(result):
@@ -251,6 +251,19 @@ class Tools(McpTest):
         self.assertEqual(client.call('TaskDetach', task_id=task)['structuredContent']['task_id'], task)
         client.call('TaskStop', task_id=task)
         self.assertEqual(client.call('TaskDetach', task_id=task)['structuredContent']['status'], 'killed')
+
+    def test_TaskWrite_gives_a_command_something_to_read(self):
+        client = self.legacy()
+        task = self.sh('cat; echo end', '--stdin', 'pipe')
+        told = client.call('TaskWrite', task_id=task, text='one\n', all_owners=True)['structuredContent']
+        self.assertEqual((told['written_bytes'], told['closed']), (4, False))
+        self.assertTrue(client.call('TaskWrite', task_id=task, text='two\n', eof=True, all_owners=True)['structuredContent']['closed'])
+        self.finished(task)
+        self.assertEqual(self.log(task), b'one\ntwo\nend\n')
+        for refused in (task, self.sh('sleep 300'), 'bash-00000000'):
+            self.assertTrue(client.call('TaskWrite', task_id=refused, text='x', all_owners=True)['isError'], refused)
+        self.assertTrue(client.call('TaskWrite', task_id=task, text='x')['isError'], 'L43: it has another owner')
+        self.perdure('stop', '--all', check=0)
 
     def test_cut_output_names_its_task_and_log(self):
         client = self.legacy()

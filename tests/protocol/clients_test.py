@@ -11,7 +11,7 @@ sys.path.insert(0, HERE)
 import node_tools  # noqa: E402
 from session import PERDURE, SessionTest, eventually  # noqa: E402
 
-TOOLS = {'Bash', 'TaskList', 'TaskOutput', 'TaskStop', 'WaitFor', 'TaskDetach', 'AskUserQuestion'}
+TOOLS = {'Bash', 'TaskList', 'TaskOutput', 'TaskStop', 'WaitFor', 'TaskDetach', 'TaskWrite', 'AskUserQuestion'}
 
 
 def setUpModule():
@@ -37,6 +37,7 @@ class Clients(SessionTest):
         self.assertTrue(waited['structuredContent']['matched'])
         self.assertEqual(call('TaskOutput', {'task_id': task})['structuredContent']['output'], 'out\n')
         self.assertTrue(call('TaskDetach', {'task_id': task})['structuredContent']['detached'])
+        self.assertTrue(call('TaskWrite', {'task_id': task, 'text': 'x'})['isError'], 'it has no input')
         self.assertEqual(call('TaskStop', {'task_id': task})['structuredContent']['status'], 'killed')
         self.assertTrue(call('TaskOutput', {'task_id': 'bash-00000000'})['isError'])
 

@@ -167,9 +167,9 @@ TEST_F(Foreground, AwaitOutputWakesForAFileWithoutAName) {
   EXPECT_EQ(other.read_output(task.id, 0, 100).value().bytes, "out\n");
 }
 
-TEST_F(Foreground, OnlyTheLastEightStayReadable) {
+TEST_F(Foreground, OnlyThe32ThatEndedLastStayReadable) {
   std::vector<TaskId> ids;
-  for (int i = 0; i < 9; ++i) {
+  for (int i = 0; i < 33; ++i) {
     ids.push_back(manager.start(command(fmt::format("echo {}", i))).value().id);
     ASSERT_TRUE(manager.wait_for_release(ids.back()));
   }
