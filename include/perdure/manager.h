@@ -209,7 +209,7 @@ class PERDURE_API TaskManager {
   /// Starts a task that is work of this program: it has an id, a record, a log and a deadline as any other, is seen and
   /// stopped from any process, and is lost with this one. It takes no slot. A manager that goes ends those that still
   /// run as killed. One thread serves all of them, and only while there are any. Errors: usage.
-  [[nodiscard]] Result<Task> start(std::shared_ptr<InProcessTask> task, const InProcessOptions& options);
+  [[nodiscard]] Result<Task> start(const std::shared_ptr<InProcessTask>& task, const InProcessOptions& options);
 
   /// What is known of one task. Never writes (L38): a task whose runner is gone is shown as reconcile would find it.
   [[nodiscard]] Result<Task> get(const TaskId& id) const;

@@ -135,7 +135,7 @@ struct Task {
   std::optional<int> signal;                  ///< the signal that ended the command itself
   std::optional<Evidence> lost_evidence;
   std::optional<bool> in_process;  ///< work of the program named by `runner`, no process of its own
-  std::optional<bool> recovered;  ///< the outcome was found in the runner's lock file after its death
+  std::optional<bool> recovered;   ///< the outcome was found in the runner's lock file after its death
   std::optional<std::int64_t> output_bytes;
   std::optional<std::int64_t> dropped_bytes;
   std::optional<std::int64_t> dropped_at;      ///< offset of the first dropped byte

@@ -17,7 +17,6 @@ using std::chrono::seconds;
 constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max();
 
 constexpr TruthRule kTruth;
-constexpr TextRule kText;
 constexpr PathRule kPath;
 constexpr KeysRule kKeys;
 constexpr CountedTimeRule kGrace{.unit = milliseconds(1), .count = {0, 3'600'000}};

@@ -262,7 +262,7 @@ void InProcessService::serve() {
 
 }  // namespace manager
 
-Result<Task> TaskManager::start(std::shared_ptr<InProcessTask> task, const InProcessOptions& options) {
+Result<Task> TaskManager::start(const std::shared_ptr<InProcessTask>& task, const InProcessOptions& options) {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   if (!task) return fail(ErrorCode::usage, "there is no task to start");
   if (options.kind != Kind::process && options.kind != Kind::agent)

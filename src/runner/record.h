@@ -17,7 +17,7 @@ struct Facts {
   std::int64_t timeout_ms = 0;
   bool is_question = false;           // there is no command, so no pid and no exitCode
   std::string_view question_outcome;  // of one that has ended
-  std::int64_t timeout_from_ms = 0;  // above 0: timeout_ms counts from then, not from the start
+  std::int64_t timeout_from_ms = 0;   // above 0: timeout_ms counts from then, not from the start
   bool timed_out_by_idle = false;
   int pid = 0;
   int exit_code = -1;
