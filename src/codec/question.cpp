@@ -240,8 +240,9 @@ Result<Answer> answer_from_json(std::string_view json) {
     if (!text) return std::unexpected(text.error());
     answer.answers[codec::text_of_key(member)] = std::move(*text);
   }
-  if (map.data() != json.data())
-    for (const auto& member : codec::split_object(json).value())
+  if (map.data() == json.data()) return answer;
+  if (const auto outer = codec::split_object(json))
+    for (const auto& member : *outer)
       if (member.key == "note" && member.type == codec::JsonType::string) answer.note = codec::string_of(member);
   return answer;
 }

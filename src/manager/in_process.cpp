@@ -68,9 +68,9 @@ InProcessRun::InProcessRun(store::Session session, std::shared_ptr<Telemetry> te
     : session_(std::move(session)),
       telemetry_(std::move(telemetry)),
       waker_(std::move(waker)),
-      user_(std::move(user)),
       id_(task.id),
       grace_ms_(grace.count()),
+      user_(std::move(user)),
       task_(std::move(task)) {}
 
 Result<> InProcessRun::register_task() {
@@ -197,7 +197,7 @@ Result<bool> InProcessRun::detach(std::optional<std::int64_t> timeout_ms) {
   }
   telemetry_->started_alone(*now);
   try {
-    user_->on_detach();
+    if (const auto object = user()) object->on_detach();
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is told; what it makes of it is its own
   }
   return true;
@@ -250,7 +250,7 @@ void InProcessRun::force() {
     phase_ = Phase::committing;
   }
   try {
-    user_->force_stop();
+    if (const auto object = user()) object->force_stop();
   } catch (...) {  // NOLINT(bugprone-empty-catch): its end is recorded whatever it does
   }
   commit();
@@ -287,6 +287,19 @@ void InProcessRun::write_end() {
   }
   ended_.notify_all();
   waker_->wake();
+}
+
+std::shared_ptr<InProcessTask> InProcessRun::user() const {
+  const std::scoped_lock guard(mutex_);
+  return user_;
+}
+
+void InProcessRun::let_go_of_user() {
+  std::shared_ptr<InProcessTask> object;  // it may do anything when it goes, so it goes behind the lock
+  {
+    const std::scoped_lock guard(mutex_);
+    object = std::move(user_);
+  }
 }
 
 bool InProcessRun::has_ended() const {

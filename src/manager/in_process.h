@@ -59,13 +59,15 @@ class InProcessRun {
   [[nodiscard]] std::string owner() const;
   [[nodiscard]] std::string output_counts() const;
   [[nodiscard]] const TaskId& id() const { return id_; }
-  [[nodiscard]] const std::shared_ptr<InProcessTask>& user() const { return user_; }
+  /// Once it has ended: the task's object may hold a sink, which holds this, and neither would ever go.
+  void let_go_of_user();
 
  private:
   enum class Phase { running, ending, committing, ended };
   enum class Cause { none, settled, stop, deadline };
 
   Result<> open_control();
+  [[nodiscard]] std::shared_ptr<InProcessTask> user() const;
   void force();
   void commit();
   void write_end();
@@ -73,7 +75,6 @@ class InProcessRun {
   const store::Session session_;
   const std::shared_ptr<Telemetry> telemetry_;
   const std::shared_ptr<const Waker> waker_;
-  const std::shared_ptr<InProcessTask> user_;
   const TaskId id_;
   const std::int64_t grace_ms_;
   Fd listener_;
@@ -81,6 +82,7 @@ class InProcessRun {
 
   mutable std::mutex mutex_;  // of all below but the output
   std::condition_variable ended_;
+  std::shared_ptr<InProcessTask> user_;
   Task task_;
   std::optional<store::RunnerLock> lock_;
   Phase phase_ = Phase::running;

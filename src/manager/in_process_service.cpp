@@ -254,6 +254,7 @@ void InProcessService::serve() {
     for (const auto& run : left) {
       if (run->has_ended()) desk.say_goodbye(*run);
       run->close_listener();
+      run->let_go_of_user();
     }
     if (runs.empty()) return;
     desk.once(runs, *waker_);
