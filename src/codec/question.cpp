@@ -180,7 +180,11 @@ Result<Answer> complete_answer(const std::vector<Question>& questions, Answer gi
     auto found = given.answers.extract(question.text);
     if (found.empty() && !question.default_answer) return wrong(fmt::format("'{}' is not answered", question.text));
     std::string& text = whole.answers[question.text];
-    text = found.empty() ? *question.default_answer : std::move(found.mapped());
+    if (found.empty()) {
+      text = *question.default_answer;
+    } else {
+      text = std::move(found.mapped());
+    }
     if (is_blank(text)) return wrong(fmt::format("the answer to '{}' is blank", question.text));
   }
   if (!given.answers.empty()) return wrong(fmt::format("'{}' was not asked", given.answers.begin()->first));
