@@ -263,7 +263,10 @@ class NotificationsTest(SessionTest):
         claimer = subprocess.Popen([PERDURE, '--session', self.session, 'notifications', '--ack'],
                                    stdin=subprocess.DEVNULL, stdout=write_end, stderr=subprocess.DEVNULL)
         os.close(write_end)
-        eventually(lambda: self.news('--claim', '--lease', '1ms') == [], 'it has claimed')
+        def hangs():
+            with open(f'/proc/{claimer.pid}/wchan', encoding='utf-8') as f:
+                return 'pipe' in f.read()
+        eventually(hangs, 'it has claimed, and hangs')  # looking by a claim of our own would take it away from it
         waiter = self.waiter('--ack')
         self.sleeps(waiter)
         claimer.kill()
