@@ -2,7 +2,6 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "contract/control.h"
-#include "contract/names.h"
 #include "manager/assess.h"
 #include "manager/find.h"
 #include "manager/question.h"
@@ -10,6 +9,7 @@
 #include "manager/reconcile.h"
 #include "manager/runner_client.h"
 #include "manager/state.h"
+#include "manager/wait_cycle.h"
 #include "manager/waiting.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
@@ -22,9 +22,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <ctime>
-#include <map>
 #include <unordered_set>
 
 namespace perdure {
@@ -45,51 +43,6 @@ struct Watched {
 
   [[nodiscard]] int fd() const { return runner ? runner->fd() : process.get(); }
 };
-
-// With the task that this process is a part of, if any: so that others see who waits for whom (L43).
-std::string wait_request(const store::Session& session) {
-  const auto inside = task_inside(session);
-  return inside ? fmt::format("{} {}", contract::kWait, inside->str()) : std::string(contract::kWait);
-}
-
-// The tasks whose processes wait for that one, or that are queued behind it.
-std::vector<TaskId> waiters_of(const store::Session& session, const TaskId& id) {
-  std::vector<TaskId> waiters;
-  auto client = RunnerClient::connect(session, id);
-  if (!client || !*client || !(*client)->send(contract::kWaiters)) return waiters;
-  constexpr int kPatienceMs = 1'000;
-  pollfd answered{.fd = (*client)->fd(), .events = POLLIN, .revents = 0};
-  if (::poll(&answered, 1, kPatienceMs) <= 0) return waiters;
-  const auto line = (*client)->receive();
-  std::string_view words = line ? std::string_view(*line) : std::string_view();
-  while (!words.empty()) {
-    const std::string_view word = words.substr(0, words.find(' '));
-    words.remove_prefix(std::min(words.size(), word.size() + 1));
-    if (auto waiter = TaskId::parse(word); waiter && word != contract::kWaiters) waiters.push_back(std::move(*waiter));
-  }
-  return waiters;
-}
-
-// We wait for `targets` inside `self`: does one of them, in one step or many, wait for us? Called once we are registered
-// with them, so that of two who begin at once at least one sees the other.
-Result<> check_cycle(const store::Session& session, const TaskId& self, const std::vector<TaskId>& targets) {
-  std::map<TaskId, TaskId> waits_for;  // how we came there
-  std::vector<TaskId> next{self};
-  while (!next.empty()) {
-    const TaskId id = next.back();
-    next.pop_back();
-    for (const auto& waiter : waiters_of(session, id)) {
-      if (waiter == self || !waits_for.emplace(waiter, id).second) continue;
-      next.push_back(waiter);
-      if (std::ranges::find(targets, waiter) == targets.end()) continue;
-      std::string path = fmt::format("{} waits for {}", self.str(), waiter.str());
-      for (TaskId at = waiter; at != self; at = waits_for.at(at))
-        path += fmt::format(", {} for {}", at.str(), waits_for.at(at).str());
-      return fail(ErrorCode::task_wait_cycle, path + ": none of them would ever end: wait for it from outside");
-    }
-  }
-  return {};
-}
 
 class Waiting {
  public:
@@ -305,15 +258,6 @@ const Task* decisive(const WaitResult& result, WaitMode mode) {
 }
 
 }  // namespace
-
-std::optional<TaskId> task_inside(const store::Session& session) {
-  const char* const marker = std::getenv(contract::kTaskVariable);  // NOLINT(concurrency-mt-unsafe): never changed here
-  if (marker == nullptr) return std::nullopt;
-  const std::string_view text = marker;
-  auto id = TaskId::parse(text.substr(0, text.find('@')));
-  if (!id || session.marker(*id) != text) return std::nullopt;
-  return std::move(*id);
-}
 
 Result<WaitResult> wait_for(const store::Session& session, HeldTasks& held, Telemetry& telemetry,
                             const WaitOptions& options) {

@@ -11,9 +11,6 @@ namespace perdure::manager {
 [[nodiscard]] Result<WaitResult> wait_for(const store::Session& session, HeldTasks& held, Telemetry& telemetry,
                                           const WaitOptions& options);
 
-/// The task of that session which this process is a part of; absent: none.
-[[nodiscard]] std::optional<TaskId> task_inside(const store::Session& session);
-
 /// A stop that its owner is not to be told of (L15, L45).
 [[nodiscard]] bool is_quiet(const StopOptions& options, const Task& task);
 
