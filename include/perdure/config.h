@@ -1,6 +1,6 @@
 #pragma once
 
-#include <perdure/manager.h>
+#include <perdure/agent.h>
 
 namespace perdure {
 
@@ -18,9 +18,6 @@ struct ConfiguredHook {
   std::chrono::seconds timeout{30};  ///< 1 to 600
   std::string from;
 };
-
-/// What an agent does when it asks for permission.
-enum class PermissionPolicy { allow, deny, ask };
 
 /// One `[agents.NAME]`. What is absent is the built-in entry's of that name, if there is one.
 struct ConfiguredAgent {
@@ -76,6 +73,9 @@ struct Config {
 /// Errors: config_invalid for a key or value that is not known or not allowed, naming the file, the line and the key,
 /// also in `details`; and for a file that is there but can't be read, or that somebody else may have written.
 [[nodiscard]] PERDURE_API Result<Config> load_config(const std::string& session);
+
+/// Every agent there is: the built-in ones, changed and joined by those that are configured; by name.
+[[nodiscard]] PERDURE_API std::map<std::string, AgentDefinition> agent_definitions(const Config& config);
 
 /// A start with everything that is configured; the caller adds what to run.
 [[nodiscard]] PERDURE_API StartOptions default_start(const Config& config);

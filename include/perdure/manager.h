@@ -13,6 +13,9 @@
 
 namespace perdure {
 
+struct AgentDefinition;
+struct AgentOptions;
+
 /// A command that is told of events (docs/hooks.md).
 struct Hook {
   std::string command;               ///< for /bin/sh -c
@@ -28,6 +31,7 @@ struct ManagerOptions {
   std::string telemetry_file;                  ///< absolute; what happens to tasks, a JSON line each (L36); empty: off
   std::shared_ptr<TelemetrySink> telemetry;    ///< hears of what this manager takes part in; absent: off
   std::vector<Hook> hooks;  ///< for every task that is started, and those that are settled, from here
+  std::shared_ptr<const std::map<std::string, AgentDefinition>> agents;  ///< by name; absent: the built-in ones
 };
 
 enum class OnOutputLimit { truncate, stop };
@@ -210,6 +214,20 @@ class PERDURE_API TaskManager {
   /// stopped from any process, and is lost with this one. It takes no slot. A manager that goes ends those that still
   /// run as killed. One thread serves all of them, and only while there are any. Errors: usage.
   [[nodiscard]] Result<Task> start(const std::shared_ptr<InProcessTask>& task, const InProcessOptions& options);
+
+  /// Starts a turn of a subagent (perdure/agent.h): a task as any other, whose output is the agent's final message. Its
+  /// `agent_id` is known once the agent has a session. Errors: as of start(); agent_not_found for an unknown name or
+  /// conversation, agent_not_owned where options.start.owner is not the conversation's owner, agent_busy where a task
+  /// works on it already (details["task"]), usage where two agents have the id.
+  [[nodiscard]] Result<Task> start(const AgentOptions& options);
+
+  /// What a subagent did: at most `limit` bytes of its activity (docs/agents.md) from `offset`, JSON lines; nothing where
+  /// there is none. eof tells whether more may come. At most 8 MiB are kept of a turn.
+  [[nodiscard]] Result<OutputChunk> read_activity(const TaskId& id, std::int64_t offset, std::int64_t limit) const;
+
+  /// As await_output(), for the activity.
+  [[nodiscard]] Result<void> await_activity(const TaskId& id, std::int64_t offset,
+                                            std::optional<std::chrono::milliseconds> timeout, int cancel_fd = -1) const;
 
   /// What is known of one task. Never writes (L38): a task whose runner is gone is shown as reconcile would find it.
   [[nodiscard]] Result<Task> get(const TaskId& id) const;

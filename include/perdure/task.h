@@ -107,7 +107,8 @@ struct Task {
   std::optional<std::string> subagent_type;
   std::optional<std::string> model;
   std::optional<std::string> thinking_effort;
-  std::optional<std::string> stop_code;
+  std::optional<std::string> stop_code;       ///< why a turn failed, as the agent named it: "refusal", "max_tokens"
+  std::map<std::string, std::int64_t> usage;  ///< of the turn, as the agent counts: "inputTokens", "totalTokens"
 
   // question
   std::optional<std::int64_t> question_count;

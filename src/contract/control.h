@@ -16,6 +16,10 @@
 //                                          is decided already, or "error ERRNO"
 //   end-leftovers GRACE_MS              -> "ok", then "ended" when they have; for a task that has ended and left processes
 //                                          behind; else "no"
+//   note MEMBERS                        -> "ok" once they are in the record, "no": it is no subagent's, or is decided; or
+//                                          "error ERRNO". JSON members, ASCII, agentId first; they replace those before
+//   outcome completed|failed REASON     -> "ok": the subagent's turn ended so by itself, and nothing else decides any
+//                                          more; "no": something else did. REASON as of stop
 //   signal NUMBER                       -> "ok" or "error ERRNO"; to the command's process group
 //   extend TIMEOUT_MS                   -> "ok": the deadline counts from now, 0: there is none; "no": it has ended;
 //                                          "error ERRNO": the record could not be written, and all is as it was
@@ -50,6 +54,8 @@ inline constexpr char kStopQuietly[] = "stop-quietly";
 inline constexpr char kStopOwned[] = "stop-owned";
 inline constexpr char kSettle[] = "settle";
 inline constexpr char kEndLeftovers[] = "end-leftovers";
+inline constexpr char kNote[] = "note";
+inline constexpr char kOutcome[] = "outcome";
 inline constexpr char kSignal[] = "signal";
 inline constexpr char kOutput[] = "output";
 inline constexpr char kExtend[] = "extend";

@@ -20,6 +20,8 @@ inline constexpr long kMostPriority = 999;
 // In tasks/<id>/
 inline constexpr char kOutputFile[] = "output.log";
 inline constexpr char kQuestionFile[] = "question.json";  // what was asked; the answer is output.log
+inline constexpr char kAgentFile[] = "agent.json";          // what a subagent is to do
+inline constexpr char kActivityFile[] = "activity.jsonl";   // what it did, beside its final message
 inline constexpr char kDraftPrefix[] = "answer.";         // written, but not given yet
 inline constexpr char kRunnerLock[] = "runner.lock";
 inline constexpr char kLeftoverLock[] = "leftover.lock";
