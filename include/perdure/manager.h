@@ -15,6 +15,9 @@ namespace perdure {
 
 struct AgentDefinition;
 struct AgentOptions;
+namespace manager {
+struct Work;
+}
 
 /// A command that is told of events (docs/hooks.md).
 struct Hook {
@@ -357,6 +360,7 @@ class PERDURE_API TaskManager {
 
  private:
   struct State;
+  [[nodiscard]] Result<Task> launch(const StartOptions& options, const manager::Work& work);
   explicit TaskManager(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -28,6 +28,9 @@ struct AskOptions {
   std::optional<std::string> tool_call_id;
   std::map<std::string, std::string> labels;
   bool session_lifetime = false;  ///< true: session close withdraws it
+  /// A task of this session that this process is a part of: its end withdraws the question, which then needs a deadline
+  /// and has a runner. Absent: it is asked for its own sake.
+  std::optional<TaskId> belongs_to;
 };
 
 /// What was answered, which is the task's output as JSON: `{"answers":{"<question>":"<answer>"},"note":"..."}`.

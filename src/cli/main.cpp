@@ -25,6 +25,7 @@ constexpr int kFailed = 1, kUsage = 2;
 // clang-format off: a line each, so that two that are added at once do not collide
 constexpr const Verb* kVerbs[] = {
     &kRunVerb,
+    &kAgentVerb,
     &kAskVerb,
     &kAnswerVerb,
     &kListVerb,

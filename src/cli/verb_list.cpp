@@ -46,10 +46,19 @@ std::string exit_text(const Task& task) {
   return "-";
 }
 
+// Which one, and the id by which it is resumed, once there is one (L28).
+std::string agent_text(const Task& task) {
+  if (task.kind != Kind::agent) return "-";
+  const std::string type = harmless_line(task.subagent_type.value_or("?"));
+  return task.agent_id ? fmt::format("{} {}", type, harmless_line(task.agent_id->text)) : type;
+}
+
 void print_table(const std::vector<Task>& tasks) {
   const bool owners = std::ranges::any_of(tasks, [](const Task& t) { return t.owner.has_value(); });
+  const bool agents = std::ranges::any_of(tasks, [](const Task& t) { return t.kind == Kind::agent; });
   std::vector<std::string> head = {"ID", "STATUS", "STARTED", "DURATION", "EXIT"};
   if (owners) head.emplace_back("OWNER");
+  if (agents) head.emplace_back("AGENT");
   head.emplace_back("DESCRIPTION");
   Table table(std::move(head));
   const std::int64_t now = now_ms();
@@ -64,6 +73,7 @@ void print_table(const std::vector<Task>& tasks) {
                                     queued ? "-" : duration_text(task.ended_at.value_or(now) - task.started_at),
                                     exit_text(task)};
     if (owners) row.push_back(harmless_line(task.owner.value_or("-")));
+    if (agents) row.push_back(agent_text(task));
     row.push_back(harmless_line(task.description));
     table.add(std::move(row));
   }

@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "base/utf8.h"
+#include "cli/activity_text.h"
 #include "cli/call.h"
 #include "cli/output_json.h"
 #include "cli/print.h"
@@ -22,6 +23,7 @@ constexpr Option kOptions[] = {
     {"--limit", "S", "at most so many bytes"},
     {"--follow", nullptr, "go on until the task ends"},
     {"--path", nullptr, "print the path of the log instead"},
+    {"--activity", nullptr, "of a subagent: what it did, not its final message (--json: as JSON lines)"},
 };
 
 // Bytes to a pipe or file stay as they are. A terminal gets text that can do nothing to it, and a character that is
@@ -73,6 +75,25 @@ Result<int> copy(TaskManager& manager, const TaskId& id, std::int64_t offset, st
   return 0;
 }
 
+// Whole lines only: what is incomplete comes with the next read.
+Result<int> print_activity(const Call& call, TaskManager& manager, const TaskId& id, bool follow) {
+  const Interrupts interrupts;
+  std::int64_t offset = 0;
+  while (true) {
+    auto chunk = manager.read_activity(id, offset, kWindow);
+    if (!chunk) return std::unexpected(chunk.error());
+    const auto end = chunk->bytes.rfind('\n');
+    const std::string_view lines = std::string_view(chunk->bytes).substr(0, end == std::string::npos ? 0 : end + 1);
+    put(call.json ? std::string(lines) : activity_text(lines));
+    offset += static_cast<std::int64_t>(lines.size());
+    if (interrupts.came()) return kInterrupted;
+    if (!lines.empty()) continue;
+    if (chunk->eof || !chunk->bytes.empty() || !follow) return 0;
+    if (auto more = manager.await_activity(id, offset, std::nullopt, interrupts.fd()); !more)
+      return std::unexpected(more.error());
+  }
+}
+
 Result<int> print_path(Call& call, TaskManager& manager, const TaskId& id) {
   auto path = manager.output_path(id);
   if (!path) return std::unexpected(path.error());
@@ -114,12 +135,16 @@ Result<int> run(Call& call) {
   if (!limit) return std::unexpected(limit.error());
   if (*tail && *offset) return fail(ErrorCode::usage, "--tail and --offset exclude each other");
   const bool follow = call.has("--follow");
-  if (follow && call.json)
+  const bool activity = call.has("--activity");
+  if (activity && (*tail || *offset || *limit || call.has("--path")))
+    return fail(ErrorCode::usage, "--activity prints all of it: it takes no --tail, --offset, --limit or --path");
+  if (follow && call.json && !activity)
     return fail(ErrorCode::usage, "--follow prints the output itself: leave --json out, or read windows with --offset");
   auto opened = call.manager();
   if (!opened) return std::unexpected(opened.error());
   TaskManager& manager = **opened;
   if (call.has("--path")) return print_path(call, manager, *id);
+  if (activity) return print_activity(call, manager, *id, follow);
 
   if (call.json) {
     auto shown = *offset || *limit ? window(manager, *id, offset->value_or(0), limit->value_or(kPreview))

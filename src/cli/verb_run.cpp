@@ -1,11 +1,10 @@
 #include "base/error.h"
 #include "cli/call.h"
 #include "cli/foreground.h"
-#include "cli/input.h"
 #include "cli/print.h"
 #include "cli/sweep.h"
+#include "cli/task_options.h"
 #include "cli/verbs.h"
-#include "cli/waiting.h"
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -18,10 +17,8 @@
 namespace perdure::cli {
 namespace {
 
-constexpr std::array<std::string_view, 2> kOnLimit = {"truncate", "stop"};
 constexpr std::array<std::string_view, 2> kInputs = {"null", "pipe"};
 constexpr std::array<std::string_view, 3> kLeftovers = {"keep", "kill", "wait"};
-constexpr std::array<std::string_view, 2> kLifetimes = {"detached", "session"};
 
 constexpr Option kOptions[] = {
     {"-c", "LINE", "run this line with /bin/sh -c, instead of a command behind --"},
@@ -101,41 +98,18 @@ Result<StartOptions> read_options(const Call& call, const Config& config) {
   StartOptions start = default_start(config);
   if (auto what = what_to_run(call, start); !what) return std::unexpected(what.error());
   if (auto limits = read_limits(call, start); !limits) return std::unexpected(limits.error());
-  auto env = pairs(call, "--env");
-  auto labels = pairs(call, "--label");
-  auto timeout = call.duration("--timeout");
-  auto grace = call.duration("--grace");
+  if (auto read = read_task_options(call, start); !read) return std::unexpected(read.error());
   auto idle = call.duration("--idle-timeout");
   auto input = call.word("--stdin", kInputs);
-  auto limit = call.size("--output-limit");
-  auto on_limit = call.word("--on-output-limit", kOnLimit);
   auto leftovers = call.word("--leftovers", kLeftovers);
-  auto lifetime = call.word("--lifetime", kLifetimes);
-  for (const Error* error :
-       {env ? nullptr : &env.error(), labels ? nullptr : &labels.error(), timeout ? nullptr : &timeout.error(),
-        grace ? nullptr : &grace.error(), limit ? nullptr : &limit.error(), on_limit ? nullptr : &on_limit.error(),
-        leftovers ? nullptr : &leftovers.error(), idle ? nullptr : &idle.error(), input ? nullptr : &input.error(),
-        lifetime ? nullptr : &lifetime.error()})
-    if (error != nullptr) return std::unexpected(*error);
-  start.description = call.value("--description").value_or("");
-  start.cwd = call.value("--cwd").value_or("");
-  start.env = std::move(*env);
-  start.labels = std::move(*labels);
-  start.clear_env = call.has("--clear-env");
-  start.timeout = timeout->value_or(start.timeout);
-  start.grace = grace->value_or(start.grace);
+  if (!idle) return std::unexpected(idle.error());
+  if (!input) return std::unexpected(input.error());
+  if (!leftovers) return std::unexpected(leftovers.error());
   start.idle_timeout = idle->value_or(start.idle_timeout);
   if (*input == "pipe") start.input = Input::pipe;
   if (call.has("--pty")) start.terminal = terminal_size();
-  if (*limit) start.output_limit = *limit;
-  if (*on_limit) start.on_output_limit = *on_limit == "stop" ? OnOutputLimit::stop : OnOutputLimit::truncate;
   if (*leftovers)
     start.leftovers = *leftovers == "keep" ? Leftovers::keep : *leftovers == "kill" ? Leftovers::kill : Leftovers::wait;
-  start.session_lifetime = *lifetime == "session";
-  start.owner = call.value("--owner");
-  start.tool_call_id = call.value("--tool-call");
-  start.on_end = call.values("--on-end");
-  start.idempotency_key = call.value("--idempotency-key");
   return start;
 }
 
@@ -155,28 +129,12 @@ Result<> read_foreground(const Call& call, StartOptions& start) {
   return {};
 }
 
-Result<> read_queue(const Call& call, StartOptions& start) {
-  auto priority = call.integer("--priority", 0, 999);
-  if (!priority) return std::unexpected(priority.error());
-  start.queue = call.has("--queue");
-  start.priority = static_cast<int>(priority->value_or(0));
-  if (auto after = call.value("--after")) {
-    auto id = TaskId::parse(*after);
-    if (!id) return std::unexpected(id.error());
-    start.after = std::move(*id);
-  }
-  if (call.has("--priority") && !start.queue && !start.after)
-    return fail(ErrorCode::usage, "--priority is for --queue and --after");
-  return {};
-}
-
 Result<int> run(Call& call) {
   auto config = call.config();
   if (!config) return std::unexpected(config.error());
   auto start = read_options(call, **config);
   if (!start) return std::unexpected(start.error());
   if (auto read = read_foreground(call, *start); !read) return std::unexpected(read.error());
-  if (auto read = read_queue(call, *start); !read) return std::unexpected(read.error());
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   if (call.has("--foreground"))
@@ -187,11 +145,7 @@ Result<int> run(Call& call) {
   put_line(call.json ? task_json(*task) : task->id.str());
   if ((*config)->retention_auto.value) sweep_in_background(**manager);
   if (!call.has("--wait")) return 0;
-  auto waited = wait_with_progress(**manager, {.ids = {task->id}});
-  if (!waited) return std::unexpected(waited.error());
-  if (waited->interrupted) return kInterrupted;
-  if (call.json) put_line(task_json(waited->result.ended.front()));
-  return exit_status_of(waited->result.ended.front());
+  return wait_for_outcome(**manager, *task, call.json);
 }
 
 }  // namespace

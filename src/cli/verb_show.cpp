@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "cli/activity_text.h"
 #include "cli/call.h"
 #include "cli/output_json.h"
 #include "cli/print.h"
@@ -9,10 +10,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 namespace perdure::cli {
 namespace {
 
 constexpr std::int64_t kTail = 2048;
+constexpr std::int64_t kActivityTail = 16'384;
+constexpr std::size_t kActivityLines = 12;
 
 // What it may use, and who sees to it.
 std::string limits_text(const Task& task) {
@@ -35,6 +40,25 @@ void print_question(const AskedQuestion& asked) {
       put(fmt::format("  answer: {}\n", harmless_text(found->second)));
   }
   if (asked.answer && !asked.answer->note.empty()) put(fmt::format("\n{}\n", harmless_text(asked.answer->note)));
+}
+
+std::string usage_text(const Task& task) {
+  std::string text;
+  for (const auto& [name, count] : task.usage) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, count);
+  return text;
+}
+
+// The last of what a subagent did, and how it goes on.
+void print_activity(const TaskManager& manager, const Task& task) {
+  const auto size = manager.read_activity(task.id, 0, 0);
+  if (!size || size->size == 0) return;
+  const std::int64_t from = std::max<std::int64_t>(0, size->size - kActivityTail);
+  const auto chunk = manager.read_activity(task.id, from, kActivityTail);
+  if (!chunk) return;
+  std::string_view lines = chunk->bytes;
+  lines = lines.substr(0, lines.rfind('\n') + 1);
+  if (from > 0) lines.remove_prefix(lines.find('\n') + 1);
+  put("\nwhat it did last:\n" + last_lines(activity_text(lines), kActivityLines));
 }
 
 void print(const Task& task, const OutputSnapshot& output, const std::optional<AskedQuestion>& asked) {
@@ -68,6 +92,8 @@ void print(const Task& task, const OutputSnapshot& output, const std::optional<A
   if (task.agent_id) line("agent", task.agent_id->text);
   line("subagent type", task.subagent_type.value_or(""));
   line("model", task.model.value_or(""));
+  line("stop code", task.stop_code.value_or(""));
+  line("usage", usage_text(task));
   line("owner", task.owner.value_or(""));
   line("lifetime", task.lifetime.value_or(""));
   for (const auto& [name, value] : task.labels) line("label", name + "=" + value);
@@ -112,6 +138,10 @@ Result<int> run(Call& call) {
     put_line(json + ",\"output\":" + snapshot_json(*output) + "}");
   } else {
     print(*task, *output, asked);
+    if (task->kind == Kind::agent) print_activity(**manager, *task);
+    if (task->kind == Kind::agent && task->agent_id && task->runner && is_terminal(task->status))
+      put_line(
+          fmt::format("\nto go on with it: perdure agent --resume {} PROMPT", harmless_line(task->agent_id->text)));
   }
   return 0;
 }

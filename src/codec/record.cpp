@@ -58,6 +58,17 @@ void read_common(Fields& fields, Task& task) {
   task.after = fields.text("after", Need::optional);
 }
 
+// What others may write in its place is theirs, and no reason to refuse a record.
+void read_usage(const Fields& fields, Task& task) {
+  const Member* const usage = fields.find("usage");
+  const auto members = usage != nullptr && usage->type == JsonType::object ? split_object(usage->raw)
+                                                                           : fail(ErrorCode::record_invalid, "");
+  if (!members) return;
+  for (const auto& member : *members)
+    if (const auto count = integer_of(member))
+      task.usage[string_of({.raw = fmt::format("\"{}\"", member.key), .type = JsonType::string})] = *count;
+}
+
 void read_kind(Fields& fields, Task& task) {
   if (task.kind == Kind::process) {
     task.command = fields.text("command", Need::required).value_or("");
@@ -72,6 +83,10 @@ void read_kind(Fields& fields, Task& task) {
     task.model = fields.text("model", Need::optional);
     task.thinking_effort = fields.text("thinkingEffort", Need::optional);
     task.stop_code = fields.text("stopCode", Need::optional);
+    read_usage(fields, task);
+    // Not a part of the shape: another program may mean something else by it.
+    const Member* const pid = fields.find("pid");
+    if (pid != nullptr && fields.find("runner") != nullptr) task.pid = integer_of(*pid).value_or(0);
   }
   if (task.kind == Kind::question) {
     task.question_count = fields.integer("questionCount", Need::required, 0, kMostInt);

@@ -12,7 +12,7 @@ inline constexpr int kAnswerFd = 4;  // a pipe; the runner writes one answer lin
 inline constexpr int kStreamFd = 5;  // with has_stream: a pipe that takes the output as it comes
 
 inline constexpr std::uint32_t kSpecMagic = 0x50445231;  // "PDR1"
-inline constexpr std::uint32_t kSpecVersion = 3;
+inline constexpr std::uint32_t kSpecVersion = 4;
 
 // background: a slot or a refusal. queued: a slot, sooner or later. foreground: no slot, and no record until detached.
 // question: no slot and no command, only a deadline; argument 0 is the answer that it brings, "" where it ends the question.
@@ -20,6 +20,8 @@ enum class SpecMode : std::uint32_t { background = 0, queued = 1, foreground = 2
 enum class SpecOnTimeout : std::uint32_t { stop = 0, detach = 1 };
 enum class SpecOnLimit : std::uint32_t { stop = 0, truncate = 1 };
 enum class SpecInput : std::uint32_t { null = 0, pipe = 1 };
+// agent: the driver of a subagent. It alone is asked to end; it says how the turn ended, and nothing outlives it.
+enum class SpecCommand : std::uint32_t { process = 0, agent = 1 };
 enum class SpecLeftovers : std::uint32_t { keep = 0, kill = 1, wait = 2 };
 
 struct LaunchSpec {
@@ -49,13 +51,15 @@ struct LaunchSpec {
   SpecInput input;
   std::uint32_t terminal_rows;  // above 0: the command gets a terminal of its own
   std::uint32_t terminal_columns;
+  SpecCommand command;
   std::uint32_t only_event;  // a bit of hook_events.h: run the hooks of this event and nothing else; 0: own a task
   // Behind the header, each ended by a NUL: the record's constant members (JSON text without the braces, not
   // empty), the owner ("" for none), the id of the task to follow ("" for none), the text of its entry in the
   // queue ("" where none is to be made), the program's path, the working directory, the file for
   // telemetry ("" for none), argc arguments, envc variables, what hooks are told first (JSON members: session and
   // cwd), the task's description (escaped as in JSON), the cgroup in which the task gets one ("" for none) and the path
-  // of its own (escaped as in JSON), and hook_count hooks "EVENTS TIMEOUT_MS COMMAND", EVENTS being a mask.
+  // of its own (escaped as in JSON), what is known of a subagent already (as `note` of control.h, "" for none), and
+  // hook_count hooks "EVENTS TIMEOUT_MS COMMAND", EVENTS being a mask.
   // With only_event the constant members are all that hooks read, a whole JSON object.
 };
 

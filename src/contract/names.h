@@ -11,7 +11,8 @@ inline constexpr char kKeysDir[] = "keys";  // idempotency keys, hex, each holdi
 inline constexpr char kSeqFile[] = "seq";   // the counter behind the seq of events: 8 bytes, shared memory
 inline constexpr char kQueueDir[] = "queue";
 inline constexpr char kOutboxDir[] = "outbox";  // an empty file <taskId> for each ending that nobody was told of yet
-inline constexpr char kSweptFile[] = "swept";   // empty; its mtime is the last time that ended tasks were swept
+inline constexpr char kConversationsLock[] = "conversations.lock";  // held while a subagent's conversation is taken up
+inline constexpr char kSweptFile[] = "swept";  // empty; its mtime is the last time that ended tasks were swept
 inline constexpr char kAdmissionLock[] = "admission.lock";  // in queue/; held while the cap is looked at
 inline constexpr char kFollowerPrefix[] = "after-";         // in queue/: waits for a task first
 inline constexpr char kEntrySuffix[] = ".json";
@@ -19,10 +20,10 @@ inline constexpr long kMostPriority = 999;
 
 // In tasks/<id>/
 inline constexpr char kOutputFile[] = "output.log";
-inline constexpr char kQuestionFile[] = "question.json";  // what was asked; the answer is output.log
-inline constexpr char kAgentFile[] = "agent.json";          // what a subagent is to do
-inline constexpr char kActivityFile[] = "activity.jsonl";   // what it did, beside its final message
-inline constexpr char kDraftPrefix[] = "answer.";         // written, but not given yet
+inline constexpr char kQuestionFile[] = "question.json";   // what was asked; the answer is output.log
+inline constexpr char kAgentFile[] = "agent.json";         // what a subagent is to do
+inline constexpr char kActivityFile[] = "activity.jsonl";  // what it did, beside its final message
+inline constexpr char kDraftPrefix[] = "answer.";          // written, but not given yet
 inline constexpr char kRunnerLock[] = "runner.lock";
 inline constexpr char kLeftoverLock[] = "leftover.lock";
 inline constexpr char kControlSocket[] = "control";
@@ -38,6 +39,7 @@ inline constexpr char kRunnerVariable[] = "PERDURE_RUNNER";  // in the runner it
 inline constexpr char kCgroupPrefix[] = "perdure-";  // and the task's id: the name of its cgroup
 
 inline constexpr long kDefaultGraceMs = 5'000;
+inline constexpr long kMaxNoteBytes = 4'096;    // what a subagent's driver adds to the record
 inline constexpr long kMaxReasonBytes = 3'400;  // escaped, as ASCII; one page of runner.lock must hold it
 
 }  // namespace perdure::contract

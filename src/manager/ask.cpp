@@ -34,6 +34,8 @@ Result<> check(const AskOptions& options) {
   if (options.on_deadline == OnDeadline::take_default && options.deadline.count() > 0 &&
       !codec::default_answer(options.questions))
     return fail(ErrorCode::usage, "the deadline is to bring the default answer, and a question has none");
+  if (options.belongs_to && (options.deadline.count() == 0 || options.on_deadline == OnDeadline::wait))
+    return fail(ErrorCode::usage, "a question that belongs to a task needs a deadline that ends it");
   return {};
 }
 
@@ -64,7 +66,8 @@ Result<Task> start_runner(const store::Session& session, const ManagerOptions& m
                           Task task, const AskOptions& options) {
   Launch launch;
   launch.constant_members = codec::constant_members(task);
-  launch.owner = options.owner.value_or("");
+  // By this word the runner around it knows that it is to end it, too (stop-owned).
+  launch.owner = options.belongs_to ? options.belongs_to->str() : options.owner.value_or("");
   launch.timeout = options.deadline;
   launch.question = true;
   launch.telemetry_file = manager.telemetry_file;

@@ -52,6 +52,14 @@ Assessment recovered(Task task, const Notes& notes) {
   if (cause == "deadline" || cause == "idle") {
     task.status = Status::timed_out;
     if (cause == "idle") task.timed_out_by = cause;
+  } else if (cause == "exit" && task.kind == Kind::agent) {
+    // What the driver said, or that it said nothing; its exit status is nobody's business.
+    const bool said_failed = !notes.decision || !notes.decision->reason.empty();
+    task.status = said_failed ? Status::failed : Status::completed;
+    if (said_failed)
+      task.stop_reason = notes.decision ? notes.decision->reason : "The driver of the subagent was killed";
+    task.exit_code.reset();
+    task.signal.reset();
   } else if (cause == "exit") {
     task.status = task.exit_code == 0 ? Status::completed : Status::failed;
   } else {

@@ -7,6 +7,7 @@
 #include "manager/question.h"
 #include "manager/runner_client.h"
 #include "manager/state.h"
+#include "store/agent.h"
 #include "store/output_log.h"
 
 #include <poll.h>
@@ -140,30 +141,56 @@ Result<std::int64_t> size_now(const store::Session& session, const Task& task, O
   return log->size();
 }
 
+Result<std::int64_t> size_of_activity(const store::Session& session, const Task& task) {
+  auto part = store::read_activity(session, task.id, 0, 0);
+  if (!part) return std::unexpected(part.error());
+  return part->size;
+}
+
+struct Patience {
+  std::optional<std::chrono::milliseconds> timeout;
+  int cancel_fd = -1;
+};
+
+// Until what `size_now` measures is more than `offset`, or the task has ended.
+Result<> await_growth(const TaskManager& manager, const store::Session& session, const TaskId& id, std::int64_t offset,
+                      const Patience& patience, const auto& size_now) {
+  const auto until = patience.timeout ? std::optional(steady_ms() + patience.timeout->count()) : std::nullopt;
+  OutputWait waiting(session);
+  auto task = manager.get(id);
+  while (true) {
+    if (!task) return std::unexpected(task.error());
+    if (is_terminal(task->status)) return {};
+    if (auto armed = waiting.arm(*task); !armed) return armed;
+    auto size = size_now(session, *task, waiting);
+    if (!size) return std::unexpected(size.error());
+    if (*size > offset) return {};
+    // Only now, with everything watched, does "it runs" mean that its end will be told.
+    task = manager.get(id);
+    if (!task || is_terminal(task->status)) continue;
+    auto more = waiting.sleep(until, patience.cancel_fd);
+    if (!more) return std::unexpected(more.error());
+    if (!*more) return {};
+    task = manager.get(id);
+  }
+}
+
 }  // namespace
 }  // namespace manager
 
 Result<void> TaskManager::await_output(const TaskId& id, std::int64_t offset,
                                        std::optional<std::chrono::milliseconds> timeout, int cancel_fd) const {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
-  const auto until = timeout ? std::optional(steady_ms() + timeout->count()) : std::nullopt;
-  manager::OutputWait waiting(state_->session);
-  auto task = get(id);
-  while (true) {
-    if (!task) return std::unexpected(task.error());
-    if (is_terminal(task->status)) return {};
-    if (auto armed = waiting.arm(*task); !armed) return armed;
-    auto size = manager::size_now(state_->session, *task, waiting);
-    if (!size) return std::unexpected(size.error());
-    if (*size > offset) return {};
-    // Only now, with everything watched, does "it runs" mean that its end will be told.
-    task = get(id);
-    if (!task || is_terminal(task->status)) continue;
-    auto more = waiting.sleep(until, cancel_fd);
-    if (!more) return std::unexpected(more.error());
-    if (!*more) return {};
-    task = get(id);
-  }
+  return manager::await_growth(*this, state_->session, id, offset, {timeout, cancel_fd}, manager::size_now);
+}
+
+Result<void> TaskManager::await_activity(const TaskId& id, std::int64_t offset,
+                                         std::optional<std::chrono::milliseconds> timeout, int cancel_fd) const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  return manager::await_growth(*this, state_->session, id, offset, {timeout, cancel_fd},
+                               [](const store::Session& session, const Task& task, manager::OutputWait&) {
+                                 return manager::size_of_activity(session, task);
+                               });
 }
 
 }  // namespace perdure

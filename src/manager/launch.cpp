@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/files.h"
+#include "codec/agent_plan.h"
 #include "codec/record.h"
 #include "contract/control.h"
 #include "contract/names.h"
@@ -13,6 +14,8 @@
 #include "manager/spawn.h"
 #include "manager/state.h"
 #include "manager/telemetry.h"
+#include "manager/work.h"
+#include "store/agent.h"
 #include "store/records.h"
 
 #include <sys/stat.h>
@@ -82,10 +85,17 @@ Result<> check(const StartOptions& options) {
 }
 
 // What the runner writes is known to it alone; everything else of the record is settled here.
-Task constant_part(const TaskId& id, const StartOptions& options, const std::string& cwd) {
+Task constant_part(const TaskId& id, const StartOptions& options, const Work& work, const std::string& cwd) {
   Task task{.id = id};
-  task.command = options.shell_line ? *options.shell_line : shell_quoted(options.argv);
-  task.description = options.description.empty() ? first_line_of(task.command) : options.description;
+  if (work.is_agent) {
+    task.kind = Kind::agent;
+    task.kind_name = name_of(Kind::agent);
+    task.subagent_type = work.subagent_type;
+  } else {
+    task.command = options.shell_line ? *options.shell_line : shell_quoted(options.argv);
+  }
+  task.description =
+      options.description.empty() ? first_line_of(work.is_agent ? work.prompt : task.command) : options.description;
   task.cwd = cwd;
   task.owner = options.owner;
   task.labels = options.labels;
@@ -205,6 +215,10 @@ Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& ma
 
 Result<Task> TaskManager::start(const StartOptions& options) {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  return launch(options, {});
+}
+
+Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) {
   if (auto fine = check(options); !fine) return std::unexpected(fine.error());
   auto cwd = working_folder(options);
   if (!cwd) return std::unexpected(cwd.error());
@@ -229,18 +243,27 @@ Result<Task> TaskManager::start(const StartOptions& options) {
     key = std::move(*reserved);
   }
 
-  auto id = claim_id(session, "bash-");
+  auto id = claim_id(session, work.id_prefix);
   if (!id) return std::unexpected(id.error());
   const auto give_up = [&](Error error) -> Result<Task> {
+    if (work.is_agent) store::remove_plan(session, *id);
     ::rmdir(session.folder_path(*id).c_str());
     return std::unexpected(std::move(error));
   };
+  if (work.is_agent)
+    if (auto written = store::write_plan(session, *id, work.plan); !written) return give_up(written.error());
   if (key)
     if (auto noted = key->note(*id); !noted) return give_up(noted.error());
   const std::string marker = session.marker(*id);
   launch->environment = environment_for(options, marker);
-  Task constant = constant_part(*id, options, *cwd);
+  Task constant = constant_part(*id, options, work, *cwd);
   launch->constant_members = codec::constant_members(constant);
+  launch->agent = work.is_agent;
+  if (work.resumes) {
+    // The runner has it apart from what never changes: the driver may have more to say.
+    constant.agent_id = work.resumes;
+    launch->note = codec::note_members({.agent_id = work.resumes->text, .model = {}, .stop_code = {}, .usage = {}});
+  }
   launch->limits = plan_limits(options, *id);
   launch->description = constant.description;
   if (launch->constant_members.size() > codec::kMaxRecordBytes - 65536)

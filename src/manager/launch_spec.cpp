@@ -64,6 +64,7 @@ std::string launch_spec(const Launch& launch) {
   header.cpu_max_milli = launch.limits.cpu_max_milli;
   header.pids_max = launch.limits.pids_max;
   header.pids_of_user = launch.limits.pids_of_user;
+  header.command = launch.agent ? contract::SpecCommand::agent : contract::SpecCommand::process;
   header.only_event = launch.only_event;
 
   std::string bytes(sizeof header, '\0');
@@ -80,6 +81,7 @@ std::string launch_spec(const Launch& launch) {
   add(bytes, codec::escape(launch.description));
   add(bytes, launch.limits.cgroup_parent);
   add(bytes, codec::escape(launch.limits.cgroup));
+  add(bytes, launch.note);
   for (const auto& hook : launch.hooks)
     add(bytes, fmt::format("{} {} {}", hook.events, std::chrono::milliseconds(hook.timeout).count(), hook.command));
   header.total_bytes = bytes.size();

@@ -41,6 +41,8 @@ struct Launch {
   std::string told_first;  // hooks only: what they read at first, and the description
   std::string description;
   std::vector<PlannedHook> hooks;
+  bool agent = false;            // the command is the driver of a subagent,
+  std::string note;              // of which this is known: codec::note_members()
   std::uint32_t only_event = 0;  // tell this event of an ended task to the hooks, and do nothing else
 };
 

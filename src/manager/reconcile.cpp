@@ -60,9 +60,11 @@ Result<Verdict> settle_own(const store::Session& session, const Task& recorded, 
   }
   const bool ended_by_itself =
       found->task.recovered && found->task.status != Status::timed_out && found->task.status != Status::killed;
-  // What a natural end left behind may live on; what was to be stopped, or has no runner, may not.
+  // What a command's natural end left behind may live on; what was to be stopped, or has no runner, may not, and nothing
+  // of a subagent (L30).
   std::vector<ProcessIdentity> survivors;
-  if (!ended_by_itself && !recorded.in_process.value_or(false)) survivors = end_remains(session, *again);
+  if ((!ended_by_itself || recorded.kind == Kind::agent) && !recorded.in_process.value_or(false))
+    survivors = end_remains(session, *again);
   if (found->task.runner_gone) {
     if (!survivors.empty()) return unchanged(recorded, std::move(*found));
     found = assess_without_runner(session, *again);

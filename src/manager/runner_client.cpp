@@ -1,7 +1,7 @@
 #include "manager/runner_client.h"
 
 #include "base/files.h"
-#include "base/utf8.h"
+#include "codec/ascii.h"
 #include "codec/record.h"
 #include "contract/control.h"
 #include "contract/names.h"
@@ -21,39 +21,6 @@
 #include <utility>
 
 namespace perdure::manager {
-namespace {
-
-// The code point of the character at the start of valid UTF-8, and how many bytes it has.
-std::pair<char32_t, std::size_t> decode_character(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return {lead, 1};
-  const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  char32_t value = lead & (0xFFU >> (length + 1));
-  for (std::size_t i = 1; i < length; ++i) value = (value << 6U) | (byte(i) & 0x3FU);
-  return {value, length};
-}
-
-// JSON's escapes for what is not ASCII: the runner has no decoder that could tell good UTF-8 from bad.
-std::string in_ascii(std::string_view escaped) {
-  std::string out;
-  while (!escaped.empty()) {
-    const auto [value, length] = decode_character(escaped);
-    if (value < 0x7F) {
-      out += static_cast<char>(value);
-    } else if (value < 0x10000) {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned>(value));
-    } else {
-      const auto rest = static_cast<unsigned>(value) - 0x10000U;
-      out += fmt::format("\\u{:04x}\\u{:04x}", 0xD800U + (rest >> 10U), 0xDC00U + (rest & 0x3FFU));
-    }
-    escaped.remove_prefix(length);
-  }
-  return out;
-}
-
-}  // namespace
-
 Result<std::optional<RunnerClient>> RunnerClient::connect(const store::Session& session, const TaskId& id) {
   const std::string path = session.folder_path(id) + "/" + contract::kControlSocket;
   auto folder = session.open_folder(id);
@@ -140,7 +107,7 @@ std::optional<RunnerMessage> receive_part(int socket) {
 Result<std::string> escaped_reason(const std::string& reason) {
   // A blank reason is none (L13).
   if (reason.find_first_not_of(" \t\r\n") == std::string::npos) return std::string();
-  std::string text = in_ascii(codec::escape(reason));
+  std::string text = codec::in_ascii(codec::escape(reason));
   if (text.size() > static_cast<std::size_t>(contract::kMaxReasonBytes))
     return fail(ErrorCode::usage, fmt::format("the reason is too long: {} bytes when escaped, at most {}", text.size(),
                                               contract::kMaxReasonBytes));

@@ -113,7 +113,9 @@ int Run::prepare(const char*& doing) {
   doing = "open the control socket";
   if (const int e = control_.open(folder_.get()); e < 0) return e;
   log_.open(folder_.get(), spec_.header->output_limit, spec_.header->on_limit, foreground_);
-  record_.open(tasks_.get(), folder_.get(), task_id_, spec_.constant);
+  record_.open(tasks_.get(), folder_.get(), task_id_, spec_.constant, is_agent() ? kMaxNoteBytes : 0);
+  facts_.is_agent = is_agent();
+  know_agent(spec_.note);
   doing = "wait for events";
   if (const int e = watch_everything(); e < 0) return e;
   if (!foreground_) return 0;

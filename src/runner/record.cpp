@@ -20,6 +20,7 @@ void add(Members& to, std::string_view name, std::int64_t value) {
 
 void write_exit(Members& to, const Facts& f) {
   add(to, "pid", f.pid);
+  if (f.is_agent) return;
   to << ",\"exitCode\":";
   if (f.exit_code < 0) {
     to << "null";
@@ -44,6 +45,7 @@ void write_members(Members& to, const Facts& f) {
   if (f.timed_out_by_idle) to << R"(,"timedOutBy":"idle")";
   if (!f.question_outcome.empty()) to << ",\"questionOutcome\":\"" << f.question_outcome << "\"";
   if (!f.is_question) write_exit(to, f);
+  if (!f.note.empty()) to << "," << f.note;
   if (f.signal > 0) add(to, "signal", f.signal);
   to << ",\"runner\":{\"pid\":" << ::getpid() << ",\"startTicks\":" << Record::start_ticks() << "}";
   if (f.output_bytes >= 0) add(to, "outputBytes", f.output_bytes);
@@ -75,10 +77,12 @@ bool is_hex(char c) {
 
 }  // namespace
 
-void Record::open(int tasks_folder, int task_folder, std::string_view task_id, std::string_view constant) {
+void Record::open(int tasks_folder, int task_folder, std::string_view task_id, std::string_view constant,
+                  long note_room) {
   tasks_ = tasks_folder;
   folder_ = task_folder;
   constant_ = constant;
+  note_room_ = note_room;
   name_ << task_id << ".json";
 }
 
@@ -114,7 +118,7 @@ int Record::reserve_next() {
   next_ = Fd(sys::open_at(folder_, perdure::contract::kNextRecord, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
   if (!next_) return next_.get();
   constexpr long kOrdinary = 2048;  // what the runner adds, but for a very long reason
-  return sys::reserve(next_.get(), static_cast<long>(constant_.size()) + kOrdinary);
+  return sys::reserve(next_.get(), static_cast<long>(constant_.size()) + note_room_ + kOrdinary);
 }
 
 std::string_view Record::committed_members() {
@@ -171,6 +175,25 @@ bool is_id(std::string_view text) {
   for (const char c : text)
     if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-')) return false;
   return true;
+}
+
+bool is_members(std::string_view text) {
+  if (text.size() < 2 || text.front() != '"') return false;
+  int depth = 0;
+  bool in_string = false;
+  for (unsigned long i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c < 0x20 || c >= 0x7F) return false;
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+      continue;
+    }
+    in_string = c == '"';
+    depth += c == '{' || c == '[' ? 1 : c == '}' || c == ']' ? -1 : 0;
+    if (depth < 0) return false;
+  }
+  return depth == 0 && !in_string;
 }
 
 bool is_escaped_json(std::string_view text) {

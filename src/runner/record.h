@@ -16,6 +16,8 @@ struct Facts {
   std::int64_t ended_ms = -1;
   std::int64_t timeout_ms = 0;
   bool is_question = false;           // there is no command, so no pid and no exitCode
+  bool is_agent = false;              // there is a driver, whose exit code is nobody's business
+  std::string_view note;              // members that its driver adds
   std::string_view question_outcome;  // of one that has ended
   std::int64_t timeout_from_ms = 0;   // above 0: timeout_ms counts from then, not from the start
   bool timed_out_by_idle = false;
@@ -36,8 +38,9 @@ struct Facts {
 /// The record of this task: the only one who writes it while runner.lock is held.
 class Record {
  public:
-  /// `constant`: the members the manager prepared, kept for good by the caller.
-  void open(int tasks_folder, int task_folder, std::string_view task_id, std::string_view constant);
+  /// `constant`: the members the manager prepared, kept for good by the caller. `note_room`: bytes that Facts::note may
+  /// come to have.
+  void open(int tasks_folder, int task_folder, std::string_view task_id, std::string_view constant, long note_room = 0);
 
   /// Writes, syncs and renames. 0 or -errno; on failure the old record stands.
   [[nodiscard]] int commit(const Facts& facts);
@@ -59,6 +62,7 @@ class Record {
  private:
   int tasks_ = -1, folder_ = -1;
   std::string_view constant_;
+  long note_room_ = 0;
   Text<80> name_;
   Fd next_;
 };
@@ -68,6 +72,9 @@ std::int64_t next_seq(int session_folder);
 
 /// True where `text` could be the id of a task.
 bool is_id(std::string_view text);
+
+/// True where `text` is ASCII and could be members of a JSON object: what is opened in it is closed in it.
+bool is_members(std::string_view text);
 
 /// True where `text` is ASCII and can stand between the quotes of a JSON string as it is.
 bool is_escaped_json(std::string_view text);

@@ -108,6 +108,7 @@ void Run::look_at_children() {
       // What it wrote it wrote before it ended, so an exceeded budget comes first.
       if (phase_ == Phase::running && output_) pump(waiting_output());
       if (phase_ == Phase::running) return on_natural_end();
+      if (is_agent()) follow_driver();
     }
   }
   evaluate();
@@ -115,9 +116,10 @@ void Run::look_at_children() {
 
 void Run::on_natural_end() {
   phase_ = Phase::trailing;
+  if (is_agent()) on_driver_end();
   if (spec_.header->leftovers != SpecLeftovers::wait) {
     cause_ = Cause::exit;
-    lock_.note_decision(kCauseExit, "", facts_.ended_ms);
+    lock_.note_decision(kCauseExit, said_reason_.view(), facts_.ended_ms);
     sys::arm(timer_.get(), 0);
   }
   if (tree_.has_others()) {
@@ -152,11 +154,12 @@ void Run::end(Cause cause, std::string_view cause_word, std::string_view reason,
 
 void Run::terminate_tree(long grace_ms) {
   if (grace_ms <= 0) return kill_tree();
-  // The group at once, then whoever left it. A stopped process must run to hear of it.
+  // The group at once, then whoever left it. A stopped process must run to hear of it. A subagent hears of it from its
+  // driver, so that it can end its turn.
   const int group = phase_ == Phase::leftovers ? 0 : facts_.pid;
   for (const int signal : {SIGTERM, SIGCONT}) {
     sys::kill_group(group, signal);
-    tree_.signal(signal, group);
+    if (!is_agent() || exited_) tree_.signal(signal, group);
   }
   sys::arm(timer_.get(), grace_ms);
 }
@@ -240,6 +243,8 @@ void Run::handle(int client, std::string_view line) {
     look_at_children();  // an end before the wish counts
     return end(Cause::stop, word, line, grace < 0 ? spec_.header->grace_ms : grace);
   }
+  if (word == kNote) return keep_note(client, line);
+  if (word == kOutcome) return take_outcome(client, line);
   if (word == kStopOwned) {
     const long grace = take_number(line);
     if (line != spec_.owner || line.empty()) return control_.answer(client, kNo);
@@ -312,13 +317,16 @@ void Run::settle(int leftovers) {
 
   const bool timed_out = cause_ == Cause::deadline || cause_ == Cause::idle;
   facts_.timed_out_by_idle = cause_ == Cause::idle;
+  // A subagent that really ended after it was asked to keeps that outcome (L14).
+  const bool said = said_ != Said::nothing && (cause_ == Cause::exit || cause_ == Cause::stop);
   facts_.status = timed_out               ? "timed_out"
+                  : said                  ? (said_ == Said::completed ? "completed" : "failed")
                   : cause_ != Cause::exit ? "killed"
                   : facts_.exit_code == 0 ? "completed"
                                           : "failed";
   if (cause_ == Cause::exit && facts_.exit_code != 0 && limits_.ran_out_of_memory())
     reason_ << "Out of memory (limit " << spec_.header->memory_max << " bytes)";
-  facts_.reason = reason_.view();  // empty after the deadline (L46)
+  facts_.reason = said ? said_reason_.view() : reason_.view();  // empty after the deadline (L46)
   facts_.output_bytes = log_.stream_bytes();
   facts_.dropped_bytes = log_.dropped_bytes();
   facts_.dropped_at = log_.dropped_at();

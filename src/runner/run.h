@@ -1,5 +1,6 @@
 #pragma once
 
+#include "contract/names.h"
 #include "runner/child.h"
 #include "runner/control.h"
 #include "runner/hooks.h"
@@ -87,6 +88,15 @@ class Run {
   void start_parked();
   void end_parked(std::string_view status, std::string_view reason);
 
+  // Subagents (agent.cpp)
+  enum class Said { nothing, completed, failed };
+  [[nodiscard]] bool is_agent() const { return spec_.header->command == perdure::contract::SpecCommand::agent; }
+  void know_agent(std::string_view members);
+  void keep_note(int client, std::string_view members);
+  void take_outcome(int client, std::string_view line);
+  void on_driver_end();
+  void follow_driver();
+
   void on_output();
   void on_signals();
   void on_timer();
@@ -139,6 +149,9 @@ class Run {
   Phase phase_ = Phase::running;
   Cause cause_ = Cause::none;
   Text<3600> reason_;
+  Text<perdure::contract::kMaxNoteBytes + 1> note_;
+  Said said_ = Said::nothing;  // by the driver, of the end of the subagent's turn
+  Text<3600> said_reason_;
   bool exited_ = false, waits_for_owned_ = false, killed_ = false;
   int commit_attempts_ = 0;
 };

@@ -59,13 +59,15 @@ int Spec::read(int fd) {
   description = next();
   cgroup_parent = next();
   const char* const cgroup_text = next();
+  const char* const note_text = next();
   hooks = envp + header->envc + 1;
   for (unsigned i = 0; i < header->hook_count; ++i) hooks[i] = next();
-  if (cgroup_text == nullptr || (header->hook_count > 0 && hooks[header->hook_count - 1] == nullptr)) return -EINVAL;
-  const std::string_view constant_view(constant_text), owner_view(owner_text), cgroup_view(cgroup_text);
+  if (note_text == nullptr || (header->hook_count > 0 && hooks[header->hook_count - 1] == nullptr)) return -EINVAL;
+  const std::string_view constant_view(constant_text), owner_view(owner_text), cgroup_view(cgroup_text),
+      note_view(note_text);
   const std::string_view telemetry_view(telemetry_text, std::string_view(telemetry_text).size() + 1);  // with its NUL
-  kept = static_cast<char*>(
-      std::malloc(constant_view.size() + owner_view.size() + cgroup_view.size() + telemetry_view.size()));
+  kept = static_cast<char*>(std::malloc(constant_view.size() + owner_view.size() + cgroup_view.size() +
+                                        note_view.size() + telemetry_view.size()));
   if (kept == nullptr) return -ENOMEM;
   char* room = kept;
   constant = copy_to(room, constant_view);
@@ -74,6 +76,7 @@ int Spec::read(int fd) {
   after = after_text;
   entry_text = entry_text_text;
   cgroup = copy_to(room, cgroup_view);
+  note = copy_to(room, note_view);
   return constant.empty() ? -EINVAL : 0;
 }
 

@@ -277,12 +277,17 @@ int Tree::stop_owned_tasks(long grace_ms) {
   int owned = 0;
   walk([&](int, int control) {
     if (control < 0) return;
-    const auto request = Text<256>() << perdure::contract::kStopOwned << " " << grace_ms << " " << own_id_ << "\n";
-    if (::send(control, request.c_str(), request.view().size(), MSG_NOSIGNAL) < 0) return;
     const timeval patience{1, 0};
     ::setsockopt(control, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    char answer[8] = {};
-    if (::recv(control, answer, sizeof answer - 1, 0) > 0 && answer[0] == 'o') ++owned;
+    for (const std::string_view name : {own_id_, other_name_}) {
+      if (name.empty()) continue;
+      const auto request = Text<1024>() << perdure::contract::kStopOwned << " " << grace_ms << " " << name << "\n";
+      if (::send(control, request.c_str(), request.view().size(), MSG_NOSIGNAL) < 0) return;
+      char answer[8] = {};
+      if (::recv(control, answer, sizeof answer - 1, 0) <= 0 || answer[0] != 'o') continue;
+      ++owned;
+      return;
+    }
   });
   return owned;
 }

@@ -37,6 +37,9 @@ class Tree {
   /// `own_id`: the id of the task whose runner this is; kept by the caller.
   explicit Tree(std::string_view own_id) : own_id_(own_id) {}
 
+  /// Another name by which tasks may be owned by this one: a subagent's id. "" for none; kept by the caller.
+  void set_other_name(std::string_view name) { other_name_ = name; }
+
   /// The child that is the command itself: its zombie is no living process and is not reaped here.
   void set_command(int pid) { command_ = pid; }
 
@@ -75,7 +78,7 @@ class Tree {
   enum class Answer { no, yes, unknown };
   static Answer is_runner_of_another_task(int pid, int* control);
 
-  std::string_view own_id_;
+  std::string_view own_id_, other_name_;
   int command_ = 0;
   bool command_ended_ = false;
   int left_out_[4] = {};

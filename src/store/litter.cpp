@@ -74,8 +74,9 @@ std::int64_t disk_use_at(int folder, const std::string& name) {
 bool is_ours(std::string_view name) {
   if (maker_of(name) > 0) return true;
   if (name.starts_with(kHiddenPrefix)) name.remove_prefix(std::string_view(kHiddenPrefix).size());
-  constexpr std::array<std::string_view, 7> kOurs = {kOutputFile, kRunnerLock,   kLeftoverLock, kControlSocket,
-                                                     kNextRecord, kQuestionFile, kHooksLog};
+  constexpr std::array<std::string_view, 9> kOurs = {kOutputFile,    kRunnerLock, kLeftoverLock,
+                                                     kControlSocket, kNextRecord, kQuestionFile,
+                                                     kHooksLog,      kAgentFile,  kActivityFile};
   return std::ranges::find(kOurs, name) != kOurs.end() || name.starts_with(kTailPrefix) ||
          name.starts_with(kDraftPrefix);
 }

@@ -9,12 +9,13 @@ import socket
 import struct
 import time
 
-HEADER = struct.Struct('=IIQqqqqqqqqqIIIIIIIIIIIIIII4x')
-MAGIC, VERSION = 0x50445231, 3
+HEADER = struct.Struct('=IIQqqqqqqqqqIIIIIIIIIIIIIIII')
+MAGIC, VERSION = 0x50445231, 4
 BACKGROUND, QUEUED, FOREGROUND = 0, 1, 2
 STOP, TRUNCATE = 0, 1
 NULL, PIPE = 0, 1
 KEEP, KILL, WAIT = 0, 1, 2
+PROCESS, AGENT = 0, 1
 
 
 class Session:
@@ -23,9 +24,9 @@ class Session:
         self.wrappers, self.callers = [], {}
         os.makedirs(os.path.join(self.path, 'tasks'), 0o700, exist_ok=True)
 
-    def new_id(self):
+    def new_id(self, prefix='bash'):
         alphabet = '0123456789abcdefghijklmnopqrstuvwxyz'
-        return 'bash-' + ''.join(secrets.choice(alphabet) for _ in range(8))
+        return prefix + '-' + ''.join(secrets.choice(alphabet) for _ in range(8))
 
     def folder(self, task):
         return os.path.join(self.path, 'tasks', task)
@@ -36,23 +37,24 @@ class Session:
     def start(self, argv, task=None, timeout=0, grace=5000, limit=0, on_limit=STOP, leftovers=KEEP, cap=0,
               owner='', mode=BACKGROUND, priority=0, after='', entry='', telemetry='', env=None, cwd='/', program=None, wrap=(),
               in_child=None, spec=None, patience=30, reap_after=None, hooks=(), idle=0, stdin=NULL, terminal=(0, 0),
-              limits=(0, 0, 0, 0), cgroup='', cgroup_path=''):
+              limits=(0, 0, 0, 0), cgroup='', cgroup_path='', command=PROCESS, note=''):
         """Returns (task id, answer line). `wrap`: a command line put before the runner's, for strace. `in_child` is
         called right before the runner is exec'd; `spec` is a launch specification to hand over instead. Nothing for
         `patience` seconds is a TimeoutError. `hooks`: (mask of events, ms, shell line). `limits`: memory,
         thousandths of a processor, processes, processes of the user; `cgroup`: where one may be made. `reap_after`: the
         runner's first process is reaped so many seconds after its start, not when it has answered."""
-        task = task or self.new_id()
+        task = task or self.new_id('agent' if command == AGENT else 'bash')
         os.makedirs(self.folder(task), 0o700, exist_ok=True)
         marker = f'{task}@{self.path}'
         env = dict(env if env is not None else os.environ, PERDURE_TASK_ID=marker)
-        constant = f'"taskId":"{task}","description":"test","kind":"process","command":"test"'
+        kind = '"agent"' if command == AGENT else '"process","command":"test"'
+        constant = f'"taskId":"{task}","description":"test","kind":{kind}'
         words = [constant, owner, after, entry, program or argv[0], cwd, telemetry, *argv, *(f'{k}={v}' for k, v in env.items()),
                  f'"session":"{self.path}","cwd":"{cwd}"', 'test',
-                 cgroup, cgroup_path, *(f'{e} {ms} {line}' for e, ms, line in hooks)]
+                 cgroup, cgroup_path, note, *(f'{e} {ms} {line}' for e, ms, line in hooks)]
         body = b''.join(w.encode() + b'\0' for w in words)
         header = HEADER.pack(MAGIC, VERSION, HEADER.size + len(body), timeout, idle, grace, limit, -1, *limits, mode, 0, 0, priority,
-                             on_limit, leftovers, cap, 0, len(argv), len(env), len(hooks), stdin, *terminal, 0)
+                             on_limit, leftovers, cap, 0, len(argv), len(env), len(hooks), stdin, *terminal, command, 0)
         text = header + body if spec is None else spec
         spec = os.memfd_create('spec')
         os.write(spec, text)
