@@ -1,5 +1,5 @@
 #include "base/error.h"
-#include <perdure/task.h>
+#include <perdure/agent.h>
 
 #include <algorithm>
 #include <array>
@@ -80,6 +80,15 @@ std::string_view name_of(Evidence evidence) {
 
 std::string_view name_of(QuestionOutcome outcome) {
   return kQuestionOutcomeNames.at(static_cast<std::size_t>(outcome));
+}
+
+std::string_view name_of(PermissionPolicy policy) {
+  switch (policy) {
+    case PermissionPolicy::allow: return "allow";
+    case PermissionPolicy::deny: return "deny";
+    case PermissionPolicy::ask: return "ask";
+  }
+  return "";
 }
 
 std::string_view name_of(OnDeadline policy) {
