@@ -49,6 +49,7 @@ constexpr const Verb* kVerbs[] = {
     &kConfigVerb,
     &kVersionVerb,
     &kCompletionVerb,
+    &kAcpDriveVerb,
     &kIdsVerb,
     &kSweepVerb,
 };
@@ -88,7 +89,7 @@ void describe(::CLI::App& app, const Verb& verb, Call& call, std::vector<Call::G
       auto* const added = app.add_option(option.names, values, option.help)->type_name(option.value)->expected(1);
       added->multi_option_policy(option.repeatable ? ::CLI::MultiOptionPolicy::TakeAll
                                                    : ::CLI::MultiOptionPolicy::TakeLast);
-      if (option.repeatable) added->allow_extra_args(false);
+      added->allow_extra_args(false);  // else `--tail 10 ID` takes the id, too
     }
   }
   app.add_option("arguments", call.arguments, "")->type_name(verb.arguments)->group("");

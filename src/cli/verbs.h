@@ -30,6 +30,7 @@ extern const Verb kHookVerb;
 extern const Verb kConfigVerb;
 extern const Verb kVersionVerb;
 extern const Verb kCompletionVerb;
+extern const Verb kAcpDriveVerb;
 extern const Verb kIdsVerb;
 extern const Verb kSweepVerb;
 

@@ -74,7 +74,7 @@ Asks::Answer Asks::ask(Outlet& outlet, std::string_view method, json::object par
   const std::lock_guard lock(mutex_);
   open_.erase(id_key(id));
   if (open->answered.is_raised()) return std::move(open->answer);
-  return std::unexpected(Fault{kInternalError, std::string(method) + ": no answer came"});
+  return std::unexpected(Fault{kInternalError, std::string(method) + ": no answer came", json::value(kNoAnswer)});
 }
 
 void Asks::settle(Message response) {

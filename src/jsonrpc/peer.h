@@ -63,6 +63,9 @@ class Calls {
   std::map<std::string, std::shared_ptr<Call>> calls_;
 };
 
+/// The `data` of a fault that says that there was no answer.
+inline constexpr std::string_view kNoAnswer = "no answer came";
+
 /// Requests to the other side. Thread-safe.
 class Asks {
  public:

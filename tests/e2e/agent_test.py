@@ -3,13 +3,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from agent_case import AgentTest, eventually  # noqa: E402
-from session import PERDURE, is_alive, processes_with  # noqa: E402
+from session import PERDURE, processes_with  # noqa: E402
 
 
 class Admission(AgentTest):
@@ -24,7 +23,7 @@ class Admission(AgentTest):
         self.assertEqual(self.finished(self.agent('say hello'))['status'], 'completed')
 
     def test_L03_what_is_refused_gives_its_slot_back(self):
-        self.configure(cap=1, mock={}, absent={'config': 'command = ["/nowhere/agent"]'})
+        self.configure(cap=1, mock={}, absent={'command': ['/nowhere/agent']})
         self.assertIn('no agent is called', self.perdure('agent', '--agent', 'nobody', 'x', check=1).stderr)
         self.assertIn('no prompt', self.perdure('agent', '--agent', 'mock', check=2).stderr)
         self.assertIn('which agent', self.perdure('agent', 'x', check=2).stderr)
@@ -33,11 +32,10 @@ class Admission(AgentTest):
         self.assertEqual(self.finished(self.agent('say hello'))['status'], 'completed')
 
     def test_an_agent_that_is_not_installed_is_an_error_now_and_no_task(self):
-        path = os.path.join(self.session, 'perdure.toml')
-        with open(path, 'a', encoding='utf-8') as f:
-            f.write('[agents.absent]\ncommand = ["no-such-agent-anywhere", "--acp"]\n')
-        done = self.perdure('agent', '--agent', 'absent', 'x', check=127)
-        self.assertIn('no-such-agent-anywhere', done.stderr)
+        for program in ('no-such-agent-anywhere', '/nowhere/agent'):
+            self.configure(absent={'command': [program, '--acp']})
+            done = self.perdure('agent', '--agent', 'absent', 'x', check=127)
+            self.assertIn(program, done.stderr)
         self.assertEqual(self.names(), set())
 
     def test_L05_queued_subagents_take_their_turns(self):
@@ -172,10 +170,13 @@ class Ends(AgentTest):
     def test_L09_what_comes_after_the_deadline_is_in_the_activity_only(self):
         for late in ('late-end', 'late-refusal', 'late-error'):
             with self.subTest(late):
-                task = self.agent(f'say early sleep 300 {late}', '--owner', 'o', '--timeout', '3s')
+                task = self.agent(f'sleep 300 {late}', '--owner', 'o', '--timeout', '3s')
                 record = self.finished(task)
                 self.assertEqual((record['status'], record.get('stopReason'), record.get('stopCode')), ('timed_out', None, None))
                 self.assertEqual(self.log(task), b'')
+                self.assertEqual([e['counts'] for e in self.activity(task, 'end')], [False])
+                if late != 'late-error':
+                    self.assertEqual(self.activity(task, 'message')[-1]['text'], 'late words')
                 news = [n for n in self.json('notifications', '--format', 'json') if n['source_id'] == task]
                 self.assertEqual([n['status'] for n in news], ['timed_out'])
                 ends = [e for e in self.perdure('events', check=0).stdout.splitlines() if task in e and 'task.terminated' in e]
@@ -186,14 +187,14 @@ class Ends(AgentTest):
             with self.subTest(late):
                 task = self.agent(f'sleep 300 {late}')
                 self.await_activity(task, 'prompt')
-                self.assertEqual(self.json('stop', task, '--reason', 'enough', '--grace', '60s')['status'], status)
+                self.assertEqual(self.json('stop', task, '--reason', 'enough', '--grace', '60s')[0]['status'], status)
 
     def test_L30_nothing_of_a_stopped_subagent_is_left(self):
         for words in ('child sleep 300', 'child ignore-cancel sleep 300'):
             with self.subTest(words):
                 task = self.agent(words)
                 self.await_activity(task, 'prompt')
-                stopped = self.json('stop', task, '--reason', 'enough', '--grace', '1s')
+                stopped = self.json('stop', task, '--reason', 'enough', '--grace', '1s')[0]
                 self.assertEqual((stopped['status'], stopped['stopReason']), ('killed', 'enough'))
                 self.assertEqual(processes_with(f'PERDURE_TASK_ID={task}@'), [])
 

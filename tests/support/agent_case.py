@@ -23,9 +23,10 @@ class AgentTest(SessionTest):
         lines = [f'[task]\nmax_running_tasks = {cap}'] if cap else []
         for name, variables in agents.items():
             variables = {'ACP_STORE': self.store, 'ACP_MARKER': self.marker, **variables}
+            command = variables.pop('command', [sys.executable, AGENT])
             more = variables.pop('config', '')
             table = ', '.join(f'{key} = {json.dumps(value)}' for key, value in variables.items())
-            lines.append(f'[agents.{name}]\ncommand = [{json.dumps(sys.executable)}, {json.dumps(AGENT)}]\nenv = {{ {table} }}\n{more}')
+            lines.append(f'[agents.{name}]\ncommand = {json.dumps(command)}\nenv = {{ {table} }}\n{more}')
         with open(os.path.join(self.session, 'perdure.toml'), 'w', encoding='utf-8') as f:
             f.write('\n'.join(lines) + '\n')
 

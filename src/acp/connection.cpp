@@ -1,0 +1,134 @@
+#include "acp/connection.h"
+
+#include "base/utf8.h"
+
+#include <fmt/format.h>
+
+namespace perdure::acp {
+namespace {
+
+constexpr std::size_t kLongestLine = 64 << 20;
+constexpr std::size_t kLongestErrorLine = 4'096;
+constexpr std::size_t kQuoted = 200;
+constexpr std::size_t kMostRequests = 64;  // at once; more wait
+constexpr std::chrono::hours kForEver{24 * 365};
+
+std::string start_of(std::string_view line) {
+  std::string_view start = line.substr(0, kQuoted);
+  if (start.size() < line.size()) start.remove_suffix(incomplete_suffix(start));
+  return to_plain_text(start, false) + (start.size() < line.size() ? "..." : "");
+}
+
+}  // namespace
+
+Connection::Connection(int input, int output, int errors, Handler& handler)
+    : handler_(handler),
+      writer_(input),
+      workers_(kMostRequests),
+      messages_([this, output] { read_messages(output); }),
+      errors_([this, errors] { read_errors(errors); }) {}
+
+Connection::~Connection() {
+  writer_.close_soon();
+  messages_.join();
+  errors_.join();
+  calls_.hang_up();
+  workers_.join();
+}
+
+std::optional<jsonrpc::Asks::Answer> Connection::ask(std::string_view method, json::object params) {
+  return ask(method, std::move(params), kForEver);
+}
+
+std::optional<jsonrpc::Asks::Answer> Connection::ask(std::string_view method, json::object params,
+                                                     std::chrono::milliseconds patience) {
+  if (over_.is_raised()) return std::nullopt;
+  auto answer = asks_.ask(*this, method, std::move(params), over_, patience);
+  // Asks has a fault of its own for what was not answered, which no agent sends.
+  if (!answer && answer.error().data == json::value(jsonrpc::kNoAnswer)) return std::nullopt;
+  return answer;
+}
+
+void Connection::tell(std::string_view method, json::object params) {
+  send(jsonrpc::make_notification(method, std::move(params)));
+}
+
+bool Connection::send(const json::object& message) {
+  return writer_.write(json::serialize(message));
+}
+
+std::string Connection::violation() const {
+  const std::lock_guard lock(mutex_);
+  return violation_;
+}
+
+void Connection::read_messages(int output) {
+  jsonrpc::LineReader reader(output, kLongestLine);
+  std::string line;
+  while (true) {
+    const auto got = reader.next(line);
+    if (got == jsonrpc::LineReader::Got::end) break;
+    const bool fine = got == jsonrpc::LineReader::Got::line && take(line);
+    if (fine) continue;
+    const std::lock_guard lock(mutex_);
+    if (violation_.empty())
+      violation_ = got == jsonrpc::LineReader::Got::too_long ? "a line of more than 64 MiB" : start_of(line);
+    over_.raise();
+  }
+  over_.raise();
+  calls_.hang_up();
+}
+
+// False: it is no message.
+bool Connection::take(const std::string& line) {
+  if (line.find_first_not_of(" \t") == std::string::npos) return true;
+  auto value = jsonrpc::parse_text(line);
+  auto message = value ? jsonrpc::read_message(std::move(*value)) : std::unexpected(value.error());
+  if (!message) return false;
+  switch (message->kind) {
+    case jsonrpc::Message::Kind::response: asks_.settle(std::move(*message)); break;
+    case jsonrpc::Message::Kind::request: answer(std::move(*message)); break;
+    case jsonrpc::Message::Kind::notification:
+      if (message->method == "$/cancel_request") {
+        if (const auto* const id = message->params.if_contains("requestId")) calls_.cancel(*id);
+      } else {
+        handler_.on_notification(*message);
+      }
+  }
+  return true;
+}
+
+void Connection::answer(jsonrpc::Message request) {
+  auto call = calls_.begin(request.id);
+  if (!call) {
+    send(jsonrpc::make_fault(request.id,
+                             {.code = jsonrpc::kInvalidRequest, .message = "a request with this id is open"}));
+    return;
+  }
+  const json::value id = request.id;
+  const bool taken = workers_.run([this, call, request = std::move(request)] {
+    auto result = handler_.on_request(request, *call);
+    calls_.finish(request.id);
+    if (result) {
+      send(jsonrpc::make_result(request.id, std::move(*result)));
+    } else {
+      send(jsonrpc::make_fault(request.id, result.error()));
+    }
+  });
+  if (taken) return;
+  calls_.finish(id);
+  send(jsonrpc::make_fault(id, {.code = jsonrpc::kBusy, .message = "too many requests are open"}));
+}
+
+void Connection::read_errors(int errors) {
+  jsonrpc::LineReader reader(errors, kLongestErrorLine);
+  std::string line;
+  while (true) {
+    const auto got = reader.next(line);
+    if (got == jsonrpc::LineReader::Got::end) return;
+    handler_.on_error_line(got == jsonrpc::LineReader::Got::line ? std::string_view(line)
+                                                                 : "(a line of more than 4 KiB)");
+  }
+}
+
+}  // namespace perdure::acp

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "jsonrpc/message.h"
+
+#include <string>
+#include <string_view>
+
+// Members of what an agent sends, where any of them may be missing or of another type.
+namespace perdure::acp {
+
+namespace json = jsonrpc::json;
+
+/// "" for one that is not there, or is no text.
+[[nodiscard]] inline std::string text_in(const json::object& object, std::string_view name) {
+  const auto* const value = object.if_contains(name);
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+/// nullptr for one that is not there, or is no object.
+[[nodiscard]] inline const json::object* object_in(const json::object& object, std::string_view name) {
+  const auto* const value = object.if_contains(name);
+  return value == nullptr ? nullptr : value->if_object();
+}
+
+/// The same for an array.
+[[nodiscard]] inline const json::array* array_in(const json::object& object, std::string_view name) {
+  const auto* const value = object.if_contains(name);
+  return value == nullptr ? nullptr : value->if_array();
+}
+
+}  // namespace perdure::acp

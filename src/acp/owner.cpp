@@ -1,0 +1,34 @@
+#include "acp/owner.h"
+
+namespace perdure::acp {
+
+Owner::Reply Owner::ask(const std::vector<Question>& questions, const jsonrpc::Call& call) const {
+  Reply reply;
+  AskOptions options{.questions = questions};
+  options.deadline = plan_.permission_timeout;
+  options.on_deadline = OnDeadline::expire;
+  options.owner = plan_.owner;
+  options.labels = {{"agentTask", task_.str()}};
+  options.belongs_to = task_;
+  auto task = manager_.ask(options);
+  if (!task) return reply;
+  reply.question = task->id.str();
+  auto waited = manager_.wait({.ids = {task->id}, .cancel_fd = call.stop.fd(), .is_part = true});
+  if (!waited || waited->ended.empty()) {
+    auto stopped = manager_.stop(task->id, {.reason = "The subagent does not need the answer any more", .quiet = true});
+    // Of an answer that came at the last moment nothing is wanted any more.
+    static_cast<void>(stopped);
+    return reply;
+  }
+  const Task& ended = waited->ended.front();
+  if (ended.question_outcome == QuestionOutcome::expired) reply.how = Reply::How::expired;
+  if (ended.question_outcome == QuestionOutcome::dismissed) reply.how = Reply::How::dismissed;
+  if (ended.question_outcome != QuestionOutcome::answered) return reply;
+  auto asked = manager_.question_of(task->id);
+  if (!asked || !asked->answer) return reply;
+  reply.how = Reply::How::answered;
+  reply.answer = std::move(*asked->answer);
+  return reply;
+}
+
+}  // namespace perdure::acp

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "codec/agent_plan.h"
+#include "jsonrpc/peer.h"
+#include <perdure/manager.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace perdure::acp {
+
+/// Whoever the subagent works for, asked by a question task. Thread-safe.
+class Owner {
+ public:
+  Owner(TaskManager& manager, const codec::AgentPlan& plan, TaskId task)
+      : manager_(manager), plan_(plan), task_(std::move(task)) {}
+
+  struct Reply {
+    enum class How { answered, dismissed, expired, withdrawn } how = How::withdrawn;
+    Answer answer;         ///< answered: by the question's text
+    std::string question;  ///< id of the task, "" where it could not be asked
+  };
+  /// Blocks until it is answered, its time is over, or `call` ends: then it is withdrawn.
+  [[nodiscard]] Reply ask(const std::vector<Question>& questions, const jsonrpc::Call& call) const;
+
+  [[nodiscard]] PermissionPolicy policy() const { return plan_.permission; }
+  [[nodiscard]] const std::string& agent() const { return plan_.agent; }
+
+ private:
+  TaskManager& manager_;
+  const codec::AgentPlan& plan_;
+  TaskId task_;
+};
+
+}  // namespace perdure::acp

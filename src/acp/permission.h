@@ -1,0 +1,53 @@
+#pragma once
+
+#include "acp/activity.h"
+#include "acp/connection.h"
+#include "acp/owner.h"
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace perdure::acp {
+
+struct PermissionOption {
+  std::string id, name, kind;
+  bool operator==(const PermissionOption&) const = default;
+};
+
+/// Nothing where a kind is not offered: then the only answer is that the turn was cancelled. Once goes before always.
+[[nodiscard]] std::optional<PermissionOption> choose(const std::vector<PermissionOption>& options, bool allow);
+
+/// What a person chose or said in own words; what is no clear yes is a no.
+[[nodiscard]] std::optional<PermissionOption> choose_as_said(const std::vector<PermissionOption>& options,
+                                                             const std::vector<Choice>& offered, std::string_view said);
+
+/// Labels of their own for at most four of the options, as a question offers them: two options may share their names.
+[[nodiscard]] std::vector<Choice> as_choices(const std::vector<PermissionOption>& options);
+
+/// Answers session/request_permission. Thread-safe.
+class Permissions {
+ public:
+  Permissions(const Owner& owner, Activity& activity) : owner_(owner), activity_(activity) {}
+
+  /// What is known of a tool call, from the update that told of it: a request may give its id only.
+  void note_tool_call(const json::object& update);
+  [[nodiscard]] Handler::Answer decide(const json::object& params, const jsonrpc::Call& call);
+
+ private:
+  struct ToolCall {
+    std::string title, kind, input;
+  };
+  [[nodiscard]] ToolCall about(const json::object& params);
+  [[nodiscard]] std::optional<PermissionOption> ask(const ToolCall& tool, const std::vector<PermissionOption>& options,
+                                                    const jsonrpc::Call& call, std::string& decided_by);
+
+  const Owner& owner_;
+  Activity& activity_;
+  std::mutex mutex_;
+  std::map<std::string, ToolCall> calls_;
+};
+
+}  // namespace perdure::acp

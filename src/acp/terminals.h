@@ -1,0 +1,44 @@
+#pragma once
+
+#include "acp/connection.h"
+#include <perdure/manager.h>
+
+#include <map>
+#include <mutex>
+#include <string>
+
+namespace perdure::acp {
+
+/// terminal/*: commands of the agent, each a task in the foreground (no slot, no record), owned by the agent so that its
+/// end is theirs. Thread-safe.
+class Terminals {
+ public:
+  Terminals(TaskManager& manager, std::string folder) : manager_(manager), folder_(std::move(folder)) {}
+  /// Whose they are, from now on.
+  void set_owner(std::string agent_id);
+
+  [[nodiscard]] Handler::Answer create(const json::object& params);
+  [[nodiscard]] Handler::Answer output(const json::object& params);
+  [[nodiscard]] Handler::Answer wait_for_exit(const json::object& params, const jsonrpc::Call& call);
+  [[nodiscard]] Handler::Answer kill(const json::object& params);
+  [[nodiscard]] Handler::Answer release(const json::object& params);
+  /// Ends all that were not released.
+  void release_all();
+
+ private:
+  struct Terminal {
+    TaskId task;
+    std::int64_t limit = 0;
+  };
+  [[nodiscard]] std::expected<Terminal, jsonrpc::Fault> find(const json::object& params) const;
+  void stop(const TaskId& task);
+
+  TaskManager& manager_;
+  std::string folder_;
+  mutable std::mutex mutex_;
+  std::string owner_;
+  std::map<std::string, Terminal> terminals_;
+  int last_ = 0;
+};
+
+}  // namespace perdure::acp
