@@ -71,8 +71,7 @@ std::string_view name_of(TurnEnd::How how) {
 bool tell(manager::AgentSide& side, codec::AgentNote note, const TurnEnd& end) {
   if (end.how == TurnEnd::How::cancelled) return false;
   if (!end.failure.code.empty()) note.stop_code = end.failure.code;
-  // Without an id there never was a conversation to note anything of.
-  if (!note.agent_id.empty()) static_cast<void>(side.note(note));
+  static_cast<void>(side.note(note));
   auto told = end.how == TurnEnd::How::completed ? side.completed() : side.failed(end.failure.reason);
   return told && *told;
 }

@@ -37,7 +37,8 @@ std::unexpected<jsonrpc::Fault> refused(const std::string& path, int error) {
 // No component may lead out: neither "..", nor a link, nor /proc's magic ones.
 int open_beneath(int folder, const std::string& path, int flags, mode_t mode) {
   open_how how{};
-  how.flags = static_cast<unsigned>(flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  // A FIFO must not block us; openat2 refuses what means nothing for a mere path.
+  how.flags = static_cast<unsigned>(flags | O_CLOEXEC | ((flags & O_PATH) != 0 ? 0 : O_NONBLOCK | O_NOCTTY));
   how.mode = (flags & O_CREAT) != 0 ? mode : 0;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
   return static_cast<int>(::syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how));

@@ -92,13 +92,25 @@ std::expected<Terminals::Terminal, jsonrpc::Fault> Terminals::find(const json::o
   return found->second;
 }
 
+// What a task in the foreground leaves is what its caller was given with its end, so it is the caller who has to look.
+Result<Task> Terminals::await_end(const TaskId& task, std::optional<std::chrono::milliseconds> timeout, int cancel_fd) {
+  auto released = manager_.wait_for_release(task, timeout, cancel_fd);
+  if (!released) return std::unexpected(released.error());
+  const bool was_detached = released->how == Release::detached || released->how == Release::timeout_detached;
+  if (!was_detached) return std::move(released->task);
+  // Somebody made it a background task; the agent waits for it all the same.
+  auto waited = manager_.wait({.ids = {task}, .timeout = timeout, .cancel_fd = cancel_fd, .is_part = true});
+  if (!waited) return std::unexpected(waited.error());
+  return std::move(waited->ended.empty() ? waited->running.front() : waited->ended.front());
+}
+
 Handler::Answer Terminals::output(const json::object& params) {
   auto terminal = find(params);
   if (!terminal) return std::unexpected(terminal.error());
-  auto snapshot = manager_.output_snapshot(terminal->task, terminal->limit);
-  auto task = manager_.get(terminal->task);
-  if (!snapshot) return failed(snapshot.error());
+  auto task = await_end(terminal->task, std::chrono::milliseconds(0));
   if (!task) return failed(task.error());
+  auto snapshot = manager_.output_snapshot(terminal->task, terminal->limit);
+  if (!snapshot) return failed(snapshot.error());
   json::object answer{{"output", snapshot->preview}, {"truncated", snapshot->truncated}};
   if (is_terminal(task->status)) answer["exitStatus"] = exit_status(*task);
   return answer;
@@ -107,15 +119,15 @@ Handler::Answer Terminals::output(const json::object& params) {
 Handler::Answer Terminals::wait_for_exit(const json::object& params, const jsonrpc::Call& call) {
   auto terminal = find(params);
   if (!terminal) return std::unexpected(terminal.error());
-  auto waited = manager_.wait({.ids = {terminal->task}, .cancel_fd = call.stop.fd(), .is_part = true});
-  if (!waited) return failed(waited.error());
-  if (waited->ended.empty())
+  auto task = await_end(terminal->task, std::nullopt, call.stop.fd());
+  if (!task) return failed(task.error());
+  if (!is_terminal(task->status))
     return std::unexpected(jsonrpc::Fault{.code = -32'800, .message = "the wait was cancelled"});
-  return exit_status(waited->ended.front());
+  return exit_status(*task);
 }
 
 void Terminals::stop(const TaskId& task) {
-  const auto now = manager_.get(task);
+  const auto now = await_end(task, std::chrono::milliseconds(0));
   if (!now || is_terminal(now->status)) return;
   auto stopped = manager_.stop(task, {.reason = "Ended by the agent that started it", .quiet = true});
   static_cast<void>(stopped);  // the task's end is whatever its runner makes of it

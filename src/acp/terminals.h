@@ -3,8 +3,10 @@
 #include "acp/connection.h"
 #include <perdure/manager.h>
 
+#include <chrono>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 
 namespace perdure::acp {
@@ -31,6 +33,9 @@ class Terminals {
     std::int64_t limit = 0;
   };
   [[nodiscard]] std::expected<Terminal, jsonrpc::Fault> find(const json::object& params) const;
+  /// The task as it is once it has ended, the time is over or `cancel_fd` is readable.
+  [[nodiscard]] Result<Task> await_end(const TaskId& task, std::optional<std::chrono::milliseconds> timeout,
+                                       int cancel_fd = -1);
   void stop(const TaskId& task);
 
   TaskManager& manager_;

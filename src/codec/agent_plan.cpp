@@ -96,7 +96,7 @@ Result<AgentPlan> decode_plan(std::string_view json) {
 
 std::string note_members(const AgentNote& note) {
   std::string json;
-  add(json, "agentId", quoted(note.agent_id));
+  if (!note.agent_id.empty()) add(json, "agentId", quoted(note.agent_id));
   add_text(json, "model", note.model);
   add_text(json, "stopCode", note.stop_code);
   if (!note.usage.empty()) add(json, "usage", counts_of(note.usage));

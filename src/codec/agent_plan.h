@@ -29,12 +29,12 @@ struct AgentPlan {
 
 /// What a driver adds to its task's record.
 struct AgentNote {
-  std::string agent_id;
+  std::string agent_id;  ///< empty: it is not known, and nothing is said of it
   std::optional<std::string> model;
   std::optional<std::string> stop_code;
   std::map<std::string, std::int64_t> usage;
 };
-/// As `note` of contract/control.h takes it: JSON members without braces, ASCII, agentId first.
+/// As `note` of contract/control.h takes it: JSON members without braces, ASCII, agentId first; "" for nothing.
 [[nodiscard]] std::string note_members(const AgentNote& note);
 
 }  // namespace perdure::codec

@@ -17,7 +17,7 @@
 //   end-leftovers GRACE_MS              -> "ok", then "ended" when they have; for a task that has ended and left processes
 //                                          behind; else "no"
 //   note MEMBERS                        -> "ok" once they are in the record, "no": it is no subagent's, or is decided; or
-//                                          "error ERRNO". JSON members, ASCII, agentId first; they replace those before
+//                                          "error ERRNO". JSON members, ASCII, agentId (if any) first; they replace those before
 //   outcome completed|failed REASON     -> "ok": the subagent's turn ended so by itself, and nothing else decides any
 //                                          more; "no": something else did. REASON as of stop
 //   signal NUMBER                       -> "ok" or "error ERRNO"; to the command's process group

@@ -75,6 +75,7 @@ Result<bool> AgentSide::note(const codec::AgentNote& note) {
     return fail(ErrorCode::usage,
                 fmt::format("the agent's session id and model take {} bytes, more than the {} of a record",
                             members.size(), contract::kMaxNoteBytes));
+  if (members.empty()) return true;
   return tell(fmt::format("{} {}", contract::kNote, members));
 }
 

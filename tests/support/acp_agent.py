@@ -57,8 +57,8 @@ class Agent:
         self.send({'id': self.last_id, 'method': method, 'params': {'sessionId': self.session, **params}})
         return answer.get()
 
-    def update(self, kind, **fields):
-        self.send({'method': 'session/update', 'params': {'sessionId': self.session, 'update': {'sessionUpdate': kind, **fields}}})
+    def update(self, session_update, **fields):
+        self.send({'method': 'session/update', 'params': {'sessionId': self.session, 'update': {'sessionUpdate': session_update, **fields}}})
 
     def text(self, kind, text, **fields):
         self.update(kind, content={'type': 'text', 'text': text}, **fields)
@@ -88,6 +88,8 @@ class Agent:
             self.send({'id': message['id'], 'result': getattr(self, name)(message['params'])})
         except Refused as refused:
             self.send({'id': message['id'], 'error': {'code': refused.code, 'message': str(refused)}})
+        except Exception as bug:  # of this script: the test is to hear of it at once
+            self.send({'id': message['id'], 'error': {'code': -32603, 'message': repr(bug)}})
 
     # -- conversations
     def stored(self):
