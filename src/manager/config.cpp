@@ -17,6 +17,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <memory>
 
 namespace perdure {
 namespace manager {
@@ -181,6 +182,7 @@ ManagerOptions manager_options(const Config& config, std::string session) {
   for (const auto& hook : config.hooks)
     options.hooks.push_back({.command = hook.command, .matcher = hook.matcher, .timeout = hook.timeout});
   options.telemetry_file = config.telemetry_file.value.value_or("");
+  options.agents = std::make_shared<const std::map<std::string, AgentDefinition>>(agent_definitions(config));
   return options;
 }
 
