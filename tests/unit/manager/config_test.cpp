@@ -192,6 +192,73 @@ TEST_F(ConfigTest, AnAgentsKeysAreReplacedOneByOne) {
   EXPECT_THAT(config.agents.at("mine").command, ElementsAre("/bin/sh", "-c", "exec mine"));
 }
 
+TEST_F(ConfigTest, TheBuiltInAgentsNeedNoConfiguration) {
+  const auto agents = agent_definitions(load());
+  std::vector<std::string> names;
+  for (const auto& [name, agent] : agents) {
+    names.push_back(name);
+    EXPECT_EQ(agent.name, name);
+    EXPECT_EQ(agent.permission, PermissionPolicy::ask) << name;
+    EXPECT_EQ(agent.timeout, 0ms) << name;
+  }
+  EXPECT_THAT(names, ElementsAre("claude", "codex", "copilot", "gemini", "goose", "kimi", "opencode", "qwen"));
+  EXPECT_THAT(
+      agents.at("claude").commands,
+      ElementsAre(ElementsAre("claude-agent-acp"), ElementsAre("npx", "-y", "@agentclientprotocol/claude-agent-acp")));
+}
+
+TEST_F(ConfigTest, AConfiguredKeyChangesABuiltInAgentAndLeavesTheRest) {
+  own("[agents.claude]\nmodel = \"a\"\nmode = \"plan\"\npermission = \"deny\"\ncwd = \"/w\"\nauth = \"key\"\n");
+  const auto agents = agent_definitions(load());
+  const AgentDefinition& claude = agents.at("claude");
+  EXPECT_EQ(claude.model, "a");
+  EXPECT_EQ(claude.mode, "plan");
+  EXPECT_EQ(claude.permission, PermissionPolicy::deny);
+  EXPECT_EQ(claude.cwd, "/w");
+  EXPECT_EQ(claude.auth, "key");
+  EXPECT_EQ(claude.commands.size(), 2U);
+  EXPECT_EQ(agents.at("codex").model, std::nullopt);
+}
+
+TEST_F(ConfigTest, AConfiguredCommandReplacesEveryAlternative) {
+  own("[agents.claude]\ncommand = [\"mine\", \"--acp\"]\n");
+  EXPECT_THAT(agent_definitions(load()).at("claude").commands, ElementsAre(ElementsAre("mine", "--acp")));
+}
+
+TEST_F(ConfigTest, ANewNameJoinsTheBuiltInAgents) {
+  own("[agents.mine]\ncommand = \"exec mine\"\n");
+  const auto agents = agent_definitions(load());
+  EXPECT_EQ(agents.size(), built_in_agents().size() + 1);
+  EXPECT_EQ(agents.at("mine").name, "mine");
+  EXPECT_THAT(agents.at("mine").commands, ElementsAre(ElementsAre("/bin/sh", "-c", "exec mine")));
+}
+
+TEST_F(ConfigTest, AnAgentsVariablesAreMergedOneByOne) {
+  own("[agents.kimi]\nenv = { A = \"1\", B = \"1\" }\n");
+  of_session("[agents.kimi]\nenv = { B = \"2\", C = \"2\" }\n");
+  const auto agents = agent_definitions(load());
+  EXPECT_THAT(agents.at("kimi").env, ElementsAre(Pair("A", "1"), Pair("B", "2"), Pair("C", "2")));
+  EXPECT_THAT(agents.at("kimi").commands, ElementsAre(ElementsAre("kimi", "acp")));
+}
+
+TEST_F(ConfigTest, AnAgentWithoutADeadlineOfItsOwnHasTheDefault) {
+  own("[task]\nagent_task_timeout_s = 60\n[agents.claude]\ntimeout = \"1h\"\n[agents.codex]\ntimeout = 0\n"
+      "[agents.mine]\ncommand = \"exec mine\"\n");
+  const auto agents = agent_definitions(load());
+  EXPECT_EQ(agents.at("claude").timeout, 1h);
+  EXPECT_EQ(agents.at("codex").timeout, 0ms) << "none, by its own word";
+  EXPECT_EQ(agents.at("gemini").timeout, 60s);
+  EXPECT_EQ(agents.at("mine").timeout, 60s);
+}
+
+TEST_F(ConfigTest, AManagerKnowsTheConfiguredAgents) {
+  own("[agents.mine]\ncommand = \"exec mine\"\n");
+  const ManagerOptions options = manager_options(load(), "/s");
+  ASSERT_NE(options.agents, nullptr);
+  EXPECT_TRUE(options.agents->contains("mine"));
+  EXPECT_TRUE(options.agents->contains("claude"));
+}
+
 TEST_F(ConfigTest, AFileThatIsThereButCannotBeReadIsAnError) {
   testing::HandMadeSession::make(own_file());
   EXPECT_THAT(refused().message, HasSubstr("is no file"));
