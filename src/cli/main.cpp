@@ -26,6 +26,7 @@ constexpr int kFailed = 1, kUsage = 2;
 constexpr const Verb* kVerbs[] = {
     &kRunVerb,
     &kAgentVerb,
+    &kAgentsVerb,
     &kAskVerb,
     &kAnswerVerb,
     &kListVerb,

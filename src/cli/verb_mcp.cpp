@@ -2,6 +2,7 @@
 #include "cli/call.h"
 #include "cli/mcp_install.h"
 #include "cli/print.h"
+#include "cli/sweep.h"
 #include "cli/verbs.h"
 #include "fixtures/fixtures.h"
 #include "http/guard.h"
@@ -65,9 +66,12 @@ Result<int> run(Call& call) {
   auto config = call.config();
   if (!config) return std::unexpected(config.error());
   const auto timeout = std::chrono::duration_cast<std::chrono::seconds>((*config)->bash_task_timeout.value);
-  mcp::Service service(**manager, {.owner = call.value("--owner"),
-                                   .background_timeout = timeout,
-                                   .moves_to_background = (*config)->bash_auto_background_on_timeout.value});
+  mcp::ServiceOptions options{.owner = call.value("--owner"), .background_timeout = timeout};
+  options.start = default_start(**config);
+  for (const auto& [name, agent] : (*config)->agents) options.configured_agents.push_back(name);
+  options.moves_to_background = (*config)->bash_auto_background_on_timeout.value;
+  mcp::Service service(**manager, std::move(options));
+  if ((*config)->retention_auto.value) sweep_in_background(**manager);
   fixtures::Fixtures fixtures;
   mcp::Server server(service, call.has("--conformance-fixtures") ? &fixtures : nullptr);
   Result<int> status = 0;

@@ -70,7 +70,7 @@ std::string outcome_sentence(const Task& task) {
       return task.runner_gone  ? "Its keeper was killed; what is left of it is being ended."
              : task.unverified ? "It runs by its record; nothing here can prove it."
                                : "It is running.";
-    case Status::completed: return "It completed with exit code 0.";
+    case Status::completed: return task.exit_code ? "It completed with exit code 0." : "It completed.";
     case Status::failed:
       if (task.signal) return fmt::format("It failed: a signal of its own ended it, {}.", *task.signal);
       if (task.exit_code) return fmt::format("It failed with exit code {}.", *task.exit_code);

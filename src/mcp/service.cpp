@@ -51,16 +51,18 @@ Service::Service(TaskManager& manager, ServiceOptions options)
     : manager_(manager),
       options_(std::move(options)),
       project_(project_root(".")),
-      own_task_(task_around(manager.session())) {
-  if (!own_task_) return;
-  const auto task = manager_.get(*own_task_);
-  own_agent_ = task && task->agent_id ? task->agent_id->text : own_task_->str();
-}
+      own_task_(task_around(manager.session())) {}
 
 std::string Service::owner_of(const Caller& caller) const {
   if (options_.owner) return *options_.owner;
+  if (!own_task_) return owner_in(caller.name, project_);
+  const std::lock_guard lock(mutex_);
   if (own_agent_) return *own_agent_;
-  return owner_in(caller.name, project_);
+  // A subagent's server is started before the agent has an id; what it asks for comes after.
+  const auto task = manager_.get(*own_task_);
+  if (!task || task->kind != Kind::agent || !task->agent_id) return own_task_->str();
+  own_agent_ = task->agent_id->text;
+  return *own_agent_;
 }
 
 std::int64_t Service::preview_limit(const Caller& caller) {

@@ -14,6 +14,8 @@ namespace perdure::mcp {
 struct ServiceOptions {
   std::optional<std::string> owner;              ///< of every task; absent: client name and project root
   std::chrono::seconds background_timeout{600};  ///< of commands that name none; 0: no deadline
+  StartOptions start;                            ///< what is configured for every task that is started
+  std::vector<std::string> configured_agents;    ///< names of agents that a configuration speaks of
   bool moves_to_background = true;               ///< false: a foreground command is ended by its timeout
 };
 
@@ -56,8 +58,8 @@ class Service {
   ServiceOptions options_;
   std::string project_;  // absolute
   std::optional<TaskId> own_task_;
-  std::optional<std::string> own_agent_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  mutable std::optional<std::string> own_agent_;  // once it is known
   std::vector<TaskId> started_;
 };
 

@@ -10,9 +10,9 @@
 namespace perdure::mcp {
 namespace {
 
-constexpr std::array<const Tool*, 8> kTools = {&kBashTool,      &kTaskListTool,       &kTaskOutputTool,
-                                               &kTaskStopTool,  &kWaitForTool,        &kTaskDetachTool,
-                                               &kTaskWriteTool, &kAskUserQuestionTool};
+constexpr std::array<const Tool*, 9> kTools = {&kBashTool,       &kAgentTool,     &kTaskListTool,
+                                               &kTaskOutputTool, &kTaskStopTool,  &kWaitForTool,
+                                               &kTaskDetachTool, &kTaskWriteTool, &kAskUserQuestionTool};
 
 constexpr std::string_view kSinceStructured = "2025-06-18", kSinceAnnotations = "2025-03-26",
                            kSinceTasks = "2025-11-25";
@@ -21,6 +21,11 @@ constexpr std::string_view kSinceStructured = "2025-06-18", kSinceAnnotations = 
 
 std::span<const Tool* const> all_tools() {
   return kTools;
+}
+
+std::optional<std::string> tool_use_of(const Request& request) {
+  const auto* const id = request.meta().if_contains("claudecode/toolUseId");
+  return id != nullptr && id->is_string() ? std::optional(std::string(id->get_string())) : std::nullopt;
 }
 
 ToolResult tool_error(std::string message) {

@@ -57,7 +57,7 @@ struct Tool {
 /// In the order in which they are listed, which never changes.
 [[nodiscard]] std::span<const Tool* const> all_tools();
 
-extern const Tool kBashTool, kTaskListTool, kTaskOutputTool, kTaskStopTool, kWaitForTool, kTaskDetachTool,
+extern const Tool kBashTool, kAgentTool, kTaskListTool, kTaskOutputTool, kTaskStopTool, kWaitForTool, kTaskDetachTool,
     kTaskWriteTool, kAskUserQuestionTool;
 
 /// Parameter that every tool has which looks at tasks.
@@ -65,6 +65,9 @@ inline constexpr Parameter kAllOwners{.name = "all_owners",
                                       .type = Parameter::Type::boolean,
                                       .description = "Look at tasks of every owner in this session, not only your own.",
                                       .default_text = "false"};
+
+/// The client's own id of this tool call, where it tells one.
+[[nodiscard]] std::optional<std::string> tool_use_of(const Request& request);
 
 [[nodiscard]] ToolResult tool_error(std::string message);
 [[nodiscard]] ToolResult tool_error(const Error& error);

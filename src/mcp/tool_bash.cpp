@@ -50,9 +50,10 @@ constexpr Parameter kAnswers[] = {
 };
 
 StartOptions start_options(const ToolCall& call) {
-  StartOptions start;
+  StartOptions start = call.service.options().start;
   start.shell_line = call.arguments.text("command");
-  start.shell = ::access("/bin/bash", X_OK) == 0 ? "/bin/bash" : "/bin/sh";
+  // What models write is for bash, unless somebody has configured another shell.
+  if (start.shell == StartOptions().shell && ::access("/bin/bash", X_OK) == 0) start.shell = "/bin/bash";
   start.cwd = call.arguments.text("cwd").value_or("");
   start.description = call.arguments.text("description").value_or("");
   start.owner = call.owner();
@@ -60,8 +61,7 @@ StartOptions start_options(const ToolCall& call) {
   for (const auto& [name, value] : {std::pair("NO_COLOR", "1"), {"TERM", "dumb"}, {"GIT_TERMINAL_PROMPT", "0"}})
     if (std::getenv(name) == nullptr) start.env[name] = value;
   start.env["SHELL"] = start.shell;
-  if (const auto* const id = call.request.meta().if_contains("claudecode/toolUseId"); id != nullptr && id->is_string())
-    start.tool_call_id = std::string(id->get_string());
+  start.tool_call_id = tool_use_of(call.request);
   return start;
 }
 

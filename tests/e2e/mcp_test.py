@@ -12,7 +12,7 @@ from mcp_client import P, TASKS, McpClient, modern_meta  # noqa: E402
 from session import SessionTest, eventually, is_alive  # noqa: E402
 
 SANITIZED = 'ASAN_OPTIONS' in os.environ or 'TSAN_OPTIONS' in os.environ
-TOOLS = ['Bash', 'TaskList', 'TaskOutput', 'TaskStop', 'WaitFor', 'TaskDetach', 'TaskWrite', 'AskUserQuestion']
+TOOLS = ['Bash', 'Agent', 'TaskList', 'TaskOutput', 'TaskStop', 'WaitFor', 'TaskDetach', 'TaskWrite', 'AskUserQuestion']
 
 
 def text_of(result):

@@ -11,7 +11,7 @@ sys.path.insert(0, HERE)
 import node_tools  # noqa: E402
 from session import PERDURE, SessionTest, eventually  # noqa: E402
 
-TOOLS = {'Bash', 'TaskList', 'TaskOutput', 'TaskStop', 'WaitFor', 'TaskDetach', 'TaskWrite', 'AskUserQuestion'}
+TOOLS = {'Bash', 'Agent', 'TaskList', 'TaskOutput', 'TaskStop', 'WaitFor', 'TaskDetach', 'TaskWrite', 'AskUserQuestion'}
 
 
 def setUpModule():
