@@ -1,6 +1,9 @@
 #include "acp/connection.h"
 
+#include "base/clock.h"
 #include "base/utf8.h"
+
+#include <poll.h>
 
 #include <fmt/format.h>
 
@@ -11,6 +14,7 @@ constexpr std::size_t kLongestLine = 64 << 20;
 constexpr std::size_t kLongestErrorLine = 4'096;
 constexpr std::size_t kQuoted = 200;
 constexpr std::size_t kMostRequests = 64;  // at once; more wait
+constexpr int kLastWordsMs = 2'000;
 constexpr std::chrono::hours kForEver{24 * 365};
 
 std::string start_of(std::string_view line) {
@@ -43,9 +47,15 @@ std::optional<jsonrpc::Asks::Answer> Connection::ask(std::string_view method, js
 std::optional<jsonrpc::Asks::Answer> Connection::ask(std::string_view method, json::object params,
                                                      std::chrono::milliseconds patience) {
   if (over_.is_raised()) return std::nullopt;
+  const std::int64_t until = steady_ms() + patience.count();
   auto answer = asks_.ask(*this, method, std::move(params), over_, patience);
   // Asks has a fault of its own for what was not answered, which no agent sends.
-  if (!answer && answer.error().data == json::value(jsonrpc::kNoAnswer)) return std::nullopt;
+  if (!answer && answer.error().data == json::value(jsonrpc::kNoAnswer)) {
+    // It could not even be sent: what the agent had to say before it went is about to be read.
+    pollfd over{.fd = over_.fd(), .events = POLLIN, .revents = 0};
+    if (steady_ms() < until) ::poll(&over, 1, kLastWordsMs);
+    return std::nullopt;
+  }
   return answer;
 }
 

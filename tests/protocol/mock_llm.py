@@ -2,7 +2,8 @@
 
 It speaks enough of Anthropic's /v1/messages and of OpenAI's /v1/chat/completions, streamed, for an agent to believe it. A
 conversation that holds RUN_SHELL and no result of a tool yet gets a call of the shell tool; BE_SLOW_<seconds> in the last
-message delays the answer; everything else gets a sentence.
+message delays the answer, unless BE_QUICK is there, too (agents put a turn without an answer and the next one together);
+everything else gets a sentence.
 """
 import http.server
 import json
@@ -33,7 +34,7 @@ class Answering(http.server.BaseHTTPRequestHandler):
         call = tool if 'RUN_SHELL' in said and not answered else None
         slow = re.search(r'BE_SLOW_(\d+)', last)
         # A client that gives up ends the wait, and so does the end of the test.
-        if slow and body.get('tools'):
+        if slow and 'BE_QUICK' not in last and body.get('tools'):
             self.server.closing.wait(int(slow.group(1)))
         try:
             if 'count_tokens' in self.path:

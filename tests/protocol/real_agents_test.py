@@ -78,7 +78,7 @@ class RealAgent:
         record = self.finished(task)
         self.assertEqual((record['status'], record['agentId']), ('timed_out', agent_id))
         self.assertEqual(processes_with(f'PERDURE_TASK_ID={task}@'), [])
-        again = self.agent('say something', '--resume', agent_id, agent=None)
+        again = self.agent('BE_QUICK', '--resume', agent_id, agent=None)
         self.assertEqual(self.completed(again)['agentId'], agent_id)
 
     def test_the_turn_is_recorded_when_the_perdure_that_started_it_was_killed(self):
@@ -89,7 +89,7 @@ class RealAgent:
         starter.kill()
         starter.communicate()
         agent_id = self.completed(task)['agentId']
-        again = self.agent('go on', '--resume', agent_id, agent=None)
+        again = self.agent('BE_QUICK', '--resume', agent_id, agent=None)
         self.assertEqual(self.completed(again)['agentId'], agent_id)
 
 

@@ -5,7 +5,7 @@ import sys
 
 from session import SessionTest, eventually
 
-AGENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'acp_agent.py')
+COMMAND = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'acp_agent.py')]
 
 
 class AgentTest(SessionTest):
@@ -23,7 +23,7 @@ class AgentTest(SessionTest):
         lines = [f'[task]\nmax_running_tasks = {cap}'] if cap else []
         for name, variables in agents.items():
             variables = {'ACP_STORE': self.store, 'ACP_MARKER': self.marker, **variables}
-            command = variables.pop('command', [sys.executable, AGENT])
+            command = variables.pop('command', COMMAND)
             more = variables.pop('config', '')
             table = ', '.join(f'{key} = {json.dumps(value)}' for key, value in variables.items())
             lines.append(f'[agents.{name}]\ncommand = {json.dumps(command)}\nenv = {{ {table} }}\n{more}')
