@@ -70,8 +70,9 @@ Result<int> run(Call& call) {
   options.start = default_start(**config);
   for (const auto& [name, agent] : (*config)->agents) options.configured_agents.push_back(name);
   options.moves_to_background = (*config)->bash_auto_background_on_timeout.value;
+  // At each start, not at the server's: that one may live for weeks.
+  if ((*config)->retention_auto.value) options.on_start = [&tasks = **manager] { sweep_in_background(tasks); };
   mcp::Service service(**manager, std::move(options));
-  if ((*config)->retention_auto.value) sweep_in_background(**manager);
   fixtures::Fixtures fixtures;
   mcp::Server server(service, call.has("--conformance-fixtures") ? &fixtures : nullptr);
   Result<int> status = 0;

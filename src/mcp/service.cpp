@@ -89,8 +89,11 @@ Result<Task> Service::look_at(std::string_view id) const {
 }
 
 void Service::note_started(const TaskId& id) {
-  const std::lock_guard lock(mutex_);
-  started_.push_back(id);
+  {
+    const std::lock_guard lock(mutex_);
+    started_.push_back(id);
+  }
+  if (options_.on_start) options_.on_start();
 }
 
 void Service::stop_started() {

@@ -4,6 +4,7 @@
 #include <perdure/manager.h>
 
 #include <chrono>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@ struct ServiceOptions {
   std::optional<std::string> owner;              ///< of every task; absent: client name and project root
   std::chrono::seconds background_timeout{600};  ///< of commands that name none; 0: no deadline
   StartOptions start;                            ///< what is configured for every task that is started
+  std::function<void()> on_start;                ///< called after a task was started in the background
   std::vector<std::string> configured_agents;    ///< names of agents that a configuration speaks of
   bool moves_to_background = true;               ///< false: a foreground command is ended by its timeout
 };
@@ -31,7 +33,7 @@ class Service {
   [[nodiscard]] TaskManager& manager() const { return manager_; }
   [[nodiscard]] const ServiceOptions& options() const { return options_; }
 
-  /// A task that was started here, for stop_started().
+  /// A task was started here in the background.
   void note_started(const TaskId& id);
   /// Ends what was started here and still runs, for those who configured that (keep_alive_on_exit = false).
   void stop_started();
