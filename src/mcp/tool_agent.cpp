@@ -170,6 +170,12 @@ ToolAnswer ended(ToolCall& call, const Task& task) {
   return result;
 }
 
+ToolAnswer interrupt(ToolCall& call, const TaskId& id) {
+  auto stopped = call.manager().stop(id, {.reason = "Interrupted", .by = call.owner()});
+  if (!stopped) return tool_error(stopped.error());
+  return ended(call, *stopped);
+}
+
 ToolAnswer wait_for_end(ToolCall& call, const TaskId& id) {
   const std::int64_t begun = steady_ms();
   const auto progress = [&](std::size_t) {
@@ -180,9 +186,19 @@ ToolAnswer wait_for_end(ToolCall& call, const TaskId& id) {
   if (!waited->ended.empty()) return ended(call, waited->ended.front());
   if (call.request.call.why == jsonrpc::Call::Ended::hung_up)
     return started(std::move(waited->running.front()), "Its caller has gone. ");
-  auto stopped = call.manager().stop(id, {.reason = "Interrupted", .by = call.owner()});
-  if (!stopped) return tool_error(stopped.error());
-  return ended(call, *stopped);
+  return interrupt(call, id);
+}
+
+ToolAnswer in_background(ToolCall& call, Task task) {
+  // Whoever is told of a task by the protocol hears of its agent's id by that, too.
+  if (call.request.caller.has_tasks() || call.request.asks_for_task()) return started(std::move(task), "");
+  auto known = await_agent_id(call, task.id);
+  if (!known) return started(std::move(task), "");
+  // An agent that could not even begin is an answer, not news for later.
+  if (is_terminal(known->status)) return ended(call, *known);
+  // Nobody was told of the task yet, so nobody would ever look after it.
+  if (call.request.call.why == jsonrpc::Call::Ended::cancelled) return interrupt(call, task.id);
+  return started(std::move(*known), "");
 }
 
 ToolAnswer run(ToolCall& call) {
@@ -191,10 +207,9 @@ ToolAnswer run(ToolCall& call) {
   auto task = call.manager().start(*options);
   if (!task) return tool_error(task.error());
   call.service.note_started(task->id);
-  if (!call.arguments.is_true("run_in_background") && !call.request.asks_for_task())
-    return wait_for_end(call, task->id);
-  auto known = await_agent_id(call, task->id);
-  return started(known ? std::move(*known) : std::move(*task), "");
+  if (call.arguments.is_true("run_in_background") || call.request.asks_for_task())
+    return in_background(call, std::move(*task));
+  return wait_for_end(call, task->id);
 }
 
 }  // namespace

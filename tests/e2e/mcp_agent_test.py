@@ -32,7 +32,7 @@ class AgentTool(AgentTest):
         text = answer['content'][0]['text']
         self.assertTrue(text.startswith('all done\n'), text)
         self.assertIn(f'resume="{told["agent_id"]}"', text)
-        self.assertEqual(self.json('notifications', '--format', 'json'), [], 'who has the answer needs no news')
+        eventually(lambda: self.json('notifications', '--format', 'json') == [], 'who has the answer needs no news')
 
     def test_in_the_background_both_ids_come_at_once_and_the_news_later(self):
         client = self.client()
@@ -42,6 +42,21 @@ class AgentTool(AgentTest):
         waited = client.call('WaitFor', timeout=60, task_id=told['task_id'])['structuredContent']
         self.assertEqual(waited['finished'][0]['output'], 'later\n')
         self.assertEqual(waited['finished'][0]['agent_id'], told['agent_id'])
+
+    def test_in_the_background_an_agent_that_can_not_begin_is_the_answer_and_no_news(self):
+        self.configure(mock={'ACP_AUTH': 'key'})
+        told = self.call(self.client(), 'say x', error=True, run_in_background=True)['structuredContent']
+        self.assertEqual((told['status'], told['stop_code']), ('failed', 'acp.-32000'))
+        eventually(lambda: self.json('notifications', '--format', 'json') == [], 'it is told')
+
+    def test_in_the_background_a_call_that_is_cancelled_before_it_is_answered_stops_it(self):
+        self.configure(mock={'ACP_HANG': 'new'})
+        client = self.client()
+        request = client.begin('tools/call', {'name': 'Agent', 'arguments': {
+            'prompt': 'say x', 'description': 'x', 'subagent_type': 'mock', 'run_in_background': True}})
+        task = eventually(lambda: self.json('list', '--kind', 'agent'), 'it runs')[0]['taskId']
+        client.notify('notifications/cancelled', {'requestId': request})
+        self.assertEqual(self.finished(task)['status'], 'killed')
 
     def test_L31_it_is_resumed_by_its_agent_id(self):
         client = self.client()

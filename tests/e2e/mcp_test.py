@@ -204,7 +204,7 @@ class Tools(McpTest):
             self.assertTrue(tool['title'] and len(tool['description']) > 40)
             self.assertEqual(set(tool['annotations']), {'title', 'readOnlyHint', 'destructiveHint', 'idempotentHint', 'openWorldHint'})
             self.assertEqual(tool['annotations']['readOnlyHint'], name in ('TaskList', 'TaskOutput', 'WaitFor'))
-            self.assertEqual(tool['annotations']['destructiveHint'], name in ('Bash', 'TaskStop'))
+            self.assertEqual(tool['annotations']['destructiveHint'], name in ('Bash', 'Agent', 'TaskStop'))
             self.assertNotEqual(tool['execution']['taskSupport'], 'required')
             for property_name, schema in tool['inputSchema']['properties'].items():
                 self.assertTrue(schema['description'], (name, property_name))
