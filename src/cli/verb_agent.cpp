@@ -17,7 +17,10 @@ namespace {
 constexpr std::array<std::string_view, 3> kPermissions = {"allow", "deny", "ask"};
 
 constexpr Option kOptions[] = {
-    {"--agent", "NAME", "which agent: `perdure agents` lists them"},
+    {.names = "--agent",
+     .value = "NAME",
+     .help = "which agent: `perdure agents` lists them",
+     .completed_by = "__agents"},
     {"--resume", "AGENT_ID", "go on with this conversation, as a new task; the prompt may be left out"},
     {"--model", "M", "the model it is to use (else as configured)"},
     {"--mode", "M", "the mode it is to work in (else as configured)"},
