@@ -19,7 +19,8 @@ struct Option {
   const char* value;  ///< what stands for its value in the help; nullptr: a flag
   const char* help;
   bool repeatable = false;
-  bool hidden = false;  ///< for tests: in no help
+  bool hidden = false;                 ///< for tests: in no help
+  const char* completed_by = nullptr;  ///< hidden verb that prints what its value can be, a line each
 };
 
 struct Verb {

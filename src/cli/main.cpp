@@ -51,6 +51,7 @@ constexpr const Verb* kVerbs[] = {
     &kVersionVerb,
     &kCompletionVerb,
     &kAcpDriveVerb,
+    &kAgentNamesVerb,
     &kIdsVerb,
     &kSweepVerb,
 };

@@ -16,33 +16,23 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kPermissions = {"allow", "deny", "ask"};
 
-constexpr Option kOptions[] = {
-    {"--agent", "NAME", "which agent: `perdure agents` lists them"},
+constexpr std::array kOwnOptions = std::to_array<Option>({
+    {.names = "--agent",
+     .value = "NAME",
+     .help = "which agent: `perdure agents` lists them",
+     .completed_by = "__agents"},
     {"--resume", "AGENT_ID", "go on with this conversation, as a new task; the prompt may be left out"},
     {"--model", "M", "the model it is to use (else as configured)"},
     {"--mode", "M", "the mode it is to work in (else as configured)"},
     {"--permission", "allow|deny|ask", "what it hears when it asks; ask: its owner is asked (else as configured)"},
     {"--permission-timeout", "D", "an unanswered question of permission is a no after that long (default: 30m)"},
     {"--thoughts", nullptr, "keep what it thinks in its activity, too"},
-    {"--description", "TEXT", "what it is for, as list shows it"},
     {"--cwd", "DIR", "where it works; it reads and writes files there only, through us"},
-    {"--env", "K=V", "set a variable of its environment", true},
-    {"--clear-env", nullptr, "start from an empty environment"},
     {"--timeout", "D", "end its turn after that long: 30s, 5m, 2h, 0: never (else as configured)"},
-    {"--grace", "D", "for it to end its turn, before it is killed (else as configured)"},
     {"--output-limit", "S", "keep at most so much of its final message, 0: all of it (else as configured)"},
-    {"--on-output-limit", "truncate|stop", "drop output from the middle, or stop it"},
-    {"--lifetime", "detached|session", "session: ends with the session's close (default: detached)"},
-    {"--owner", "O", "who is told of its end, and asked for permission"},
-    {"--tool-call", "ID", "the tool call it belongs to"},
-    {"--label", "K=V", "a label of your own", true},
-    {"--idempotency-key", "K", "start it once: the same key gives the same task"},
-    {"--queue", nullptr, "over the cap: wait for a slot, instead of a refusal"},
-    {"--priority", "N", "place in the queue: 0 to 999, the higher the sooner (default: 0)"},
-    {"--after", "ID", "start when that task has completed; if it does not complete, never"},
-    {"--on-end", "CMD", "a shell line that is told of its end; see docs/hooks.md", true},
     {"--wait", nullptr, "print the id, then wait and exit with its outcome"},
-};
+});
+constexpr auto kOptions = with_task_options(kOwnOptions);
 
 // One prompt; "-": what stands on standard input.
 Result<std::string> read_prompt(const Call& call) {

@@ -141,8 +141,18 @@ Result<int> run(Call& call) {
   return 0;
 }
 
+Result<int> names(Call& call) {
+  auto config = call.config();
+  if (!config) return std::unexpected(config.error());
+  std::string text;
+  for (const auto& [name, agent] : agent_definitions(**config)) text += name + "\n";
+  put(text);
+  return 0;
+}
+
 }  // namespace
 
+const Verb kAgentNamesVerb{"__agents", "", "names of agents, for completion", {}, names, false, true};
 const Verb kAgentsVerb{"agents", "", "the agents that are known, and whether they are there", kOptions, run};
 
 }  // namespace perdure::cli

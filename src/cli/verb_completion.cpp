@@ -49,7 +49,12 @@ std::vector<const Verb*> shown_verbs() {
 std::string bash_script() {
   std::string names;
   std::string cases;
+  std::string values;
   for (const Verb* verb : shown_verbs()) {
+    for (const auto& option : verb->options)
+      if (option.completed_by != nullptr)
+        values += fmt::format("    {}:{}) words=$(perdure {} 2>/dev/null); ids=0 ;;\n", verb->name, option.names,
+                              option.completed_by);
     names += (names.empty() ? "" : " ") + std::string(verb->name);
     cases += fmt::format("    {}) words='{}'; ids={} ;;\n", verb->name, joined(*verb), verb->takes_ids ? 1 : 0);
   }
@@ -62,12 +67,22 @@ std::string bash_script() {
     '') words='{} help --json --session --help --version' ;;
     help) words='{}' ;;
 {}  esac
+  case $verb:${{COMP_WORDS[COMP_CWORD-1]}} in
+{}  esac
   if [[ $ids = 1 && $cur != -* ]]; then words=$(perdure __ids 2>/dev/null); fi
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }}
 complete -o default -F _perdure perdure
 )",
-                     names, names, cases);
+                     names, names, cases, values);
+}
+
+// ":NAME:" and what it can be, as _arguments takes it.
+std::string value_of(const Option& option) {
+  if (option.value == nullptr) return "";
+  return fmt::format(
+      ":{}:{}", option.value,
+      option.completed_by == nullptr ? "" : fmt::format("($(perdure {} 2>/dev/null))", option.completed_by));
 }
 
 std::string zsh_script() {
@@ -82,8 +97,8 @@ std::string zsh_script() {
       std::ranges::replace(help, ']', ')');
       std::ranges::replace(help, ':', ';');
       for (const auto& name : spellings(option))
-        options += " " + single_quoted(fmt::format("{}{}[{}]{}", option.repeatable ? "*" : "", name, help,
-                                                   option.value == nullptr ? "" : fmt::format(":{}:", option.value)));
+        options +=
+            " " + single_quoted(fmt::format("{}{}[{}]{}", option.repeatable ? "*" : "", name, help, value_of(option)));
     }
     cases += fmt::format(
         "    {}) _arguments '--json[print JSON]' '--session[folder of the session]:DIR:_files -/' "
@@ -118,9 +133,11 @@ std::string fish_script() {
     const std::string when = fmt::format("complete -c perdure -n '__fish_seen_subcommand_from {}'", verb->name);
     for (const auto& option : verb->options)
       for (const auto& name : spellings(option))
-        script += fmt::format("{} {} {}{} -d {}\n", when, name.starts_with("--") ? "-l" : "-s",
-                              name.substr(name.starts_with("--") ? 2 : 1), option.value == nullptr ? "" : " -r",
-                              single_quoted(option.help));
+        script += fmt::format(
+            "{} {} {}{}{} -d {}\n", when, name.starts_with("--") ? "-l" : "-s",
+            name.substr(name.starts_with("--") ? 2 : 1), option.value == nullptr ? "" : " -r",
+            option.completed_by == nullptr ? "" : fmt::format(" -a '(perdure {} 2>/dev/null)'", option.completed_by),
+            single_quoted(option.help));
     if (verb->takes_ids) script += when + " -a '(perdure __ids 2>/dev/null)'\n";
   }
   return script;

@@ -20,15 +20,11 @@ namespace {
 constexpr std::array<std::string_view, 2> kInputs = {"null", "pipe"};
 constexpr std::array<std::string_view, 3> kLeftovers = {"keep", "kill", "wait"};
 
-constexpr Option kOptions[] = {
+constexpr std::array kOwnOptions = std::to_array<Option>({
     {"-c", "LINE", "run this line with /bin/sh -c, instead of a command behind --"},
     {"--shell", "PATH", "the shell for -c"},
-    {"--description", "TEXT", "what it is for, as list shows it"},
     {"--cwd", "DIR", "run it there"},
-    {"--env", "K=V", "set a variable of its environment", true},
-    {"--clear-env", nullptr, "start from an empty environment"},
     {"--timeout", "D", "end it after that long: 500ms, 30s, 5m, 2h (default: never)"},
-    {"--grace", "D", "between SIGTERM and SIGKILL (else as configured)"},
     {"--idle-timeout", "D", "end it when it has printed nothing for so long (default: never)"},
     {"--memory-max", "S", "memory of all its processes; see docs/limits.md (default: no limit)"},
     {"--cpu-max", "N", "processors for all its processes, such as 1.5"},
@@ -36,23 +32,14 @@ constexpr Option kOptions[] = {
     {"--stdin", "null|pipe", "its input: nothing, or what `perdure write` is given (default: null)"},
     {"--pty", nullptr, "give it a terminal of its own, which is also its input"},
     {"--output-limit", "S", "keep at most so much output, 0: all of it (else as configured)"},
-    {"--on-output-limit", "truncate|stop", "drop output from the middle, or stop the command"},
     {"--leftovers", "keep|kill|wait", "what happens to processes that outlive the command (else as configured)"},
-    {"--lifetime", "detached|session", "session: ends with the session's close (default: detached)"},
-    {"--owner", "O", "who is told of its end"},
-    {"--tool-call", "ID", "the tool call it belongs to"},
-    {"--label", "K=V", "a label of your own", true},
-    {"--idempotency-key", "K", "start it once: the same key gives the same task"},
     {"--foreground", nullptr, "show its output and exit with its outcome; ctrl-c stops it, a closed terminal does not"},
     {"--on-timeout", "stop|detach", "with --foreground: what the deadline does (default: stop)"},
     {"--detach-timeout", "D", "with --foreground: the deadline once it is detached, 0: none"},
     {"--detach-keys", "ctrl-X|none", "with --foreground: the key that detaches it (else as configured)"},
-    {"--queue", nullptr, "over the cap: wait for a slot, instead of a refusal"},
-    {"--priority", "N", "place in the queue: 0 to 999, the higher the sooner (default: 0)"},
-    {"--after", "ID", "start when that task has completed; if it does not complete, never"},
-    {"--on-end", "CMD", "a shell line that is told of its end; see docs/hooks.md", true},
     {"--wait", nullptr, "print the id, then wait and exit with its outcome"},
-};
+});
+constexpr auto kOptions = with_task_options(kOwnOptions);
 
 constexpr std::array<std::string_view, 2> kOnTimeout = {"stop", "detach"};
 

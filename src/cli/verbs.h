@@ -32,6 +32,7 @@ extern const Verb kConfigVerb;
 extern const Verb kVersionVerb;
 extern const Verb kCompletionVerb;
 extern const Verb kAcpDriveVerb;
+extern const Verb kAgentNamesVerb;
 extern const Verb kIdsVerb;
 extern const Verb kSweepVerb;
 
