@@ -1,8 +1,8 @@
 """A model on loopback, for agents that are to run whole turns without a network.
 
 It speaks enough of Anthropic's /v1/messages and of OpenAI's /v1/chat/completions, streamed, for an agent to believe it. A
-conversation that holds RUN_SHELL and no result of a tool yet gets a call of the shell tool; BE_SLOW_<seconds> in the last
-message delays the answer, unless BE_QUICK is there, too (agents put a turn without an answer and the next one together);
+conversation that holds RUN_SHELL and no result of a tool yet gets a call of the shell tool; RUN_PERDURE of the same, that
+of Perdure's own Bash, for a command in the background; BE_SLOW_<seconds> in the last message delays the answer, unless BE_QUICK is there, too (agents put a turn without an answer and the next one together);
 everything else gets a sentence.
 """
 import http.server
@@ -13,10 +13,18 @@ import threading
 SENTENCE = 'Hello from the mock model.'
 COMMAND = 'echo from-tool > made.txt; cat made.txt'
 SHELL = re.compile(r'^bash$|shell|exec', re.IGNORECASE)
+PERDURE = re.compile(r'perdure_+bash$', re.IGNORECASE)
 
 
-def names_of(tools):
-    return [tool.get('name') or tool.get('function', {}).get('name', '') for tool in tools or []]
+def tool_call(said, tools):
+    """(name, arguments as JSON) of the tool that is to be called, or None."""
+    names = [tool.get('name') or tool.get('function', {}).get('name', '') for tool in tools or []]
+    for word, kind, arguments in (('RUN_SHELL', SHELL, {'command': COMMAND, 'description': 'make a file'}),
+                                  ('RUN_PERDURE', PERDURE, {'command': 'sleep 300', 'description': 'sleep', 'run_in_background': True})):
+        name = next((name for name in names if kind.search(name)), None)
+        if word in said and name:
+            return name, json.dumps(arguments)
+    return None
 
 
 class Answering(http.server.BaseHTTPRequestHandler):
@@ -30,8 +38,7 @@ class Answering(http.server.BaseHTTPRequestHandler):
         said = json.dumps(body.get('messages', []))
         last = json.dumps([m for m in body.get('messages', []) if m.get('role') in ('user', 'tool')][-1:])
         answered = 'tool_result' in said or '"role": "tool"' in said
-        tool = next((name for name in names_of(body.get('tools')) if SHELL.search(name)), None)
-        call = tool if 'RUN_SHELL' in said and not answered else None
+        call = None if answered else tool_call(said, body.get('tools'))
         slow = re.search(r'BE_SLOW_(\d+)', last)
         # A client that gives up ends the wait, and so does the end of the test.
         if slow and 'BE_QUICK' not in last and body.get('tools'):
@@ -83,9 +90,8 @@ class Answering(http.server.BaseHTTPRequestHandler):
         send('message_start', message={'id': 'msg_1', 'type': 'message', 'role': 'assistant', 'model': body.get('model'), 'content': [],
                                        'stop_reason': None, 'stop_sequence': None, 'usage': usage})
         if call:
-            send('content_block_start', index=0, content_block={'type': 'tool_use', 'id': 'toolu_1', 'name': call, 'input': {}})
-            arguments = json.dumps({'command': COMMAND, 'description': 'make a file'})
-            send('content_block_delta', index=0, delta={'type': 'input_json_delta', 'partial_json': arguments})
+            send('content_block_start', index=0, content_block={'type': 'tool_use', 'id': 'toolu_1', 'name': call[0], 'input': {}})
+            send('content_block_delta', index=0, delta={'type': 'input_json_delta', 'partial_json': call[1]})
         else:
             send('content_block_start', index=0, content_block={'type': 'text', 'text': ''})
             send('content_block_delta', index=0, delta={'type': 'text_delta', 'text': SENTENCE})
@@ -100,9 +106,8 @@ class Answering(http.server.BaseHTTPRequestHandler):
             self.event({'id': 'c', 'object': 'chat.completion.chunk', 'created': 1, 'model': body.get('model'),
                         'choices': [{'index': 0, 'delta': delta, 'finish_reason': finish}], **more})
         if call:
-            arguments = json.dumps({'command': COMMAND, 'description': 'make a file'})
             send({'role': 'assistant', 'tool_calls': [{'index': 0, 'id': 'call_1', 'type': 'function',
-                                                       'function': {'name': call, 'arguments': arguments}}]})
+                                                       'function': {'name': call[0], 'arguments': call[1]}}]})
         else:
             send({'role': 'assistant', 'content': SENTENCE})
         usage = {'prompt_tokens': 10, 'completion_tokens': 20, 'total_tokens': 30}

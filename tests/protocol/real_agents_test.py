@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.join(HERE, '..', 'support'))
 sys.path.insert(0, HERE)
 import node_tools  # noqa: E402
 from agent_case import AgentTest, eventually  # noqa: E402
+from mcp_client import McpClient  # noqa: E402
 from mock_llm import SENTENCE, MockModel  # noqa: E402
 from session import PERDURE, processes_with  # noqa: E402
 
@@ -92,6 +93,16 @@ class RealAgent:
         again = self.agent('BE_QUICK', '--resume', agent_id, agent=None)
         self.assertEqual(self.completed(again)['agentId'], agent_id)
 
+    def test_the_turn_is_recorded_when_the_mcp_server_that_waits_for_it_was_killed(self):
+        with McpClient(self.session, '--owner', 'me', cwd=self.work) as client:
+            client.initialize()
+            client.begin('tools/call', {'name': 'Agent', 'arguments': {'prompt': 'BE_SLOW_5', 'description': 'x', 'subagent_type': 'real'}})
+            task = eventually(lambda: self.json('list', '--kind', 'agent'), 'it runs')[0]['taskId']
+            self.await_activity(task, 'prompt')
+            client.process.kill()
+        self.completed(task)
+        self.assertEqual([n['source_id'] for n in self.json('notifications', '--owner', 'me', '--format', 'json')], [task])
+
 
 class Claude(RealAgent, AgentTest):
     config = 'mode = "default"'
@@ -122,6 +133,14 @@ class OpenCode(RealAgent, AgentTest):
         with open(path, 'w', encoding='utf-8') as f:
             json.dump({'provider': {'mock': provider}, 'model': 'mock/m', 'permission': {'bash': 'ask'}, 'autoupdate': False}, f)
         return {'OPENCODE_CONFIG': path}
+
+    def test_what_it_starts_in_the_background_is_a_task_of_its_own_and_ends_with_it(self):
+        task = self.start('RUN_PERDURE please', '--permission', 'allow')
+        record = self.completed(task)
+        commands = self.json('list', '--all', '--kind', 'process')
+        self.assertEqual([c['owner'] for c in commands], [record['agentId']])
+        self.assertEqual(self.finished(commands[0]['taskId'])['status'], 'killed')
+        self.assertEqual(processes_with('@' + self.session), [])
 
 
 if __name__ == '__main__':
