@@ -1,9 +1,14 @@
 #include "mcp/elicitation.h"
 
+#include "mcp/server.h"
+
 #include <fmt/format.h>
 
 namespace perdure::mcp {
 namespace {
+
+// A person may be at lunch; whoever asks must not be kept for ever. The question stays open.
+constexpr std::chrono::minutes kPatience{10};
 
 constexpr std::string_view kSinceLists = "2025-11-25";
 
@@ -88,6 +93,25 @@ std::optional<FormAnswer> read_form(const std::vector<Question>& questions, cons
   }
   answer.is_complete = answer.answers.size() == questions.size();
   return answer;
+}
+
+bool can_be_asked(const Request& request) {
+  return request.caller.era == Era::legacy && request.conversation != nullptr && request.caller.has("elicitation");
+}
+
+Result<Task> ask_by_form(Service& service, Request& request, const std::vector<Question>& questions, const TaskId& id) {
+  json::object params = form_for(questions, request.caller);
+  if (request.method == "tasks/result")
+    params["_meta"] = json::object{{kRelatedTaskKey, json::object{{"taskId", id.str()}}}};
+  const auto response = request.conversation->asks.ask(request.outlet, "elicitation/create", std::move(params),
+                                                       request.call.stop, kPatience);
+  const auto form = response ? read_form(questions, *response) : std::nullopt;
+  Result<Task> done = service.manager().get(id);
+  if (!form || !done || is_terminal(done->status)) return done;
+  if (form->is_complete) done = service.manager().answer(id, form->answers);
+  if (form->is_dismissed) done = service.manager().dismiss(id, "The person dismissed the question");
+  if (!done && done.error().code == ErrorCode::question_closed) return service.manager().get(id);
+  return done;
 }
 
 }  // namespace perdure::mcp

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "mcp/protocol.h"
+#include "mcp/service.h"
 #include <perdure/manager.h>
 
 #include <map>
@@ -24,5 +24,13 @@ struct FormAnswer {
 };
 /// Absent: it is no answer to a form.
 [[nodiscard]] std::optional<FormAnswer> read_form(const std::vector<Question>& questions, const json::value& response);
+
+/// Can this caller be shown a form within its conversation?
+[[nodiscard]] bool can_be_asked(const Request& request);
+
+/// Shows the form of an open question, and does with it what the person says. Blocks until then, until the call ends, or
+/// for ten minutes. The task as it is then: the first answer counted, and it may have come from elsewhere.
+[[nodiscard]] Result<Task> ask_by_form(Service& service, Request& request, const std::vector<Question>& questions,
+                                       const TaskId& id);
 
 }  // namespace perdure::mcp

@@ -112,8 +112,21 @@ Reply list_legacy(const Service& service, const Request& request) {
   return result;
 }
 
-// Blocks until the task has ended.
+// An open question of ours that this caller can be shown.
+std::optional<std::vector<Question>> questions_for(const Service& service, const Request& request, const Task& task) {
+  if (task.kind != Kind::question || is_terminal(task.status) || !can_be_asked(request)) return std::nullopt;
+  auto asked = service.manager().question_of(task.id);
+  if (!asked || asked->questions.empty()) return std::nullopt;
+  return std::move(asked->questions);
+}
+
+// Blocks until the task has ended. This is where a legacy client is asked what a task needs to know.
 Reply result_legacy(Service& service, Request& request, Task task) {
+  if (const auto questions = questions_for(service, request, task)) {
+    auto now = ask_by_form(service, request, *questions, task.id);
+    if (!now) return fault(jsonrpc::kInternalError, now.error().message);
+    task = std::move(*now);
+  }
   if (!is_terminal(task.status)) {
     auto waited = service.manager().wait({.ids = {task.id}, .cancel_fd = request.call.stop.fd(), .is_part = true});
     if (!waited) return fault(jsonrpc::kInternalError, waited.error().message);
@@ -142,7 +155,9 @@ std::optional<Reply> answer_legacy(Service& service, Request& request) {
     return cancel(service, request, *task);
   }
   told(service, request, *task);
-  return legacy_task(*task);
+  json::object shown = legacy_task(*task);
+  if (questions_for(service, request, *task)) shown["status"] = "input_required";
+  return shown;
 }
 
 }  // namespace

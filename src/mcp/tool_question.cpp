@@ -8,9 +8,6 @@
 namespace perdure::mcp {
 namespace {
 
-// A person may be at lunch; whoever asks must not be kept for ever. The question stays open.
-constexpr std::chrono::minutes kPatience{10};
-
 constexpr std::string_view kQuestionsSchema = R"json({"type": "array", "minItems": 1, "maxItems": 4,
   "description": "What to ask, each with a text of its own.",
   "items": {"type": "object", "required": ["question", "header", "options"], "additionalProperties": false, "properties": {
@@ -70,26 +67,14 @@ ToolAnswer answered(ToolCall& call, const TaskId& id) {
   return result_of_question(*asked);
 }
 
-// The form and the command line may both bring an answer: the first one counts.
-ToolAnswer ask_by_form(ToolCall& call, const std::vector<Question>& questions, Task task) {
-  auto response =
-      call.request.conversation->asks.ask(call.request.outlet, "elicitation/create",
-                                          form_for(questions, call.request.caller), call.request.call.stop, kPatience);
-  const auto form = response ? read_form(questions, *response) : std::nullopt;
-  if (call.request.call.why == jsonrpc::Call::Ended::cancelled) {
-    auto stopped = call.manager().stop(task.id, {.reason = "Interrupted", .by = call.owner()});
-    if (!stopped) return tool_error(stopped.error());
-  } else if (form && form->is_complete) {
-    if (auto done = call.manager().answer(task.id, form->answers);
-        !done && done.error().code != ErrorCode::question_closed)
-      return tool_error(done.error());
-  } else if (form && form->is_dismissed) {
-    if (auto done = call.manager().dismiss(task.id, "The person dismissed the question");
-        !done && done.error().code != ErrorCode::question_closed)
-      return tool_error(done.error());
-  }
-  auto now = call.manager().get(task.id);
+// Called off: the question goes with the call. Else it stays open, whatever came of the form.
+ToolAnswer ask_in_conversation(ToolCall& call, const std::vector<Question>& questions, const Task& task) {
+  auto now = ask_by_form(call.service, call.request, questions, task.id);
   if (!now) return tool_error(now.error());
+  if (!is_terminal(now->status) && call.request.call.why == jsonrpc::Call::Ended::cancelled) {
+    now = call.manager().stop(task.id, {.reason = "Interrupted", .by = call.owner()});
+    if (!now) return tool_error(now.error());
+  }
   if (is_terminal(now->status)) return answered(call, task.id);
   return open_question(call, std::move(*now));
 }
@@ -115,8 +100,8 @@ ToolAnswer ask(ToolCall& call) {
   if (!background && has_forms && call.request.caller.era == Era::modern) return ask_by_rounds(call, *questions);
   auto task = call.manager().ask({.questions = *questions, .owner = call.owner()});
   if (!task) return tool_error(task.error());
-  if (background || !has_forms || call.request.conversation == nullptr) return open_question(call, std::move(*task));
-  return ask_by_form(call, *questions, std::move(*task));
+  if (background || !can_be_asked(call.request)) return open_question(call, std::move(*task));
+  return ask_in_conversation(call, *questions, *task);
 }
 
 }  // namespace

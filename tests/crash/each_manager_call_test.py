@@ -12,41 +12,12 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
-from session import PERDURE, SessionTest, eventually, processes_with  # noqa: E402
-from traced_runner import STRACE, calls_about, main  # noqa: E402
+from session import eventually, processes_with  # noqa: E402
+from traced_perdure import TracedPerdure  # noqa: E402
+from traced_runner import main  # noqa: E402
 
-ROUNDS = int(os.environ.get('PERDURE_CRASH_ROUNDS', '100'))
 
-
-class EachManagerCall(SessionTest):
-    def traced(self, args, *rules, trace='/dev/null'):
-        """perdure under strace, which lets go of the runner at its exec. The exit status."""
-        line = [STRACE, '-f', '-b', 'execve', '-qq', '-s', '300', '-o', trace]
-        for rule in rules:
-            line += ['-e', 'inject=' + rule]
-        return subprocess.run([*line, PERDURE, '--session', self.session, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=60, check=False)
-
-    def instants(self, args, most):
-        """(call, which of them) from the first on that is about the session: what is before is the loader's."""
-        trace = os.path.join(self.scratch, 'trace')
-        self.traced(args, trace=trace)
-        found = [(call, n) for call, n, _ in calls_about(self.session, trace)]
-        self.assertGreater(len(found), 10)
-        most = max(5, most * min(ROUNDS, 100) // 100)
-        step = max(1, -(-len(found) // most))
-        print(f'{args[0]}: {len(found[::step])} of {len(found)} instants', flush=True)
-        return found[::step]
-
-    def fresh(self, n):
-        self.session = os.path.join(self.scratch, f'session-{n}')
-        self.tasks = os.path.join(self.session, 'tasks')
-
-    def tearDown(self):
-        # Of all sessions of the test: they have one folder.
-        self.session = self.scratch
-        super().tearDown()
-
+class EachManagerCall(TracedPerdure):
     def settled(self):
         self.perdure('wait')
         self.perdure('reconcile', check=0)

@@ -14,33 +14,18 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
-from session import PERDURE, SessionTest, eventually, processes_with  # noqa: E402
-from traced_runner import STRACE, calls_about, main  # noqa: E402
+from session import PERDURE, eventually, processes_with  # noqa: E402
+from traced_perdure import ROUNDS, TracedPerdure  # noqa: E402
+from traced_runner import STRACE, main  # noqa: E402
 
-ROUNDS = int(os.environ.get('PERDURE_CRASH_ROUNDS', '100'))
 SEED = int(os.environ.get('PERDURE_CRASH_SEED', str(random.randrange(1 << 32))))
 LONG = ('--deadline', '600s')
 OUTCOMES = {'answered': 'completed', 'dismissed': 'completed', 'expired': 'timed_out', 'withdrawn': 'killed'}
 
 
-class QuestionCrash(SessionTest):
+class QuestionCrash(TracedPerdure):
     def ask(self, *options):
         return self.perdure('ask', 'Which?', *options, check=0).stdout.strip()
-
-    def traced(self, args, *rules, trace='/dev/null'):
-        line = [STRACE, '-f', '-b', 'execve', '-qq', '-s', '300', '-o', trace]
-        for rule in rules:
-            line += ['-e', 'inject=' + rule]
-        return subprocess.run([*line, PERDURE, '--session', self.session, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=60, check=False)
-
-    def instants(self, args, most):
-        trace = os.path.join(self.scratch, 'trace')
-        self.traced(args, trace=trace)
-        found = [(call, n) for call, n, _ in calls_about(self.session, trace)]
-        self.assertGreater(len(found), 10)
-        most = max(5, most * min(ROUNDS, 100) // 100)
-        return found[::max(1, -(-len(found) // most))]
 
     def closed(self, task):
         """The one end it has, told the same way by its record, its output and every reader."""

@@ -12,8 +12,9 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
-from session import PERDURE, SessionTest, eventually, processes_with  # noqa: E402
-from traced_runner import STRACE, calls_about, main  # noqa: E402
+from session import eventually, processes_with  # noqa: E402
+from traced_perdure import TracedPerdure  # noqa: E402
+from traced_runner import main  # noqa: E402
 
 FAULTS = {
     'openat': ('EMFILE', 'ENOSPC'), 'open': ('EMFILE',), 'mkdir': ('ENOSPC',), 'mkdirat': ('ENOSPC',), 'write': ('ENOSPC',), 'pwrite64': ('ENOSPC',),
@@ -25,37 +26,20 @@ FAULTS = {
 }
 
 
-class ManagerFaults(SessionTest):
-    def traced(self, args, *rules, trace='/dev/null'):
-        line = [STRACE, '-f', '-b', 'execve', '-qq', '-s', '300', '-o', trace]
-        for rule in rules:
-            line += ['-e', 'inject=' + rule]
-        return subprocess.run([*line, PERDURE, '--session', self.session, '--json', *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=20, check=False)
-
-    def instants(self, args):
-        trace = os.path.join(self.scratch, 'trace')
-        self.traced(args, trace=trace)
-        return [(call, error, n) for call, n, line in calls_about(self.session, trace)
+class ManagerFaults(TracedPerdure):
+    def instants_of_faults(self, args):
+        return [(call, error, n) for call, n, line in self.calls(['--json', *args])
                 if not re.search(r' write\([12],', line) for error in FAULTS.get(call, ())]
-
-    def fresh(self, n):
-        self.session = os.path.join(self.scratch, f'session-{n}')
-        self.tasks = os.path.join(self.session, 'tasks')
-
-    def tearDown(self):
-        self.session = self.scratch
-        super().tearDown()
 
     def each(self, args, prepare, judge, most=100):
         self.fresh('dry')
         wrong, results = [], collections.Counter()
-        instants = self.instants(args(prepare()))
+        instants = self.instants_of_faults(args(prepare()))
         for n, (call, error, which) in enumerate(instants[::-(-len(instants) // most)]):
             self.fresh(n)
             try:
                 task = prepare()
-                done = self.traced(args(task), f'{call}:error={error}:when={which}')
+                done = self.traced(['--json', *args(task)], f'{call}:error={error}:when={which}', seconds=20)
                 self.assertGreaterEqual(done.returncode, 0, 'it crashed')
                 self.assertTrue(done.stdout, done.stderr)
                 answer = json.loads(done.stdout)

@@ -433,6 +433,24 @@ class Questions(McpTest):
     def open_task(self):
         return eventually(lambda: self.json('list'), 'it is open')[0]['taskId']
 
+    def test_the_result_of_an_open_question_asks_a_legacy_client_with_a_form(self):
+        client = self.legacy(capabilities={'elicitation': {}, 'tasks': {}})
+        for action, content, told in (('accept', {'answer_1': 'A'}, {'answers': {'Which one?': 'A'}}),
+                                      ('cancel', None, {'answers': {}, 'note': 'The person dismissed the question'})):
+            created = client.result('tools/call', {'name': 'AskUserQuestion', 'arguments': {'questions': [QUESTION]}, 'task': {}})
+            task = created['task']['taskId']
+            self.assertEqual(client.result('tasks/get', {'taskId': task})['status'], 'input_required')
+            asking = client.begin('tasks/result', {'taskId': task})
+            form = client.asked.get(timeout=30)
+            self.assertEqual(form['method'], 'elicitation/create')
+            self.assertEqual(form['params']['_meta'][P + 'related-task'], {'taskId': task})
+            client.send({'jsonrpc': '2.0', 'id': form['id'], 'result': {'action': action, **({'content': content} if content else {})}})
+            self.assertEqual(client.answer(asking)['result']['structuredContent'], told)
+            self.assertEqual(client.result('tasks/get', {'taskId': task})['status'], 'completed')
+        task = self.legacy().result('tools/call', {'name': 'AskUserQuestion', 'arguments': {'questions': [QUESTION]}, 'task': {}})['task']['taskId']
+        self.assertEqual(self.legacy().result('tasks/get', {'taskId': task})['status'], 'working', 'who shows no form is not told that one is wanted')
+        self.perdure('stop', task, check=0)
+
     def test_a_form_of_a_legacy_client_answers(self):
         client = self.legacy(capabilities={'elicitation': {}})
         for action, content, told in (('accept', {'answer_1': 'B'}, {'answers': {'Which one?': 'B'}}),

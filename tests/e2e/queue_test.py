@@ -360,10 +360,11 @@ class Cycles(QueueTest):
         self.assertIn(b'task.wait_cycle', logs)
         self.assertIn(f'{a} waits for {b}'.encode() if b'task.wait_cycle' in self.log(a) else f'{b} waits for {a}'.encode(), logs)
 
-    def test_L43_a_task_does_not_wait_for_one_that_is_queued_behind_it(self):
+    def waits_in_vain(self, start_second, **options):
+        """A task that waits for one that is started after it, and that can't end before it: it is told so."""
         name = os.path.join(self.scratch, 'name')
-        first = self.sh(self.waits(name, name))
-        second = self.sh('true', '--after', first)
+        first = self.sh(self.waits(name, name), **options)
+        second = start_second(first)
         with open(name + '.tmp', 'w', encoding='utf-8') as f:
             f.write(second)
         os.rename(name + '.tmp', name)
@@ -371,16 +372,11 @@ class Cycles(QueueTest):
         self.assertIn(b'task.wait_cycle', self.log(first))
         self.perdure('wait', second)
 
+    def test_L43_a_task_does_not_wait_for_one_that_is_queued_behind_it(self):
+        self.waits_in_vain(lambda first: self.sh('true', '--after', first))
+
     def test_L43_nor_for_one_that_waits_for_its_only_slot(self):
-        name = os.path.join(self.scratch, 'name')
-        first = self.sh(self.waits(name, name), env=self.cap(1))
-        second = self.queued('true')
-        with open(name + '.tmp', 'w', encoding='utf-8') as f:
-            f.write(second)
-        os.rename(name + '.tmp', name)
-        self.finished(first)
-        self.assertIn(b'task.wait_cycle', self.log(first))
-        self.perdure('wait', second)
+        self.waits_in_vain(lambda _: self.queued('true'), env=self.cap(1))
 
 
 class Closing(QueueTest):
