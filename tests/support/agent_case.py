@@ -48,4 +48,4 @@ class AgentTest(SessionTest):
         return eventually(lambda: self.activity(task, of_type), f'{of_type} in the activity of {task}')
 
 
-__all__ = ['AgentTest', 'eventually']
+__all__ = ['COMMAND', 'AgentTest', 'eventually']
