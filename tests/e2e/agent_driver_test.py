@@ -118,6 +118,7 @@ class Asked(AgentTest):
                 self.assertEqual(self.finished(task)['status'], 'completed')
                 self.assertEqual(self.log(task).decode().strip(), f'permission {kind}')
                 self.assertEqual(self.activity(task, 'permission')[0]['decided_by'], question['taskId'])
+                self.assertEqual(self.activity(task, 'question')[0]['id'], question['taskId'])
 
     def test_options_that_share_a_name_can_be_told_apart(self):
         task = self.agent('options A,A,a,r,R permission')
