@@ -13,6 +13,7 @@ Owner::Reply Owner::ask(const std::vector<Question>& questions, const jsonrpc::C
   auto task = manager_.ask(options);
   if (!task) return reply;
   reply.question = task->id.str();
+  activity_.add("question", {{"question", questions.front().text}, {"id", reply.question}});
   auto waited = manager_.wait({.ids = {task->id}, .cancel_fd = call.stop.fd(), .is_part = true});
   if (!waited || waited->ended.empty()) {
     auto stopped = manager_.stop(task->id, {.reason = "The subagent does not need the answer any more", .quiet = true});

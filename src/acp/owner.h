@@ -1,5 +1,6 @@
 #pragma once
 
+#include "acp/activity.h"
 #include "codec/agent_plan.h"
 #include "jsonrpc/peer.h"
 #include <perdure/manager.h>
@@ -13,8 +14,8 @@ namespace perdure::acp {
 /// Whoever the subagent works for, asked by a question task. Thread-safe.
 class Owner {
  public:
-  Owner(TaskManager& manager, const codec::AgentPlan& plan, TaskId task)
-      : manager_(manager), plan_(plan), task_(std::move(task)) {}
+  Owner(TaskManager& manager, const codec::AgentPlan& plan, TaskId task, Activity& activity)
+      : manager_(manager), plan_(plan), task_(std::move(task)), activity_(activity) {}
 
   struct Reply {
     enum class How { answered, dismissed, expired, withdrawn } how = How::withdrawn;
@@ -31,6 +32,7 @@ class Owner {
   TaskManager& manager_;
   const codec::AgentPlan& plan_;
   TaskId task_;
+  Activity& activity_;
 };
 
 }  // namespace perdure::acp

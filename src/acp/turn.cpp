@@ -44,7 +44,7 @@ Turn::Turn(TaskManager& manager, manager::AgentSide& side, Activity& activity)
       side_(side),
       plan_(side.plan()),
       activity_(activity),
-      owner_(manager, plan_, side.task()),
+      owner_(manager, plan_, side.task(), activity),
       permissions_(owner_, activity),
       files_(plan_.cwd),
       terminals_(manager, plan_.cwd) {}

@@ -60,8 +60,10 @@ Result<std::string> what_runs(TaskManager& manager, const std::string& owner) {
       "These background tasks of yours are still running; TaskOutput, WaitFor and TaskStop of the server "
       "perdure take their task_id:\n";
   for (const auto& task : *tasks)
-    text += fmt::format("- {} ({}, for {}): {}\n", task.id.str(), name_of(task.status),
-                        duration_text(now_ms() - task.started_at), harmless_line(task.description));
+    text += fmt::format(
+        "- {} ({}, for {}{}): {}\n", task.id.str(), name_of(task.status), duration_text(now_ms() - task.started_at),
+        task.agent_id ? fmt::format(", subagent with agent_id {}", harmless_line(task.agent_id->text)) : "",
+        harmless_line(task.description));
   return text;
 }
 

@@ -118,6 +118,10 @@ std::string last_activity(const TaskManager& manager, const TaskId& id) {
   const auto* const title = entry.get_object().if_contains("title");
   const auto* const type = entry.get_object().if_contains("type");
   std::string text = type != nullptr && type->is_string() ? std::string(type->get_string()) : "working";
+  // Nothing goes on before somebody answers.
+  const auto* const question = entry.get_object().if_contains("id");
+  if (text == "question" && question != nullptr && question->is_string())
+    return fmt::format("waits for an answer: perdure answer {}", std::string_view(question->get_string()));
   if (title != nullptr && title->is_string()) text += ": " + to_plain_text(title->get_string(), false);
   return text;
 }

@@ -57,6 +57,8 @@ class Names(AgentTest):
         self.assertNotEqual(agent_id, task)
         self.assertEqual(self.json('show', task)['agentId'], agent_id)
         self.assertIn(agent_id, self.perdure('list', check=0).stdout)
+        context = self.perdure('hook', 'claude-code', 'session-start', '--owner', 'o', check=0).stdout
+        self.assertIn(f'agent_id {agent_id}', context)
         self.assertEqual(self.finished(task)['agentId'], agent_id)
         news = self.json('notifications', '--format', 'json')
         self.assertEqual([n['agentId'] for n in news], [agent_id])
@@ -86,6 +88,16 @@ class Names(AgentTest):
         task = self.agent('say again', '--resume', 'same', agent='two')
         record = self.finished(task)
         self.assertEqual((record['status'], record['subagentType'], record['agentId']), ('completed', 'two', 'same'))
+
+
+class Retention(AgentTest):
+    def test_all_of_an_ended_subagent_is_removed(self):
+        task = self.agent('say hello')
+        self.finished(task)
+        self.assertEqual(set(os.listdir(os.path.join(self.tasks, task))), {'output.log', 'agent.json', 'activity.jsonl'})
+        self.perdure('doctor', check=0)
+        self.perdure('remove', task, check=0)
+        self.assertEqual(os.listdir(self.tasks), [])
 
 
 class Resume(AgentTest):
