@@ -67,6 +67,11 @@ bool Connection::send(const json::object& message) {
   return writer_.write(json::serialize(message));
 }
 
+void Connection::hear_out(int patience_ms) const {
+  pollfd over{.fd = errors_over_.fd(), .events = POLLIN, .revents = 0};
+  ::poll(&over, 1, patience_ms);
+}
+
 std::string Connection::violation() const {
   const std::lock_guard lock(mutex_);
   return violation_;
@@ -135,10 +140,11 @@ void Connection::read_errors(int errors) {
   std::string line;
   while (true) {
     const auto got = reader.next(line);
-    if (got == jsonrpc::LineReader::Got::end) return;
+    if (got == jsonrpc::LineReader::Got::end) break;
     handler_.on_error_line(got == jsonrpc::LineReader::Got::line ? std::string_view(line)
                                                                  : "(a line of more than 4 KiB)");
   }
+  errors_over_.raise();
 }
 
 }  // namespace perdure::acp

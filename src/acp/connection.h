@@ -49,6 +49,8 @@ class Connection : public jsonrpc::Outlet {
 
   [[nodiscard]] bool is_over() const { return over_.is_raised(); }
   [[nodiscard]] int over_fd() const { return over_.fd(); }
+  /// Waits a moment until all that the agent wrote to its standard error was read: one that has ended said there why.
+  void hear_out(int patience_ms) const;
   /// What the agent sent that is no message, in words; "" where it kept to the protocol.
   [[nodiscard]] std::string violation() const;
 
@@ -64,7 +66,7 @@ class Connection : public jsonrpc::Outlet {
   jsonrpc::LineWriter writer_;
   jsonrpc::Asks asks_;
   jsonrpc::Calls calls_;
-  jsonrpc::Signal over_;
+  jsonrpc::Signal over_, errors_over_;
   mutable std::mutex mutex_;
   std::string violation_;
   jsonrpc::Workers workers_;

@@ -176,6 +176,8 @@ Failure Turn::describe_silence(std::string_view method) const {
             .reason =
                 fmt::format("The agent did not answer {} within {} s", method, std::chrono::seconds(kMeeting).count())};
   const std::string how = process_->how_it_ended(kEndPatienceMs);
+  // A child of its may hold that stream open, so not for long.
+  connection_->hear_out(kEndPatienceMs);
   const std::lock_guard lock(mutex_);
   return {.code = "acp.gone",
           .reason = fmt::format("The agent {} and left {} unanswered{}{}",

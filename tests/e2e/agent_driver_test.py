@@ -180,7 +180,7 @@ class Asked(AgentTest):
         self.assertEqual((ended, gone), ({'exitCode': 3, 'signal': None}, True))
         self.assertEqual(output, {'output': 'hi\n', 'truncated': False, 'exitStatus': ended})
         self.assertEqual(killed['signal'], 'SIGTERM')
-        self.assertEqual(processes_with('@' + self.session), [])
+        eventually(lambda: not processes_with('@' + self.session), 'nothing of it stays, runners included')
 
 
 class Activity(AgentTest):
