@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kLongestLine = 64 << 20;
 constexpr std::size_t kLongestErrorLine = 4'096;
+constexpr std::size_t kMostLevels = 256;  // what a tool was given may be anything
 constexpr std::size_t kQuoted = 200;
 constexpr std::size_t kMostRequests = 64;  // at once; more wait
 constexpr int kLastWordsMs = 2'000;
@@ -34,6 +35,7 @@ Connection::Connection(int input, int output, int errors, Handler& handler)
 
 Connection::~Connection() {
   writer_.close_soon();
+  closing_.raise();
   messages_.join();
   errors_.join();
   calls_.hang_up();
@@ -78,7 +80,7 @@ std::string Connection::violation() const {
 }
 
 void Connection::read_messages(int output) {
-  jsonrpc::LineReader reader(output, kLongestLine);
+  jsonrpc::LineReader reader(output, kLongestLine, closing_.fd());
   std::string line;
   while (true) {
     const auto got = reader.next(line);
@@ -97,7 +99,7 @@ void Connection::read_messages(int output) {
 // False: it is no message.
 bool Connection::take(const std::string& line) {
   if (line.find_first_not_of(" \t") == std::string::npos) return true;
-  auto value = jsonrpc::parse_text(line);
+  auto value = jsonrpc::parse_text(line, kMostLevels);
   auto message = value ? jsonrpc::read_message(std::move(*value)) : std::unexpected(value.error());
   if (!message) return false;
   switch (message->kind) {
@@ -136,7 +138,7 @@ void Connection::answer(jsonrpc::Message request) {
 }
 
 void Connection::read_errors(int errors) {
-  jsonrpc::LineReader reader(errors, kLongestErrorLine);
+  jsonrpc::LineReader reader(errors, kLongestErrorLine, closing_.fd());
   std::string line;
   while (true) {
     const auto got = reader.next(line);

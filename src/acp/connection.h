@@ -30,7 +30,7 @@ class Connection : public jsonrpc::Outlet {
  public:
   /// The descriptors stay the caller's, and open as long as this lives.
   Connection(int input, int output, int errors, Handler& handler);
-  /// All streams must have ended, or end: the agent has been ended before.
+  /// The agent has been ended before. What a child of its still holds open is not waited for.
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -66,7 +66,7 @@ class Connection : public jsonrpc::Outlet {
   jsonrpc::LineWriter writer_;
   jsonrpc::Asks asks_;
   jsonrpc::Calls calls_;
-  jsonrpc::Signal over_, errors_over_;
+  jsonrpc::Signal over_, errors_over_, closing_;
   mutable std::mutex mutex_;
   std::string violation_;
   jsonrpc::Workers workers_;

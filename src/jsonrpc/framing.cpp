@@ -17,6 +17,15 @@ constexpr int kLastPatienceMs = 50;
 
 }  // namespace
 
+// Waits until there is something to read, or it is called off and there is nothing.
+bool LineReader::is_called_off() const {
+  if (cancel_fd_ < 0) return false;
+  pollfd look[] = {{.fd = fd_, .events = POLLIN, .revents = 0}, {.fd = cancel_fd_, .events = POLLIN, .revents = 0}};
+  while (::poll(look, 2, -1) < 0 && errno == EINTR) {
+  }
+  return look[0].revents == 0 && look[1].revents != 0;
+}
+
 // False at the end of the stream. An error of the descriptor is its end, too: nothing more will come.
 bool LineReader::fill() {
   if (start_ > 0) {
@@ -25,6 +34,10 @@ bool LineReader::fill() {
     start_ = 0;
     // One huge message must not be paid for until the end of the session.
     if (buffer_.capacity() > 16 * kChunk && buffer_.size() < kChunk) buffer_.shrink_to_fit();
+  }
+  if (is_called_off()) {
+    ended_ = true;
+    return false;
   }
   const std::size_t had = buffer_.size();
   buffer_.resize(had + kChunk);

@@ -6,7 +6,7 @@
     ignore-cancel late-end late-refusal late-error
                         what it does about a cancel: nothing; or it answers with an end of its own
     refuse max-tokens fail crash garbage
-    permission fs terminal elicit mcp child updates unknown
+    permission fs terminal elicit mcp child holder updates deep unknown
     flood MEGABYTES     of updates
     options a,b         kinds of the options of the next `permission`
 
@@ -281,6 +281,15 @@ class Agent:
 
     def do_child(self):
         subprocess.Popen(['setsid', 'sh', '-c', 'trap "" TERM HUP; while :; do sleep 0.1; done'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    def do_holder(self):
+        subprocess.Popen(['setsid', 'sh', '-c', 'trap "" HUP; while :; do sleep 0.1; done'], stdin=subprocess.DEVNULL)
+
+    def do_deep(self):
+        value = 1
+        for _ in range(150):
+            value = [value]
+        self.update('tool_call', toolCallId='deep', title='Deep', status='pending', rawInput=value)
 
     def do_mcp(self):
         server = self.servers[0]
