@@ -17,6 +17,14 @@ constexpr int kLastPatienceMs = 50;
 
 }  // namespace
 
+// False: nothing more is to be read, whatever there may be.
+bool LineReader::await() {
+  pollfd look[] = {{.fd = fd_, .events = POLLIN, .revents = 0}, {.fd = stop_fd_, .events = POLLIN, .revents = 0}};
+  while (::poll(look, 2, -1) < 0 && errno == EINTR) {
+  }
+  return look[1].revents == 0;
+}
+
 // False at the end of the stream. An error of the descriptor is its end, too: nothing more will come.
 bool LineReader::fill() {
   if (start_ > 0) {
@@ -29,11 +37,11 @@ bool LineReader::fill() {
   const std::size_t had = buffer_.size();
   buffer_.resize(had + kChunk);
   ssize_t n = 0;
-  while (true) {
+  bool goes_on = stop_fd_ < 0 || await();
+  while (goes_on) {
     n = ::read(fd_, buffer_.data() + had, kChunk);
     if (n >= 0 || (errno != EINTR && errno != EAGAIN)) break;
-    pollfd readable{.fd = fd_, .events = POLLIN, .revents = 0};
-    ::poll(&readable, 1, -1);
+    goes_on = await();
   }
   buffer_.resize(had + static_cast<std::size_t>(n < 0 ? 0 : n));
   if (n <= 0) ended_ = true;

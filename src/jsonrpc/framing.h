@@ -13,7 +13,8 @@ namespace perdure::jsonrpc {
 /// Lines of a stream, each at most `limit` bytes. Memory stays flat: what is longer is read and thrown away.
 class LineReader {
  public:
-  LineReader(int fd, std::size_t limit) : fd_(fd), limit_(limit) {}
+  /// Once `stop_fd` is readable the stream ends for this reader, whoever else still holds its other end.
+  LineReader(int fd, std::size_t limit, int stop_fd = -1) : fd_(fd), stop_fd_(stop_fd), limit_(limit) {}
 
   enum class Got { line, too_long, end };
   /// Blocks. `line` comes without its end and without a carriage return before it; a last line without an end counts.
@@ -22,7 +23,9 @@ class LineReader {
  private:
   bool fill();
 
-  int fd_;
+  bool await();
+
+  int fd_, stop_fd_;
   std::size_t limit_;
   std::string buffer_;
   std::size_t start_ = 0;   // of what is not handed out yet
