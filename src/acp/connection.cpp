@@ -1,5 +1,6 @@
 #include "acp/connection.h"
 
+#include "acp/wire.h"
 #include "base/clock.h"
 #include "base/utf8.h"
 
@@ -12,10 +13,10 @@ namespace {
 
 constexpr std::size_t kLongestLine = 64 << 20;
 constexpr std::size_t kLongestErrorLine = 4'096;
-constexpr std::size_t kMostLevels = 256;  // what a tool was given may be anything
 constexpr std::size_t kQuoted = 200;
 constexpr std::size_t kMostRequests = 64;  // at once; more wait
 constexpr int kLastWordsMs = 2'000;
+constexpr int kLeftoversMs = 200;  // for what an agent that has ended left in its pipes
 constexpr std::chrono::hours kForEver{24 * 365};
 
 std::string start_of(std::string_view line) {
@@ -30,16 +31,19 @@ Connection::Connection(int input, int output, int errors, Handler& handler)
     : handler_(handler),
       writer_(input),
       workers_(kMostRequests),
+      tellers_(1),
       messages_([this, output] { read_messages(output); }),
       errors_([this, errors] { read_errors(errors); }) {}
 
 Connection::~Connection() {
   writer_.close_soon();
+  hear_out(kLeftoversMs);
   closing_.raise();
   messages_.join();
   errors_.join();
   calls_.hang_up();
   workers_.join();
+  tellers_.join();
 }
 
 std::optional<jsonrpc::Asks::Answer> Connection::ask(std::string_view method, json::object params) {
@@ -62,7 +66,12 @@ std::optional<jsonrpc::Asks::Answer> Connection::ask(std::string_view method, js
 }
 
 void Connection::tell(std::string_view method, json::object params) {
-  send(jsonrpc::make_notification(method, std::move(params)));
+  tellers_.run([this, message = jsonrpc::make_notification(method, std::move(params))] { send(message); });
+}
+
+void Connection::give_up() {
+  over_.raise();
+  writer_.close_soon();
 }
 
 bool Connection::send(const json::object& message) {
@@ -82,25 +91,27 @@ std::string Connection::violation() const {
 void Connection::read_messages(int output) {
   jsonrpc::LineReader reader(output, kLongestLine, closing_.fd());
   std::string line;
+  bool broken = false;
   while (true) {
     const auto got = reader.next(line);
     if (got == jsonrpc::LineReader::Got::end) break;
-    const bool fine = got == jsonrpc::LineReader::Got::line && take(line);
-    if (fine) continue;
-    const std::lock_guard lock(mutex_);
-    if (violation_.empty())
+    // What comes after a line that is no message counts no more; it is read, so that the agent can go on to its end.
+    if (broken || (got == jsonrpc::LineReader::Got::line && take(line))) continue;
+    broken = true;
+    {
+      const std::lock_guard lock(mutex_);
       violation_ = got == jsonrpc::LineReader::Got::too_long ? "a line of more than 64 MiB" : start_of(line);
-    over_.raise();
+    }
+    give_up();
   }
-  over_.raise();
+  give_up();
   calls_.hang_up();
 }
 
 // False: it is no message.
-bool Connection::take(const std::string& line) {
-  if (line.find_first_not_of(" \t") == std::string::npos) return true;
-  auto value = jsonrpc::parse_text(line, kMostLevels);
-  auto message = value ? jsonrpc::read_message(std::move(*value)) : std::unexpected(value.error());
+bool Connection::take(std::string_view line) {
+  if (line.find_first_not_of(" \t") == std::string_view::npos) return true;
+  auto message = read_line(line);
   if (!message) return false;
   switch (message->kind) {
     case jsonrpc::Message::Kind::response: asks_.settle(std::move(*message)); break;

@@ -30,7 +30,7 @@ class Connection : public jsonrpc::Outlet {
  public:
   /// The descriptors stay the caller's, and open as long as this lives.
   Connection(int input, int output, int errors, Handler& handler);
-  /// The agent has been ended before. What a child of its still holds open is not waited for.
+  /// The agent has been ended before. What it left may hold its streams open: that is not waited for.
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -40,10 +40,11 @@ class Connection : public jsonrpc::Outlet {
   /// The same for at most that long.
   [[nodiscard]] std::optional<jsonrpc::Asks::Answer> ask(std::string_view method, json::object params,
                                                          std::chrono::milliseconds patience);
+  /// Never blocks, also where the agent does not read.
   void tell(std::string_view method, json::object params);
 
-  /// Whoever waits in ask() gets no answer any more.
-  void give_up() { over_.raise(); }
+  /// Whoever waits in ask() gets no answer any more, and what the agent does not take at once it is not told.
+  void give_up();
   /// Requests of the agent that are being worked on are told that nobody waits for them.
   void drop_requests() { calls_.hang_up(); }
 
@@ -59,7 +60,7 @@ class Connection : public jsonrpc::Outlet {
  private:
   void read_messages(int output);
   void read_errors(int errors);
-  bool take(const std::string& line);
+  bool take(std::string_view line);
   void answer(jsonrpc::Message request);
 
   Handler& handler_;
@@ -69,7 +70,7 @@ class Connection : public jsonrpc::Outlet {
   jsonrpc::Signal over_, errors_over_, closing_;
   mutable std::mutex mutex_;
   std::string violation_;
-  jsonrpc::Workers workers_;
+  jsonrpc::Workers workers_, tellers_;
   std::thread messages_, errors_;
 };
 

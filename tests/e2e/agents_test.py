@@ -1,5 +1,8 @@
 """`perdure agents`: which there are, which are installed, and what those answer."""
 import os
+import shlex
+import shutil
+import signal
 import sys
 import time
 import unittest
@@ -62,7 +65,7 @@ class Agents(AgentTest):
 
     def test_one_that_is_installed_goes_before_one_that_would_be_fetched(self):
         self.program('npx', 'exit 1')
-        self.program('claude-agent-acp', 'exec ' + ' '.join(COMMAND))
+        self.program('claude-agent-acp', 'exec ' + shlex.join(COMMAND))
         claude = self.agents()['claude']
         self.assertEqual((claude['command'], claude['throughNpx'], claude['answers']), ('claude-agent-acp', False, True))
 
@@ -77,6 +80,18 @@ class Agents(AgentTest):
             self.assertFalse(agents[name]['answers'], agents[name])
             self.assertIn(said, agents[name]['error'])
         self.assertEqual(processes_with(self.store), [], 'nobody stays')
+
+    def test_what_one_leaves_with_its_streams_open_keeps_nobody_waiting(self):
+        left = os.path.join(self.scratch, 'left')
+        script = f'{shutil.which("setsid")} {shutil.which("sleep")} 100 & echo $! > {left}; exec ' + shlex.join(COMMAND)
+        self.configure(mock={'command': ['/bin/sh', '-c', script]})
+        begun = time.monotonic()
+        mock = self.agents()['mock']
+        took = time.monotonic() - begun
+        with open(left, encoding='ascii') as f:
+            os.kill(int(f.read()), signal.SIGKILL)
+        self.assertTrue(mock['answers'], mock)
+        self.assertLess(took, 20)
 
 
 if __name__ == '__main__':

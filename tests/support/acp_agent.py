@@ -6,13 +6,14 @@
     ignore-cancel late-end late-refusal late-error
                         what it does about a cancel: nothing; or it answers with an end of its own
     refuse max-tokens fail crash garbage
-    permission fs terminal elicit mcp child holder updates deep unknown
+    permission fs terminal elicit mcp child holder updates unknown
     flood MEGABYTES     of updates
     options a,b         kinds of the options of the next `permission`
 
 Environment: ACP_STORE (its conversations, a JSON file), ACP_MARKER (a file touched at the start), ACP_SESSION_ID (the only id
 it gives), ACP_CAPS=none|load (what it can resume with; both if unset), ACP_AUTH (a method without which it does nothing),
-ACP_HANG=initialize|new (never answers that), ACP_LOG (all that it reads, a line each).
+ACP_HANG=initialize|new|reading (never answers that; or reads no more once there is a conversation), ACP_LOG (all that it
+reads, a line each).
 """
 import json
 import os
@@ -77,6 +78,8 @@ class Agent:
                 threading.Thread(target=self.answer, args=(message,), daemon=True).start()
             elif 'id' in message:
                 self.answer(message)
+                if message['method'] == 'session/new' and os.environ.get('ACP_HANG') == 'reading':
+                    time.sleep(1e6)
 
     def answer(self, message):
         name = 'on_' + message['method'].replace('/', '_')
@@ -275,7 +278,10 @@ class Agent:
 
     def do_unknown(self):
         self.update('something_new', x=1)
-        self.send({'method': '_vendor/notify', 'params': {}})
+        for params in ({}, None, [1]):
+            self.send({'method': '_vendor/notify', 'params': params})
+        self.update('tool_call_update', toolCallId='deep', rawOutput=json.loads('[' * 100 + ']' * 100))
+        self.text('agent_thought_chunk', 'half a character: \ud83d')
         refused = self.request('_vendor/ask')
         self.text('agent_message_chunk', str(refused['error']['code']), messageId='unknown')
 
@@ -284,12 +290,6 @@ class Agent:
 
     def do_holder(self):
         subprocess.Popen(['setsid', 'sh', '-c', 'trap "" HUP; while :; do sleep 0.1; done'], stdin=subprocess.DEVNULL)
-
-    def do_deep(self):
-        value = 1
-        for _ in range(150):
-            value = [value]
-        self.update('tool_call', toolCallId='deep', title='Deep', status='pending', rawInput=value)
 
     def do_mcp(self):
         server = self.servers[0]
