@@ -25,11 +25,11 @@ inline constexpr std::array<TableKey, 8> kAgentKeys = {{
     {"command", "an array: the program and its arguments; a string: a line for /bin/sh -c"},
     {"env", "variables of its environment"},
     {"cwd", "the folder it works in"},
-    {"mode", "the mode it is set to"},
-    {"model", "the model it is set to"},
+    {"mode", "id of the mode it is set to, one of its own"},
+    {"model", "id of the model it is set to"},
     {"permission", "what it is told when it asks"},
-    {"timeout", "the deadline of a task, 0: none"},
-    {"auth", "the method by which it authenticates"},
+    {"timeout", "the deadline of a turn, 0: none; absent: `agent_task_timeout_s`"},
+    {"auth", "id of the method by which it logs in; absent: it is logged in already"},
 }};
 
 /// `value` is what stands behind `hooks` in the file at `path`; adds to what the config has.

@@ -150,7 +150,7 @@ class Leftovers(RunnerTest):
         task = self.sh("(trap '' TERM; sleep 300; sleep 300) & setsid sleep 301 & exit 0")
         record = self.ended(task)
         self.assertEqual(self.s.ask(task, 'wait'), 'ended')
-        self.assertEqual(self.s.ask(task, 'end-leftovers 50'), 'ok')
+        self.assertEqual(self.s.ask(task, 'end-leftovers 50').split()[0], 'ok')
         self.runner_gone(task)
         self.assertEqual(self.members(task), [])
         self.assertEqual(self.s.read(task), record)
