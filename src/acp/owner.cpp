@@ -22,6 +22,8 @@ Owner::Reply Owner::ask(const std::vector<Question>& questions, const jsonrpc::C
     return reply;
   }
   const Task& ended = waited->ended.front();
+  // Who asked knows of its end now; its owner, who has just answered, needs no news of that.
+  [[maybe_unused]] const auto known = manager_.acknowledge({reply.question}, "agent");
   if (ended.question_outcome == QuestionOutcome::expired) reply.how = Reply::How::expired;
   if (ended.question_outcome == QuestionOutcome::dismissed) reply.how = Reply::How::dismissed;
   if (ended.question_outcome != QuestionOutcome::answered) return reply;

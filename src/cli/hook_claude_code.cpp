@@ -125,6 +125,7 @@ class Hook {
   // Reached only when all was written: a reader that has gone ends the program before.
   Result<int> acknowledge(const std::vector<Notification>& news) {
     std::vector<std::string> ids;
+    ids.reserve(news.size());
     for (const auto& one : news) ids.push_back(one.id);
     if (ids.empty()) return 0;
     if (auto done = manager_.acknowledge(ids, kVia); !done) return std::unexpected(done.error());

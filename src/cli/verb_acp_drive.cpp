@@ -12,7 +12,7 @@ Result<int> run(Call& call) {
   if (!side) return std::unexpected(side.error());
   auto manager = call.manager(Call::BadConfig::is_told);
   if (!manager) {
-    static_cast<void>(side->failed(manager.error().message));
+    [[maybe_unused]] const auto told = side->failed(manager.error().message);
     return std::unexpected(manager.error());
   }
   return acp::drive(**manager, *side);

@@ -7,12 +7,12 @@
 namespace perdure::contract {
 
 enum HookEvent : std::uint32_t {
-  kHookStarted = 1,
-  kHookCompleted = 2,
-  kHookFailed = 4,
-  kHookTimedOut = 8,
-  kHookKilled = 16,
-  kHookLost = 32,
+  hook_started = 1,
+  hook_completed = 2,
+  hook_failed = 4,
+  hook_timed_out = 8,
+  hook_killed = 16,
+  hook_lost = 32,
 };
 
 struct HookEventName {
@@ -20,8 +20,8 @@ struct HookEventName {
   const char* name;
 };
 inline constexpr HookEventName kHookEvents[] = {
-    {kHookStarted, "task.started"},    {kHookCompleted, "task.completed"}, {kHookFailed, "task.failed"},
-    {kHookTimedOut, "task.timed_out"}, {kHookKilled, "task.killed"},       {kHookLost, "task.lost"},
+    {hook_started, "task.started"},     {hook_completed, "task.completed"}, {hook_failed, "task.failed"},
+    {hook_timed_out, "task.timed_out"}, {hook_killed, "task.killed"},       {hook_lost, "task.lost"},
 };
 
 // In the environment of a hook, instead of PERDURE_TASK_ID: a hook is no part of its task.

@@ -12,8 +12,8 @@ namespace perdure::http {
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
 struct Limits {
-  std::size_t header_bytes = 32 * 1024;
-  std::size_t body_bytes = 16 << 20;
+  std::size_t header_bytes = std::size_t{32} << 10;
+  std::size_t body_bytes = std::size_t{16} << 20;
   int connections = 128;
   int request_ms = 20'000;  ///< from the first byte of a request to its last: who is slower is cut off
   int idle_ms = 60'000;     ///< between two requests

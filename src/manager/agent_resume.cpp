@@ -73,11 +73,12 @@ Result<Conversation> take_up(TaskManager& manager, const store::Session& session
   if (!turns) return std::unexpected(turns.error());
   const Task& last = turns->back();
   const auto& owner = options.start.owner;
-  if (owner && last.owner && owner != last.owner) {
-    Error error{
-        .code = ErrorCode::agent_not_owned,
-        .message = fmt::format("the subagent '{}' belongs to {}, not to {}", *options.resume, *last.owner, *owner)};
-    error.details["owner"] = *last.owner;
+  // L43: who says whose it is sees no others.
+  if (owner && owner != last.owner) {
+    Error error{.code = ErrorCode::agent_not_owned,
+                .message = fmt::format("the subagent '{}' belongs to {}, not to {}", *options.resume,
+                                       last.owner.value_or("nobody"), *owner)};
+    if (last.owner) error.details["owner"] = *last.owner;
     return std::unexpected(std::move(error));
   }
   for (auto& turn : *turns) {

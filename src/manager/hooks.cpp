@@ -21,8 +21,8 @@ namespace perdure::manager {
 namespace {
 
 constexpr std::chrono::seconds kOnEndTimeout{30}, kLeastTimeout{1}, kMostTimeout{600};
-constexpr std::uint32_t kEveryEnd = contract::kHookCompleted | contract::kHookFailed | contract::kHookTimedOut |
-                                    contract::kHookKilled | contract::kHookLost;
+constexpr std::uint32_t kEveryEnd = contract::hook_completed | contract::hook_failed | contract::hook_timed_out |
+                                    contract::hook_killed | contract::hook_lost;
 
 // Absent: no regular expression.
 std::optional<std::uint32_t> events_matched(const std::string& matcher) {
@@ -43,15 +43,15 @@ std::string quoted(std::string_view text) {
 
 contract::HookEvent event_of(Status status) {
   switch (status) {
-    case Status::completed: return contract::kHookCompleted;
-    case Status::failed: return contract::kHookFailed;
-    case Status::timed_out: return contract::kHookTimedOut;
-    case Status::killed: return contract::kHookKilled;
+    case Status::completed: return contract::hook_completed;
+    case Status::failed: return contract::hook_failed;
+    case Status::timed_out: return contract::hook_timed_out;
+    case Status::killed: return contract::hook_killed;
     case Status::queued:
     case Status::running:
     case Status::lost: break;
   }
-  return contract::kHookLost;
+  return contract::hook_lost;
 }
 
 std::string news_of(const store::Session& session, const Task& task) {

@@ -35,7 +35,7 @@ json::object choice_schema(const Question& question, const Caller& caller) {
   if (const std::string more = meanings(question); !more.empty()) description += fmt::format(" ({})", more);
   if (question.multi_select && caller.knows(kSinceLists)) {
     schema["type"] = "array";
-    schema["items"] = json::object{{"type", "string"}, {"enum", std::move(labels)}};
+    schema["items"] = json::object{{"type", "string"}, {"enum", labels}};
   } else if (question.multi_select) {
     schema["type"] = "string";
     description += ", several with commas between them";

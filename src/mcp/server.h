@@ -61,9 +61,9 @@ class Server {
   Reply answer_modern(Request& request);
   Reply answer_legacy(Request& request);
   std::optional<Reply> answer_common(Request& request);
-  Reply discover(const Request& request) const;
+  [[nodiscard]] Reply discover(const Request& request) const;
   Reply initialize(Request& request) const;
-  Reply list_tools(const Request& request) const;
+  [[nodiscard]] Reply list_tools(const Request& request) const;
   Reply call_tool(Request& request);
   json::object answer_with_task(Request& request, TaskStarted started);
   Reply listen(Request& request);

@@ -14,7 +14,7 @@ namespace {
 
 std::string project_root(const std::string& start) {
   const std::unique_ptr<char, decltype(&std::free)> real(::realpath(start.c_str(), nullptr), &std::free);
-  const std::string absolute = real == nullptr ? start : real.get();
+  std::string absolute = real == nullptr ? start : real.get();
   for (std::string folder = absolute; folder.size() > 1; folder.erase(folder.rfind('/'))) {
     struct stat found{};
     if (::stat((folder + "/.git").c_str(), &found) == 0) return folder;

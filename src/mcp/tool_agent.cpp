@@ -183,7 +183,8 @@ ToolAnswer interrupt(ToolCall& call, const TaskId& id) {
 ToolAnswer wait_for_end(ToolCall& call, const TaskId& id) {
   const std::int64_t begun = steady_ms();
   const auto progress = [&](std::size_t) {
-    report_progress(call.request, static_cast<double>((steady_ms() - begun) / 1000), last_activity(call.manager(), id));
+    const std::int64_t waited_s = (steady_ms() - begun) / 1000;
+    report_progress(call.request, static_cast<double>(waited_s), last_activity(call.manager(), id));
   };
   auto waited = call.manager().wait({.ids = {id}, .cancel_fd = call.stop_fd(), .progress = progress, .is_part = true});
   if (!waited) return tool_error(waited.error());

@@ -51,7 +51,7 @@ int Run::detach(Released how, long timeout_ms) {
     return e;
   }
   foreground_ = false;
-  tell_hooks(kHookStarted);
+  tell_hooks(hook_started);
   record_file_.reset();
   if (timeout_ms >= 0 && phase_ == Phase::running) sys::arm(timer_.get(), timeout_ms);
   drop_stream();

@@ -27,10 +27,10 @@ std::string_view status_in(std::string_view event) {
 
 const char* severity_of(HookEvent event) {
   switch (event) {
-    case kHookFailed:
-    case kHookLost: return "error";
-    case kHookTimedOut:
-    case kHookKilled: return "warning";
+    case hook_failed:
+    case hook_lost: return "error";
+    case hook_timed_out:
+    case hook_killed: return "warning";
     default: return "info";
   }
 }
@@ -55,8 +55,8 @@ void put(int file, std::string_view text) {
 // What happened, in a sentence or two; escaped as in JSON.
 void put_body(int file, HookEvent event, const Facts& facts, std::string_view task_id) {
   Text<192> text;
-  if (event == kHookStarted) return put(file, (text << "It runs as process " << facts.pid << ".").view());
-  if (event == kHookTimedOut) {
+  if (event == hook_started) return put(file, (text << "It runs as process " << facts.pid << ".").view());
+  if (event == hook_timed_out) {
     text << (facts.timed_out_by_idle ? "No output for too long, ended" : "Its time was over");
   } else if (facts.signal > 0) {
     text << "Ended by signal " << facts.signal;
@@ -109,7 +109,7 @@ char** environment_of_hooks(const Spec& spec, char* const (&own)[3]) {
 HookEvent hook_event_of(std::string_view status) {
   for (const auto& known : kHookEvents)
     if (status_in(known.name) == status) return known.event;
-  return kHookLost;
+  return hook_lost;
 }
 
 bool Hooks::wants(HookEvent event) const {
@@ -170,7 +170,7 @@ int Hooks::write_news(HookEvent event, const Facts& facts) const {
                 .view());
   put(file, spec_.description);
   put(file, ": ");
-  put(file, event == kHookTimedOut ? "timed out" : status_in(name));
+  put(file, event == hook_timed_out ? "timed out" : status_in(name));
   put(file, R"(","body":")");
   put_body(file, event, facts, task_id_);
   put(file, "\"}}\n");

@@ -42,7 +42,7 @@ bool Run::launch(const char* session, Fd to_caller) {
       record_.reserve_next();
       report_created(spec_.telemetry, task_id_);
     }
-    tell_hooks(kHookStarted);
+    tell_hooks(hook_started);
     return true;
   }
   limits_.remove();

@@ -145,7 +145,7 @@ void Run::start_parked() {
   // The record is there, and only now does the entry go: whoever finds neither may say that there is no such task.
   queue_.leave();
   control_.tell(Control::awaits_start, kStarted);
-  tell_hooks(kHookStarted);
+  tell_hooks(hook_started);
   record_.reserve_next();
 }
 

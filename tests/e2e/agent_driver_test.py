@@ -47,13 +47,6 @@ class Outcomes(AgentTest):
     def test_an_end_that_comes_after_garbage_does_not_count(self):
         self.assertEqual(self.outcome('garbage say done')[:2], ('failed', 'acp.protocol'))
 
-    def test_a_child_that_holds_its_streams_open_does_not_hold_its_end(self):
-        task = self.agent('child say done', '--grace', '1s')
-        record = self.finished(task)
-        self.assertEqual((record['status'], self.log(task)), ('completed', b'done\n'))
-        self.assertLess(record['endedAt'] - record['startedAt'], 8_000)
-        eventually(lambda: not processes_with('@' + self.session), 'nothing of it stays')
-
     def test_an_agent_that_reads_nothing_does_not_hold_the_driver_without_a_runner(self):
         self.configure(mock={'ACP_HANG': 'reading'})
         task = self.agent('x' * 100_000)
@@ -138,6 +131,9 @@ class Asked(AgentTest):
                 self.assertEqual(self.log(task).decode().strip(), f'permission {kind}')
                 self.assertEqual(self.activity(task, 'permission')[0]['decided_by'], question['taskId'])
                 self.assertEqual(self.activity(task, 'question')[0]['id'], question['taskId'])
+                # Who has answered needs no news of it.
+                self.assertEqual([n['source_id'] for n in self.json('notifications', '--format', 'json')], [task])
+                self.perdure('notifications', 'ack', task, check=0)
 
     def test_options_that_share_a_name_can_be_told_apart(self):
         task = self.agent('options A,A,a,r,R permission')
@@ -200,6 +196,20 @@ class Asked(AgentTest):
         self.assertEqual(output, {'output': 'hi\n', 'truncated': False, 'exitStatus': ended})
         self.assertEqual(killed['signal'], 'SIGTERM')
         eventually(lambda: not processes_with('@' + self.session), 'nothing of it stays, runners included')
+
+
+class Streams(AgentTest):
+    def test_who_holds_its_output_open_delays_nothing(self):
+        """A child of the agent that has its pipes: their end never comes before the child's own."""
+        task = self.agent('holder say done')
+        record = self.finished(task)
+        self.assertEqual((record['status'], self.log(task)), ('completed', b'done\n'))
+        self.assertEqual(processes_with(f'PERDURE_TASK_ID={task}@'), [])
+        self.assertLess(record['endedAt'] - record['startedAt'], 8_000, 'the runner had to lose its patience')
+
+    def test_deep_values_are_no_violation(self):
+        task = self.agent('deep say done')
+        self.assertEqual(self.finished(task)['status'], 'completed')
 
 
 class Activity(AgentTest):

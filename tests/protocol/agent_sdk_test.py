@@ -24,6 +24,10 @@ class Asked(agent_driver_test.Asked):
     pass
 
 
+class Streams(agent_driver_test.Streams):
+    pass
+
+
 class Activity(agent_driver_test.Activity):
     pass
 

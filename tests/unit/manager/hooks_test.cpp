@@ -13,7 +13,7 @@ namespace {
 using namespace contract;
 using std::chrono::seconds;
 
-constexpr std::uint32_t kEnds = kHookCompleted | kHookFailed | kHookTimedOut | kHookKilled | kHookLost;
+constexpr std::uint32_t kEnds = hook_completed | hook_failed | hook_timed_out | hook_killed | hook_lost;
 
 std::uint32_t events_of(const std::string& matcher) {
   const auto planned = plan_hooks({{.command = "x", .matcher = matcher}}, {});
@@ -21,11 +21,11 @@ std::uint32_t events_of(const std::string& matcher) {
 }
 
 TEST(HookPlan, AMatcherIsLookedForInTheNameOfTheEvent) {
-  const std::map<std::string, std::uint32_t> wanted = {{"", kEnds | kHookStarted},
-                                                       {"task", kEnds | kHookStarted},
-                                                       {"^task\\.started$", kHookStarted},
-                                                       {"failed|lost", kHookFailed | kHookLost},
-                                                       {"task.(completed|timed_out)", kHookCompleted | kHookTimedOut},
+  const std::map<std::string, std::uint32_t> wanted = {{"", kEnds | hook_started},
+                                                       {"task", kEnds | hook_started},
+                                                       {"^task\\.started$", hook_started},
+                                                       {"failed|lost", hook_failed | hook_lost},
+                                                       {"task.(completed|timed_out)", hook_completed | hook_timed_out},
                                                        {"^(?!task.started).*", kEnds},
                                                        {"Killed", 0}};
   for (const auto& [matcher, events] : wanted) EXPECT_EQ(events_of(matcher), events) << matcher;
@@ -45,9 +45,9 @@ TEST(HookPlan, EqualCommandsAreToldOnceWithTheTimeLimitOfTheFirst) {
                                   {"x", "y"});
   std::vector<std::tuple<std::string, std::uint32_t, int>> found;
   for (const auto& hook : planned) found.emplace_back(hook.command, hook.events, hook.timeout.count());
-  EXPECT_THAT(found, testing::ElementsAre(std::tuple("x", +kHookFailed, 5), std::tuple("y", kEnds | kHookStarted, 30),
-                                          std::tuple("x", +kHookLost, 7),
-                                          std::tuple("x", kHookCompleted | kHookTimedOut | kHookKilled, 30)));
+  EXPECT_THAT(found, testing::ElementsAre(std::tuple("x", +hook_failed, 5), std::tuple("y", kEnds | hook_started, 30),
+                                          std::tuple("x", +hook_lost, 7),
+                                          std::tuple("x", hook_completed | hook_timed_out | hook_killed, 30)));
 }
 
 TEST(HookCheck, WhatIsWrongIsAnErrorThatNamesTheHook) {
