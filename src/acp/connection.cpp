@@ -16,6 +16,7 @@ constexpr std::size_t kLongestErrorLine = 4'096;
 constexpr std::size_t kQuoted = 200;
 constexpr std::size_t kMostRequests = 64;  // at once; more wait
 constexpr int kLastWordsMs = 2'000;
+constexpr int kLeftoversMs = 200;  // for what an agent that has ended left in its pipes
 constexpr std::chrono::hours kForEver{24 * 365};
 
 std::string start_of(std::string_view line) {
@@ -36,6 +37,7 @@ Connection::Connection(int input, int output, int errors, Handler& handler)
 
 Connection::~Connection() {
   writer_.close_soon();
+  hear_out(kLeftoversMs);
   closing_.raise();
   messages_.join();
   errors_.join();

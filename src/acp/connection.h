@@ -30,7 +30,7 @@ class Connection : public jsonrpc::Outlet {
  public:
   /// The descriptors stay the caller's, and open as long as this lives.
   Connection(int input, int output, int errors, Handler& handler);
-  /// The agent has been ended before. What a child of its still holds open is not waited for.
+  /// The agent has been ended before. What it left may hold its streams open: that is not waited for.
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;

@@ -8,8 +8,19 @@
 namespace perdure::acp {
 namespace {
 
-constexpr std::size_t kMostLevels = 256;  // what tools are given and give is anybody's
-constexpr std::size_t kEscape = 6;        // \uXXXX
+namespace json = jsonrpc::json;
+
+constexpr std::size_t kMaxDepth = 256;  // what tools are given and give is anybody's
+constexpr std::size_t kEscape = 6;      // \uXXXX
+
+std::optional<json::value> parsed(std::string_view line) {
+  json::parse_options options;
+  options.max_depth = kMaxDepth;
+  boost::system::error_code error;
+  json::value value = json::parse(line, error, {}, options);
+  if (error) return std::nullopt;
+  return value;
+}
 
 // The code unit of the escape at the start of `text`; 0 where there is none.
 unsigned escaped_unit(std::string_view text) {
@@ -50,8 +61,8 @@ std::string without_halves(std::string_view text) {
 }  // namespace
 
 std::optional<jsonrpc::Message> read_line(std::string_view line) {
-  auto value = jsonrpc::parse_text(line, kMostLevels);
-  if (!value) value = jsonrpc::parse_text(without_halves(to_valid_utf8(line)), kMostLevels);
+  auto value = parsed(line);
+  if (!value) value = parsed(without_halves(to_valid_utf8(line)));
   if (!value) return std::nullopt;
   if (auto* const object = value->if_object(); object != nullptr && object->contains("method"))
     if (const auto* const params = object->if_contains("params"); params != nullptr && !params->is_object())

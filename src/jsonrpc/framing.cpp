@@ -14,17 +14,15 @@ namespace {
 
 constexpr std::size_t kChunk = 65'536;
 constexpr int kLastPatienceMs = 50;
-constexpr int kMostLeftovers = 64;  // reads, once it is called off: whoever holds the other side may go on writing
 
 }  // namespace
 
-// Waits until there is something to read, or it is called off and there is nothing, or no end of it.
-bool LineReader::is_called_off() {
-  if (cancel_fd_ < 0) return false;
-  pollfd look[] = {{.fd = fd_, .events = POLLIN, .revents = 0}, {.fd = cancel_fd_, .events = POLLIN, .revents = 0}};
+// False: nothing more is to be read, whatever there may be.
+bool LineReader::await() {
+  pollfd look[] = {{.fd = fd_, .events = POLLIN, .revents = 0}, {.fd = stop_fd_, .events = POLLIN, .revents = 0}};
   while (::poll(look, 2, -1) < 0 && errno == EINTR) {
   }
-  return look[1].revents != 0 && (look[0].revents == 0 || ++leftovers_ > kMostLeftovers);
+  return look[1].revents == 0;
 }
 
 // False at the end of the stream. An error of the descriptor is its end, too: nothing more will come.
@@ -36,18 +34,14 @@ bool LineReader::fill() {
     // One huge message must not be paid for until the end of the session.
     if (buffer_.capacity() > 16 * kChunk && buffer_.size() < kChunk) buffer_.shrink_to_fit();
   }
-  if (is_called_off()) {
-    ended_ = true;
-    return false;
-  }
   const std::size_t had = buffer_.size();
   buffer_.resize(had + kChunk);
   ssize_t n = 0;
-  while (true) {
+  bool goes_on = stop_fd_ < 0 || await();
+  while (goes_on) {
     n = ::read(fd_, buffer_.data() + had, kChunk);
     if (n >= 0 || (errno != EINTR && errno != EAGAIN)) break;
-    pollfd readable{.fd = fd_, .events = POLLIN, .revents = 0};
-    ::poll(&readable, 1, -1);
+    goes_on = await();
   }
   buffer_.resize(had + static_cast<std::size_t>(n < 0 ? 0 : n));
   if (n <= 0) ended_ = true;

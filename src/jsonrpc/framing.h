@@ -13,8 +13,8 @@ namespace perdure::jsonrpc {
 /// Lines of a stream, each at most `limit` bytes. Memory stays flat: what is longer is read and thrown away.
 class LineReader {
  public:
-  /// Once `cancel_fd` is readable it reads what there is, at most 4 MiB of it, and then ends, whoever may still hold the other side open.
-  LineReader(int fd, std::size_t limit, int cancel_fd = -1) : fd_(fd), limit_(limit), cancel_fd_(cancel_fd) {}
+  /// Once `stop_fd` is readable the stream ends for this reader, whoever else still holds its other end.
+  LineReader(int fd, std::size_t limit, int stop_fd = -1) : fd_(fd), stop_fd_(stop_fd), limit_(limit) {}
 
   enum class Got { line, too_long, end };
   /// Blocks. `line` comes without its end and without a carriage return before it; a last line without an end counts.
@@ -22,11 +22,11 @@ class LineReader {
 
  private:
   bool fill();
-  [[nodiscard]] bool is_called_off();
 
-  int fd_;
+  bool await();
+
+  int fd_, stop_fd_;
   std::size_t limit_;
-  int cancel_fd_, leftovers_ = 0;
   std::string buffer_;
   std::size_t start_ = 0;   // of what is not handed out yet
   std::size_t looked_ = 0;  // no line end before this

@@ -5,6 +5,8 @@
 namespace perdure::jsonrpc {
 namespace {
 
+constexpr std::size_t kMaxDepth = 64;
+
 bool is_id(const json::value& value) {
   return value.is_string() || value.is_int64() || value.is_uint64();
 }
@@ -35,9 +37,9 @@ std::expected<Message, Unreadable> read_response(json::object& object, Message m
 
 }  // namespace
 
-std::expected<json::value, Unreadable> parse_text(std::string_view text, std::size_t most_levels) {
+std::expected<json::value, Unreadable> parse_text(std::string_view text) {
   json::parse_options options;
-  options.max_depth = most_levels;
+  options.max_depth = kMaxDepth;
   boost::system::error_code error;
   json::value value = json::parse(text, error, {}, options);
   if (error) return std::unexpected(Unreadable{{kParseError, "Parse error: " + error.message()}});

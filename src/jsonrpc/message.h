@@ -39,11 +39,8 @@ struct Unreadable {
   json::value id = nullptr;
 };
 
-inline constexpr std::size_t kMostLevels = 64;
-
-/// One JSON text as a value. Refused: what RFC 8259 does not allow, bad UTF-8, more levels than that.
-[[nodiscard]] std::expected<json::value, Unreadable> parse_text(std::string_view text,
-                                                                std::size_t most_levels = kMostLevels);
+/// One JSON text as a value. Refused: what RFC 8259 does not allow, bad UTF-8, more than 64 levels.
+[[nodiscard]] std::expected<json::value, Unreadable> parse_text(std::string_view text);
 
 /// A value as a message. Refused: wrong types of anything above, a version that is not 2.0.
 [[nodiscard]] std::expected<Message, Unreadable> read_message(json::value value);

@@ -47,6 +47,13 @@ class Outcomes(AgentTest):
     def test_an_end_that_comes_after_garbage_does_not_count(self):
         self.assertEqual(self.outcome('garbage say done')[:2], ('failed', 'acp.protocol'))
 
+    def test_a_child_that_holds_its_streams_open_does_not_hold_its_end(self):
+        task = self.agent('child say done', '--grace', '1s')
+        record = self.finished(task)
+        self.assertEqual((record['status'], self.log(task)), ('completed', b'done\n'))
+        self.assertLess(record['endedAt'] - record['startedAt'], 8_000)
+        eventually(lambda: not processes_with('@' + self.session), 'nothing of it stays')
+
     def test_an_agent_that_reads_nothing_does_not_hold_the_driver_without_a_runner(self):
         self.configure(mock={'ACP_HANG': 'reading'})
         task = self.agent('x' * 100_000)
@@ -206,10 +213,6 @@ class Streams(AgentTest):
         self.assertEqual((record['status'], self.log(task)), ('completed', b'done\n'))
         self.assertEqual(processes_with(f'PERDURE_TASK_ID={task}@'), [])
         self.assertLess(record['endedAt'] - record['startedAt'], 8_000, 'the runner had to lose its patience')
-
-    def test_deep_values_are_no_violation(self):
-        task = self.agent('deep say done')
-        self.assertEqual(self.finished(task)['status'], 'completed')
 
 
 class Activity(AgentTest):

@@ -1,5 +1,6 @@
 """`perdure agents`: which there are, which are installed, and what those answer."""
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -64,7 +65,7 @@ class Agents(AgentTest):
 
     def test_one_that_is_installed_goes_before_one_that_would_be_fetched(self):
         self.program('npx', 'exit 1')
-        self.program('claude-agent-acp', 'exec ' + ' '.join(COMMAND))
+        self.program('claude-agent-acp', 'exec ' + shlex.join(COMMAND))
         claude = self.agents()['claude']
         self.assertEqual((claude['command'], claude['throughNpx'], claude['answers']), ('claude-agent-acp', False, True))
 
@@ -82,7 +83,7 @@ class Agents(AgentTest):
 
     def test_what_one_leaves_with_its_streams_open_keeps_nobody_waiting(self):
         left = os.path.join(self.scratch, 'left')
-        script = f'{shutil.which("setsid")} {shutil.which("sleep")} 100 & echo $! > {left}; exec ' + ' '.join(COMMAND)
+        script = f'{shutil.which("setsid")} {shutil.which("sleep")} 100 & echo $! > {left}; exec ' + shlex.join(COMMAND)
         self.configure(mock={'command': ['/bin/sh', '-c', script]})
         begun = time.monotonic()
         mock = self.agents()['mock']

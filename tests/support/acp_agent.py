@@ -6,7 +6,7 @@
     ignore-cancel late-end late-refusal late-error
                         what it does about a cancel: nothing; or it answers with an end of its own
     refuse max-tokens fail crash garbage
-    permission fs terminal elicit mcp child holder updates deep unknown
+    permission fs terminal elicit mcp child holder updates unknown
     flood MEGABYTES     of updates
     options a,b         kinds of the options of the next `permission`
 
@@ -280,6 +280,7 @@ class Agent:
         self.update('something_new', x=1)
         for params in ({}, None, [1]):
             self.send({'method': '_vendor/notify', 'params': params})
+        self.update('tool_call_update', toolCallId='deep', rawOutput=json.loads('[' * 100 + ']' * 100))
         self.text('agent_thought_chunk', 'half a character: \ud83d')
         refused = self.request('_vendor/ask')
         self.text('agent_message_chunk', str(refused['error']['code']), messageId='unknown')
@@ -289,12 +290,6 @@ class Agent:
 
     def do_holder(self):
         subprocess.Popen(['setsid', 'sh', '-c', 'trap "" HUP; while :; do sleep 0.1; done'], stdin=subprocess.DEVNULL)
-
-    def do_deep(self):
-        value = 1
-        for _ in range(150):
-            value = [value]
-        self.update('tool_call', toolCallId='deep', title='Deep', status='pending', rawInput=value)
 
     def do_mcp(self):
         server = self.servers[0]

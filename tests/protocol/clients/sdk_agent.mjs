@@ -97,11 +97,6 @@ const does = {
   async holder() {
     spawn('sh', ['-c', 'trap "" HUP; while :; do sleep 0.1; done'], { detached: true, stdio: ['ignore', 'inherit', 'inherit'] }).unref();
   },
-  async deep(client) {
-    let value = 1;
-    for (let n = 0; n < 150; ++n) value = [value];
-    await update(client, 'tool_call', { toolCallId: 'deep', title: 'Deep', status: 'pending', rawInput: value });
-  },
   async child() {
     spawn('sh', ['-c', 'trap "" TERM HUP; while :; do sleep 0.1; done'], { detached: true, stdio: 'ignore' }).unref();
   },
