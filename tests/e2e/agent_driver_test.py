@@ -212,8 +212,7 @@ class Streams(AgentTest):
         record = self.finished(task)
         self.assertEqual((record['status'], self.log(task)), ('completed', b'done\n'))
         self.assertEqual(processes_with(f'PERDURE_TASK_ID={task}@'), [])
-        entries = self.activity(task)
-        self.assertLess(entries[-1]['time'] - entries[0]['time'], 60_000)
+        self.assertLess(record['endedAt'] - record['startedAt'], 8_000, 'the runner had to lose its patience')
 
 
 class Activity(AgentTest):

@@ -53,6 +53,18 @@ TEST(LineReader, WhatIsTooLongIsThrownAwayAndTheNextLineIsRead) {
   EXPECT_EQ(lines(huge + "\n" + huge + "\n", 1 << 20), (std::vector<std::string>{huge, huge}));
 }
 
+TEST(LineReader, OnceStoppedItEndsWhereTheOtherSideNeverDoes) {
+  Pipe stop;
+  ASSERT_EQ(::write(stop.write.get(), "x", 1), 1);
+  Pipe open;
+  const Fd endless(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
+  for (const int fd : {open.read.get(), endless.get()}) {
+    LineReader reader(fd, 100, stop.read.get());
+    std::string line;
+    EXPECT_EQ(reader.next(line), Got::end);
+  }
+}
+
 TEST(LineWriter, LinesOfSeveralThreadsAreNotMixed) {
   Pipe pipe;
   LineWriter writer(pipe.write.get());
