@@ -17,6 +17,7 @@
 namespace perdure::acp {
 namespace {
 
+constexpr int kAgainMs = 500;
 constexpr int kOrphanedMs = 3'000;  // for the agent to end its turn when nobody looks after the task any more
 
 // Cancels the turn on SIGTERM, and when the runner has gone.
@@ -36,10 +37,17 @@ class Watch {
     pollfd look[] = {{.fd = over_.fd(), .events = POLLIN, .revents = 0},
                      {.fd = signals, .events = POLLIN, .revents = 0},
                      {.fd = runner, .events = POLLRDHUP, .revents = 0}};
+    int patience_ms = -1;
     while (!over_.is_raised()) {
-      if (::poll(look, 3, -1) < 0 && errno != EINTR) return;
+      const int n = ::poll(look, 3, patience_ms);
+      if (n < 0 && errno != EINTR) return;
+      if (n == 0) turn.cancel_again();
+      patience_ms = -1;
       if (look[1].revents != 0 || look[2].revents != 0) turn.cancel();
-      if (look[1].revents != 0) look[1].fd = -1;
+      if (look[1].revents != 0) {
+        look[1].fd = -1;
+        patience_ms = kAgainMs;
+      }
       if (look[2].revents == 0) continue;
       ::poll(look, 1, kOrphanedMs);
       return connection.give_up();

@@ -143,6 +143,11 @@ void Turn::cancel() {
   }
 }
 
+void Turn::cancel_again() {
+  const std::lock_guard lock(mutex_);
+  if (prompting_ && connection_ != nullptr) connection_->tell("session/cancel", {{"sessionId", note_.agent_id}});
+}
+
 void Turn::close() {
   if (able_.close && !note_.agent_id.empty() && !connection_->is_over())
     static_cast<void>(connection_->ask("session/close", {{"sessionId", note_.agent_id}}, kClosing));

@@ -34,6 +34,8 @@ class Turn : public Handler {
 
   /// The agent is asked to end its turn; what it asks from now on gets no more than that.
   void cancel();
+  /// Once more, some time later: the first wish may have crossed the prompt, which an agent that has none yet ignores.
+  void cancel_again();
 
   /// Closes the conversation, as far as the agent can do that; ends its commands.
   void close();
