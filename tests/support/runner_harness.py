@@ -107,8 +107,10 @@ class Session:
         """Sends a line to the task's runner and returns its answer; None when nobody is there."""
         s = socket.socket(socket.AF_UNIX)
         s.settimeout(timeout)
-        here = os.open(self.folder(task), os.O_RDONLY) if os.path.isdir(self.folder(task)) else None
-        if here is None:
+        try:
+            here = os.open(self.folder(task), os.O_RDONLY)
+        except FileNotFoundError:
+            s.close()
             return None
         try:
             s.connect(f'/proc/self/fd/{here}/control')
