@@ -1,6 +1,6 @@
 #pragma once
 
-#include "manager/agent_side.h"
+#include "manager/agent/agent_side.h"
 #include <perdure/manager.h>
 
 // `perdure acp-drive`: one turn of one agent, as the command of a subagent's task (docs/agents.md).

@@ -9,7 +9,7 @@
 #include "acp/permission.h"
 #include "acp/process.h"
 #include "acp/terminals.h"
-#include "manager/agent_side.h"
+#include "manager/agent/agent_side.h"
 
 #include <atomic>
 #include <mutex>

@@ -1,10 +1,10 @@
 // perdure: options, dispatch and exit statuses. Exit statuses are in docs/cli.md.
 
 #include "base/error.h"
-#include "cli/call.h"
-#include "cli/print.h"
-#include "cli/text.h"
-#include "cli/verbs.h"
+#include "cli/console/call.h"
+#include "cli/console/print.h"
+#include "cli/console/text.h"
+#include "cli/verbs/verbs.h"
 
 #include <signal.h>
 

@@ -18,7 +18,7 @@ constexpr std::array<std::pair<std::string_view, PermissionPolicy>, 3> kPolicies
     {{"allow", PermissionPolicy::allow}, {"deny", PermissionPolicy::deny}, {"ask", PermissionPolicy::ask}}};
 constexpr std::int64_t kLongest = std::int64_t{1} << 53;
 
-std::string quoted(std::string_view text) {
+std::string json_quoted(std::string_view text) {
   return "\"" + escape(text) + "\"";
 }
 
@@ -27,12 +27,12 @@ void add(std::string& json, std::string_view key, const std::string& value) {
 }
 
 void add_text(std::string& json, std::string_view key, const std::optional<std::string>& text) {
-  if (text) add(json, key, quoted(*text));
+  if (text) add(json, key, json_quoted(*text));
 }
 
 std::string list_of(const std::vector<std::string>& words) {
   std::string json;
-  for (const auto& word : words) json += (json.empty() ? "" : ",") + quoted(word);
+  for (const auto& word : words) json += (json.empty() ? "" : ",") + json_quoted(word);
   return "[" + json + "]";
 }
 
@@ -47,16 +47,16 @@ std::string counts_of(const std::map<std::string, std::int64_t>& counts) {
 std::string encode_plan(const AgentPlan& plan) {
   std::string json;
   add(json, "format", "1");
-  add(json, "agent", quoted(plan.agent));
+  add(json, "agent", json_quoted(plan.agent));
   add(json, "command", list_of(plan.command));
-  add(json, "cwd", quoted(plan.cwd));
-  add(json, "prompt", quoted(plan.prompt));
+  add(json, "cwd", json_quoted(plan.cwd));
+  add(json, "prompt", json_quoted(plan.prompt));
   add_text(json, "resume", plan.resume);
   add_text(json, "mode", plan.mode);
   add_text(json, "model", plan.model);
   add_text(json, "auth", plan.auth);
   add_text(json, "owner", plan.owner);
-  add(json, "permission", quoted(name_of(plan.permission)));
+  add(json, "permission", json_quoted(name_of(plan.permission)));
   add(json, "permissionTimeoutMs", fmt::to_string(plan.permission_timeout.count()));
   add(json, "thoughts", plan.thoughts ? "true" : "false");
   return "{" + json + "}\n";
@@ -96,7 +96,7 @@ Result<AgentPlan> decode_plan(std::string_view json) {
 
 std::string note_members(const AgentNote& note) {
   std::string json;
-  if (!note.agent_id.empty()) add(json, "agentId", quoted(note.agent_id));
+  if (!note.agent_id.empty()) add(json, "agentId", json_quoted(note.agent_id));
   add_text(json, "model", note.model);
   add_text(json, "stopCode", note.stop_code);
   if (!note.usage.empty()) add(json, "usage", counts_of(note.usage));

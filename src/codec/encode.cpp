@@ -15,14 +15,16 @@ namespace {
 // Members in the order in which a new record has them. An empty value: known for this kind, and not there.
 using Written = std::vector<std::pair<std::string_view, std::string>>;
 
-std::string quoted(std::string_view text) {
+std::string json_quoted(std::string_view text) {
   return "\"" + escape(text) + "\"";
 }
 
 class Writer {
  public:
-  void text(std::string_view key, const std::string& value) { put(key, quoted(value)); }
-  void text(std::string_view key, const std::optional<std::string>& value) { put(key, value ? quoted(*value) : ""); }
+  void text(std::string_view key, const std::string& value) { put(key, json_quoted(value)); }
+  void text(std::string_view key, const std::optional<std::string>& value) {
+    put(key, value ? json_quoted(*value) : "");
+  }
   void number(std::string_view key, std::int64_t value) { put(key, fmt::to_string(value)); }
   template <class T>
   void number(std::string_view key, const std::optional<T>& value) {
@@ -41,13 +43,13 @@ class Writer {
 std::string labels_json(const std::map<std::string, std::string>& labels) {
   std::string json;
   for (const auto& [name, value] : labels)
-    json += fmt::format("{}{}:{}", json.empty() ? "" : ",", quoted(name), quoted(value));
+    json += fmt::format("{}{}:{}", json.empty() ? "" : ",", json_quoted(name), json_quoted(value));
   return json.empty() ? "" : "{" + json + "}";
 }
 
 std::string strings_json(const std::vector<std::string>& texts) {
   std::string json;
-  for (const auto& text : texts) json += (json.empty() ? "" : ",") + quoted(text);
+  for (const auto& text : texts) json += (json.empty() ? "" : ",") + json_quoted(text);
   return json.empty() ? "" : "[" + json + "]";
 }
 
@@ -59,7 +61,7 @@ void write_identity(Writer& w, const Task& task) {
 }
 
 void write_state(Writer& w, const Task& task) {
-  w.put("status", quoted(name_of(task.status)));
+  w.put("status", json_quoted(name_of(task.status)));
   w.boolean("detached", task.detached);
   w.put("startedAt", task.status == Status::queued ? "null" : fmt::to_string(task.started_at));
   w.number_or_null("endedAt", task.ended_at);

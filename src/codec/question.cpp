@@ -25,7 +25,7 @@ std::size_t characters(std::string_view utf8) {
       std::ranges::count_if(utf8, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
-std::string quoted(std::string_view text) {
+std::string json_quoted(std::string_view text) {
   return "\"" + escape(text) + "\"";
 }
 
@@ -166,11 +166,11 @@ std::string encode_answer(const Answer& answer) {
   std::string json = "{\"answers\":{";
   const char* comma = "";
   for (const auto& [question, text] : answer.answers) {
-    json += fmt::format("{}{}:{}", comma, quoted(question), quoted(text));
+    json += fmt::format("{}{}:{}", comma, json_quoted(question), json_quoted(text));
     comma = ",";
   }
   json += "}";
-  if (!answer.note.empty()) json += ",\"note\":" + quoted(answer.note);
+  if (!answer.note.empty()) json += ",\"note\":" + json_quoted(answer.note);
   return json + "}";
 }
 
@@ -217,18 +217,18 @@ std::string questions_json(const std::vector<Question>& questions) {
   std::string json = "[";
   for (const auto& question : questions) {
     if (json.size() > 1) json += ",";
-    json += "{\"question\":" + codec::quoted(question.text);
-    if (!question.header.empty()) json += ",\"header\":" + codec::quoted(question.header);
+    json += "{\"question\":" + codec::json_quoted(question.text);
+    if (!question.header.empty()) json += ",\"header\":" + codec::json_quoted(question.header);
     if (!question.options.empty()) {
       std::string options;
       for (const auto& option : question.options) {
-        options += fmt::format("{}{{\"label\":{}", options.empty() ? "" : ",", codec::quoted(option.label));
-        if (!option.description.empty()) options += ",\"description\":" + codec::quoted(option.description);
+        options += fmt::format("{}{{\"label\":{}", options.empty() ? "" : ",", codec::json_quoted(option.label));
+        if (!option.description.empty()) options += ",\"description\":" + codec::json_quoted(option.description);
         options += "}";
       }
       json += fmt::format(",\"options\":[{}],\"multi_select\":{}", options, question.multi_select);
     }
-    if (question.default_answer) json += ",\"default\":" + codec::quoted(*question.default_answer);
+    if (question.default_answer) json += ",\"default\":" + codec::json_quoted(*question.default_answer);
     json += "}";
   }
   return json + "]";

@@ -1,14 +1,15 @@
 #include "base/error.h"
-#include "manager/assess.h"
-#include "manager/config_keys.h"
-#include "manager/delivery.h"
-#include "manager/events.h"
-#include "manager/find.h"
-#include "manager/hooks.h"
-#include "manager/in_process_service.h"
-#include "manager/queue.h"
-#include "manager/state.h"
-#include "manager/telemetry.h"
+#include "config/config_keys.h"
+#include "manager/in_process/in_process_service.h"
+#include "manager/link/state.h"
+#include "manager/link/telemetry.h"
+#include "manager/notify/delivery.h"
+#include "manager/notify/hooks.h"
+#include "manager/status/assess.h"
+#include "manager/status/find.h"
+#include "manager/status/foreground.h"
+#include "manager/status/queue.h"
+#include "manager/watch/events.h"
 #include "store/records.h"
 
 #include <fmt/format.h>
@@ -40,7 +41,8 @@ TaskManager::State::State(ManagerOptions given, store::Session opened)
       events(std::make_unique<manager::EventWatch>(session)),
       claims(std::make_unique<manager::Claims>()),
       telemetry(std::make_shared<manager::Telemetry>(options.telemetry_file, options.telemetry)),
-      in_process(std::make_unique<manager::InProcessService>()) {
+      in_process(std::make_unique<manager::InProcessService>()),
+      held(std::make_unique<manager::HeldTasks>()) {
   telemetry->on_settled([this](const Task& task) { manager::tell_end(session, options, task); });
 }
 TaskManager::State::~State() = default;
@@ -80,7 +82,7 @@ const std::string& TaskManager::session() const {
 
 Result<Task> TaskManager::get(const TaskId& id) const {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
-  auto known = manager::find_task(state_->session, state_->held, id);
+  auto known = manager::find_task(state_->session, *state_->held, id);
   if (!known) return std::unexpected(known.error());
   if (!*known) return manager::unknown_task(state_->session, id);
   if (!(*known)->has_record) return std::move((*known)->task);

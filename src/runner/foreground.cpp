@@ -1,7 +1,7 @@
 #include "contract/control.h"
 #include "contract/names.h"
+#include "runner/record/telemetry.h"
 #include "runner/run.h"
-#include "runner/telemetry.h"
 
 // A task that a caller waits for: no record and no name on disk until it is detached (L02, L10, L11, L27, L42, L44).
 namespace runner {

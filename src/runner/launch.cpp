@@ -1,7 +1,7 @@
 #include "contract/control.h"
 #include "contract/names.h"
+#include "runner/record/telemetry.h"
 #include "runner/run.h"
-#include "runner/telemetry.h"
 
 namespace runner {
 

@@ -1,8 +1,8 @@
 #include "contract/control.h"
 #include "contract/lock_page.h"
 #include "contract/names.h"
+#include "runner/admission/status.h"
 #include "runner/run.h"
-#include "runner/status.h"
 
 #include <cstdlib>
 

@@ -1,9 +1,9 @@
 #pragma once
 
-#include "runner/control.h"
-#include "runner/lock_page.h"
-#include "runner/record.h"
-#include "runner/spec.h"
+#include "runner/admission/spec.h"
+#include "runner/control/control.h"
+#include "runner/record/lock_page.h"
+#include "runner/record/record.h"
 
 namespace runner {
 

@@ -3,8 +3,8 @@
 #include "contract/control.h"
 #include "contract/lock_page.h"
 #include "contract/names.h"
-#include "runner/outbox.h"
-#include "runner/telemetry.h"
+#include "runner/record/outbox.h"
+#include "runner/record/telemetry.h"
 
 namespace runner {
 

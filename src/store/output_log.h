@@ -41,7 +41,7 @@ struct LogFiles {
 /// `tail.<offset>` of a task that runs or whose runner was killed. Files that vanish later stay readable
 /// here. While a runner joins its segments, shortly before the terminal record, the files alone can't tell
 /// where the tail begins: whoever reads the log of a running task looks at the runner's notes afterwards
-/// (manager/output.cpp).
+/// (manager/watch/output.cpp).
 class OutputLog {
  public:
   /// A task without a log has an empty one. Links and whatever is no regular file are refused.

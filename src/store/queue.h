@@ -8,7 +8,7 @@
 
 namespace perdure::store {
 
-/// A task that waits for a slot, by the name of its file in queue/ (runner/queue.h writes it).
+/// A task that waits for a slot, by the name of its file in queue/ (runner/admission/queue.h writes it).
 struct QueueEntry {
   std::string name;
   TaskId id;

@@ -121,7 +121,7 @@ Result<bool> Session::claim(const TaskId& id) const {
   return true;
 }
 
-// The counter is the runner's, too (runner/record.cpp): shared memory and an atomic exchange, because a lock could
+// The counter is the runner's, too (runner/record/record.cpp): shared memory and an atomic exchange, because a lock could
 // be left held by a stopped process.
 std::int64_t Session::next_seq() const {
   using namespace std::chrono;

@@ -1,5 +1,5 @@
-#include "manager/config_keys.h"
-#include "manager/config_tables.h"
+#include "config/config_keys.h"
+#include "config/config_tables.h"
 #include "unit/hand_made_session.h"
 #include <perdure/config.h>
 

@@ -1,5 +1,5 @@
 #include "contract/launch_spec.h"
-#include "manager/surroundings.h"
+#include "manager/upkeep/host_checks.h"
 #include "unit/hand_made_session.h"
 
 #include <linux/fs.h>

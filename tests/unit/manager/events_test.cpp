@@ -1,4 +1,4 @@
-#include "manager/events.h"
+#include "manager/watch/events.h"
 
 #include "base/utf8.h"
 #include "unit/hand_made_session.h"

@@ -1,4 +1,4 @@
-#include "manager/hooks.h"
+#include "manager/notify/hooks.h"
 
 #include "contract/hook_events.h"
 

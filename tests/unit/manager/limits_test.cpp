@@ -1,4 +1,4 @@
-#include "manager/limits.h"
+#include "manager/link/limits.h"
 
 #include "contract/names.h"
 #include "support/temp_folder.h"

@@ -1,4 +1,4 @@
-#include "manager/telemetry.h"
+#include "manager/link/telemetry.h"
 
 #include "unit/hand_made_session.h"
 #include <perdure/manager.h>

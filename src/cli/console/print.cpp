@@ -1,0 +1,185 @@
+#include "cli/console/print.h"
+
+#include "base/error.h"
+#include "base/utf8.h"
+#include "cli/console/call.h"
+#include "cli/console/text.h"
+#include "codec/record.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace perdure::cli {
+namespace {
+
+constexpr int kTimedOut = 124, kLost = 125, kStopped = 143;
+
+void write_all_to(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && fd == STDOUT_FILENO) {
+      if (errno == EPIPE) std::_Exit(141);  // a reader that has gone, as for any filter
+      note(fmt::format("perdure: printing the answer: {}", describe_errno(errno)));
+      std::_Exit(1);
+    }
+    if (n < 0) return;
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+bool wants_colour() {
+  static const bool wanted =
+      stdout_is_terminal() && !environment("NO_COLOR") && environment("TERM").value_or("dumb") != "dumb";
+  return wanted;
+}
+
+std::string_view colour_of(Status status) {
+  switch (status) {
+    case Status::completed: return "\033[32m";
+    case Status::failed:
+    case Status::lost: return "\033[31m";
+    case Status::timed_out:
+    case Status::killed: return "\033[33m";
+    case Status::running: return "\033[36m";
+    case Status::queued: return "";
+  }
+  return "";
+}
+
+}  // namespace
+
+void put(std::string_view text) {
+  write_all_to(STDOUT_FILENO, text);
+}
+
+void put_line(std::string_view line) {
+  put(std::string(line) + "\n");
+}
+
+void note(std::string_view line) {
+  write_all_to(STDERR_FILENO, std::string(line) + "\n");
+}
+
+bool stdout_is_terminal() {
+  static const bool is = ::isatty(STDOUT_FILENO) == 1;
+  return is;
+}
+
+bool stderr_is_terminal() {
+  static const bool is = ::isatty(STDERR_FILENO) == 1;
+  return is;
+}
+
+std::size_t terminal_columns() {
+  winsize size{};
+  if (!stdout_is_terminal() || ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return 0;
+  return size.ws_col;
+}
+
+std::string coloured(Status status, std::string_view text) {
+  if (!wants_colour() || colour_of(status).empty()) return std::string(text);
+  return fmt::format("{}{}\033[0m", colour_of(status), text);
+}
+
+std::string outcome_text(const Task& task) {
+  std::string text(name_of(task.status));
+  if (task.queue_place) text += fmt::format(", place {}", *task.queue_place);
+  if (task.status == Status::queued && !task.queue_place && task.after) text += fmt::format(", after {}", *task.after);
+  if (!task.detached && !is_terminal(task.status)) text += " in the foreground";
+  if (task.question_outcome) text += fmt::format(", {}", name_of(*task.question_outcome));
+  if (task.timed_out_by == "idle") text += ", no output for too long";
+  if (task.exit_code) text += fmt::format(", exit code {}", *task.exit_code);
+  if (task.signal) text += fmt::format(", signal {}", *task.signal);
+  if (task.lost_evidence) text += fmt::format(", evidence {}", name_of(*task.lost_evidence));
+  if (task.stop_reason) text += fmt::format(": {}", harmless_line(*task.stop_reason));
+  if (task.runner_gone) text += ", its runner was killed: `perdure reconcile` ends what is left";
+  if (task.unverified) text += ", not verified";
+  return text;
+}
+
+int exit_status_of(const Task& task) {
+  switch (task.status) {
+    case Status::completed: return 0;
+    case Status::failed: return task.signal ? 128 + *task.signal : task.exit_code.value_or(1);
+    case Status::timed_out: return kTimedOut;
+    case Status::killed: return kStopped;
+    case Status::lost: return kLost;
+    case Status::queued:
+    case Status::running: return 1;
+  }
+  return 1;
+}
+
+std::string json_quoted(std::string_view text) {
+  return "\"" + codec::escape(text) + "\"";
+}
+
+std::string task_json(const Task& task) {
+  std::string json = record_json(task);
+  const auto add = [&](std::string_view member) {
+    json.pop_back();
+    json += fmt::format(",{}}}", member);
+  };
+  if (task.runner_gone) add("\"runnerGone\":true");
+  if (task.unverified) add("\"unverified\":true");
+  return json;
+}
+
+std::string tasks_json(const std::vector<Task>& tasks) {
+  std::string json = "[";
+  for (const auto& task : tasks) {
+    if (json.size() > 1) json += ",";
+    json += task_json(task);
+  }
+  return json + "]";
+}
+
+std::string error_json(const Error& error) {
+  std::string details;
+  for (const auto& [name, value] : error.details)
+    details += fmt::format("{}{}:{}", details.empty() ? "" : ",", json_quoted(name), json_quoted(value));
+  return fmt::format(R"({{"error":{{"code":{},"message":{},"retryable":{},"details":{{{}}}}}}})",
+                     json_quoted(name_of(error.code)), json_quoted(error.message), error.retryable(), details);
+}
+
+Progress::Progress() : wanted_(stderr_is_terminal() && environment("TERM").value_or("dumb") != "dumb") {}
+
+Progress::~Progress() {
+  if (shown_) write_all_to(STDERR_FILENO, "\r\033[K");
+}
+
+void Progress::show(std::string_view text) {
+  if (!wanted_) return;
+  shown_ = true;
+  write_all_to(STDERR_FILENO, fmt::format("\r\033[K{}", text));
+}
+
+Interrupts::Interrupts() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGINT);
+  ::sigaddset(&set, SIGTERM);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  fd_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+Interrupts::~Interrupts() {
+  ::close(fd_);
+}
+
+bool Interrupts::came() const {
+  pollfd look{.fd = fd_, .events = POLLIN};
+  return ::poll(&look, 1, 0) > 0;
+}
+
+}  // namespace perdure::cli

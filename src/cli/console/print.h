@@ -1,0 +1,70 @@
+#pragma once
+
+#include <perdure/manager.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+// Everything that reaches a person or a program leaves through here.
+namespace perdure::cli {
+
+/// Writes all of it to standard output at once. A reader that has gone ends the program quietly, as for any filter.
+void put(std::string_view text);
+void put_line(std::string_view line);
+/// A note for people, on standard error.
+void note(std::string_view line);
+
+[[nodiscard]] bool stdout_is_terminal();
+[[nodiscard]] bool stderr_is_terminal();
+/// Columns of the terminal on standard output; 0 when it is none.
+[[nodiscard]] std::size_t terminal_columns();
+
+/// The status' name, coloured where that is wanted: on a terminal, unless NO_COLOR is set or TERM is dumb.
+[[nodiscard]] std::string coloured(Status status, std::string_view text);
+
+/// One line about how a task ended or that it runs, without its id.
+[[nodiscard]] std::string outcome_text(const Task& task);
+
+/// The exit status that stands for a task's outcome (docs/cli.md).
+[[nodiscard]] int exit_status_of(const Task& task);
+
+/// A record as `--json` shows it: the record, and what reading it found out.
+[[nodiscard]] std::string task_json(const Task& task);
+[[nodiscard]] std::string tasks_json(const std::vector<Task>& tasks);
+[[nodiscard]] std::string json_quoted(std::string_view text);
+/// `{"error":{"code":...}}`
+[[nodiscard]] std::string error_json(const Error& error);
+
+/// A progress line on standard error, only there and only on a terminal. Shown from the second on; gone at the end.
+class Progress {
+ public:
+  Progress();
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  void show(std::string_view text);
+  [[nodiscard]] bool is_wanted() const { return wanted_; }
+
+ private:
+  bool wanted_;
+  bool shown_ = false;
+};
+
+/// Makes Ctrl-C and SIGTERM readable on a descriptor, instead of ending the program.
+class Interrupts {
+ public:
+  Interrupts();
+  ~Interrupts();
+  Interrupts(const Interrupts&) = delete;
+  Interrupts& operator=(const Interrupts&) = delete;
+  [[nodiscard]] int fd() const { return fd_; }
+  [[nodiscard]] bool came() const;
+
+ private:
+  int fd_;
+};
+
+inline constexpr int kInterrupted = 130;
+
+}  // namespace perdure::cli

@@ -1,0 +1,160 @@
+#include "cli/integrations/hook_claude_code.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/utf8.h"
+#include "cli/console/print.h"
+#include "cli/console/text.h"
+#include "mcp/service/service.h"
+
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include <cerrno>
+
+namespace perdure::cli {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t kMostAtOnce = 20;
+constexpr std::string_view kClient = "claude-code";  // as it calls itself over MCP: both see the same tasks
+constexpr std::string_view kVia = "hook";
+
+// What the client tells a hook. Nothing of it is needed: by hand there is none.
+json::object read_input() {
+  if (::isatty(STDIN_FILENO) == 1) return {};
+  std::string bytes;
+  char part[65536];
+  while (true) {
+    const ssize_t n = ::read(STDIN_FILENO, part, sizeof part);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    bytes.append(part, static_cast<std::size_t>(n));
+  }
+  boost::system::error_code error;
+  json::value value = json::parse(bytes, error);
+  return error || !value.is_object() ? json::object() : std::move(value.get_object());
+}
+
+// The session may have changed its folder; the project stays.
+std::string project_of(const json::object& input) {
+  if (auto folder = environment("CLAUDE_PROJECT_DIR")) return *folder;
+  const auto* const folder = input.if_contains("cwd");
+  return folder != nullptr && folder->is_string() ? std::string(folder->get_string()) : ".";
+}
+
+std::string text_of(const std::vector<Notification>& news) {
+  std::string text;
+  for (const auto& one : news) text += notification_xml(one) + "\n";
+  return text;
+}
+
+Result<std::string> what_runs(TaskManager& manager, const std::string& owner) {
+  auto tasks = manager.list({.owner = owner});
+  if (!tasks) return std::unexpected(tasks.error());
+  if (tasks->empty()) return std::string();
+  std::string text =
+      "These background tasks of yours are still running; TaskOutput, WaitFor and TaskStop of the server "
+      "perdure take their task_id:\n";
+  for (const auto& task : *tasks)
+    text += fmt::format(
+        "- {} ({}, for {}{}): {}\n", task.id.str(), name_of(task.status), duration_text(now_ms() - task.started_at),
+        task.agent_id ? fmt::format(", subagent with agent_id {}", harmless_line(task.agent_id->text)) : "",
+        harmless_line(task.description));
+  return text;
+}
+
+void put_context(std::string_view event, const std::string& context) {
+  put_line(json::serialize(json::object{
+      {"hookSpecificOutput", json::object{{"hookEventName", event}, {"additionalContext", to_valid_utf8(context)}}}}));
+}
+
+class Hook {
+ public:
+  Hook(TaskManager& manager, std::string owner) : manager_(manager), owner_(std::move(owner)) {}
+
+  // A turn that would end goes on where something has ended meanwhile. News comes once, so this ends by itself.
+  Result<int> stop(std::optional<std::chrono::milliseconds> patience) {
+    auto news = claim();
+    if (news && news->empty() && patience) {
+      if (auto waited = manager_.await_notifications({.owner = owner_, .timeout = patience}); !waited)
+        return std::unexpected(waited.error());
+      news = claim();
+    }
+    if (!news) return std::unexpected(news.error());
+    if (news->empty()) return 0;
+    put_line(json::serialize(json::object{
+        {"decision", "block"}, {"reason", to_valid_utf8("Background tasks have ended:\n" + text_of(*news))}}));
+    return acknowledge(*news);
+  }
+
+  Result<int> prompt() {
+    auto news = claim();
+    if (!news) return std::unexpected(news.error());
+    if (news->empty()) return 0;
+    put_context("UserPromptSubmit", "Background tasks have ended:\n" + text_of(*news));
+    return acknowledge(*news);
+  }
+
+  Result<int> session_start() {
+    auto news = claim();
+    if (!news) return std::unexpected(news.error());
+    auto running = what_runs(manager_, owner_);
+    if (!running) return std::unexpected(running.error());
+    std::string context = *running;
+    if (!news->empty()) context += "Background tasks have ended meanwhile:\n" + text_of(*news);
+    if (!context.empty()) put_context("SessionStart", context);
+    return acknowledge(*news);
+  }
+
+  // Plain text: it becomes a part of what the summary is asked to keep.
+  Result<int> precompact() {
+    auto running = what_runs(manager_, owner_);
+    if (!running) return std::unexpected(running.error());
+    if (!running->empty()) put_line("Keep in the summary:\n" + to_valid_utf8(*running));
+    return 0;
+  }
+
+ private:
+  Result<std::vector<Notification>> claim() {
+    return manager_.claim_notifications({.owner = owner_, .most = kMostAtOnce});
+  }
+  // Reached only when all was written: a reader that has gone ends the program before.
+  Result<int> acknowledge(const std::vector<Notification>& news) {
+    std::vector<std::string> ids;
+    ids.reserve(news.size());
+    for (const auto& one : news) ids.push_back(one.id);
+    if (ids.empty()) return 0;
+    if (auto done = manager_.acknowledge(ids, kVia); !done) return std::unexpected(done.error());
+    return 0;
+  }
+
+  TaskManager& manager_;
+  std::string owner_;
+};
+
+}  // namespace
+
+Result<int> hook_claude_code(Call& call) {
+  if (call.arguments.size() != 2)
+    return fail(ErrorCode::usage, "claude-code: name one event: stop, prompt, session-start or precompact");
+  const std::string_view event = call.arguments[1];
+  auto patience = call.duration("--wait");
+  if (!patience) return std::unexpected(patience.error());
+  if (*patience && event != "stop") return fail(ErrorCode::usage, "--wait: is for `hook claude-code stop`");
+  auto manager = call.manager();
+  if (!manager) return std::unexpected(manager.error());
+  const json::object input = read_input();
+  Hook hook(**manager, call.value("--owner").value_or(mcp::default_owner(kClient, project_of(input))));
+  if (event == "stop") return hook.stop(*patience);
+  if (event == "prompt") return hook.prompt();
+  if (event == "session-start") return hook.session_start();
+  if (event == "precompact") return hook.precompact();
+  return fail(ErrorCode::usage, fmt::format("claude-code: '{}' is none of stop, prompt, session-start, precompact",
+                                            harmless_line(event)));
+}
+
+}  // namespace perdure::cli

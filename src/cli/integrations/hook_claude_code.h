@@ -1,0 +1,10 @@
+#pragma once
+
+#include "cli/console/call.h"
+
+namespace perdure::cli {
+
+/// `perdure hook claude-code stop|prompt|session-start|precompact`: what hooks of Claude Code print (docs/mcp.md).
+[[nodiscard]] Result<int> hook_claude_code(Call& call);
+
+}  // namespace perdure::cli

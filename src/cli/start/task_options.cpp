@@ -1,0 +1,71 @@
+#include "cli/start/task_options.h"
+
+#include "base/error.h"
+#include "cli/console/input.h"
+#include "cli/console/print.h"
+#include "cli/start/waiting.h"
+
+#include <array>
+
+namespace perdure::cli {
+namespace {
+
+constexpr std::array<std::string_view, 2> kOnLimit = {"truncate", "stop"};
+constexpr std::array<std::string_view, 2> kLifetimes = {"detached", "session"};
+
+Result<> read_queue(const Call& call, StartOptions& start) {
+  auto priority = call.integer("--priority", 0, 999);
+  if (!priority) return std::unexpected(priority.error());
+  start.queue = call.has("--queue");
+  start.priority = static_cast<int>(priority->value_or(0));
+  if (auto after = call.value("--after")) {
+    auto id = TaskId::parse(*after);
+    if (!id) return std::unexpected(id.error());
+    start.after = std::move(*id);
+  }
+  if (call.has("--priority") && !start.queue && !start.after)
+    return fail(ErrorCode::usage, "--priority is for --queue and --after");
+  return {};
+}
+
+}  // namespace
+
+Result<> read_task_options(const Call& call, StartOptions& start) {
+  auto env = pairs(call, "--env");
+  auto labels = pairs(call, "--label");
+  auto timeout = call.duration("--timeout");
+  auto grace = call.duration("--grace");
+  auto limit = call.size("--output-limit");
+  auto on_limit = call.word("--on-output-limit", kOnLimit);
+  auto lifetime = call.word("--lifetime", kLifetimes);
+  for (const Error* error :
+       {env ? nullptr : &env.error(), labels ? nullptr : &labels.error(), timeout ? nullptr : &timeout.error(),
+        grace ? nullptr : &grace.error(), limit ? nullptr : &limit.error(), on_limit ? nullptr : &on_limit.error(),
+        lifetime ? nullptr : &lifetime.error()})
+    if (error != nullptr) return std::unexpected(*error);
+  start.description = call.value("--description").value_or("");
+  start.cwd = call.value("--cwd").value_or("");
+  start.env = std::move(*env);
+  start.labels = std::move(*labels);
+  start.clear_env = call.has("--clear-env");
+  start.timeout = timeout->value_or(start.timeout);
+  start.grace = grace->value_or(start.grace);
+  if (*limit) start.output_limit = *limit;
+  if (*on_limit) start.on_output_limit = *on_limit == "stop" ? OnOutputLimit::stop : OnOutputLimit::truncate;
+  start.session_lifetime = *lifetime == "session";
+  start.owner = call.value("--owner");
+  start.tool_call_id = call.value("--tool-call");
+  start.on_end = call.values("--on-end");
+  start.idempotency_key = call.value("--idempotency-key");
+  return read_queue(call, start);
+}
+
+Result<int> wait_for_outcome(TaskManager& manager, const Task& task, bool json) {
+  auto waited = wait_with_progress(manager, {.ids = {task.id}});
+  if (!waited) return std::unexpected(waited.error());
+  if (waited->interrupted) return kInterrupted;
+  if (json) put_line(task_json(waited->result.ended.front()));
+  return exit_status_of(waited->result.ended.front());
+}
+
+}  // namespace perdure::cli

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "cli/console/call.h"
+
+#include <algorithm>
+#include <array>
+
+namespace perdure::cli {
+
+/// The options that read_task_options() reads and that mean the same for whatever is started.
+inline constexpr std::array kTaskOptions = std::to_array<Option>({
+    {"--description", "TEXT", "what it is for, as list shows it"},
+    {"--env", "K=V", "set a variable of its environment", true},
+    {"--clear-env", nullptr, "start from an empty environment"},
+    {"--grace", "D", "between SIGTERM and SIGKILL (else as configured)"},
+    {"--on-output-limit", "truncate|stop", "drop output from the middle, or stop the command"},
+    {"--lifetime", "detached|session", "session: ends with the session's close (default: detached)"},
+    {"--owner", "O", "who is told of its end"},
+    {"--tool-call", "ID", "the tool call it belongs to"},
+    {"--label", "K=V", "a label of your own", true},
+    {"--idempotency-key", "K", "start it once: the same key gives the same task"},
+    {"--queue", nullptr, "over the cap: wait for a slot, instead of a refusal"},
+    {"--priority", "N", "place in the queue: 0 to 999, the higher the sooner (default: 0)"},
+    {"--after", "ID", "start when that task has completed; if it does not complete, never"},
+    {"--on-end", "CMD", "a shell line that is told of its end; see docs/hooks.md", true},
+});
+
+/// A verb's own options, then those of any task.
+template <std::size_t N>
+[[nodiscard]] constexpr std::array<Option, N + kTaskOptions.size()> with_task_options(
+    const std::array<Option, N>& own) {
+  std::array<Option, N + kTaskOptions.size()> all{};
+  std::ranges::copy(kTaskOptions, std::ranges::copy(own, all.begin()).out);
+  return all;
+}
+
+/// What can be said of any task that is started: --description --cwd --env --clear-env --timeout --grace --output-limit
+/// --on-output-limit --lifetime --owner --tool-call --label --on-end --idempotency-key --queue --priority --after. What is
+/// not given stays as it is in `start`. Errors: usage.
+[[nodiscard]] Result<> read_task_options(const Call& call, StartOptions& start);
+
+/// With --wait: waits for the task and prints its record, if that is wanted; the exit status that stands for its outcome.
+[[nodiscard]] Result<int> wait_for_outcome(TaskManager& manager, const Task& task, bool json);
+
+}  // namespace perdure::cli

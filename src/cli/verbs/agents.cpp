@@ -1,0 +1,160 @@
+#include "acp/handshake.h"
+#include "base/error.h"
+#include "cli/console/call.h"
+#include "cli/console/print.h"
+#include "cli/console/text.h"
+#include "cli/verbs/verbs.h"
+#include "manager/link/program.h"
+#include <perdure/agent.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <filesystem>
+#include <thread>
+
+namespace perdure::cli {
+namespace {
+
+constexpr std::chrono::seconds kPatience{15};
+
+constexpr Option kOptions[] = {
+    {"--no-ask", nullptr, "do not start those that are installed to ask what they can do"},
+};
+
+// One agent, and what was found out about it.
+struct Found {
+  AgentDefinition agent;
+  std::optional<std::vector<std::string>> command;  // the one that would be run; absent: it is not installed
+  std::string program;
+  bool through_npx = false;
+  std::optional<Result<acp::Capabilities>> answer;  // absent: it was not asked
+};
+
+bool is_npx(const std::vector<std::string>& command) {
+  return command.size() > 2 && command[0] == "npx" && command[1] == "-y";
+}
+
+Found look_for(const AgentDefinition& agent) {
+  Found found{.agent = agent};
+  StartOptions start;
+  start.env = agent.env;
+  const auto environment = manager::environment_for(start, "");
+  const auto path = environment.find("PATH");
+  std::error_code ignored;
+  const std::string cwd = agent.cwd.value_or(std::filesystem::current_path(ignored).string());
+  for (const auto& command : agent.commands) {
+    const auto program =
+        command.empty() ? Result<std::string>("")
+                        : manager::find_program(command.front(), path == environment.end() ? "" : path->second, cwd);
+    if (!program || program->empty() || !std::filesystem::exists(*program, ignored)) continue;
+    found.command = command;
+    found.program = *program;
+    found.through_npx = is_npx(command);
+    break;
+  }
+  return found;
+}
+
+// Nothing is downloaded by looking: npx is told to run only what is there.
+void ask(Found& found) {
+  if (!found.command) return;
+  auto command = *found.command;
+  if (found.through_npx) command[1] = "--no";
+  std::error_code ignored;
+  const std::string cwd = found.agent.cwd.value_or(std::filesystem::current_path(ignored).string());
+  found.answer = acp::probe(command, found.agent.env, cwd, kPatience);
+}
+
+std::string installed_text(const Found& found) {
+  if (!found.command) return "no";
+  return found.through_npx ? "npx" : "yes";
+}
+
+std::string answer_text(const Found& found) {
+  if (!found.answer) return "-";
+  if (!*found.answer && found.through_npx) return "no: npx fetches it when it is first started";
+  if (!*found.answer) return "no: " + found.answer->error().message;
+  const auto& able = **found.answer;
+  return harmless_line(able.name.empty() ? fmt::format("ACP {}", able.protocol)
+                                         : fmt::format("{} {}, ACP {}", able.name, able.version, able.protocol));
+}
+
+std::string resumes_text(const Found& found) {
+  if (!found.answer || !*found.answer) return "-";
+  return (*found.answer)->resume ? "resume" : (*found.answer)->load ? "load" : "no";
+}
+
+std::string command_text(const Found& found) {
+  const auto& commands = found.agent.commands;
+  if (found.command) return manager::shell_quoted(*found.command);
+  return commands.empty() ? "" : manager::shell_quoted(commands.front());
+}
+
+std::string json_of(const Found& found) {
+  std::string json =
+      fmt::format(R"({{"name":{},"installed":{},"throughNpx":{},"program":{},"command":{})",
+                  cli::json_quoted(found.agent.name), found.command.has_value(), found.through_npx,
+                  found.command ? cli::json_quoted(found.program) : "null", cli::json_quoted(command_text(found)));
+  if (!found.answer) return json + R"(,"answers":null})";
+  if (!*found.answer)
+    return json + fmt::format(R"(,"answers":false,"error":{}}})", cli::json_quoted(found.answer->error().message));
+  const auto& able = **found.answer;
+  std::string methods;
+  for (const auto& method : able.auth) methods += (methods.empty() ? "" : ",") + cli::json_quoted(method.id);
+  return json +
+         fmt::format(
+             R"(,"answers":true,"protocolVersion":{},"agentName":{},"agentVersion":{},"resume":{},"load":{},"authMethods":[{}]}})",
+             able.protocol, cli::json_quoted(able.name), cli::json_quoted(able.version), able.resume, able.load,
+             methods);
+}
+
+void print_table(const std::vector<Found>& all) {
+  Table table({"NAME", "INSTALLED", "RESUMES", "PERMISSION", "COMMAND", "ANSWERS"});
+  for (const auto& found : all)
+    table.add({found.agent.name, installed_text(found), resumes_text(found),
+               std::string(name_of(found.agent.permission)), harmless_line(command_text(found)),
+               harmless_line(answer_text(found))});
+  std::string text;
+  for (const auto& line : table.lines(terminal_columns())) text += line + "\n";
+  put(text);
+}
+
+Result<int> run(Call& call) {
+  if (!call.arguments.empty())
+    return fail(ErrorCode::usage, fmt::format("agents: '{}' is not expected here", call.arguments.front()));
+  auto config = call.config();
+  if (!config) return std::unexpected(config.error());
+  std::vector<Found> all;
+  for (const auto& [name, agent] : agent_definitions(**config)) all.push_back(look_for(agent));
+  if (!call.has("--no-ask")) {
+    std::vector<std::thread> asking;
+    for (auto& found : all)
+      if (found.command) asking.emplace_back([&found] { ask(found); });
+    for (auto& thread : asking) thread.join();
+  }
+  if (!call.json) {
+    print_table(all);
+    return 0;
+  }
+  std::string json;
+  for (const auto& found : all) json += (json.empty() ? "" : ",") + json_of(found);
+  put_line("[" + json + "]");
+  return 0;
+}
+
+Result<int> names(Call& call) {
+  auto config = call.config();
+  if (!config) return std::unexpected(config.error());
+  std::string text;
+  for (const auto& [name, agent] : agent_definitions(**config)) text += name + "\n";
+  put(text);
+  return 0;
+}
+
+}  // namespace
+
+const Verb kAgentNamesVerb{"__agents", "", "names of agents, for completion", {}, names, false, true};
+const Verb kAgentsVerb{"agents", "", "the agents that are known, and whether they are there", kOptions, run};
+
+}  // namespace perdure::cli

@@ -1,0 +1,173 @@
+#include "base/error.h"
+#include "cli/console/call.h"
+#include "cli/console/print.h"
+#include "cli/console/text.h"
+#include "cli/verbs/verbs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+// Completion scripts, made from the table of verbs that also parses and explains them.
+namespace perdure::cli {
+namespace {
+
+// The spellings of an option, without CLI11's commas. A hidden one has none.
+std::vector<std::string> spellings(const Option& option) {
+  std::vector<std::string> names;
+  if (option.hidden) return names;
+  std::string_view text = option.names;
+  while (!text.empty()) {
+    const auto name = text.substr(0, text.find(','));
+    names.emplace_back(name);
+    text.remove_prefix(std::min(text.size(), name.size() + 1));
+  }
+  return names;
+}
+
+std::string joined(const Verb& verb) {
+  std::string words = "--json --session --help";
+  for (const auto& option : verb.options)
+    for (const auto& name : spellings(option)) words += " " + name;
+  return words;
+}
+
+std::string single_quoted(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+std::vector<const Verb*> shown_verbs() {
+  std::vector<const Verb*> verbs;
+  for (const Verb* verb : all_verbs())
+    if (!verb->hidden) verbs.push_back(verb);
+  return verbs;
+}
+
+std::string bash_script() {
+  std::string names;
+  std::string cases;
+  std::string values;
+  for (const Verb* verb : shown_verbs()) {
+    for (const auto& option : verb->options)
+      if (option.completed_by != nullptr)
+        values += fmt::format("    {}:{}) words=$(perdure {} 2>/dev/null); ids=0 ;;\n", verb->name, option.names,
+                              option.completed_by);
+    names += (names.empty() ? "" : " ") + std::string(verb->name);
+    cases += fmt::format("    {}) words='{}'; ids={} ;;\n", verb->name, joined(*verb), verb->takes_ids ? 1 : 0);
+  }
+  return fmt::format(R"(_perdure() {{
+  local cur=${{COMP_WORDS[COMP_CWORD]}} verb= word words= ids=0
+  for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
+    case $word in --) return ;; -*) ;; *) verb=$word; break ;; esac
+  done
+  case $verb in
+    '') words='{} help --json --session --help --version' ;;
+    help) words='{}' ;;
+{}  esac
+  case $verb:${{COMP_WORDS[COMP_CWORD-1]}} in
+{}  esac
+  if [[ $ids = 1 && $cur != -* ]]; then words=$(perdure __ids 2>/dev/null); fi
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}}
+complete -o default -F _perdure perdure
+)",
+                     names, names, cases, values);
+}
+
+// ":NAME:" and what it can be, as _arguments takes it.
+std::string value_of(const Option& option) {
+  if (option.value == nullptr) return "";
+  return fmt::format(
+      ":{}:{}", option.value,
+      option.completed_by == nullptr ? "" : fmt::format("($(perdure {} 2>/dev/null))", option.completed_by));
+}
+
+std::string zsh_script() {
+  std::string verbs;
+  std::string cases;
+  for (const Verb* verb : shown_verbs()) {
+    verbs += fmt::format("    {}\n", single_quoted(fmt::format("{}:{}", verb->name, verb->summary)));
+    std::string options;
+    for (const auto& option : verb->options) {
+      std::string help(option.help);
+      std::ranges::replace(help, '[', '(');
+      std::ranges::replace(help, ']', ')');
+      std::ranges::replace(help, ':', ';');
+      for (const auto& name : spellings(option))
+        options +=
+            " " + single_quoted(fmt::format("{}{}[{}]{}", option.repeatable ? "*" : "", name, help, value_of(option)));
+    }
+    cases += fmt::format(
+        "    {}) _arguments '--json[print JSON]' '--session[folder of the session]:DIR:_files -/' "
+        "'--help[explain]'{}{} ;;\n",
+        verb->name, options, verb->takes_ids ? " '*:task:($(perdure __ids 2>/dev/null))'" : "");
+  }
+  return fmt::format(R"(#compdef perdure
+_perdure() {{
+  local -a verbs
+  verbs=(
+{}  )
+  if (( CURRENT == 2 )); then
+    _describe 'command' verbs
+    return
+  fi
+  local verb=$words[2]
+  shift words
+  (( CURRENT-- ))
+  case $verb in
+{}  esac
+}}
+compdef _perdure perdure
+)",
+                     verbs, cases);
+}
+
+std::string fish_script() {
+  std::string script = "complete -c perdure -f\n";
+  for (const Verb* verb : shown_verbs()) {
+    script += fmt::format("complete -c perdure -n __fish_use_subcommand -a {} -d {}\n", verb->name,
+                          single_quoted(verb->summary));
+    const std::string when = fmt::format("complete -c perdure -n '__fish_seen_subcommand_from {}'", verb->name);
+    for (const auto& option : verb->options)
+      for (const auto& name : spellings(option))
+        script += fmt::format(
+            "{} {} {}{}{} -d {}\n", when, name.starts_with("--") ? "-l" : "-s",
+            name.substr(name.starts_with("--") ? 2 : 1), option.value == nullptr ? "" : " -r",
+            option.completed_by == nullptr ? "" : fmt::format(" -a '(perdure {} 2>/dev/null)'", option.completed_by),
+            single_quoted(option.help));
+    if (verb->takes_ids) script += when + " -a '(perdure __ids 2>/dev/null)'\n";
+  }
+  return script;
+}
+
+Result<int> completion(Call& call) {
+  constexpr std::array<std::string_view, 3> kShells = {"bash", "zsh", "fish"};
+  if (call.arguments.size() != 1 ||
+      std::ranges::find(kShells, std::string_view(call.arguments.front())) == kShells.end())
+    return fail(ErrorCode::usage, "name the shell: perdure completion bash, zsh or fish");
+  const std::string& shell = call.arguments.front();
+  put(shell == "bash" ? bash_script() : shell == "zsh" ? zsh_script() : fish_script());
+  return 0;
+}
+
+Result<int> ids(Call& call) {
+  auto manager = call.manager();
+  if (!manager) return std::unexpected(manager.error());
+  auto tasks = (*manager)->list({.ended = true});
+  if (!tasks) return std::unexpected(tasks.error());
+  std::string text;
+  for (const auto& task : *tasks) text += task.id.str() + "\n";
+  put(text);
+  return 0;
+}
+
+}  // namespace
+
+const Verb kCompletionVerb{
+    "completion", "bash|zsh|fish", "a script that completes verbs, options and task ids", {}, completion};
+const Verb kIdsVerb{"__ids", "", "task ids, for completion", {}, ids, false, true};
+
+}  // namespace perdure::cli

@@ -1,0 +1,109 @@
+#include "base/error.h"
+#include "cli/console/call.h"
+#include "cli/console/print.h"
+#include "cli/console/text.h"
+#include "cli/verbs/verbs.h"
+#include "config/config_keys.h"
+#include "manager/link/program.h"
+
+#include <fmt/format.h>
+
+#ifndef PERDURE_VERSION
+#error "PERDURE_VERSION is set by the build"
+#endif
+
+namespace perdure::cli {
+namespace {
+
+using manager::Shown;
+
+struct Row {
+  std::string name;
+  Shown value;
+  std::string from;
+  bool used_here = true;
+};
+
+Shown text(std::string value) {
+  return {.text = std::move(value), .json = {}};
+}
+
+void add_hooks(const Config& config, std::vector<Row>& rows) {
+  for (std::size_t i = 0; i < config.hooks.size(); ++i) {
+    const ConfiguredHook& hook = config.hooks[i];
+    const std::string name = fmt::format("hooks.{}", i + 1);
+    rows.push_back({name + ".matcher", text(hook.matcher), hook.from});
+    rows.push_back({name + ".command", text(hook.command), hook.from});
+    rows.push_back({name + ".timeout", text(exact_duration(hook.timeout)), hook.from});
+  }
+}
+
+std::string_view word_of(PermissionPolicy policy) {
+  switch (policy) {
+    case PermissionPolicy::allow: return "allow";
+    case PermissionPolicy::deny: return "deny";
+    case PermissionPolicy::ask: return "ask";
+  }
+  return "";
+}
+
+void add_agent(const std::string& name, const ConfiguredAgent& agent, std::vector<Row>& rows) {
+  const auto add = [&](const std::string& key, std::string value) {
+    const auto from = agent.from.find(key);
+    if (from != agent.from.end()) rows.push_back({fmt::format("agents.{}.{}", name, key), text(value), from->second});
+  };
+  add("command", manager::shell_quoted(agent.command));
+  // Keys and tokens stand in such variables: what they hold is nobody's who looks over a shoulder.
+  for (const auto& [variable, value] : agent.env) add("env." + variable, "(set)");
+  add("cwd", agent.cwd.value_or(""));
+  add("mode", agent.mode.value_or(""));
+  add("model", agent.model.value_or(""));
+  if (agent.permission) add("permission", std::string(word_of(*agent.permission)));
+  if (agent.timeout) add("timeout", exact_duration(*agent.timeout));
+  add("auth", agent.auth.value_or(""));
+}
+
+Result<std::vector<Row>> settings(Call& call) {
+  std::vector<Row> rows;
+  std::string source;
+  auto session = call.session_path(&source);
+  if (!session) return std::unexpected(session.error());
+  auto config = call.config();
+  if (!config) return std::unexpected(config.error());
+  rows.push_back({"session", text(*session), source});
+  if (auto runner = manager::find_runner(""))
+    rows.push_back({"runner", text(*runner), environment("PERDURE_RUNNER_PATH") ? "PERDURE_RUNNER_PATH" : "found"});
+  else
+    rows.push_back({"runner", text(""), runner.error().message});
+  for (const auto& key : manager::config_keys())
+    rows.push_back({name_of(key), key.shown(**config), key.from(**config), key.used_here});
+  add_hooks(**config, rows);
+  for (const auto& [name, agent] : (*config)->agents) add_agent(name, agent, rows);
+  return rows;
+}
+
+Result<int> config(Call& call) {
+  auto rows = settings(call);
+  if (!rows) return std::unexpected(rows.error());
+  if (call.json) {
+    std::string json;
+    for (const auto& row : *rows)
+      json += fmt::format(R"({}{}:{{"value":{},"source":{},"used":{}}})", json.empty() ? "" : ",",
+                          json_quoted(row.name), row.value.json.empty() ? json_quoted(row.value.text) : row.value.json,
+                          json_quoted(row.from), row.used_here);
+    put_line("{" + json + "}");
+    return 0;
+  }
+  Table table({"SETTING", "VALUE", "FROM"});
+  for (const auto& row : *rows)
+    table.add({harmless_line(row.name), harmless_line(row.value.text),
+               harmless_line(row.from) + (row.used_here ? "" : " (for agents; not used here)")});
+  for (const auto& line : table.lines(0)) put_line(line);
+  return 0;
+}
+
+}  // namespace
+
+const Verb kConfigVerb{"config", "", "the settings in force, and where each comes from", {}, config};
+
+}  // namespace perdure::cli

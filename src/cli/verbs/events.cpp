@@ -1,0 +1,78 @@
+#include "base/error.h"
+#include "cli/console/call.h"
+#include "cli/console/print.h"
+#include "cli/verbs/verbs.h"
+
+#include <poll.h>
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace perdure::cli {
+namespace {
+
+constexpr Option kOptions[] = {
+    {"--follow", nullptr, "go on with what happens from now"},
+    {"--since", "SEQ", "only what came after this number (with --follow and without: only what is new)"},
+};
+
+std::string_view name_of_event(EventType type) {
+  switch (type) {
+    case EventType::started: return "task.started";
+    case EventType::updated: return "task.updated";
+    case EventType::terminated: return "task.terminated";
+  }
+  return "";
+}
+
+void print(const std::vector<Event>& events) {
+  std::string text;
+  for (const auto& event : events) {
+    text += fmt::format(R"({{"type":"{}","time":{},"seq":{},"info":{})", name_of_event(event.type), event.time_ms,
+                        event.seq, task_json(event.task));
+    if (event.type == EventType::terminated) text += ",\"outputTail\":" + json_quoted(event.output_tail);
+    text += "}\n";
+  }
+  if (!text.empty()) put(text);
+}
+
+Result<int> follow(TaskManager& manager, int event_fd) {
+  const Interrupts interrupts;
+  while (true) {
+    pollfd fds[] = {{.fd = event_fd, .events = POLLIN}, {.fd = interrupts.fd(), .events = POLLIN}};
+    if (::poll(fds, 2, -1) < 0 && errno != EINTR) return fail_errno("waiting for events in", manager.session());
+    if (fds[1].revents != 0) return kInterrupted;
+    auto events = manager.read_events();
+    if (!events) return std::unexpected(events.error());
+    print(*events);
+  }
+}
+
+Result<int> run(Call& call) {
+  auto since = call.integer("--since", 0, INT64_MAX);
+  if (!since) return std::unexpected(since.error());
+  auto manager = call.manager();
+  if (!manager) return std::unexpected(manager.error());
+  const bool follows = call.has("--follow");
+  int event_fd = -1;
+  if (follows) {
+    // Watched before the past is read: nothing falls between the two. What is seen twice has the same number.
+    auto fd = (*manager)->event_fd();
+    if (!fd) return std::unexpected(fd.error());
+    event_fd = *fd;
+  }
+  if (*since || !follows) {
+    auto past = (*manager)->events_since(since->value_or(0));
+    if (!past) return std::unexpected(past.error());
+    print(*past);
+  }
+  return follows ? follow(**manager, event_fd) : Result<int>(0);
+}
+
+}  // namespace
+
+const Verb kEventsVerb{"events", "", "what happened to tasks, as JSON lines", kOptions, run};
+
+}  // namespace perdure::cli

@@ -1,0 +1,40 @@
+#include "base/error.h"
+#include "cli/console/call.h"
+#include "cli/console/print.h"
+#include "cli/console/text.h"
+#include "cli/start/sweep.h"
+#include "cli/verbs/verbs.h"
+
+#include <fmt/format.h>
+
+namespace perdure::cli {
+namespace {
+
+Result<int> remove(Call& call) {
+  auto ids = call.ids();
+  if (!ids) return std::unexpected(ids.error());
+  if (ids->empty()) return fail(ErrorCode::task_id_empty, "no task id: name the ended tasks to remove");
+  auto manager = call.manager();
+  if (!manager) return std::unexpected(manager.error());
+  std::optional<Error> error;
+  std::string json = "[";
+  for (const auto& id : *ids) {
+    auto removed = (*manager)->remove(id);
+    if (removed) {
+      json += (json.size() > 1 ? "," : "") + json_quoted(id.str());
+    } else if (error && !call.json) {
+      note("perdure: " + removed.error().message);
+    } else if (!error) {
+      error = removed.error();
+    }
+  }
+  if (error) return std::unexpected(*error);
+  if (call.json) put_line(fmt::format(R"({{"removed":{}]}})", json));
+  return 0;
+}
+
+}  // namespace
+
+const Verb kRemoveVerb{"remove", "ID...", "remove ended tasks with their output", {}, remove, true};
+
+}  // namespace perdure::cli

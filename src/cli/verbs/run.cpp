@@ -1,0 +1,142 @@
+#include "base/error.h"
+#include "cli/console/call.h"
+#include "cli/console/print.h"
+#include "cli/start/foreground.h"
+#include "cli/start/sweep.h"
+#include "cli/start/task_options.h"
+#include "cli/verbs/verbs.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+
+namespace perdure::cli {
+namespace {
+
+constexpr std::array<std::string_view, 2> kInputs = {"null", "pipe"};
+constexpr std::array<std::string_view, 3> kLeftovers = {"keep", "kill", "wait"};
+
+constexpr std::array kOwnOptions = std::to_array<Option>({
+    {"-c", "LINE", "run this line with /bin/sh -c, instead of a command behind --"},
+    {"--shell", "PATH", "the shell for -c"},
+    {"--cwd", "DIR", "run it there"},
+    {"--timeout", "D", "end it after that long: 500ms, 30s, 5m, 2h (default: never)"},
+    {"--idle-timeout", "D", "end it when it has printed nothing for so long (default: never)"},
+    {"--memory-max", "S", "memory of all its processes; see docs/limits.md (default: no limit)"},
+    {"--cpu-max", "N", "processors for all its processes, such as 1.5"},
+    {"--pids-max", "N", "number of its processes and threads"},
+    {"--stdin", "null|pipe", "its input: nothing, or what `perdure write` is given (default: null)"},
+    {"--pty", nullptr, "give it a terminal of its own, which is also its input"},
+    {"--output-limit", "S", "keep at most so much output, 0: all of it (else as configured)"},
+    {"--leftovers", "keep|kill|wait", "what happens to processes that outlive the command (else as configured)"},
+    {"--foreground", nullptr, "show its output and exit with its outcome; ctrl-c stops it, a closed terminal does not"},
+    {"--on-timeout", "stop|detach", "with --foreground: what the deadline does (default: stop)"},
+    {"--detach-timeout", "D", "with --foreground: the deadline once it is detached, 0: none"},
+    {"--detach-keys", "ctrl-X|none", "with --foreground: the key that detaches it (else as configured)"},
+    {"--wait", nullptr, "print the id, then wait and exit with its outcome"},
+});
+constexpr auto kOptions = with_task_options(kOwnOptions);
+
+constexpr std::array<std::string_view, 2> kOnTimeout = {"stop", "detach"};
+
+Result<> what_to_run(const Call& call, StartOptions& start) {
+  start.shell_line = call.value("-c");
+  start.argv = call.command;
+  if (!call.arguments.empty())
+    return fail(ErrorCode::usage, fmt::format("'{}' is not expected here: write `perdure run -- {} ...`",
+                                              call.arguments.front(), call.arguments.front()));
+  if (start.shell_line && call.has_command)
+    return fail(ErrorCode::usage, "both -c and a command behind -- were given: choose one");
+  if (!start.shell_line && start.argv.empty())
+    return fail(ErrorCode::usage,
+                "nothing to run: write `perdure run -- COMMAND ARGS...` or `perdure run -c 'SHELL LINE'`");
+  if (auto shell = call.value("--shell")) start.shell = *shell;
+  return {};
+}
+
+// As large as the terminal of whoever starts it, if there is one.
+TerminalSize terminal_size() {
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO, STDIN_FILENO})
+    if (winsize size{}; ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0)
+      return {.rows = size.ws_row, .columns = size.ws_col};
+  return {};
+}
+
+Result<> read_limits(const Call& call, StartOptions& start) {
+  auto memory = call.size("--memory-max");
+  auto pids = call.integer("--pids-max", 0, INT32_MAX);
+  if (!memory) return std::unexpected(memory.error());
+  if (!pids) return std::unexpected(pids.error());
+  start.memory_max = memory->value_or(0);
+  start.pids_max = pids->value_or(0);
+  const auto cpu = call.value("--cpu-max");
+  if (!cpu) return {};
+  const auto [end, error] = std::from_chars(cpu->data(), cpu->data() + cpu->size(), start.cpu_max);
+  if (error != std::errc() || end != cpu->data() + cpu->size())
+    return fail(ErrorCode::usage, fmt::format("--cpu-max: '{}' is no number of processors, such as 2 or 0.5", *cpu));
+  return {};
+}
+
+Result<StartOptions> read_options(const Call& call, const Config& config) {
+  StartOptions start = default_start(config);
+  if (auto what = what_to_run(call, start); !what) return std::unexpected(what.error());
+  if (auto limits = read_limits(call, start); !limits) return std::unexpected(limits.error());
+  if (auto read = read_task_options(call, start); !read) return std::unexpected(read.error());
+  auto idle = call.duration("--idle-timeout");
+  auto input = call.word("--stdin", kInputs);
+  auto leftovers = call.word("--leftovers", kLeftovers);
+  if (!idle) return std::unexpected(idle.error());
+  if (!input) return std::unexpected(input.error());
+  if (!leftovers) return std::unexpected(leftovers.error());
+  start.idle_timeout = idle->value_or(start.idle_timeout);
+  if (*input == "pipe") start.input = Input::pipe;
+  if (call.has("--pty")) start.terminal = terminal_size();
+  if (*leftovers)
+    start.leftovers = *leftovers == "keep" ? Leftovers::keep : *leftovers == "kill" ? Leftovers::kill : Leftovers::wait;
+  return start;
+}
+
+Result<> read_foreground(const Call& call, StartOptions& start) {
+  auto on_timeout = call.word("--on-timeout", kOnTimeout);
+  auto detach_timeout = call.duration("--detach-timeout");
+  if (!on_timeout) return std::unexpected(on_timeout.error());
+  if (!detach_timeout) return std::unexpected(detach_timeout.error());
+  start.on_timeout = *on_timeout == "detach" ? OnTimeout::detach : OnTimeout::stop;
+  start.detach_timeout = *detach_timeout;
+  if (call.has("--foreground")) {
+    if (call.has("--wait")) return fail(ErrorCode::usage, "--foreground waits already: leave --wait out");
+    return {};
+  }
+  for (const auto* option : {"--on-timeout", "--detach-timeout", "--detach-keys"})
+    if (call.has(option)) return fail(ErrorCode::usage, fmt::format("{} is for --foreground", option));
+  return {};
+}
+
+Result<int> run(Call& call) {
+  auto config = call.config();
+  if (!config) return std::unexpected(config.error());
+  auto start = read_options(call, **config);
+  if (!start) return std::unexpected(start.error());
+  if (auto read = read_foreground(call, *start); !read) return std::unexpected(read.error());
+  auto manager = call.manager();
+  if (!manager) return std::unexpected(manager.error());
+  if (call.has("--foreground"))
+    return run_in_foreground(**manager, std::move(*start),
+                             call.value("--detach-keys").value_or((*config)->detach_keys.value));
+  auto task = (*manager)->start(*start);
+  if (!task) return std::unexpected(task.error());
+  put_line(call.json ? task_json(*task) : task->id.str());
+  if ((*config)->retention_auto.value) sweep_in_background(**manager);
+  if (!call.has("--wait")) return 0;
+  return wait_for_outcome(**manager, *task, call.json);
+}
+
+}  // namespace
+
+const Verb kRunVerb{"run", "-- COMMAND ARGS...", "start a task; prints its id once it runs", kOptions, run};
+
+}  // namespace perdure::cli

@@ -1,0 +1,153 @@
+#include "base/clock.h"
+#include "cli/console/call.h"
+#include "cli/console/print.h"
+#include "cli/console/text.h"
+#include "cli/text/activity_text.h"
+#include "cli/text/output_json.h"
+#include "cli/text/question_text.h"
+#include "cli/verbs/verbs.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace perdure::cli {
+namespace {
+
+constexpr std::int64_t kTail = 2048;
+constexpr std::int64_t kActivityTail = 16'384;
+constexpr std::size_t kActivityLines = 12;
+
+// What it may use, and who sees to it.
+std::string limits_text(const Task& task) {
+  std::vector<std::string> limits;
+  if (task.memory_max) limits.push_back(fmt::format("memory {}", size_text(*task.memory_max)));
+  if (task.cpu_max_milli)
+    limits.push_back(fmt::format("{} processors", static_cast<double>(*task.cpu_max_milli) / 1000));
+  if (task.pids_max) limits.push_back(fmt::format("{} processes", *task.pids_max));
+  if (limits.empty()) return "";
+  return fmt::format("{} ({})", fmt::join(limits, ", "),
+                     task.cgroup ? "of all together, by the cgroup " + *task.cgroup
+                                 : "by limits of each process: no cgroup was to be had");
+}
+
+void print_question(const AskedQuestion& asked) {
+  for (const auto& question : asked.questions) {
+    put("\n" + question_text(question));
+    if (!asked.answer) continue;
+    if (const auto found = asked.answer->answers.find(question.text); found != asked.answer->answers.end())
+      put(fmt::format("  answer: {}\n", harmless_text(found->second)));
+  }
+  if (asked.answer && !asked.answer->note.empty()) put(fmt::format("\n{}\n", harmless_text(asked.answer->note)));
+}
+
+std::string usage_text(const Task& task) {
+  std::string text;
+  for (const auto& [name, count] : task.usage) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, count);
+  return text;
+}
+
+// The last of what a subagent did, and how it goes on.
+void print_activity(const TaskManager& manager, const Task& task) {
+  const auto size = manager.read_activity(task.id, 0, 0);
+  if (!size || size->size == 0) return;
+  const std::int64_t from = std::max<std::int64_t>(0, size->size - kActivityTail);
+  const auto chunk = manager.read_activity(task.id, from, kActivityTail);
+  if (!chunk) return;
+  std::string_view lines = chunk->bytes;
+  lines = lines.substr(0, lines.rfind('\n') + 1);
+  if (from > 0) lines.remove_prefix(lines.find('\n') + 1);
+  put("\nwhat it did last:\n" + last_lines(activity_text(lines), kActivityLines));
+}
+
+void print(const Task& task, const OutputSnapshot& output, const std::optional<AskedQuestion>& asked) {
+  std::string text;
+  const auto line = [&](std::string_view name, const std::string& value) {
+    if (!value.empty()) text += fmt::format("{:<13} {}\n", name, harmless_line(value));
+  };
+  const std::int64_t now = now_ms();
+  line("id", task.id.str());
+  line("description", task.description);
+  line("kind", task.kind_name);
+  text += fmt::format("{:<13} {}\n", "status", coloured(task.status, outcome_text(task)));
+  if (!task.detached) line("foreground", "yes");
+  if (task.queued_at)
+    line("queued", fmt::format("{} ({})", time_text(*task.queued_at), age_text(now - *task.queued_at)));
+  if (task.priority.value_or(0) > 0) line("priority", fmt::to_string(*task.priority));
+  line("after", task.after.value_or(""));
+  if (task.status != Status::queued)
+    line("started", fmt::format("{} ({})", time_text(task.started_at), age_text(now - task.started_at)));
+  if (task.ended_at) line("ended", fmt::format("{} ({})", time_text(*task.ended_at), age_text(now - *task.ended_at)));
+  if (task.status != Status::queued) line("duration", duration_text(task.ended_at.value_or(now) - task.started_at));
+  if (task.timeout_ms.value_or(0) > 0)
+    line("deadline", fmt::format("{} after {}", duration_text(*task.timeout_ms),
+                                 task.timeout_from ? time_text(*task.timeout_from) : "the start"));
+  if (task.idle_timeout_ms.value_or(0) > 0)
+    line("idle timeout", fmt::format("{} without output", duration_text(*task.idle_timeout_ms)));
+  line("limits", limits_text(task));
+  line("command", task.command);
+  line("cwd", task.cwd.value_or(""));
+  if (task.pid > 0) line("pid", fmt::to_string(task.pid));
+  if (task.agent_id) line("agent", task.agent_id->text);
+  line("subagent type", task.subagent_type.value_or(""));
+  line("model", task.model.value_or(""));
+  line("stop code", task.stop_code.value_or(""));
+  line("usage", usage_text(task));
+  line("owner", task.owner.value_or(""));
+  line("lifetime", task.lifetime.value_or(""));
+  for (const auto& [name, value] : task.labels) line("label", name + "=" + value);
+  for (const auto& command : task.on_end) line("on end", command);
+  if (task.recovered.value_or(false)) line("recovered", "the runner was killed after it had noted the outcome");
+  if (task.leftovers) line("leftovers", fmt::format("{} processes outlived the command", *task.leftovers));
+  if (!task.survivors.empty())
+    line("survivors", fmt::format("pids {} outlived SIGKILL", fmt::join(task.survivors, " ")));
+  if (output.path) line("output", fmt::format("{} in {}", size_text(output.size_bytes), *output.path));
+  if (output.dropped_bytes > 0)
+    line("dropped", fmt::format("{} of the output were over the budget", size_text(output.dropped_bytes)));
+  if (task.unstored_bytes.value_or(0) > 0)
+    line("not stored", fmt::format("{} of the output were refused by the disk", size_text(*task.unstored_bytes)));
+  line("record", task.source);
+  put(text);
+  if (asked) return print_question(*asked);
+  if (!output.preview.empty()) {
+    put_line(output.truncated ? "\n... the end of its output:" : "\nits output:");
+    put_line(harmless_text(output.preview));
+  }
+}
+
+Result<int> run(Call& call) {
+  auto id = call.id();
+  if (!id) return std::unexpected(id.error());
+  auto manager = call.manager();
+  if (!manager) return std::unexpected(manager.error());
+  auto task = (*manager)->get(*id);
+  if (!task) return std::unexpected(task.error());
+  auto output = (*manager)->output_snapshot(*id, call.json ? 32768 : kTail);
+  if (!output) return std::unexpected(output.error());
+  std::optional<AskedQuestion> asked;
+  if (task->kind == Kind::question && task->on_deadline) {
+    auto question = (*manager)->question_of(*id);
+    if (!question) return std::unexpected(question.error());
+    asked = std::move(*question);
+  }
+  if (call.json) {
+    std::string json = task_json(*task);
+    json.pop_back();
+    if (asked) json += "," + question_members(*asked);
+    put_line(json + ",\"output\":" + snapshot_json(*output) + "}");
+  } else {
+    print(*task, *output, asked);
+    if (task->kind == Kind::agent) print_activity(**manager, *task);
+    if (task->kind == Kind::agent && task->agent_id && task->runner && is_terminal(task->status))
+      put_line(
+          fmt::format("\nto go on with it: perdure agent --resume {} PROMPT", harmless_line(task->agent_id->text)));
+  }
+  return 0;
+}
+
+}  // namespace
+
+const Verb kShowVerb{"show", "ID", "everything known about a task", {}, run, true};
+
+}  // namespace perdure::cli

@@ -1,0 +1,189 @@
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/words.h"
+#include "config/config_keys.h"
+#include "config/config_tables.h"
+#include "config/toml.h"
+#include "store/session.h"
+#include <perdure/config.h>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <memory>
+
+namespace perdure {
+namespace manager {
+namespace {
+
+constexpr std::size_t kMaxFile = std::size_t{1} << 20;
+constexpr std::string_view kTask = "task", kOldTask = "background", kHooks = "hooks", kAgents = "agents";
+
+std::string absolute_variable(const char* name) {
+  const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): never changed here
+  return value != nullptr && *value == '/' ? value : "";
+}
+
+// Of the person; "" where there is no home.
+std::string own_file() {
+  constexpr const char* kBelow = "/perdure/config.toml";
+  if (const std::string folder = absolute_variable("XDG_CONFIG_HOME"); !folder.empty()) return folder + kBelow;
+  const std::string home = absolute_variable("HOME");
+  return home.empty() ? "" : home + "/.config" + kBelow;
+}
+
+// Links are followed, since people keep such files elsewhere. Absent: there is none.
+Result<std::optional<std::string>> read_file(const std::string& path) {
+  const auto unreadable = [&](int os_error) {
+    return fail_os(os_error, "reading the configuration", path, ErrorCode::config_invalid);
+  };
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!file && is_absence(errno)) return std::nullopt;
+  if (!file) return unreadable(errno);
+  struct stat about{};
+  if (::fstat(file.get(), &about) != 0) return unreadable(errno);
+  if (!S_ISREG(about.st_mode)) return bad_config(path, 0, "", "is no file");
+  // It names commands that are run: whoever may write it may do what we may.
+  if (about.st_uid != ::geteuid() && about.st_uid != 0)
+    return bad_config(path, 0, "", "belongs to another user: it is not trusted");
+  if ((about.st_mode & S_IWOTH) != 0)
+    return bad_config(path, 0, "", "can be written by everybody: it is not trusted: `chmod o-w` it");
+  std::string text(kMaxFile + 1, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t n = ::read(file.get(), text.data() + size, text.size() - size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return unreadable(errno);
+    if (n == 0) break;
+    size += static_cast<std::size_t>(n);
+  }
+  if (size > kMaxFile) return bad_config(path, 0, "", "is larger than 1 MiB");
+  text.resize(size);
+  return text;
+}
+
+const ConfigKey* find_key(std::string_view section, std::string_view name) {
+  for (const auto& key : config_keys())
+    if (key.section == section && key.name == name) return &key;
+  return nullptr;
+}
+
+std::vector<std::string_view> sections() {
+  std::vector<std::string_view> names{kTask, kOldTask};
+  for (const auto& key : config_keys())
+    if (std::ranges::find(names, key.section) == names.end()) names.push_back(key.section);
+  names.insert(names.end(), {kHooks, kAgents});
+  return names;
+}
+
+Result<> read_section(const TomlEntry& section, std::string_view name, const std::string& path, Config& config) {
+  const auto* const table = std::get_if<TomlTable>(&section.value.content);
+  if (table == nullptr)
+    return bad_config(path, section.line, section.key, fmt::format("is no section: write [{}]", section.key));
+  for (const auto& entry : *table) {
+    const ConfigKey* const key = find_key(name, entry.key);
+    if (key == nullptr) {
+      std::vector<std::string_view> known;
+      for (const auto& other : config_keys()) {
+        if (other.section == name) known.push_back(other.name);
+        if (other.name == entry.key)
+          return bad_config(path, entry.line, entry.key,
+                            fmt::format("is not known in [{}]: it stands in [{}]", section.key, other.section));
+      }
+      return unknown_key(path, entry, fmt::format("[{}]", section.key), known);
+    }
+    const std::string from = fmt::format("{}:{}", path, entry.line);
+    if (auto read = key->read(config, {.value = entry.value}, from); !read)
+      return bad_config(path, entry.line, entry.key, read.error());
+  }
+  return {};
+}
+
+std::unexpected<Error> unknown_section(const TomlEntry& entry, const std::string& path) {
+  for (const auto& key : config_keys())
+    if (key.name == entry.key)
+      return bad_config(path, entry.line, entry.key,
+                        fmt::format("stands in no section: it belongs in [{}]", key.section));
+  return unknown_key(path, entry, "this file", sections());
+}
+
+Result<> read_entries(const TomlTable& entries, const std::string& path, Config& config) {
+  // The older name first, so that [task] wins wherever it stands.
+  for (const auto& entry : entries)
+    if (entry.key == kOldTask)
+      if (auto read = read_section(entry, kTask, path, config); !read) return read;
+  const auto known = sections();
+  for (const auto& entry : entries) {
+    if (entry.key == kOldTask) continue;
+    if (std::ranges::find(known, entry.key) == known.end()) return unknown_section(entry, path);
+    auto read = entry.key == kHooks    ? read_hooks(entry, path, config)
+                : entry.key == kAgents ? read_agents(entry, path, config)
+                                       : read_section(entry, entry.key, path, config);
+    if (!read) return read;
+  }
+  return {};
+}
+
+Result<> read_config_file(const std::string& path, Config& config) {
+  auto text = read_file(path);
+  if (!text) return std::unexpected(text.error());
+  if (!*text) return {};
+  auto entries = parse_toml(**text, path);
+  if (!entries) return std::unexpected(entries.error());
+  return read_entries(*entries, path, config);
+}
+
+}  // namespace
+}  // namespace manager
+
+Result<Config> load_config(const std::string& session) {
+  Config config;
+  if (const std::string own = manager::own_file(); !own.empty())
+    if (auto read = manager::read_config_file(own, config); !read) return std::unexpected(read.error());
+  if (!session.empty())
+    if (auto read = manager::read_config_file(store::Session(session).config_path(), config); !read)
+      return std::unexpected(read.error());
+  for (const auto& key : manager::config_keys())
+    if (auto read = manager::read_environment(key, config); !read) return std::unexpected(read.error());
+  return config;
+}
+
+StartOptions default_start(const Config& config) {
+  StartOptions start;
+  start.shell = config.shell.value;
+  start.grace = config.kill_grace_period.value;
+  start.output_limit = config.output_limit.value;
+  start.on_output_limit = config.on_output_limit.value;
+  start.leftovers = config.leftovers.value;
+  start.sync_output = config.sync_output.value;
+  return start;
+}
+
+RetentionOptions retention_options(const Config& config) {
+  RetentionOptions options;
+  options.older_than = config.retention_older_than.value;
+  options.keep = config.retention_keep.value;
+  options.max_bytes = config.retention_max_bytes.value;
+  return options;
+}
+
+ManagerOptions manager_options(const Config& config, std::string session) {
+  ManagerOptions options{.session = std::move(session)};
+  // A number of tasks was read as one that fits.
+  if (const auto cap = config.max_running_tasks.value) options.max_running_tasks = static_cast<int>(*cap);
+  options.kill_grace = config.kill_grace_period.value;
+  for (const auto& hook : config.hooks)
+    options.hooks.push_back({.command = hook.command, .matcher = hook.matcher, .timeout = hook.timeout});
+  options.telemetry_file = config.telemetry_file.value.value_or("");
+  options.agents = std::make_shared<const std::map<std::string, AgentDefinition>>(agent_definitions(config));
+  return options;
+}
+
+}  // namespace perdure

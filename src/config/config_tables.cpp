@@ -1,0 +1,169 @@
+#include "config/config_tables.h"
+
+#include "base/words.h"
+#include "config/config_rules.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cctype>
+#include <regex>
+
+namespace perdure::manager {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr DurationRule kHookTime{.least = seconds(1), .most = seconds(600)};
+constexpr DurationRule kAgentTime{.least = seconds(0), .most = seconds(86'400)};
+constexpr WordRule<PermissionPolicy, 3> kPermission{
+    {{{"allow", PermissionPolicy::allow}, {"deny", PermissionPolicy::deny}, {"ask", PermissionPolicy::ask}}}};
+constexpr std::size_t kLongestName = 64;
+
+std::vector<std::string_view> names_of(const auto& keys) {
+  std::vector<std::string_view> names;
+  for (const auto& key : keys) names.push_back(key.name);
+  return names;
+}
+
+std::string at(const std::string& path, const TomlEntry& entry) {
+  return fmt::format("{}:{}", path, entry.line);
+}
+
+Checked<void> check_matcher(const std::string& matcher) {
+  try {
+    static_cast<void>(std::regex(matcher));
+    return {};
+  } catch (const std::regex_error& error) {
+    return std::unexpected(fmt::format("'{}' is no regular expression: {}", matcher, error.what()));
+  }
+}
+
+Checked<void> set_hook_key(const TomlEntry& entry, ConfiguredHook& hook) {
+  const Given given{.value = entry.value};
+  if (entry.key == "timeout") {
+    const auto time = kHookTime.read(given);
+    if (!time) return std::unexpected(time.error());
+    hook.timeout = std::chrono::duration_cast<seconds>(*time);
+    if (hook.timeout != *time) return not_allowed(given, "whole seconds");
+    return {};
+  }
+  auto text = read_text(given);
+  if (!text) return std::unexpected(text.error());
+  if (entry.key == "matcher") {
+    if (auto fine = check_matcher(*text); !fine) return fine;
+    hook.matcher = std::move(*text);
+  } else {
+    hook.command = std::move(*text);
+  }
+  return {};
+}
+
+Checked<std::vector<std::string>> read_command(const Given& given) {
+  const auto* const array = std::get_if<TomlArray>(&given.value.content);
+  if (array == nullptr) {
+    auto line = read_text(given);
+    if (!line) return not_allowed(given, "a line of text, or an array: the program and its arguments");
+    return std::vector<std::string>{"/bin/sh", "-c", std::move(*line)};
+  }
+  std::vector<std::string> words;
+  for (const auto& item : *array) {
+    const auto* const word = std::get_if<std::string>(&item.content);
+    if (word == nullptr || word->contains('\0')) return not_allowed({.value = item}, "text");
+    words.push_back(*word);
+  }
+  if (words.empty() || words.front().empty()) return std::unexpected("is empty: give a program to run");
+  return words;
+}
+
+template <class T>
+Checked<void> keep(Checked<T> value, auto& field) {
+  if (!value) return std::unexpected(value.error());
+  field = std::move(*value);
+  return {};
+}
+
+Checked<void> read_variables(const std::string& path, const TomlEntry& entry, ConfiguredAgent& agent) {
+  const auto* const table = std::get_if<TomlTable>(&entry.value.content);
+  if (table == nullptr) return not_allowed({.value = entry.value}, "a table of names and texts");
+  for (const auto& variable : *table) {
+    const auto* const text = std::get_if<std::string>(&variable.value.content);
+    if (variable.key.empty() || variable.key.contains('=') || variable.key.contains('\0') || text == nullptr ||
+        text->contains('\0'))
+      return std::unexpected(fmt::format("'{}' is no variable with a text", variable.key));
+    agent.env[variable.key] = *text;
+    agent.from["env." + variable.key] = at(path, variable);
+  }
+  return {};
+}
+
+Checked<void> set_agent_key(const std::string& path, const TomlEntry& entry, ConfiguredAgent& agent) {
+  const Given given{.value = entry.value};
+  if (entry.key == "env") return read_variables(path, entry, agent);
+  agent.from[entry.key] = at(path, entry);
+  if (entry.key == "command") return keep(read_command(given), agent.command);
+  if (entry.key == "cwd") return keep(PathRule().read(given), agent.cwd);
+  if (entry.key == "permission") return keep(kPermission.read(given), agent.permission);
+  if (entry.key == "timeout") return keep(kAgentTime.read(given), agent.timeout);
+  if (entry.key == "mode") return keep(read_text(given), agent.mode);
+  if (entry.key == "model") return keep(read_text(given), agent.model);
+  return keep(read_text(given), agent.auth);
+}
+
+bool is_agent_name(std::string_view name) {
+  return !name.empty() && name.size() <= kLongestName && std::ranges::all_of(name, [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+  });
+}
+
+}  // namespace
+
+std::unexpected<Error> unknown_key(const std::string& path, const TomlEntry& entry, std::string_view within,
+                                   const std::vector<std::string_view>& known) {
+  const std::string near = nearest_word(entry.key, known);
+  return bad_config(path, entry.line, entry.key,
+                    near.empty() ? fmt::format("is not known in {}: it takes {}", within, fmt::join(known, ", "))
+                                 : fmt::format("is not known in {}: did you mean '{}'?", within, near));
+}
+
+Result<> read_hooks(const TomlEntry& entry, const std::string& path, Config& config) {
+  const auto* const array = std::get_if<TomlArray>(&entry.value.content);
+  if (array == nullptr) return bad_config(path, entry.line, "hooks", "write it as [[hooks]], once for each");
+  const auto known = names_of(kHookKeys);
+  for (const auto& item : *array) {
+    const auto* const table = std::get_if<TomlTable>(&item.content);
+    if (table == nullptr) return bad_config(path, item.line, "hooks", "write it as [[hooks]], once for each");
+    ConfiguredHook hook{.matcher = {}, .command = {}, .from = fmt::format("{}:{}", path, item.line)};
+    for (const auto& member : *table) {
+      if (std::ranges::find(known, member.key) == known.end()) return unknown_key(path, member, "[[hooks]]", known);
+      if (auto set = set_hook_key(member, hook); !set) return bad_config(path, member.line, member.key, set.error());
+    }
+    if (hook.command.empty()) return bad_config(path, item.line, "hooks", "has no command: say what is to be run");
+    config.hooks.push_back(std::move(hook));
+  }
+  return {};
+}
+
+Result<> read_agents(const TomlEntry& entry, const std::string& path, Config& config) {
+  const auto* const agents = std::get_if<TomlTable>(&entry.value.content);
+  if (agents == nullptr) return bad_config(path, entry.line, "agents", "write it as [agents.NAME]");
+  const auto known = names_of(kAgentKeys);
+  for (const auto& one : *agents) {
+    const auto* const table = std::get_if<TomlTable>(&one.value.content);
+    if (table == nullptr) return bad_config(path, one.line, one.key, "is no table: write it as [agents.NAME]");
+    if (!is_agent_name(one.key))
+      return bad_config(path, one.line, one.key, "is no name: letters, digits, '-', '_' and '.', at most 64");
+    ConfiguredAgent& agent = config.agents[one.key];
+    const std::string within = fmt::format("[agents.{}]", one.key);
+    for (const auto& member : *table) {
+      if (std::ranges::find(known, member.key) == known.end()) return unknown_key(path, member, within, known);
+      if (auto set = set_agent_key(path, member, agent); !set)
+        return bad_config(path, member.line, member.key, set.error());
+    }
+  }
+  return {};
+}
+
+}  // namespace perdure::manager

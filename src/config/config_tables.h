@@ -1,0 +1,45 @@
+#pragma once
+
+#include "config/toml.h"
+#include <perdure/config.h>
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// The parts of a configuration file that may be there more than once: [[hooks]] and [agents.NAME].
+namespace perdure::manager {
+
+/// A key of such a table, for the documentation's test.
+struct TableKey {
+  std::string_view name;
+  std::string_view meaning;
+};
+inline constexpr std::array<TableKey, 3> kHookKeys = {{
+    {"matcher", "regular expression, looked for in the event's name"},
+    {"command", "for /bin/sh -c"},
+    {"timeout", "how long it may take, 1s to 600s"},
+}};
+inline constexpr std::array<TableKey, 8> kAgentKeys = {{
+    {"command", "an array: the program and its arguments; a string: a line for /bin/sh -c"},
+    {"env", "variables of its environment"},
+    {"cwd", "the folder it works in"},
+    {"mode", "id of the mode it is set to, one of its own"},
+    {"model", "id of the model it is set to"},
+    {"permission", "what it is told when it asks"},
+    {"timeout", "the deadline of a turn, 0: none; absent: `agent_task_timeout_s`"},
+    {"auth", "id of the method by which it logs in; absent: it is logged in already"},
+}};
+
+/// `value` is what stands behind `hooks` in the file at `path`; adds to what the config has.
+[[nodiscard]] Result<> read_hooks(const TomlEntry& entry, const std::string& path, Config& config);
+
+/// The same for `agents`: each key replaces what an earlier file said, each variable of `env` by itself.
+[[nodiscard]] Result<> read_agents(const TomlEntry& entry, const std::string& path, Config& config);
+
+/// config_invalid for a key that is none of `known`, with the one that may have been meant.
+[[nodiscard]] std::unexpected<Error> unknown_key(const std::string& path, const TomlEntry& entry,
+                                                 std::string_view within, const std::vector<std::string_view>& known);
+
+}  // namespace perdure::manager

@@ -1,0 +1,225 @@
+#include "base/clock.h"
+#include "base/error.h"
+#include "codec/question.h"
+#include "codec/record.h"
+#include "contract/control.h"
+#include "manager/link/launch_spec.h"
+#include "manager/link/program.h"
+#include "manager/link/spawn.h"
+#include "manager/link/state.h"
+#include "manager/link/task_ids.h"
+#include "manager/link/telemetry.h"
+#include "manager/status/find.h"
+#include "manager/status/foreground.h"
+#include "manager/status/question.h"
+#include "manager/status/reconcile.h"
+#include "manager/status/waiting.h"
+#include "store/question.h"
+#include "store/records.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace perdure {
+
+using namespace manager;
+
+namespace {
+
+constexpr const char* kDismissedNote = "The question was dismissed without an answer.";
+
+Result<> check(const AskOptions& options) {
+  if (auto fine = codec::check_questions(options.questions); !fine) return fine;
+  if (options.deadline.count() < 0) return fail(ErrorCode::usage, "the deadline is negative: 0 means none");
+  if (options.on_deadline == OnDeadline::take_default && options.deadline.count() > 0 &&
+      !codec::default_answer(options.questions))
+    return fail(ErrorCode::usage, "the deadline is to bring the default answer, and a question has none");
+  if (options.belongs_to && (options.deadline.count() == 0 || options.on_deadline == OnDeadline::wait))
+    return fail(ErrorCode::usage, "a question that belongs to a task needs a deadline that ends it");
+  return {};
+}
+
+Task as_asked(const TaskId& id, const AskOptions& options) {
+  Task task{.id = id, .kind = Kind::question, .kind_name = "question"};
+  task.description = options.description.empty() ? first_line_of(options.questions.front().text) : options.description;
+  task.question_count = static_cast<std::int64_t>(options.questions.size());
+  task.tool_call_id = options.tool_call_id;
+  task.on_deadline = options.deadline.count() > 0 ? options.on_deadline : OnDeadline::wait;
+  task.owner = options.owner;
+  task.labels = options.labels;
+  if (options.session_lifetime) task.lifetime = "session";
+  if (options.deadline.count() > 0) task.timeout_ms = options.deadline.count();
+  return task;
+}
+
+// Nobody needs to live for a question without a deadline.
+Result<Task> record_alone(const store::Session& session, Task task, Telemetry& telemetry) {
+  task.started_at = now_ms();
+  task.started_seq = session.next_seq();
+  task.source = session.record_path(task.id);
+  if (auto written = store::write_record(task); !written) return std::unexpected(written.error());
+  telemetry.started_alone(task);
+  return task;
+}
+
+Result<Task> start_runner(const store::Session& session, const ManagerOptions& manager, const std::string& runner,
+                          Task task, const AskOptions& options) {
+  Launch launch;
+  launch.constant_members = codec::constant_members(task);
+  // By this word the runner around it knows that it is to end it, too (stop-owned).
+  launch.owner = options.belongs_to ? options.belongs_to->str() : options.owner.value_or("");
+  launch.timeout = options.deadline;
+  launch.question = true;
+  launch.telemetry_file = manager.telemetry_file;
+  const auto defaults = options.on_deadline == OnDeadline::take_default ? codec::default_answer(options.questions)
+                                                                        : std::optional<Answer>();
+  launch.argv = {defaults ? codec::encode_answer(*defaults) + "\n" : ""};
+  auto spec = memory_file(launch_spec(launch));
+  if (!spec) return std::unexpected(spec.error());
+  auto answer = spawn_runner({.runner = runner,
+                              .session = session.path(),
+                              .id = task.id.str(),
+                              .marker = session.marker(task.id),
+                              .spec = *spec,
+                              .entry = {}});
+  if (!answer) return std::unexpected(answer.error());
+  constexpr std::string_view kRunning = "running 0 ";
+  if (!answer->line.starts_with(kRunning))
+    return fail(ErrorCode::task_launch_failed,
+                answer->line.empty() ? "perdure-runner ended without an answer" : "the runner: " + answer->line);
+  const std::string_view started = std::string_view(answer->line).substr(kRunning.size());
+  std::from_chars(started.data(), started.data() + started.size(), task.started_at);
+  task.source = session.record_path(task.id);
+  return task;
+}
+
+std::unexpected<Error> is_closed(const Task& task) {
+  const std::string_view how =
+      task.question_outcome ? name_of(*task.question_outcome) : std::string_view(name_of(task.status));
+  Error error{.code = ErrorCode::question_closed,
+              .message = fmt::format("{} is closed, it was {} before: see `perdure show {}`", task.id.str(), how,
+                                     task.id.str())};
+  error.details["outcome"] = how;
+  error.details["status"] = name_of(task.status);
+  return std::unexpected(std::move(error));
+}
+
+// A question of ours as its record has it. Errors: task_not_found, usage, question_closed.
+Result<Task> find_open(const store::Session& session, HeldTasks& held, Telemetry& telemetry, const TaskId& id) {
+  auto found = find_task(session, held, id);
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return unknown_task(session, id);
+  Task task = std::move((*found)->task);
+  if (task.kind != Kind::question)
+    return fail(ErrorCode::usage, fmt::format("{} is no question: it is a {}", id.str(), task.kind_name));
+  if (is_terminal(task.status)) return is_closed(task);
+  if (!is_own_record(session, task))
+    return fail(ErrorCode::usage, fmt::format("{} was asked by another program: answer it there", id.str()));
+  // Decided already, and nobody has written it down?
+  auto verdict = settle_own(session, task, telemetry);
+  if (!verdict) return std::unexpected(verdict.error());
+  if (is_terminal(verdict->task.status)) return is_closed(verdict->task);
+  return std::move(verdict->task);
+}
+
+Closing closing(QuestionOutcome outcome, const Answer& answer) {
+  return {
+      .outcome = outcome, .output = codec::encode_answer(answer), .reason = {}, .escaped_reason = {}, .quiet = false};
+}
+
+// The answer is given, or somebody else's was, or it ended otherwise: exactly one of those who try hears no error.
+Result<Task> end_question(const store::Session& session, HeldTasks& held, Telemetry& telemetry, const Task& question,
+                          const Closing& closing) {
+  auto ours = close_question(session, question, closing, telemetry);
+  if (!ours) return std::unexpected(ours.error());
+  auto ended = wait_for(session, held, telemetry, {.ids = {question.id}});
+  if (!ended) return std::unexpected(ended.error());
+  Task task = std::move(ended->ended.front());
+  if (!*ours) return is_closed(task);
+  return task;
+}
+
+}  // namespace
+
+Result<Task> TaskManager::ask(const AskOptions& options) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = check(options); !fine) return std::unexpected(fine.error());
+  const auto& session = state_->session;
+  const bool needs_runner = options.deadline.count() > 0 && options.on_deadline != OnDeadline::wait;
+  std::string runner;
+  if (needs_runner) {
+    auto found = find_runner(state_->options.runner);
+    if (!found) return std::unexpected(found.error());
+    runner = std::move(*found);
+  }
+  if (auto made = session.create(); !made) return std::unexpected(made.error());
+  auto id = claim_id(session, "question-");
+  if (!id) return std::unexpected(id.error());
+  Task task = as_asked(*id, options);
+  const std::string json = fmt::format("{{\"questions\":{}}}", questions_json(options.questions));
+  Result<> written = store::write_question(session, *id, json);
+  if (written && codec::constant_members(task).size() > codec::kMaxRecordBytes - 65536)
+    written = fail(ErrorCode::usage, "the description and the labels are too long for a record");
+  auto asked = !written       ? Result<Task>(std::unexpected(written.error()))
+               : needs_runner ? start_runner(session, state_->options, runner, std::move(task), options)
+                              : record_alone(session, std::move(task), *state_->telemetry);
+  if (!asked) {
+    // It is there after all where only the last word about it was lost.
+    if (auto record = store::find_record(session, *id); record && *record) return std::move(**record);
+    store::remove_question(session, *id);
+  }
+  if (asked && needs_runner) state_->telemetry->started(*asked);
+  return asked;
+}
+
+Result<Task> TaskManager::answer(const TaskId& id, const std::map<std::string, std::string>& answers) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  auto task = find_open(state_->session, *state_->held, *state_->telemetry, id);
+  if (!task) return task;
+  auto json = store::read_question(state_->session, id);
+  if (!json) return std::unexpected(json.error());
+  auto questions = questions_from_json(*json);
+  if (!questions) return fail(ErrorCode::record_invalid, fmt::format("{}: {}", id.str(), questions.error().message));
+  auto whole = codec::complete_answer(*questions, {.answers = answers, .note = {}});
+  if (!whole) return std::unexpected(whole.error());
+  auto ended = end_question(state_->session, *state_->held, *state_->telemetry, *task,
+                            closing(QuestionOutcome::answered, *whole));
+  if (ended) state_->telemetry->question_answered();
+  return ended;
+}
+
+Result<Task> TaskManager::dismiss(const TaskId& id, const std::string& note) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  auto task = find_open(state_->session, *state_->held, *state_->telemetry, id);
+  if (!task) return task;
+  const Answer nothing{.answers = {}, .note = note.empty() ? kDismissedNote : note};
+  auto ended = end_question(state_->session, *state_->held, *state_->telemetry, *task,
+                            closing(QuestionOutcome::dismissed, nothing));
+  if (ended) state_->telemetry->question_dismissed();
+  return ended;
+}
+
+Result<AskedQuestion> TaskManager::question_of(const TaskId& id) const {
+  auto task = get(id);
+  if (!task) return std::unexpected(task.error());
+  if (task->kind != Kind::question)
+    return fail(ErrorCode::usage, fmt::format("{} is no question: it is a {}", id.str(), task->kind_name));
+  AskedQuestion asked{.task = std::move(*task), .questions = {}, .answer = {}};
+  if (!is_own_record(state_->session, asked.task)) return asked;  // what it asked is not written down
+  auto json = store::read_question(state_->session, id);
+  if (!json) return std::unexpected(json.error());
+  auto questions = questions_from_json(*json);
+  if (!questions) return fail(ErrorCode::record_invalid, fmt::format("{}: {}", id.str(), questions.error().message));
+  asked.questions = std::move(*questions);
+  auto stored = store::read_answer(state_->session, id);
+  if (!stored) return std::unexpected(stored.error());
+  if (*stored) {
+    if (auto answer = answer_from_json((*stored)->json)) asked.answer = std::move(*answer);
+  } else if (asked.task.question_outcome == QuestionOutcome::answered) {
+    asked.answer = codec::default_answer(asked.questions);  // by its deadline; nobody has written it yet
+  }
+  return asked;
+}
+
+}  // namespace perdure

@@ -1,0 +1,45 @@
+#include "base/error.h"
+#include "contract/control.h"
+#include "manager/link/runner_client.h"
+#include "manager/link/state.h"
+#include "manager/status/foreground.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace perdure {
+namespace {
+
+constexpr const char* kReason = "Session closed";
+
+}  // namespace
+
+Result<std::vector<Task>> TaskManager::close() {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  auto active = list();
+  if (!active) return active;
+  std::erase_if(*active, [](const Task& task) { return task.lifetime != "session"; });
+  // All are asked before the first is waited for, so that their graces run side by side.
+  for (const auto& task : *active) {
+    auto client = manager::RunnerClient::connect(state_->session, task.id);
+    if (client && *client && (*client)->send(fmt::format("{} -1 {}", contract::kStopQuietly, kReason)))
+      static_cast<void>((*client)->receive());
+  }
+  std::vector<Task> stopped;
+  std::optional<Error> failure;
+  for (const auto& task : *active) {
+    auto ended = stop(task.id, {.reason = kReason, .grace = {}, .by = {}, .quiet = true});
+    if (ended) {
+      stopped.push_back(std::move(*ended));
+    } else if (ended.error().code != ErrorCode::task_not_found && !failure) {
+      failure = ended.error();
+    }
+  }
+  if (failure) return std::unexpected(std::move(*failure));
+  state_->closed = true;
+  state_->held->clear();  // what was in the foreground here goes on in the background
+  return stopped;
+}
+
+}  // namespace perdure

@@ -1,0 +1,308 @@
+#include "base/clock.h"
+#include "base/files.h"
+#include "codec/agent_plan.h"
+#include "codec/record.h"
+#include "contract/control.h"
+#include "contract/names.h"
+#include "manager/link/idempotency.h"
+#include "manager/link/launch_kind.h"
+#include "manager/link/launch_spec.h"
+#include "manager/link/program.h"
+#include "manager/link/spawn.h"
+#include "manager/link/state.h"
+#include "manager/link/task_ids.h"
+#include "manager/link/telemetry.h"
+#include "manager/notify/hooks.h"
+#include "manager/status/assess.h"
+#include "manager/status/find.h"
+#include "manager/status/foreground.h"
+#include "manager/status/queue.h"
+#include "store/agent.h"
+#include "store/records.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+
+namespace perdure {
+
+using namespace manager;
+
+namespace {
+
+constexpr std::int64_t kDefaultTruncateLimit = 64 << 20;  // rule L24
+
+Result<std::string> working_folder(const StartOptions& options) {
+  std::error_code error;
+  const auto path = std::filesystem::absolute(options.cwd.empty() ? "." : options.cwd, error).lexically_normal();
+  std::string text = path.string();
+  while (text.size() > 1 && text.back() == '/') text.pop_back();
+  struct stat about{};
+  if (error || ::stat(text.c_str(), &about) != 0)
+    return launch_failure(126, errno, fmt::format("cannot run in {}: {}", text, describe_errno(errno)));
+  if (!S_ISDIR(about.st_mode))
+    return launch_failure(126, ENOTDIR, fmt::format("cannot run in {}: it is not a folder", text));
+  return text;
+}
+
+Result<> check(const StartOptions& options) {
+  const auto holds_nul = [](const std::string& text) { return text.contains('\0'); };
+  if (options.argv.empty() == !options.shell_line)
+    return fail(ErrorCode::usage, "nothing to run: give a command or a shell line, not both");
+  if (!options.detached && (options.queue || options.after))
+    return fail(ErrorCode::usage,
+                "a task in the foreground needs no slot, so it can't wait for one: leave out one of them");
+  if (!options.detached && options.idempotency_key)
+    return fail(ErrorCode::usage, "an idempotency key is for background tasks: one in the foreground leaves no record");
+  if (options.detached && (options.stream_fd >= 0 || options.on_timeout == OnTimeout::detach || options.detach_timeout))
+    return fail(ErrorCode::usage, "a stream and what detaches a task are for the foreground");
+  if (options.detach_timeout && options.detach_timeout->count() < 0)
+    return fail(ErrorCode::usage, "the detach timeout is negative: 0 means none");
+  if (options.priority < 0 || options.priority > contract::kMostPriority)
+    return fail(ErrorCode::usage,
+                fmt::format("the priority {} is not from 0 to {}", options.priority, contract::kMostPriority));
+  if (options.timeout.count() < 0) return fail(ErrorCode::usage, "the timeout is negative: 0 means none");
+  if (options.grace.count() < 0) return fail(ErrorCode::usage, "the grace is negative: 0 means SIGKILL at once");
+  if (options.idle_timeout.count() < 0) return fail(ErrorCode::usage, "the idle timeout is negative: 0 means none");
+  if (auto fine = check_limits(options); !fine) return fine;
+  if (options.output_limit.value_or(0) < 0) return fail(ErrorCode::usage, "the output limit is negative: 0 means none");
+  if (options.idempotency_key)
+    if (auto fine = KeyReservation::check(*options.idempotency_key); !fine) return fine;
+  for (const auto& command : options.on_end)
+    if (command.empty() || holds_nul(command))
+      return fail(ErrorCode::usage, "a command to be told of the end is empty, or holds a NUL byte");
+  for (const auto& word : options.argv)
+    if (holds_nul(word)) return fail(ErrorCode::usage, "an argument of the command holds a NUL byte");
+  if (options.shell_line && holds_nul(*options.shell_line))
+    return fail(ErrorCode::usage, "the shell line holds a NUL byte");
+  for (const auto& [name, value] : options.env)
+    if (name.empty() || name.contains('=') || holds_nul(name) || holds_nul(value))
+      return fail(ErrorCode::usage, fmt::format("'{}' can't be the name of an environment variable", name));
+  return {};
+}
+
+// What the runner writes is known to it alone; everything else of the record is settled here.
+Task constant_part(const TaskId& id, const StartOptions& options, const Work& work, const std::string& cwd) {
+  Task task{.id = id};
+  if (work.is_agent) {
+    task.kind = Kind::agent;
+    task.kind_name = name_of(Kind::agent);
+    task.subagent_type = work.subagent_type;
+  } else {
+    task.command = options.shell_line ? *options.shell_line : shell_quoted(options.argv);
+  }
+  task.description =
+      options.description.empty() ? first_line_of(work.is_agent ? work.prompt : task.command) : options.description;
+  task.cwd = cwd;
+  task.owner = options.owner;
+  task.labels = options.labels;
+  task.parent_tool_call_id = options.tool_call_id;
+  if (options.idle_timeout.count() > 0) task.idle_timeout_ms = options.idle_timeout.count();
+  note_limits(options, task);
+  task.idempotency_key = options.idempotency_key;
+  task.on_end = options.on_end;
+  if (options.session_lifetime) task.lifetime = "session";
+  if (options.queue || options.after) {
+    task.queued_at = now_ms();
+    task.priority = options.priority;
+    if (options.after) task.after = options.after->str();
+  }
+  if (!boot_id().empty()) task.boot_id = boot_id();
+  if (!machine_id().empty()) task.machine_id = machine_id();
+  return task;
+}
+
+std::int64_t take_number(std::string_view& text) {
+  std::int64_t value = 0;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), value).ptr;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  if (text.starts_with(' ')) text.remove_prefix(1);
+  return value;
+}
+
+// The runner's answer to a launch (contract/control.h), as success or as an error for people.
+Result<> understand(std::string_view answer, const Launch& launch) {
+  const std::string_view word = answer.substr(0, answer.find(' '));
+  answer.remove_prefix(std::min(answer.size(), word.size() + 1));
+  if (word == "running" || word == "queued") return {};
+  if (word == "waiting") {
+    const auto waiting = take_number(answer);
+    const auto cap = take_number(answer);
+    return fail(
+        ErrorCode::task_limit_exceeded,
+        fmt::format("max_running_tasks is {} and {} tasks wait for a slot already: queue this one, too, or raise it",
+                    cap, waiting));
+  }
+  if (word == "limit") {
+    const auto held = take_number(answer);
+    const auto cap = take_number(answer);
+    return fail(
+        ErrorCode::task_limit_exceeded,
+        fmt::format("{} background tasks are running and max_running_tasks is {}: wait for one to end, or raise it",
+                    held, cap));
+  }
+  const auto os_error = static_cast<int>(take_number(answer));
+  if (word == "exec")
+    return launch_failure(
+        os_error == ENOENT ? 127 : 126, os_error,
+        fmt::format("cannot run '{}': {}: {}", launch.argv.front(), launch.program, describe_errno(os_error)));
+  if (word == "cwd")
+    return launch_failure(126, os_error, fmt::format("cannot run in {}: {}", launch.cwd, describe_errno(os_error)));
+  if (word == "failed") return fail_os(os_error, "the runner could not", answer, ErrorCode::task_launch_failed);
+  return launch_failure(126, 0, "perdure-runner ended without an answer: it was killed, or is no perdure-runner");
+}
+
+// The task as the runner's answer "running PID STARTED_MS" alone tells of it.
+Task as_answered(Task task, std::string_view answer, std::string record, std::chrono::milliseconds timeout) {
+  answer.remove_prefix(std::min(answer.size(), answer.find(' ') + 1));
+  task.pid = take_number(answer);
+  task.started_at = take_number(answer);
+  task.source = std::move(record);
+  if (timeout.count() > 0) task.timeout_ms = timeout.count();
+  return task;
+}
+
+// Another program's task has no runner that could tell of its end.
+Result<> check_predecessor(const TaskManager& manager, const store::Session& session, const TaskId& id) {
+  auto task = manager.get(id);
+  if (!task) return std::unexpected(task.error());
+  if (!task->detached)
+    return fail(ErrorCode::usage,
+                fmt::format("{} is in the foreground: only a background task can be followed", id.str()));
+  if (is_terminal(task->status) || task->status == Status::queued || is_own_record(session, *task)) return {};
+  return fail(
+      ErrorCode::usage,
+      fmt::format("{} belongs to another program, which does not tell when it ends: it can't be followed", id.str()));
+}
+
+Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& manager, const std::string& cwd,
+                           const std::string& marker) {
+  Launch launch;
+  launch.argv = options.shell_line ? std::vector<std::string>{options.shell, "-c", *options.shell_line} : options.argv;
+  launch.environment = environment_for(options, marker);
+  launch.cwd = cwd;
+  auto program = find_program(launch.argv.front(), launch.environment["PATH"], cwd);
+  if (!program) return std::unexpected(program.error());
+  launch.program = *program;
+  launch.owner = options.owner.value_or("");
+  launch.timeout = options.timeout;
+  launch.idle_timeout = options.idle_timeout;
+  launch.input = options.input;
+  launch.terminal = options.terminal;
+  launch.grace = options.grace;
+  const bool truncates = options.on_output_limit == OnOutputLimit::truncate;
+  launch.output_limit = options.output_limit.value_or(truncates ? kDefaultTruncateLimit : 0);
+  launch.on_output_limit = options.on_output_limit;
+  launch.leftovers = options.leftovers;
+  launch.max_running = manager.max_running_tasks.value_or(0);
+  launch.sync_output = options.sync_output;
+  launch.foreground = !options.detached;
+  launch.on_timeout = options.on_timeout;
+  launch.detach_timeout = options.detach_timeout;
+  launch.stream_fd = options.stream_fd;
+  launch.queued = options.queue || options.after;
+  launch.priority = options.priority;
+  if (options.after) launch.after = options.after->str();
+  launch.telemetry_file = manager.telemetry_file;
+  launch.hooks = plan_hooks(manager.hooks, options.on_end);
+  return launch;
+}
+
+}  // namespace
+
+Result<Task> TaskManager::start(const StartOptions& options) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  return launch(options, {});
+}
+
+Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) {
+  if (auto fine = check(options); !fine) return std::unexpected(fine.error());
+  auto cwd = working_folder(options);
+  if (!cwd) return std::unexpected(cwd.error());
+  auto runner = find_runner(state_->options.runner);
+  if (!runner) return std::unexpected(runner.error());
+  const auto& session = state_->session;
+  // A command that is not there must not even make the session's folder.
+  auto launch = plan_launch(options, state_->options, *cwd, "");
+  if (!launch) return std::unexpected(launch.error());
+  if (options.after)
+    if (auto fine = check_predecessor(*this, session, *options.after); !fine) return std::unexpected(fine.error());
+  if (auto made = session.create(); !made) return std::unexpected(made.error());
+  launch->told_first = told_first(session, *cwd);
+
+  std::optional<KeyReservation> key;
+  if (options.idempotency_key) {
+    auto reserved = KeyReservation::take(session, *options.idempotency_key);
+    if (!reserved) return std::unexpected(reserved.error());
+    if (const auto known = reserved->find_known(session)) {
+      if (auto task = get(*known)) return task;
+    }
+    key = std::move(*reserved);
+  }
+
+  auto id = claim_id(session, work.id_prefix);
+  if (!id) return std::unexpected(id.error());
+  const auto give_up = [&](Error error) -> Result<Task> {
+    if (work.is_agent) store::remove_plan(session, *id);
+    ::rmdir(session.folder_path(*id).c_str());
+    return std::unexpected(std::move(error));
+  };
+  if (work.is_agent)
+    if (auto written = store::write_plan(session, *id, work.plan); !written) return give_up(written.error());
+  if (key)
+    if (auto noted = key->note(*id); !noted) return give_up(noted.error());
+  const std::string marker = session.marker(*id);
+  launch->environment = environment_for(options, marker);
+  Task constant = constant_part(*id, options, work, *cwd);
+  launch->constant_members = codec::constant_members(constant);
+  launch->agent = work.is_agent;
+  if (work.resumes) {
+    // The runner has it apart from what never changes: the driver may have more to say.
+    constant.agent_id = work.resumes;
+    launch->note = codec::note_members({.agent_id = work.resumes->text, .model = {}, .stop_code = {}, .usage = {}});
+  }
+  launch->limits = plan_limits(options, *id);
+  launch->description = constant.description;
+  if (launch->constant_members.size() > codec::kMaxRecordBytes - 65536)
+    return give_up(fail(ErrorCode::usage,
+                        "the command with its description and labels is too long for a record: put it into a script")
+                       .error());
+  if (launch->queued) launch->entry_text = queue_entry_text(constant, launch_spec(*launch));
+  auto spec = memory_file(launch_spec(*launch));
+  if (!spec) return give_up(spec.error());
+  auto answer = spawn_runner({.runner = *runner,
+                              .session = session.path(),
+                              .id = id->str(),
+                              .marker = marker,
+                              .spec = *spec,
+                              .foreground = launch->foreground,
+                              .stream_fd = launch->stream_fd,
+                              .entry = {}});
+  if (!answer) return give_up(answer.error());
+  if (auto understood = understand(answer->line, *launch); !understood) return give_up(understood.error());
+  if (launch->foreground) {
+    Task task = as_answered(std::move(constant), answer->line, session.record_path(*id), options.timeout);
+    task.detached = false;
+    state_->held->add(*id, std::move(answer->caller), task);
+    return task;
+  }
+  // It runs, whatever keeps us from reading its record: an error here would have a caller start it a second time.
+  auto found = find_task(session, *state_->held, *id);
+  Task task = found && *found
+                  ? std::move((*found)->task)
+                  : as_answered(std::move(constant), answer->line, session.record_path(*id), options.timeout);
+  if ((!found || !*found) && answer->line == contract::kQueuedAnswer) {
+    task.status = Status::queued;
+    task.started_at = task.queued_at.value_or(0);
+    task.timeout_ms.reset();
+  }
+  state_->telemetry->started(task);
+  return task;
+}
+
+}  // namespace perdure

@@ -1,0 +1,246 @@
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/process.h"
+#include "contract/control.h"
+#include "contract/names.h"
+#include "manager/link/runner_client.h"
+#include "manager/link/state.h"
+#include "manager/status/assess.h"
+#include "manager/status/find.h"
+#include "manager/status/foreground.h"
+#include "manager/status/question.h"
+#include "manager/status/queue.h"
+#include "manager/status/reconcile.h"
+#include "manager/status/waiting.h"
+#include "store/records.h"
+#include "store/runner_lock.h"
+
+#include <poll.h>
+#include <signal.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+#include <unordered_set>
+
+namespace perdure {
+namespace manager {
+namespace {
+
+constexpr std::int64_t kLockLingersMs = 1'000;
+constexpr std::int64_t kKillPatienceMs = 5'000;
+constexpr const char* kNoReason = "Stopped on request";
+
+// Asks the runner and waits until it has gone or says that the record is committed. False: no runner was there.
+Result<bool> ask_and_wait(const store::Session& session, const TaskId& id, const std::string& request) {
+  const std::int64_t until = steady_ms() + kLockLingersMs;
+  while (true) {
+    auto client = RunnerClient::connect(session, id);
+    if (!client) return std::unexpected(client.error());
+    if (*client && (*client)->send(request)) {
+      const auto answer = (*client)->receive();
+      if (answer && *answer != contract::kOk && *answer != contract::kNo)
+        return fail(ErrorCode::usage, fmt::format("the runner of {} refused '{}': {}", id.str(), request, *answer));
+      // Whoever ends leftovers is told of their end without asking: the task's own is over.
+      const bool is_told = request.starts_with(contract::kEndLeftovers);
+      if (answer && *answer == contract::kOk && (is_told || (*client)->send(contract::kWait)))
+        static_cast<void>((*client)->receive());
+      return true;
+    }
+    // Nobody listens: either it has ended, or it is just being started or has just been killed.
+    auto alive = store::is_runner_alive(session, id);
+    if (!alive) return std::unexpected(alive.error());
+    if (!*alive || steady_ms() >= until) return false;
+    const timespec a_moment{0, 1'000'000};
+    ::nanosleep(&a_moment, nullptr);
+  }
+}
+
+// A process and all below it, with pidfds that can't be mistaken for somebody else later.
+struct ForeignTree {
+  std::vector<Fd> processes;
+
+  explicit ForeignTree(const ProcessIdentity& root) {
+    std::vector<pid_t> queue{static_cast<pid_t>(root.pid)};
+    std::unordered_set<pid_t> seen;
+    for (std::size_t i = 0; i < queue.size(); ++i) {
+      if (!seen.insert(queue[i]).second || environment_value(queue[i], contract::kRunnerVariable)) continue;
+      auto pidfd = open_pidfd(queue[i]);
+      if (!pidfd || (i == 0 && !is_alive(root))) continue;
+      std::ranges::copy(children_of(queue[i]), std::back_inserter(queue));
+      processes.push_back(std::move(*pidfd));
+    }
+  }
+
+  void signal(int number) {
+    for (const auto& process : processes)
+      if (!signal_pidfd(process.get(), number)) continue;  // it has ended
+  }
+
+  // True when all have ended in time.
+  [[nodiscard]] bool await_end(std::int64_t patience_ms) const {
+    const std::int64_t until = steady_ms() + patience_ms;
+    return std::ranges::all_of(processes, [&](const Fd& process) {
+      pollfd ended{.fd = process.get(), .events = POLLIN};
+      return ::poll(&ended, 1, static_cast<int>(std::max<std::int64_t>(0, until - steady_ms()))) > 0;
+    });
+  }
+};
+
+Result<Task> stop_foreign(const store::Session& session, const Task& recorded, const StopOptions& options,
+                          std::chrono::milliseconds grace, Telemetry& telemetry) {
+  const auto process = live_foreign_process(recorded);
+  if (!process) {
+    auto verdict = settle_foreign(session, recorded, false, telemetry);
+    if (!verdict) return std::unexpected(verdict.error());
+    if (is_terminal(verdict->task.status)) return std::move(verdict->task);
+    return fail(ErrorCode::task_not_running,
+                fmt::format("{} can't be stopped from here: {}: see `perdure reconcile --adopt`", recorded.id.str(),
+                            verdict->explained));
+  }
+  ForeignTree tree(*process);
+  tree.signal(SIGTERM);
+  tree.signal(SIGCONT);
+  if (!tree.await_end(grace.count())) {
+    ForeignTree rest(*process);  // what was forked meanwhile
+    rest.signal(SIGKILL);
+    tree.signal(SIGKILL);
+    static_cast<void>(tree.await_end(kKillPatienceMs));
+  }
+  auto lock = store::lock_record(recorded);
+  if (!lock) return std::unexpected(lock.error());
+  auto again = store::reread(recorded);
+  if (!again) return std::unexpected(again.error());
+  if (is_terminal(again->status)) return again;  // its owner was quicker
+  again->status = Status::killed;
+  again->ended_at = std::max(now_ms(), again->started_at);
+  again->stop_reason = options.reason;
+  if (!store::can_be_written(*again)) return again;  // it has been stopped, which is what counts
+  if (auto done = store::write_record(*again); !done) return std::unexpected(done.error());
+  auto written = store::find_record(session, recorded.id);
+  if (!written) return std::unexpected(written.error());
+  return *written ? std::move(**written) : std::move(*again);
+}
+
+// A queued task gets a record by its end. One in the foreground tells of its end by the descriptors it sends.
+Result<Task> stop_without_record(const store::Session& session, HeldTasks& held, Telemetry& telemetry, Task task,
+                                 const std::string& request, const StopOptions& options) {
+  if (is_terminal(task.status)) return task;
+  const TaskId id = task.id;
+  const std::int64_t until = steady_ms() + kLockLingersMs;
+  while (true) {
+    auto client = RunnerClient::connect(session, id);
+    if (!client) return std::unexpected(client.error());
+    // Waited for before it is asked to end: afterwards there may be nobody left to tell.
+    if (*client && (*client)->send(contract::kWait) && (*client)->send(request)) {
+      const auto answer = (*client)->receive();
+      if (answer && *answer != contract::kOk)
+        return fail(ErrorCode::usage, fmt::format("the runner of {} refused '{}': {}", id.str(), request, *answer));
+      if (answer) {
+        auto message = (*client)->receive_message();
+        if (message && !message->files.empty()) {
+          auto look = read_look(session, id, std::move(*message));
+          if (!look) return std::unexpected(look.error());
+          return std::move(look->task);
+        }
+      }
+    } else if (auto ended = end_queued(session, id, options, telemetry); !ended) {
+      return std::unexpected(ended.error());
+    }
+    auto found = find_task(session, held, id);
+    if (!found) return std::unexpected(found.error());
+    if (!*found) return unknown_task(session, id);
+    if (is_terminal((*found)->task.status)) return std::move((*found)->task);
+    if (steady_ms() >= until)
+      return fail(ErrorCode::session_unusable, fmt::format("the runner of {} does not answer", id.str()));
+    const timespec a_moment{0, 1'000'000};
+    ::nanosleep(&a_moment, nullptr);
+  }
+}
+
+}  // namespace
+
+bool is_quiet(const StopOptions& options, const Task& task) {
+  return options.quiet || (options.by && task.owner == options.by);
+}
+
+}  // namespace manager
+
+Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  const auto& session = state_->session;
+  StopOptions options = given;
+  auto reason = manager::escaped_reason(options.reason);
+  if (!reason) return std::unexpected(reason.error());
+  if (reason->empty()) {
+    options.reason = manager::kNoReason;
+    *reason = manager::kNoReason;
+  }
+  auto found = manager::find_task(session, *state_->held, id);
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return manager::unknown_task(session, id);
+  const std::int64_t grace = options.grace ? options.grace->count() : -1;
+  const char* const word = manager::is_quiet(options, (*found)->task) ? contract::kStopQuietly : contract::kStop;
+  const auto request = fmt::format("{} {} {}", word, grace, *reason);
+  if (!(*found)->has_record)
+    return manager::stop_without_record(session, *state_->held, *state_->telemetry, std::move((*found)->task), request,
+                                        options);
+  const Task* const task = &(*found)->task;
+
+  if (is_terminal(task->status)) {
+    auto left = store::has_leftovers(session, id);
+    if (left && *left) {
+      const auto end =
+          fmt::format("{} {}", contract::kEndLeftovers, options.grace.value_or(state_->options.kill_grace).count());
+      if (auto asked = manager::ask_and_wait(session, id, end); !asked) return std::unexpected(asked.error());
+    }
+    return std::move((*found)->task);
+  }
+  if (!manager::is_own_record(session, *task))
+    return manager::stop_foreign(session, *task, options, options.grace.value_or(state_->options.kill_grace),
+                                 *state_->telemetry);
+
+  if (task->kind == Kind::question) {
+    const manager::Closing withdrawal{.outcome = QuestionOutcome::withdrawn,
+                                      .output = {},
+                                      .reason = options.reason,
+                                      .escaped_reason = *reason,
+                                      .quiet = manager::is_quiet(options, *task)};
+    if (auto done = manager::close_question(session, *task, withdrawal, *state_->telemetry); !done)
+      return std::unexpected(done.error());
+  } else if (auto asked = manager::ask_and_wait(session, id, request); !asked) {
+    return std::unexpected(asked.error());
+  }
+  // Ended, or its runner was killed: either way the truth is in the lock and the record now.
+  auto ended = manager::wait_for(session, *state_->held, *state_->telemetry, {.ids = {id}});
+  if (!ended) return std::unexpected(ended.error());
+  return std::move(ended->ended.front());
+}
+
+Result<void> TaskManager::signal(const TaskId& id, int signal_number) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  const auto& session = state_->session;
+  if (signal_number < 1 || signal_number > SIGRTMAX)
+    return fail(ErrorCode::usage, fmt::format("{} is no signal number", signal_number));
+  auto task = get(id);
+  if (!task) return std::unexpected(task.error());
+  const auto not_running = [&] {
+    return fail(ErrorCode::task_not_running, fmt::format("{} is not running: {}", id.str(), name_of(task->status)));
+  };
+  if (is_terminal(task->status)) return not_running();
+  if (!manager::is_own_record(session, *task)) {
+    const auto process = manager::live_foreign_process(*task);
+    auto pidfd = process ? open_pidfd(process->pid) : fail(ErrorCode::task_not_running, "");
+    if (!pidfd || !is_alive(*process)) return not_running();
+    return signal_pidfd(pidfd->get(), signal_number);
+  }
+  auto client = manager::RunnerClient::connect(session, id);
+  if (!client) return std::unexpected(client.error());
+  if (!*client || !(*client)->send(fmt::format("{} {}", contract::kSignal, signal_number))) return not_running();
+  const auto answer = (*client)->receive();
+  if (answer && *answer == contract::kOk) return {};
+  return not_running();
+}
+
+}  // namespace perdure

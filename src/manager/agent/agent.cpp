@@ -1,0 +1,139 @@
+#include "base/error.h"
+#include "codec/agent_plan.h"
+#include "manager/agent/agent_resume.h"
+#include "manager/link/launch_kind.h"
+#include "manager/link/program.h"
+#include "manager/link/state.h"
+#include <perdure/agent.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <filesystem>
+
+namespace perdure {
+
+using namespace manager;
+
+namespace {
+
+constexpr const char* kGoOn = "Continue where you left off.";
+constexpr std::string_view kDriver = "perdure";
+
+Result<> check(const AgentOptions& options) {
+  const StartOptions& start = options.start;
+  if (options.prompt.find_first_not_of(" \t\r\n") == std::string::npos && !options.resume)
+    return fail(ErrorCode::usage, "there is no prompt: say what the subagent is to do");
+  if (options.agent.empty() && !options.resume)
+    return fail(ErrorCode::usage, "which agent? `perdure agents` lists those that are known");
+  if (options.resume && options.resume->empty()) return fail(ErrorCode::usage, "the agent id to resume is empty");
+  if (!start.argv.empty() || start.shell_line || start.input != Input::null || start.terminal || start.stream_fd >= 0 ||
+      start.idle_timeout.count() != 0 || !start.detached)
+    return fail(
+        ErrorCode::usage,
+        "a subagent has no command, input, terminal or idle timeout of the caller's, and runs in the background");
+  if (options.permission_timeout.count() <= 0)
+    return fail(ErrorCode::usage, "the time for an answer to a question of permission must be above 0");
+  return {};
+}
+
+Result<AgentDefinition> find_definition(const ManagerOptions& manager, const std::string& name) {
+  std::vector<std::string> names;
+  if (manager.agents) {
+    if (const auto found = manager.agents->find(name); found != manager.agents->end()) return found->second;
+    for (const auto& [known, definition] : *manager.agents) names.push_back(known);
+  } else {
+    for (auto& definition : built_in_agents()) {
+      if (definition.name == name) return std::move(definition);
+      names.push_back(definition.name);
+    }
+  }
+  return fail(
+      ErrorCode::agent_not_found,
+      fmt::format("no agent is called '{}': there are {}; others are made by [agents.NAME] in the configuration", name,
+                  fmt::join(names, ", ")));
+}
+
+// The first command whose program is there.
+Result<std::vector<std::string>> choose_command(const AgentDefinition& agent, const StartOptions& start) {
+  if (agent.commands.empty())
+    return fail(ErrorCode::config_invalid, fmt::format("[agents.{}] has no command", agent.name));
+  const auto environment = environment_for(start, "");
+  const auto path = environment.find("PATH");
+  const std::string cwd = start.cwd.empty() ? "." : start.cwd;
+  for (const auto& command : agent.commands) {
+    if (command.empty()) continue;
+    const auto program = find_program(command.front(), path == environment.end() ? "" : path->second, cwd);
+    std::error_code ignored;
+    if (program && (!command.front().contains('/') || std::filesystem::exists(*program, ignored))) return command;
+  }
+  std::vector<std::string> looked_for;
+  for (const auto& command : agent.commands)
+    if (!command.empty()) looked_for.push_back(command.front());
+  return launch_failure(127, ENOENT,
+                        fmt::format("the agent '{}' is not installed: there is no {}; `perdure agents` tells of all",
+                                    agent.name, fmt::join(looked_for, " and no ")));
+}
+
+// The configuration's environment, folder and deadline stand in for what the caller left out.
+StartOptions with_definition(const AgentOptions& options, const AgentDefinition& agent, const Task* last) {
+  StartOptions start = options.start;
+  for (const auto& [name, value] : agent.env) start.env.try_emplace(name, value);
+  if (start.cwd.empty() && last != nullptr) start.cwd = last->cwd.value_or("");
+  if (start.cwd.empty()) start.cwd = agent.cwd.value_or("");
+  std::error_code ignored;
+  start.cwd = std::filesystem::absolute(start.cwd.empty() ? "." : start.cwd, ignored).lexically_normal().string();
+  if (start.timeout.count() == 0 && !options.no_deadline) start.timeout = agent.timeout;
+  start.leftovers = Leftovers::kill;
+  return start;
+}
+
+codec::AgentPlan plan_turn(const AgentOptions& options, const AgentDefinition& agent, const StartOptions& start,
+                           std::vector<std::string> command) {
+  codec::AgentPlan plan;
+  plan.agent = agent.name;
+  plan.command = std::move(command);
+  plan.cwd = start.cwd;
+  plan.prompt = options.prompt.empty() ? kGoOn : options.prompt;
+  plan.resume = options.resume;
+  plan.mode = options.mode ? options.mode : agent.mode;
+  plan.model = options.model ? options.model : agent.model;
+  plan.auth = agent.auth;
+  plan.owner = start.owner;
+  plan.permission = options.permission.value_or(agent.permission);
+  plan.permission_timeout = options.permission_timeout;
+  plan.thoughts = options.thoughts;
+  return plan;
+}
+
+}  // namespace
+
+Result<Task> TaskManager::start(const AgentOptions& options) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = check(options); !fine) return std::unexpected(fine.error());
+  std::optional<Conversation> conversation;
+  if (options.resume) {
+    auto taken = take_up(*this, state_->session, options);
+    if (!taken) return std::unexpected(taken.error());
+    conversation = std::move(*taken);
+  }
+  const Task* const last = conversation ? &conversation->last : nullptr;
+  auto agent = find_definition(state_->options, last != nullptr ? last->subagent_type.value_or("") : options.agent);
+  if (!agent) return std::unexpected(agent.error());
+  StartOptions start = with_definition(options, *agent, last);
+  auto command = choose_command(*agent, start);
+  if (!command) return std::unexpected(command.error());
+  auto driver = find_companion(kDriver);
+  if (!driver) return std::unexpected(driver.error());
+  start.argv = {*driver, "--session", state_->session.path(), "acp-drive"};
+  const auto plan = plan_turn(options, *agent, start, std::move(*command));
+  Work work{.id_prefix = "agent-", .is_agent = true};
+  work.prompt = plan.prompt;
+  work.subagent_type = agent->name;
+  if (options.resume) work.resumes = AgentId{*options.resume};
+  work.plan = codec::encode_plan(plan);
+  // The record is durable when this returns, so whoever comes behind the lock finds it.
+  return launch(start, work);
+}
+
+}  // namespace perdure

@@ -1,0 +1,101 @@
+#include "manager/agent/agent_resume.h"
+
+#include "base/error.h"
+#include "manager/status/assess.h"
+#include "store/agent.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+
+namespace perdure::manager {
+namespace {
+
+using Turns = std::vector<Task>;
+
+std::unexpected<Error> not_found(std::string message) {
+  return fail(ErrorCode::agent_not_found, std::move(message));
+}
+
+// A task id looks like an agent's to whoever has just read one (L28).
+std::unexpected<Error> explain_unknown(const TaskManager& manager, const std::string& id) {
+  const auto task_id = TaskId::parse(id);
+  const auto task = task_id ? manager.get(*task_id) : Result<Task>(std::unexpected(task_id.error()));
+  if (!task)
+    return not_found(
+        fmt::format("no subagent of this session has the agent id '{}': see `perdure list --all --kind agent`", id));
+  if (task->kind != Kind::agent)
+    return not_found(
+        fmt::format("'{}' is a task, and no subagent's: only a conversation with an agent can be resumed", id));
+  if (!task->agent_id)
+    return not_found(fmt::format("'{}' is a task whose agent never had a session: there is nothing to go on with", id));
+  Error error =
+      not_found(fmt::format("'{}' is a task; the id of its agent is '{}': use that one", id, task->agent_id->text))
+          .error();
+  error.details["agentId"] = task->agent_id->text;
+  return std::unexpected(std::move(error));
+}
+
+Result<Turns> turns_of(const TaskManager& manager, const store::Session& session, const AgentOptions& options) {
+  auto all = manager.list({.ended = true, .kind = Kind::agent});
+  if (!all) return std::unexpected(all.error());
+  Turns turns;
+  std::set<std::string> agents;
+  bool foreign = false;
+  for (auto& task : *all) {
+    if (!task.agent_id || task.agent_id->text != *options.resume) continue;
+    const bool ours = task.status == Status::queued || is_own_record(session, task);
+    foreign |= !ours;
+    if (!ours || (!options.agent.empty() && task.subagent_type != options.agent)) continue;
+    agents.insert(task.subagent_type.value_or(""));
+    turns.push_back(std::move(task));
+  }
+  if (turns.empty() && foreign)
+    return not_found(
+        fmt::format("'{}' is another program's subagent: only that program can resume it", *options.resume));
+  if (turns.empty()) return explain_unknown(manager, *options.resume);
+  if (agents.size() > 1)
+    return fail(ErrorCode::usage, fmt::format("{} each have a conversation '{}': say which one with --agent",
+                                              fmt::join(agents, " and "), *options.resume));
+  return turns;
+}
+
+}  // namespace
+
+Result<Conversation> take_up(TaskManager& manager, const store::Session& session, const AgentOptions& options) {
+  // An unknown id makes nothing on disk (L47), so it is looked for before the lock, and once more behind it.
+  if (auto known = turns_of(manager, session, options); !known) return std::unexpected(known.error());
+  auto lock = store::lock_conversations(session);
+  if (!lock) return std::unexpected(lock.error());
+  auto turns = turns_of(manager, session, options);
+  if (!turns) return std::unexpected(turns.error());
+  const Task& last = turns->back();
+  const auto& owner = options.start.owner;
+  // L43: who says whose it is sees no others.
+  if (owner && owner != last.owner) {
+    Error error{.code = ErrorCode::agent_not_owned,
+                .message = fmt::format("the subagent '{}' belongs to {}, not to {}", *options.resume,
+                                       last.owner.value_or("nobody"), *owner)};
+    if (last.owner) error.details["owner"] = *last.owner;
+    return std::unexpected(std::move(error));
+  }
+  for (auto& turn : *turns) {
+    if (is_terminal(turn.status)) continue;
+    // One whose runner was killed is over once its processes are.
+    if (turn.runner_gone)
+      if (auto settled = manager.wait({.ids = {turn.id}, .timeout = std::chrono::seconds(10), .is_part = true});
+          settled && !settled->ended.empty())
+        continue;
+    Error error{
+        .code = ErrorCode::agent_busy,
+        .message = fmt::format("{} works with the subagent '{}' just now: wait for it (`perdure wait {}`) or stop it",
+                               turn.id.str(), *options.resume, turn.id.str())};
+    error.details["task"] = turn.id.str();
+    return std::unexpected(std::move(error));
+  }
+  return Conversation{.last = last, .lock = std::move(*lock)};
+}
+
+}  // namespace perdure::manager

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "manager/in_process/in_process.h"
+
+#include <map>
+#include <thread>
+
+namespace perdure::manager {
+
+/// The in-process tasks of one manager, and the one thread that answers on their sockets (contract/control.h) and keeps
+/// their deadlines. The thread ends with the last of them; the next one starts it again.
+class InProcessService {
+ public:
+  InProcessService();
+  /// Ends the tasks that still run and joins the thread.
+  ~InProcessService();
+  InProcessService(const InProcessService&) = delete;
+  InProcessService& operator=(const InProcessService&) = delete;
+
+  void add(std::shared_ptr<InProcessRun> run);
+  [[nodiscard]] const std::shared_ptr<const Waker>& waker() const { return waker_; }
+
+ private:
+  void serve();
+
+  const pid_t process_;
+  const std::shared_ptr<const Waker> waker_;
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<InProcessRun>> runs_;
+  std::vector<std::shared_ptr<InProcessRun>> unserved_;  // at the end: what nobody looks after any more
+  bool serves_ = false;
+  std::thread thread_;
+};
+
+}  // namespace perdure::manager

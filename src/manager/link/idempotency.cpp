@@ -1,0 +1,90 @@
+#include "manager/link/idempotency.h"
+
+#include "base/error.h"
+#include "base/file_lock.h"
+#include "base/files.h"
+#include "contract/names.h"
+#include "store/queue.h"
+#include "store/records.h"
+#include "store/runner_lock.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+
+namespace perdure::manager {
+namespace {
+
+constexpr std::size_t kMaxKeyBytes = 120;  // in hex it must fit a file name
+
+std::string hex_of(const std::string& key) {
+  std::string hex;
+  for (const char c : key) hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return hex;
+}
+
+}  // namespace
+
+Result<> KeyReservation::check(const std::string& key) {
+  if (!key.empty() && key.size() <= kMaxKeyBytes) return {};
+  return fail(ErrorCode::usage,
+              fmt::format("an idempotency key has 1 to {} bytes, this one has {}", kMaxKeyBytes, key.size()));
+}
+
+Result<KeyReservation> KeyReservation::take(const store::Session& session, const std::string& key) {
+  const std::string folder = session.path() + "/" + contract::kKeysDir;
+  if (auto made = make_folder_at(AT_FDCWD, folder, folder); !made) return std::unexpected(made.error());
+  KeyReservation reservation;
+  reservation.path_ = folder + "/" + hex_of(key);
+  // gc may remove the file of a task that is gone between our opening and locking it: then once more.
+  while (true) {
+    auto file = open_at(AT_FDCWD, reservation.path_, O_RDWR | O_CREAT, reservation.path_);
+    if (!file) return std::unexpected(file.error());
+    if (auto locked = lock(file->get(), reservation.path_); !locked) return std::unexpected(locked.error());
+    struct stat held{};
+    if (::fstat(file->get(), &held) != 0) return fail_errno("reading", reservation.path_);
+    if (held.st_nlink == 0) continue;
+    reservation.file_ = std::move(*file);
+    break;
+  }
+  char text[80] = {};
+  const ssize_t n = ::pread(reservation.file_.get(), text, sizeof text - 1, 0);
+  std::string_view known(text, n > 0 ? static_cast<std::size_t>(n) : 0);
+  if (auto id = TaskId::parse(known.substr(0, known.find('\n')))) reservation.known_ = std::move(*id);
+  return reservation;
+}
+
+std::optional<TaskId> KeyReservation::find_known(const store::Session& session) const {
+  if (!known_) return std::nullopt;
+  // Our lock says that nobody is starting it any more. Normally the record is there or there is no folder; in
+  // between is only a launch whose manager was killed, and that is over in milliseconds, one way or the other.
+  constexpr int kMostLooks = 1000;
+  constexpr int kPatience = 200;  // looks without a lock: the runner was never exec'd
+  int unlocked = 0;
+  for (int looks = 0; looks < kMostLooks && unlocked < kPatience; ++looks) {
+    const auto record = store::find_record(session, *known_);
+    if (record && *record) return known_;
+    const auto queue = store::list_queue(session);
+    if (queue && std::ranges::find(*queue, *known_, &store::QueueEntry::id) != queue->end()) return known_;
+    if (!session.open_folder(*known_)) return std::nullopt;
+    const auto alive = store::is_runner_alive(session, *known_);
+    if (!alive || !*alive) ++unlocked;
+    const timespec a_moment{0, 1'000'000};
+    ::nanosleep(&a_moment, nullptr);
+  }
+  return std::nullopt;
+}
+
+Result<> KeyReservation::note(const TaskId& id) {
+  // One write within one page: whole or absent. Ids may differ in length, so what was there is cut off first.
+  if (::ftruncate(file_.get(), 0) != 0 || ::lseek(file_.get(), 0, SEEK_SET) != 0) return fail_errno("writing", path_);
+  return write_all(file_.get(), id.str() + "\n", path_);
+}
+
+}  // namespace perdure::manager

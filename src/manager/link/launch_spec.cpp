@@ -1,0 +1,99 @@
+#include "manager/link/launch_spec.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "codec/record.h"
+#include "contract/launch_spec.h"
+
+#include <sys/mman.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace perdure::manager {
+namespace {
+
+contract::SpecLeftovers in_contract(Leftovers policy) {
+  switch (policy) {
+    case Leftovers::keep: return contract::SpecLeftovers::keep;
+    case Leftovers::kill: return contract::SpecLeftovers::kill;
+    case Leftovers::wait: return contract::SpecLeftovers::wait;
+  }
+  std::abort();
+}
+
+void add(std::string& bytes, std::string_view text) {
+  bytes += text;
+  bytes += '\0';
+}
+
+}  // namespace
+
+std::string launch_spec(const Launch& launch) {
+  contract::LaunchSpec header{};
+  header.magic = contract::kSpecMagic;
+  header.version = contract::kSpecVersion;
+  header.timeout_ms = launch.timeout.count();
+  header.grace_ms = launch.grace.count();
+  header.output_limit = launch.output_limit;
+  header.detach_timeout_ms = launch.detach_timeout ? launch.detach_timeout->count() : -1;
+  header.mode = launch.foreground ? contract::SpecMode::foreground
+                : launch.queued   ? contract::SpecMode::queued
+                : launch.question ? contract::SpecMode::question
+                                  : contract::SpecMode::background;
+  header.on_timeout =
+      launch.on_timeout == OnTimeout::detach ? contract::SpecOnTimeout::detach : contract::SpecOnTimeout::stop;
+  header.has_stream = launch.stream_fd >= 0 ? 1 : 0;
+  header.priority = static_cast<std::uint32_t>(launch.priority);
+  header.on_limit =
+      launch.on_output_limit == OnOutputLimit::stop ? contract::SpecOnLimit::stop : contract::SpecOnLimit::truncate;
+  header.leftovers = in_contract(launch.leftovers);
+  header.max_running = static_cast<std::uint32_t>(launch.max_running);
+  header.sync_output = launch.sync_output ? 1 : 0;
+  header.argc = static_cast<std::uint32_t>(launch.argv.size());
+  header.envc = static_cast<std::uint32_t>(launch.environment.size());
+  header.hook_count = static_cast<std::uint32_t>(launch.hooks.size());
+  header.idle_timeout_ms = launch.idle_timeout.count();
+  header.input = launch.input == Input::pipe ? contract::SpecInput::pipe : contract::SpecInput::null;
+  if (launch.terminal) {
+    header.terminal_rows = std::max<std::uint32_t>(1, launch.terminal->rows);
+    header.terminal_columns = std::max<std::uint32_t>(1, launch.terminal->columns);
+  }
+  header.memory_max = launch.limits.memory_max;
+  header.cpu_max_milli = launch.limits.cpu_max_milli;
+  header.pids_max = launch.limits.pids_max;
+  header.pids_of_user = launch.limits.pids_of_user;
+  header.command = launch.agent ? contract::SpecCommand::agent : contract::SpecCommand::process;
+  header.only_event = launch.only_event;
+
+  std::string bytes(sizeof header, '\0');
+  add(bytes, launch.constant_members);
+  add(bytes, launch.owner);
+  add(bytes, launch.after);
+  add(bytes, launch.entry_text);
+  add(bytes, launch.program);
+  add(bytes, launch.cwd);
+  add(bytes, launch.telemetry_file);
+  for (const auto& word : launch.argv) add(bytes, word);
+  for (const auto& [name, value] : launch.environment) add(bytes, name + "=" + value);
+  add(bytes, launch.told_first);
+  add(bytes, codec::escape(launch.description));
+  add(bytes, launch.limits.cgroup_parent);
+  add(bytes, codec::escape(launch.limits.cgroup));
+  add(bytes, launch.note);
+  for (const auto& hook : launch.hooks)
+    add(bytes, fmt::format("{} {} {}", hook.events, std::chrono::milliseconds(hook.timeout).count(), hook.command));
+  header.total_bytes = bytes.size();
+  bytes.replace(0, sizeof header, std::string_view(reinterpret_cast<const char*>(&header), sizeof header));
+  return bytes;
+}
+
+Result<Fd> memory_file(std::string_view bytes) {
+  Fd file(::memfd_create("perdure-launch", MFD_CLOEXEC));
+  if (!file) return fail_errno("making", "the launch specification", ErrorCode::task_launch_failed);
+  if (auto done = write_all(file.get(), bytes, "the launch specification"); !done) return std::unexpected(done.error());
+  return file;
+}
+
+}  // namespace perdure::manager

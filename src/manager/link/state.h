@@ -1,0 +1,38 @@
+#pragma once
+
+#include "store/session.h"
+#include <perdure/manager.h>
+
+#include <atomic>
+#include <memory>
+
+namespace perdure {
+
+namespace manager {
+class EventWatch;
+class Claims;
+class InProcessService;
+class HeldTasks;
+class Telemetry;
+}  // namespace manager
+
+/// What a TaskManager holds. The event watch, the claims, the telemetry and the held tasks lock for themselves; all
+/// else never changes.
+struct __attribute__((visibility("hidden"))) TaskManager::State {
+  State(ManagerOptions given, store::Session opened);
+  ~State();
+
+  ManagerOptions options;
+  store::Session session;
+  std::unique_ptr<manager::EventWatch> events;
+  std::unique_ptr<manager::Claims> claims;
+  std::shared_ptr<manager::Telemetry> telemetry;
+  std::unique_ptr<manager::InProcessService> in_process;  // the last: its tasks end before all else goes
+  std::unique_ptr<manager::HeldTasks> held;
+  std::atomic<bool> closed = false;
+
+  /// Errors: session_closed (L48).
+  [[nodiscard]] Result<> check_open() const;
+};
+
+}  // namespace perdure

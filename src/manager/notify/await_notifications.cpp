@@ -1,0 +1,96 @@
+#include "base/clock.h"
+#include "manager/link/state.h"
+#include "manager/notify/delivery.h"
+#include "manager/status/assess.h"
+#include "manager/status/reconcile.h"
+#include "manager/watch/news_watch.h"
+#include "store/records.h"
+#include "store/runner_lock.h"
+
+#include <algorithm>
+#include <map>
+
+namespace perdure {
+namespace manager {
+namespace {
+
+// A lock outlives the close that is told by this long at most (architecture, "Locks"); so long it is looked at again.
+constexpr std::int64_t kLockLingersMs = 1'000;
+constexpr std::int64_t kLookAgainMs = 5;
+
+// Runners whose lock was closed, so that they are dead or dying, and until when they are looked at.
+class Suspects {
+ public:
+  void add(const std::vector<TaskId>& ids) {
+    for (const auto& id : ids) until_.insert_or_assign(id, steady_ms() + kLockLingersMs);
+  }
+  [[nodiscard]] bool empty() const { return until_.empty(); }
+
+  Result<> settle(const store::Session& session, Telemetry& telemetry) {
+    for (auto at = until_.begin(); at != until_.end();) {
+      auto alive = store::is_runner_alive(session, at->first);
+      if (!alive) return std::unexpected(alive.error());
+      if (*alive && steady_ms() < at->second) {
+        ++at;
+        continue;
+      }
+      auto task = *alive ? Result<std::optional<Task>>() : store::find_record(session, at->first);
+      if (!task) return std::unexpected(task.error());
+      if (*task && !is_terminal((*task)->status) && is_own_record(session, **task))
+        if (auto verdict = settle_own(session, **task, telemetry); !verdict && verdict.error().os_error != ENOENT)
+          return std::unexpected(verdict.error());
+      at = until_.erase(at);
+    }
+    return {};
+  }
+
+ private:
+  std::map<TaskId, std::int64_t> until_;
+};
+
+Result<> watch_runners(const store::Session& session, NewsWatch& watch) {
+  auto active = store::scan_records(session, {.terminal = false});
+  if (!active) return std::unexpected(active.error());
+  for (const auto& task : active->tasks)
+    if (is_own_record(session, task)) watch.watch_runner(task.id);
+  return {};
+}
+
+}  // namespace
+}  // namespace manager
+
+Result<bool> TaskManager::await_notifications(const AwaitOptions& options) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  const auto& session = state_->session;
+  auto& telemetry = *state_->telemetry;
+  const auto until = options.timeout ? std::optional(steady_ms() + options.timeout->count()) : std::nullopt;
+  manager::NewsWatch watch(session);
+  watch.arm();
+  // Watched first, then settled: a runner that dies in between is seen by one of the two.
+  if (auto watched = manager::watch_runners(session, watch); !watched) return std::unexpected(watched.error());
+  if (auto settled = manager::settle_lost(session, telemetry); !settled) return std::unexpected(settled.error());
+  manager::Suspects suspects;
+  std::int64_t claim_ends_until = 0;
+  while (true) {
+    watch.arm();
+    if (auto settled = suspects.settle(session, telemetry); !settled) return std::unexpected(settled.error());
+    auto pending = manager::find_pending(session, options.owner, manager::Whose::nobodys);
+    if (!pending) return std::unexpected(pending.error());
+    if (!pending->tasks.empty()) return true;
+    const std::int64_t now = steady_ms();
+    if (until && now >= *until) return false;
+    std::optional<std::int64_t> wake = until;
+    const auto wake_by = [&](std::int64_t then) { wake = std::min(wake.value_or(then), then); };
+    if (pending->claim_ends_at) wake_by(now + std::max<std::int64_t>(0, *pending->claim_ends_at - now_ms()) + 1);
+    const bool claim_is_ending = pending->claim_ends_at && now < claim_ends_until;
+    if (claim_is_ending || !suspects.empty()) wake_by(now + manager::kLookAgainMs);
+    const auto news = watch.sleep(wake, options.cancel_fd);
+    if (news.cancelled) return false;
+    if (news.lost_track)
+      if (auto settled = manager::settle_lost(session, telemetry); !settled) return std::unexpected(settled.error());
+    suspects.add(news.runners_ended);
+    if (news.claim_ended) claim_ends_until = steady_ms() + manager::kLockLingersMs;
+  }
+}
+
+}  // namespace perdure

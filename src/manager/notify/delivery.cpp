@@ -1,0 +1,224 @@
+#include "manager/notify/delivery.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "manager/link/state.h"
+#include "manager/notify/notification.h"
+#include "manager/status/assess.h"
+#include "manager/status/find.h"
+#include "manager/status/reconcile.h"
+#include "store/records.h"
+#include "store/runner_lock.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+#include <tuple>
+
+namespace perdure {
+namespace manager {
+namespace {
+
+constexpr std::int64_t kLockIsBusyMs = 5'000;  // whoever settles, removes or acknowledges a task is done sooner
+
+// A task of another program that Perdure has called lost: its end is ours to tell, all others are their program's.
+bool was_made_lost(const store::Session& session, const Task& task) {
+  return task.status == Status::lost && task.lost_evidence && !is_own_record(session, task);
+}
+
+// The record that an entry stands for; absent: there is none here, or it can't be read, which `doctor` tells.
+Result<std::optional<Task>> ended_task(const store::Session& session, const TaskId& id) {
+  auto task = store::find_record(session, id);
+  if (!task && task.error().code == ErrorCode::record_invalid) return std::nullopt;
+  if (!task) return task;
+  if (!*task || !is_terminal((*task)->status)) return std::nullopt;
+  if ((*task)->source != session.record_path(id) && !was_made_lost(session, **task)) return std::nullopt;
+  return task;
+}
+
+// L42, L45, and what is acknowledged already.
+bool is_nobodys_news(const Task& task) {
+  return task.notified_at || !task.detached || task.terminal_notification_suppressed.value_or(false);
+}
+
+void sort_by_end(std::vector<Task>& tasks) {
+  std::ranges::sort(tasks, {}, [](const Task& task) {
+    return std::tuple(task.ended_seq.value_or(0), task.ended_at.value_or(0), task.id);
+  });
+}
+
+// Claims one ending that was found pending; absent: somebody else was quicker.
+Result<std::optional<store::OutboxClaim>> claim_one(const store::Session& session, const TaskId& id,
+                                                    const ClaimOptions& options) {
+  auto claim = store::OutboxClaim::take(session, id, options.lease);
+  if (!claim || !*claim) return claim;
+  // Whoever had the claim before may have acknowledged it since we looked.
+  auto task = ended_task(session, id);
+  if (!task) return std::unexpected(task.error());
+  if (!*task || is_nobodys_news(**task)) return std::nullopt;
+  return claim;
+}
+
+Result<store::RunnerLock> lock_ended(const store::Session& session, const TaskId& id) {
+  const std::int64_t until = steady_ms() + kLockIsBusyMs;
+  while (true) {
+    auto lock = store::RunnerLock::take(session, id);
+    if (!lock) return std::unexpected(lock.error());
+    if (*lock) return std::move(**lock);
+    if (steady_ms() >= until)
+      return fail(ErrorCode::session_unusable,
+                  fmt::format("{} can't be acknowledged: somebody else holds its lock", id.str()));
+    const timespec a_moment{0, 1'000'000};
+    ::nanosleep(&a_moment, nullptr);
+  }
+}
+
+Result<> note_in_record(const store::Session& session, const Task& seen, std::string_view via) {
+  std::optional<store::RunnerLock> own;
+  Fd others;
+  if (was_made_lost(session, seen)) {
+    auto lock = store::lock_record(seen);
+    if (!lock) return std::unexpected(lock.error());
+    others = std::move(*lock);
+  } else {
+    auto lock = lock_ended(session, seen.id);
+    if (!lock) return std::unexpected(lock.error());
+    own = std::move(*lock);
+  }
+  Result<> done;
+  auto task = store::reread(seen);
+  if (!task) {
+    done = std::unexpected(task.error());
+  } else if (!task->notified_at) {
+    task->notified_at = now_ms();
+    task->notified_via = std::string(via);
+    done = store::write_record(*task);
+  }
+  if (own) own->release();
+  return done;
+}
+
+Result<> acknowledge_one(const store::Session& session, const TaskId& id, std::optional<Status> status,
+                         std::string_view via) {
+  auto task = store::find_record(session, id);
+  if (!task) return std::unexpected(task.error());
+  if (!*task) return unknown_task(session, id);
+  if (status && (*task)->status != *status)
+    return fail(ErrorCode::task_not_found, fmt::format("no such notification: {} is {}, not {}", id.str(),
+                                                       name_of((*task)->status), name_of(*status)));
+  if (!is_terminal((*task)->status))
+    return fail(ErrorCode::usage, fmt::format("{} has not ended: there is nothing to acknowledge yet", id.str()));
+  // Of a task that another program ran there is no news of ours, and its record is not ours to write (L38).
+  const bool is_ours = is_own_record(session, **task) || store::is_in_outbox(session, id);
+  if (!is_ours || is_nobodys_news(**task)) return store::remove_from_outbox(session, id);
+  if (auto noted = note_in_record(session, **task, via); !noted) return noted;
+  return store::remove_from_outbox(session, id);
+}
+
+}  // namespace
+
+void Claims::keep(const TaskId& id, store::OutboxClaim claim) {
+  const std::scoped_lock lock(mutex_);
+  held_.insert_or_assign(id.str(), std::move(claim));
+}
+
+void Claims::drop(const TaskId& id) {
+  const std::scoped_lock lock(mutex_);
+  held_.erase(id.str());
+}
+
+Result<Pending> find_pending(const store::Session& session, const std::optional<std::string>& owner, Whose whose) {
+  auto ids = store::outbox_entries(session);
+  if (!ids) return std::unexpected(ids.error());
+  Pending pending;
+  for (const auto& id : *ids) {
+    auto task = ended_task(session, id);
+    if (!task) return std::unexpected(task.error());
+    if (*task && is_nobodys_news(**task)) pending.stale.push_back(id);
+    if (!*task || is_nobodys_news(**task) || (owner && (*task)->owner != *owner)) continue;
+    if (whose == Whose::nobodys) {
+      auto until = store::claimed_until(session, id);
+      if (!until) return std::unexpected(until.error());
+      if (*until) {
+        pending.claim_ends_at = std::min(pending.claim_ends_at.value_or(**until), **until);
+        continue;
+      }
+    }
+    pending.tasks.push_back(std::move(**task));
+  }
+  sort_by_end(pending.tasks);
+  return pending;
+}
+
+Result<> settle_lost(const store::Session& session, Telemetry& telemetry) {
+  auto found = store::scan_records(session, {.terminal = false});
+  if (!found) return std::unexpected(found.error());
+  for (const auto& task : found->tasks) {
+    if (!is_own_record(session, task)) continue;
+    auto verdict = settle_own(session, task, telemetry);
+    if (!verdict && verdict.error().os_error != ENOENT) return std::unexpected(verdict.error());
+  }
+  return {};
+}
+
+}  // namespace manager
+
+Result<std::vector<Notification>> TaskManager::notifications(const std::optional<std::string>& owner) const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  auto pending = manager::find_pending(state_->session, owner, manager::Whose::anybodys);
+  if (!pending) return std::unexpected(pending.error());
+  return manager::describe_ends(state_->session, pending->tasks);
+}
+
+Result<std::vector<Notification>> TaskManager::claim_notifications(const ClaimOptions& options) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  const auto& session = state_->session;
+  if (options.lease && options.lease->count() <= 0)
+    return fail(ErrorCode::usage, "the lease is not positive: leave it out to claim for as long as this process lives");
+  if (auto settled = manager::settle_lost(session, *state_->telemetry); !settled)
+    return std::unexpected(settled.error());
+  auto pending = manager::find_pending(session, options.owner, manager::Whose::nobodys);
+  if (!pending) return std::unexpected(pending.error());
+  for (const auto& id : pending->stale)
+    if (auto removed = store::remove_from_outbox(session, id); !removed) return std::unexpected(removed.error());
+  std::vector<Task> claimed;
+  for (auto& task : pending->tasks) {
+    if (claimed.size() >= options.most) break;
+    auto claim = manager::claim_one(session, task.id, options);
+    if (!claim && claimed.empty()) return std::unexpected(claim.error());
+    if (!claim) break;  // what is claimed is delivered; the next call tells what is wrong
+    if (!*claim) continue;
+    if (!options.lease) state_->claims->keep(task.id, std::move(**claim));
+    claimed.push_back(std::move(task));
+  }
+  return manager::describe_ends(session, claimed);
+}
+
+void TaskManager::release_notifications(const std::vector<Notification>& notifications) {
+  for (const auto& notification : notifications)
+    for (const auto& id : notification.tasks) state_->claims->drop(id);
+}
+
+Result<void> TaskManager::acknowledge(const std::vector<std::string>& ids, std::string_view via) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  Result<> outcome;
+  const auto note = [&](const Result<>& done) {
+    if (!done && outcome) outcome = done;
+  };
+  for (const auto& text : ids) {
+    auto meant = manager::tasks_meant_by(text);
+    if (!meant) {
+      note(std::unexpected(meant.error()));
+      continue;
+    }
+    for (const auto& id : meant->tasks) {
+      auto done = manager::acknowledge_one(state_->session, id, meant->status, via);
+      if (done) state_->claims->drop(id);
+      note(done);
+    }
+  }
+  return outcome;
+}
+
+}  // namespace perdure

@@ -1,0 +1,169 @@
+#include "manager/status/assess.h"
+
+#include "base/clock.h"
+#include "base/process.h"
+#include "manager/status/orphans.h"
+#include "manager/status/question.h"
+#include "store/records.h"
+#include "store/runner_lock.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+namespace perdure::manager {
+namespace {
+
+constexpr std::int64_t kSameStartMs = 2'000;       // clocks and ticks may differ by this much
+constexpr std::int64_t kOwnerMayWriteMs = 10'000;  // a living owner writes the end of its task within this time
+constexpr std::int64_t kBootSlackMs = 5'000;
+
+using Notes = store::RunnerNotes;
+
+void note_exit(Task& task, const std::optional<Notes::Exit>& exit) {
+  task.exit_code.reset();
+  task.signal.reset();
+  if (!exit) return;
+  if (exit->by_signal) {
+    task.signal = exit->value;
+  } else {
+    task.exit_code = exit->value;
+  }
+}
+
+Assessment settled(Task task, std::string explained) {
+  return {.task = std::move(task), .settles = true, .is_own = true, .explained = std::move(explained)};
+}
+
+Assessment lost(Task task, Evidence evidence, std::int64_t at_ms, std::string explained) {
+  task.status = Status::lost;
+  task.lost_evidence = evidence;
+  task.ended_at = std::max(at_ms, task.started_at);
+  return settled(std::move(task), std::move(explained));
+}
+
+// The runner is gone and noted what had been decided (architecture, "Reconcile").
+Assessment recovered(Task task, const Notes& notes) {
+  task.recovered = true;
+  note_exit(task, notes.exit);
+  const std::string& cause = notes.decision ? notes.decision->cause : std::string("exit");
+  task.ended_at = std::max(task.started_at, notes.exit ? notes.exit->at_ms : notes.decision->at_ms);
+  if (cause == "deadline" || cause == "idle") {
+    task.status = Status::timed_out;
+    if (cause == "idle") task.timed_out_by = cause;
+  } else if (cause == "exit" && task.kind == Kind::agent) {
+    // What the driver said, or that it said nothing; its exit status is nobody's business.
+    const bool said_failed = !notes.decision || !notes.decision->reason.empty();
+    task.status = said_failed ? Status::failed : Status::completed;
+    if (said_failed)
+      task.stop_reason = notes.decision ? notes.decision->reason : "The driver of the subagent was killed";
+    task.exit_code.reset();
+    task.signal.reset();
+  } else if (cause == "exit") {
+    task.status = task.exit_code == 0 ? Status::completed : Status::failed;
+  } else {
+    task.status = Status::killed;
+    if (!notes.decision->reason.empty()) task.stop_reason = notes.decision->reason;
+    if (cause == "stop-quietly") task.terminal_notification_suppressed = true;
+  }
+  std::string explained = fmt::format("the runner is gone; it had noted how the task ended: {}", name_of(task.status));
+  return settled(std::move(task), std::move(explained));
+}
+
+Result<Assessment> assess_own(const store::Session& session, Task task) {
+  if (is_own_question(task)) return assess_question(session, std::move(task));
+  const Notes notes = store::read_runner_notes(session, task.id);
+  const bool rebooted = task.boot_id && !boot_id().empty() && *task.boot_id != boot_id();
+  if (notes.exit || notes.decision) return recovered(std::move(task), notes);
+  if (rebooted) return lost(std::move(task), Evidence::rebooted, boot_time_ms(), "the machine was started anew since");
+  if (notes.holder && !notes.gate_opened)
+    return lost(std::move(task), Evidence::never_started, now_ms(),
+                "its runner was killed before the command was let go");
+  // What is in the session of a program that had work in its process is its own, and nothing of the task's.
+  const auto remains = task.in_process.value_or(false) ? std::vector<ProcessIdentity>() : find_remains(session, task);
+  if (!remains.empty()) {
+    task.runner_gone = true;
+    return Assessment{.task = std::move(task),
+                      .settles = true,
+                      .is_own = true,
+                      .explained = fmt::format("the runner was killed; {} of its processes are alive", remains.size())};
+  }
+  return lost(std::move(task), Evidence::runner_killed, now_ms(),
+              "the runner was killed and nothing of the task is left");
+}
+
+Assessment unverified(Task task, std::string explained) {
+  task.unverified = true;
+  return {.task = std::move(task), .explained = std::move(explained)};
+}
+
+bool names_command(const std::string& line, const Task& task) {
+  return !task.command.empty() && line.contains(task.command);
+}
+
+Assessment lost_foreign(Task task, Evidence evidence, std::int64_t at_ms, std::string explained) {
+  Assessment found = lost(std::move(task), evidence, at_ms, std::move(explained));
+  found.is_own = false;
+  return found;
+}
+
+// Another program's record: it may have a living owner, so proof is stricter.
+Assessment assess_foreign(Task task) {
+  const std::int64_t boot = boot_time_ms();
+  if (boot > task.started_at + kBootSlackMs)
+    return lost_foreign(std::move(task), Evidence::rebooted, boot, "the machine was started after the task");
+  if (task.kind != Kind::process || task.pid <= 0)
+    return unverified(std::move(task), "it has no process of its own: only its owner knows; see reconcile --adopt");
+  if (live_foreign_process(task))
+    return {.task = task, .explained = fmt::format("process {} is alive and is the one the record means", task.pid)};
+  if (!in_initial_pid_namespace() && !look_at_process(task.pid))
+    return unverified(std::move(task), "its process is not seen from this pid namespace, which proves nothing");
+  const std::int64_t age = now_ms() - store::written_at(task);
+  if (age < kOwnerMayWriteMs)
+    return unverified(std::move(task), "its process is gone; its owner may still be writing the end");
+  const std::string explained = fmt::format("process {} is gone", task.pid);
+  return lost_foreign(std::move(task), Evidence::process_gone, now_ms(), explained);
+}
+
+}  // namespace
+
+bool is_own_record(const store::Session& session, const Task& task) {
+  // A runner writes only into the session's own folder; elsewhere its keys are somebody's copy.
+  return (task.runner || is_own_question(task)) && task.source == session.record_path(task.id);
+}
+
+std::optional<ProcessIdentity> live_foreign_process(const Task& task) {
+  const auto look = look_at_process(task.pid);
+  if (!look || look->is_dead()) return std::nullopt;
+  const bool same_start = std::llabs(start_time_ms(look->start_ticks) - task.started_at) <= kSameStartMs;
+  if (!same_start && !names_command(command_line_of(look->pid), task)) return std::nullopt;
+  return ProcessIdentity{task.pid, look->start_ticks};
+}
+
+Result<Assessment> assess_without_runner(const store::Session& session, Task recorded) {
+  return assess_own(session, std::move(recorded));
+}
+
+Result<Assessment> assess(const store::Session& session, Task recorded) {
+  if (is_terminal(recorded.status)) return Assessment{.task = std::move(recorded), .explained = "it has ended"};
+  if (!is_own_record(session, recorded)) return assess_foreign(std::move(recorded));
+  if (recorded.machine_id && !machine_id().empty() && *recorded.machine_id != machine_id()) {
+    Assessment elsewhere = unverified(std::move(recorded), "it runs on another machine");
+    elsewhere.is_own = true;
+    return elsewhere;
+  }
+  auto alive = store::is_runner_alive(session, recorded.id);
+  if (!alive) return std::unexpected(alive.error());
+  // A child of the program that held it may hold it still: then only the program's own death is proof.
+  if (*alive && recorded.in_process.value_or(false) && recorded.runner && !is_alive(*recorded.runner)) *alive = false;
+  if (*alive) return Assessment{.task = std::move(recorded), .is_own = true, .explained = "its runner is alive"};
+  // Only now does the record's word count: its runner may have ended since it was read.
+  auto again = store::reread(recorded);
+  if (!again) return std::unexpected(again.error());
+  if (is_terminal(again->status))
+    return Assessment{.task = std::move(*again), .is_own = true, .explained = "it has ended"};
+  return assess_own(session, std::move(*again));
+}
+
+}  // namespace perdure::manager

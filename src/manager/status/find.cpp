@@ -1,0 +1,95 @@
+#include "manager/status/find.h"
+
+#include "base/error.h"
+#include "manager/status/queue.h"
+#include "store/queue.h"
+#include "store/records.h"
+#include "store/runner_lock.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+namespace perdure::manager {
+namespace {
+
+Result<std::optional<Found>> find_queued(const store::Session& session, const TaskId& id) {
+  auto entries = store::list_queue(session);
+  if (!entries) return std::unexpected(entries.error());
+  const auto is_it = [&](const store::QueueEntry& entry) { return entry.id == id; };
+  if (std::ranges::none_of(*entries, is_it)) return std::nullopt;
+  auto tasks = queued_tasks(session);
+  if (!tasks) return std::unexpected(tasks.error());
+  for (auto& task : *tasks)
+    if (task.id == id) return Found{.task = std::move(task), .log = {}, .has_record = false};
+  return std::nullopt;
+}
+
+Result<std::optional<Found>> find_recorded(const store::Session& session, const TaskId& id) {
+  auto task = store::find_record(session, id);
+  if (!task) return std::unexpected(task.error());
+  if (!*task) return std::nullopt;
+  return Found{.task = std::move(**task), .log = {}};
+}
+
+Result<store::LogFiles> copies(const store::LogFiles& files) {
+  store::LogFiles copied;
+  const auto copy = [](const Fd& fd) { return Fd(::dup(fd.get())); };
+  if (files.head) copied.head = copy(files.head);
+  for (const auto& segment : files.segments) copied.segments.push_back({segment.at, copy(segment.file)});
+  const bool whole = static_cast<bool>(copied.head) == static_cast<bool>(files.head) &&
+                     std::ranges::all_of(copied.segments, [](const auto& one) { return static_cast<bool>(one.file); });
+  if (!whole) return fail_errno("reading", "the output");
+  return copied;
+}
+
+Result<std::optional<Found>> find_held(HeldTasks& held, const TaskId& id) {
+  const auto one = held.find(id);
+  if (!one) return std::nullopt;
+  const std::scoped_lock lock(one->mutex);
+  if (!one->ended) return std::nullopt;
+  auto files = copies(one->ended->log);
+  if (!files) return std::unexpected(files.error());
+  return Found{.task = one->ended->task, .log = std::move(*files), .has_record = false};
+}
+
+}  // namespace
+
+Result<std::optional<Found>> find_task(const store::Session& session, HeldTasks& held, const TaskId& id) {
+  // A queued task gets its record before its entry goes, and a foreground task before its runner says no: whoever
+  // finds none of the others looks for the record once more.
+  auto found = find_recorded(session, id);
+  if (!found || *found || !id.has_record_form()) return found;
+  if (found = find_held(held, id); !found || *found) return found;
+  if (found = find_queued(session, id); !found) return found;
+  if (*found) {
+    auto started = find_recorded(session, id);
+    return !started || *started ? std::move(started) : std::move(found);
+  }
+  auto look = look_at_foreground(session, id);
+  if (!look) return std::unexpected(look.error());
+  if (*look) return Found{.task = std::move((*look)->task), .log = std::move((*look)->log), .has_record = false};
+  return find_recorded(session, id);
+}
+
+Result<std::vector<Task>> tasks_without_record(const store::Session& session, const std::vector<TaskId>& recordless) {
+  auto tasks = queued_tasks(session);
+  if (!tasks) return tasks;
+  std::unordered_set<std::string> queued;
+  for (const auto& task : *tasks) queued.insert(task.id.str());
+  for (const auto& id : recordless) {
+    if (queued.contains(id.str()) || !store::is_runner_alive(session, id).value_or(false)) continue;
+    auto look = look_at_foreground(session, id);
+    if (!look) return std::unexpected(look.error());
+    if (*look) tasks->push_back(std::move((*look)->task));
+  }
+  return tasks;
+}
+
+std::unexpected<Error> unknown_task(const store::Session& session, const TaskId& id) {
+  return fail(ErrorCode::task_not_found,
+              fmt::format("no task {} in {}: see `perdure list --all`", id.str(), session.path()));
+}
+
+}  // namespace perdure::manager

@@ -1,0 +1,215 @@
+#include "manager/status/question.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "codec/question.h"
+#include "contract/control.h"
+#include "contract/lock_page.h"
+#include "manager/link/runner_client.h"
+#include "manager/status/reconcile.h"
+#include "store/question.h"
+#include "store/records.h"
+#include "store/runner_lock.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <ctime>
+
+namespace perdure::manager {
+namespace {
+
+constexpr std::int64_t kPatienceMs = 10'000;  // for whoever has the lock to write two small files
+
+Status status_of(QuestionOutcome outcome) {
+  switch (outcome) {
+    case QuestionOutcome::answered:
+    case QuestionOutcome::dismissed: return Status::completed;
+    case QuestionOutcome::expired: return Status::timed_out;
+    case QuestionOutcome::withdrawn: return Status::killed;
+  }
+  std::abort();
+}
+
+Assessment ended(Task task, QuestionOutcome outcome, std::int64_t at_ms, std::string explained) {
+  task.question_outcome = outcome;
+  task.status = status_of(outcome);
+  task.ended_at = std::max(at_ms, task.started_at);
+  return {.task = std::move(task), .settles = true, .is_own = true, .explained = std::move(explained)};
+}
+
+// Absent: a question has no default, or what was asked can't be read any more.
+Result<std::optional<Answer>> stored_default(const store::Session& session, const TaskId& id) {
+  auto json = store::read_question(session, id);
+  if (!json && json.error().code == ErrorCode::record_invalid) return std::nullopt;
+  if (!json) return std::unexpected(json.error());
+  auto questions = questions_from_json(*json);
+  if (!questions) return std::nullopt;
+  return codec::default_answer(*questions);
+}
+
+Result<Assessment> at_deadline(const store::Session& session, Task task, std::int64_t at_ms) {
+  if (task.on_deadline == OnDeadline::take_default) {
+    auto answer = stored_default(session, task.id);
+    if (!answer) return std::unexpected(answer.error());
+    if (*answer)
+      return ended(std::move(task), QuestionOutcome::answered, at_ms, "its deadline passed: the default is its answer");
+  }
+  return ended(std::move(task), QuestionOutcome::expired, at_ms, "its deadline passed without an answer");
+}
+
+// Called with the lock, for a task that assess_question() says has ended.
+Result<> commit(const store::Session& session, Task& task, store::RunnerLock& lock, Telemetry& telemetry) {
+  auto answer = store::read_answer(session, task.id);
+  if (!answer) return std::unexpected(answer.error());
+  if (task.question_outcome == QuestionOutcome::answered && !*answer) {
+    auto defaults = stored_default(session, task.id);
+    if (!defaults) return std::unexpected(defaults.error());
+    if (*defaults) {
+      auto draft = store::DraftAnswer::write(session, task.id, codec::encode_answer(**defaults));
+      if (!draft) return std::unexpected(draft.error());
+      if (auto given = draft->give(); !given) return given;
+    }
+  }
+  return commit_end(session, task, lock, telemetry);
+}
+
+std::string request_for(const Closing& closing, const std::optional<store::DraftAnswer>& draft) {
+  if (draft) return fmt::format("{} {} {}", contract::kSettle, name_of(closing.outcome), draft->name());
+  return fmt::format("{} -1 {}", closing.quiet ? contract::kStopQuietly : contract::kStop, closing.escaped_reason);
+}
+
+// Called with the lock of a question that no runner has.
+Result<bool> close_in_its_place(const store::Session& session, const Task& recorded, const Closing& closing,
+                                std::optional<store::DraftAnswer>& draft, store::RunnerLock& lock,
+                                Telemetry& telemetry) {
+  auto task = store::reread(recorded);
+  if (!task) {
+    lock.clean_up_and_release();  // removed meanwhile: then the lock made its folder anew
+    return std::unexpected(task.error());
+  }
+  if (is_terminal(task->status)) {
+    lock.clean_up_and_release();
+    return false;
+  }
+  auto found = assess_question(session, *task);
+  if (!found) return std::unexpected(found.error());
+  if (found->settles) {
+    if (auto done = commit(session, found->task, lock, telemetry); !done) return std::unexpected(done.error());
+    return false;
+  }
+  *task = ended(std::move(*task), closing.outcome, now_ms(), "").task;
+  if (!closing.reason.empty()) task->stop_reason = closing.reason;
+  if (closing.quiet) task->terminal_notification_suppressed = true;
+  if (draft)
+    if (auto given = draft->give(); !given) return std::unexpected(given.error());
+  if (auto done = commit_end(session, *task, lock, telemetry); !done) return std::unexpected(done.error());
+  return true;
+}
+
+}  // namespace
+
+bool is_own_question(const Task& task) {
+  return task.kind == Kind::question && task.on_deadline.has_value();
+}
+
+std::optional<std::int64_t> deadline_of(const Task& question) {
+  if (!question.on_deadline || *question.on_deadline == OnDeadline::wait || question.timeout_ms.value_or(0) <= 0)
+    return std::nullopt;
+  return question.started_at + *question.timeout_ms;
+}
+
+Result<Assessment> assess_question(const store::Session& session, Task task) {
+  auto stored = store::read_answer(session, task.id);
+  if (!stored) return std::unexpected(stored.error());
+  if (*stored) {
+    const auto answer = answer_from_json((*stored)->json);
+    const bool dismissed = answer && answer->answers.empty();
+    task.recovered = true;
+    return ended(std::move(task), dismissed ? QuestionOutcome::dismissed : QuestionOutcome::answered,
+                 (*stored)->written_ms, "whoever answered it was killed before the record was written");
+  }
+  const auto notes = store::read_runner_notes(session, task.id);
+  if (notes.decision && notes.decision->cause == contract::kCauseDeadline) {
+    task.recovered = true;
+    return at_deadline(session, std::move(task), notes.decision->at_ms);
+  }
+  if (notes.decision) {
+    task.recovered = true;
+    if (!notes.decision->reason.empty()) task.stop_reason = notes.decision->reason;
+    if (notes.decision->cause == contract::kCauseStopQuietly) task.terminal_notification_suppressed = true;
+    return ended(std::move(task), QuestionOutcome::withdrawn, notes.decision->at_ms, "it was withdrawn");
+  }
+  // Nobody holds the deadline: the clock of the day does. The runner's stands still while the machine is asleep.
+  const auto deadline = deadline_of(task);
+  if (deadline && now_ms() >= *deadline) return at_deadline(session, std::move(task), *deadline);
+  return Assessment{
+      .task = std::move(task), .is_own = true, .explained = "it waits for an answer, for which no process is needed"};
+}
+
+Result<Verdict> settle_question(const store::Session& session, const Task& recorded, Telemetry& telemetry) {
+  const auto as_found = [&](Assessment found) {
+    return Verdict{.task = std::move(found.task), .before = recorded.status, .explained = std::move(found.explained)};
+  };
+  auto found = assess(session, recorded);
+  if (!found) return std::unexpected(found.error());
+  if (!found->settles) return as_found(std::move(*found));
+  auto lock = store::RunnerLock::take(session, recorded.id);
+  if (!lock) return std::unexpected(lock.error());
+  if (!*lock) return as_found(std::move(*found));  // somebody is at it
+  // Whoever had the lock before us may have decided it.
+  auto again = store::reread(recorded);
+  if (!again || is_terminal(again->status)) (*lock)->clean_up_and_release();
+  if (!again) return std::unexpected(again.error());
+  if (is_terminal(again->status))
+    return Verdict{.task = std::move(*again), .before = recorded.status, .explained = "it has ended"};
+  found = assess_question(session, std::move(*again));
+  if (!found) return std::unexpected(found.error());
+  if (!found->settles) return as_found(std::move(*found));
+  if (auto done = commit(session, found->task, **lock, telemetry); !done) return std::unexpected(done.error());
+  Verdict verdict = as_found(std::move(*found));
+  verdict.changed = true;
+  return verdict;
+}
+
+Result<bool> close_question(const store::Session& session, const Task& recorded, const Closing& closing,
+                            Telemetry& telemetry) {
+  std::optional<store::DraftAnswer> draft;
+  if (!closing.output.empty()) {
+    auto written = store::DraftAnswer::write(session, recorded.id, closing.output);
+    if (!written) return std::unexpected(written.error());
+    draft.emplace(std::move(*written));
+  }
+  const std::string request = request_for(closing, draft);
+  const std::int64_t until = steady_ms() + kPatienceMs;
+  while (true) {
+    auto client = RunnerClient::connect(session, recorded.id);
+    if (!client) return std::unexpected(client.error());
+    if (*client && (*client)->send(request)) {
+      const auto answer = (*client)->receive();
+      if (answer && answer->starts_with(contract::kError)) {
+        int error = EIO;
+        const std::string_view number = std::string_view(*answer).substr(sizeof contract::kError);
+        std::from_chars(number.data(), number.data() + number.size(), error);
+        return fail_os(error, "answering", recorded.id.str());
+      }
+      // Until it is committed: what is read next then says how it ended.
+      if (answer && (*client)->send(contract::kWait)) static_cast<void>((*client)->receive());
+      if (answer) return *answer == contract::kOk;
+      if (draft && draft->was_given()) return true;  // that much it did before it was killed
+      continue;
+    }
+    auto lock = store::RunnerLock::take(session, recorded.id);
+    if (!lock) return std::unexpected(lock.error());
+    if (*lock) return close_in_its_place(session, recorded, closing, draft, **lock, telemetry);
+    if (steady_ms() >= until)
+      return fail(ErrorCode::session_unusable,
+                  fmt::format("{} is held by a process that does not let go: try again", recorded.id.str()));
+    const timespec a_moment{0, 1'000'000};
+    ::nanosleep(&a_moment, nullptr);
+  }
+}
+
+}  // namespace perdure::manager

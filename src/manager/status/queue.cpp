@@ -1,0 +1,211 @@
+#include "manager/status/queue.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "codec/json.h"
+#include "codec/record.h"
+#include "contract/launch_spec.h"
+#include "manager/link/program.h"
+#include "manager/link/spawn.h"
+#include "manager/status/waiting.h"
+#include "store/outbox.h"
+#include "store/records.h"
+#include "store/runner_lock.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace perdure::manager {
+namespace {
+
+constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+std::string to_base64(std::string_view bytes) {
+  std::string text;
+  text.reserve((bytes.size() + 2) / 3 * 4);
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const auto byte = [&](std::size_t k) -> unsigned {
+      return i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0U;
+    };
+    const unsigned three = (byte(0) << 16U) | (byte(1) << 8U) | byte(2);
+    text += kDigits[three >> 18U];
+    text += kDigits[(three >> 12U) & 63U];
+    text += i + 1 < bytes.size() ? kDigits[(three >> 6U) & 63U] : '=';
+    text += i + 2 < bytes.size() ? kDigits[three & 63U] : '=';
+  }
+  return text;
+}
+
+std::string from_base64(std::string_view text) {
+  std::string bytes;
+  unsigned value = 0;
+  unsigned bits = 0;
+  for (const char c : text) {
+    const auto digit = kDigits.find(c);
+    if (digit == std::string_view::npos) break;
+    value = (value << 6U) | static_cast<unsigned>(digit);
+    bits += 6;
+    if (bits < 8) continue;
+    bits -= 8;
+    bytes += static_cast<char>((value >> bits) & 0xFFU);
+  }
+  return bytes;
+}
+
+struct Entry {
+  Task task;
+  std::int64_t spec_version = 0;
+  std::string launch_spec;
+};
+
+Result<std::optional<Entry>> read_entry(const store::Session& session, const store::QueueEntry& entry) {
+  auto text = store::read_queue_entry(session, entry);
+  if (!text) return std::unexpected(text.error());
+  if (!*text) return std::nullopt;
+  const auto bad = [&](std::string_view why) {
+    return fail(ErrorCode::record_invalid, fmt::format("{}/queue/{}: {}", session.path(), entry.name, why));
+  };
+  auto members = codec::split_object(**text);
+  if (!members) return bad(members.error().message);
+  Entry read{.task = Task{.id = entry.id}};
+  bool has_task = false;
+  for (const auto& member : *members) {
+    if (member.key == "task" && member.type == codec::JsonType::object) {
+      auto task = codec::decode(member.raw, entry.id.str());
+      if (!task) return bad(task.error().message);
+      read.task = std::move(*task);
+      has_task = true;
+    }
+    if (member.key == "specVersion") read.spec_version = codec::integer_of(member).value_or(0);
+    if (member.key == "spec" && member.type == codec::JsonType::string)
+      read.launch_spec = from_base64(member.between_quotes());
+  }
+  if (!has_task || read.launch_spec.empty()) return bad("the task or its launch specification is missing");
+  read.task.status = Status::queued;
+  read.task.raw.clear();
+  read.task.source = session.record_path(entry.id);
+  return std::optional(std::move(read));
+}
+
+// Its runner was killed, perhaps while it was being started. True: nothing of it has run, so it may be started again.
+Result<bool> has_not_run(const store::Session& session, const store::QueueEntry& entry) {
+  const auto record = store::find_record(session, entry.id);
+  if (!record) return std::unexpected(record.error());
+  if (!*record) return true;
+  return !is_terminal((*record)->status) && !store::read_runner_notes(session, entry.id).gate_opened;
+}
+
+Result<> revive(const store::Session& session, const store::QueueEntry& entry, const std::string& runner,
+                Telemetry& telemetry) {
+  auto waits = has_not_run(session, entry);
+  if (!waits) return std::unexpected(waits.error());
+  if (!*waits) return store::remove_queue_entry(session, entry);  // it was killed right before it did that itself
+  if (const auto notes = store::read_runner_notes(session, entry.id); notes.decision) {
+    auto ended = end_queued(session, entry.id, {.reason = notes.decision->reason}, telemetry);
+    if (!ended) return std::unexpected(ended.error());
+    return {};
+  }
+  auto read = read_entry(session, entry);
+  if (!read) return std::unexpected(read.error());
+  if (!*read || (*read)->spec_version != contract::kSpecVersion) return {};  // doctor tells of the latter
+  auto program = find_runner(runner);
+  if (!program) return std::unexpected(program.error());
+  if (auto made = session.claim(entry.id); !made) return std::unexpected(made.error());
+  auto spec = memory_file((*read)->launch_spec);
+  if (!spec) return std::unexpected(spec.error());
+  // Whatever it answers: another manager may have been quicker, and its runner has the lock.
+  auto answer = spawn_runner({.runner = *program,
+                              .session = session.path(),
+                              .id = entry.id.str(),
+                              .marker = session.marker(entry.id),
+                              .spec = *spec,
+                              .entry = entry.name});
+  if (!answer) return std::unexpected(answer.error());
+  return {};
+}
+
+}  // namespace
+
+std::string queue_entry_text(const Task& task, std::string_view launch_spec) {
+  Task as_record = task;
+  as_record.status = Status::running;
+  as_record.started_at = task.queued_at.value_or(0);
+  return fmt::format("{{\"format\":1,\"task\":{},\"specVersion\":{},\"spec\":\"{}\"}}\n", codec::encode(as_record),
+                     contract::kSpecVersion, to_base64(launch_spec));
+}
+
+Result<std::optional<Task>> read_queued(const store::Session& session, const store::QueueEntry& entry) {
+  auto read = read_entry(session, entry);
+  if (!read) return std::unexpected(read.error());
+  if (!*read) return std::nullopt;
+  return std::optional(std::move((*read)->task));
+}
+
+Result<std::vector<Task>> queued_tasks(const store::Session& session) {
+  std::vector<Task> tasks;
+  auto entries = store::list_queue(session);
+  if (!entries) return std::unexpected(entries.error());
+  int place = 0;
+  for (const auto& entry : *entries) {
+    auto task = read_queued(session, entry);
+    if (!task) return std::unexpected(task.error());
+    if (!*task) continue;
+    if (!entry.follows) (*task)->queue_place = ++place;
+    tasks.push_back(std::move(**task));
+  }
+  return tasks;
+}
+
+Result<> revive_queue(const store::Session& session, const std::string& runner, Telemetry& telemetry) {
+  auto entries = store::list_queue(session);
+  if (!entries) return std::unexpected(entries.error());
+  for (const auto& entry : *entries) {
+    auto alive = store::is_runner_alive(session, entry.id);
+    if (!alive) return std::unexpected(alive.error());
+    if (*alive) continue;
+    if (auto revived = revive(session, entry, runner, telemetry); !revived) return revived;
+  }
+  return {};
+}
+
+Result<std::string> cannot_start_again(const store::Session& session, const store::QueueEntry& entry) {
+  auto read = read_entry(session, entry);
+  if (!read) return std::unexpected(read.error());
+  if (*read && (*read)->spec_version != contract::kSpecVersion) return "another version of Perdure queued it";
+  return "";
+}
+
+Result<bool> end_queued(const store::Session& session, const TaskId& id, const StopOptions& options,
+                        Telemetry& telemetry) {
+  auto entries = store::list_queue(session);
+  if (!entries) return std::unexpected(entries.error());
+  const auto entry = std::ranges::find(*entries, id, &store::QueueEntry::id);
+  if (entry == entries->end()) return false;
+  auto lock = store::RunnerLock::take(session, id);
+  if (!lock) return std::unexpected(lock.error());
+  if (!*lock) return false;
+  auto task = read_queued(session, *entry);
+  if (!task) return std::unexpected(task.error());
+  if (!*task) return false;
+  Task& ended = **task;
+  ended.status = Status::killed;
+  ended.started_at = ended.queued_at.value_or(now_ms());
+  ended.ended_at = std::max(now_ms(), ended.started_at);
+  ended.started_at = *ended.ended_at;  // it never ran
+  ended.queue_place.reset();
+  ended.stop_reason = options.reason;
+  if (is_quiet(options, ended)) ended.terminal_notification_suppressed = true;
+  ended.ended_seq = session.next_seq();
+  if (!ended.terminal_notification_suppressed)
+    if (auto announced = store::add_to_outbox(session, id); !announced) return std::unexpected(announced.error());
+  if (auto written = store::write_record(ended); !written) return std::unexpected(written.error());
+  if (auto removed = store::remove_queue_entry(session, *entry); !removed) return std::unexpected(removed.error());
+  (*lock)->clean_up_and_release();
+  telemetry.settled(ended);
+  return true;
+}
+
+}  // namespace perdure::manager

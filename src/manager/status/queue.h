@@ -1,0 +1,34 @@
+#pragma once
+
+#include "manager/link/launch_spec.h"
+#include "manager/link/telemetry.h"
+#include "store/queue.h"
+#include <perdure/manager.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace perdure::manager {
+
+/// The content of an entry: what a killed runner would need to be started again, and what people want to know.
+[[nodiscard]] std::string queue_entry_text(const Task& task, std::string_view launch_spec);
+
+/// The task as its entry tells of it, status queued. Absent: it has started or ended meanwhile. Errors: record_invalid.
+[[nodiscard]] Result<std::optional<Task>> read_queued(const store::Session& session, const store::QueueEntry& entry);
+
+/// All of them, in their order, each with its place.
+[[nodiscard]] Result<std::vector<Task>> queued_tasks(const store::Session& session);
+
+/// Starts the runners of entries whose runner was killed, and clears away what such a death left (architecture, "Queue").
+/// Costs one look at a folder where there is no queue. `runner`: as in ManagerOptions.
+[[nodiscard]] Result<> revive_queue(const store::Session& session, const std::string& runner, Telemetry& telemetry);
+
+/// Why a task whose runner was killed can't be started again as it waits; "": it can. Errors: record_invalid.
+[[nodiscard]] Result<std::string> cannot_start_again(const store::Session& session, const store::QueueEntry& entry);
+
+/// Ends a queued task whose runner was killed and could not be started again. False: it is not in the queue.
+[[nodiscard]] Result<bool> end_queued(const store::Session& session, const TaskId& id, const StopOptions& options,
+                                      Telemetry& telemetry);
+
+}  // namespace perdure::manager

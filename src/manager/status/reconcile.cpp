@@ -1,0 +1,137 @@
+#include "manager/status/reconcile.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "manager/link/limits.h"
+#include "manager/link/state.h"
+#include "manager/status/assess.h"
+#include "manager/status/orphans.h"
+#include "manager/status/question.h"
+#include "store/outbox.h"
+#include "store/output_log.h"
+#include "store/records.h"
+#include "store/runner_lock.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace perdure {
+namespace manager {
+namespace {
+
+Verdict unchanged(const Task& recorded, Assessment found) {
+  return {.task = std::move(found.task), .before = recorded.status, .explained = std::move(found.explained)};
+}
+
+// As a runner does it (runner/record/outbox.h): the entry before the record.
+Result<> announce(const store::Session& session, const Task& task) {
+  if (!task.detached || task.terminal_notification_suppressed.value_or(false)) return {};
+  return store::add_to_outbox(session, task.id);
+}
+
+}  // namespace
+
+Result<> commit_end(const store::Session& session, Task& task, store::RunnerLock& lock, Telemetry& telemetry) {
+  task.output_bytes = store::output_size(session, task);
+  task.ended_seq = session.next_seq();
+  if (auto announced = announce(session, task); !announced) return announced;
+  if (auto written = store::write_record(task); !written) return written;
+  lock.clean_up_and_release();
+  telemetry.settled(task);
+  return {};
+}
+
+Result<Verdict> settle_own(const store::Session& session, const Task& recorded, Telemetry& telemetry) {
+  if (is_own_question(recorded)) return settle_question(session, recorded, telemetry);
+  auto found = assess(session, recorded);
+  if (!found) return std::unexpected(found.error());
+  if (!found->settles) return unchanged(recorded, std::move(*found));
+
+  auto lock = store::RunnerLock::take(session, recorded.id);
+  if (!lock) return std::unexpected(lock.error());
+  if (!*lock) return unchanged(recorded, std::move(*found));  // somebody is at it
+  // Whoever had the lock before us may have settled it.
+  auto again = store::reread(recorded);
+  if (!again) return std::unexpected(again.error());
+  if (is_terminal(again->status)) {
+    (*lock)->clean_up_and_release();
+    return Verdict{.task = std::move(*again), .before = recorded.status, .explained = "it has ended"};
+  }
+  const bool ended_by_itself =
+      found->task.recovered && found->task.status != Status::timed_out && found->task.status != Status::killed;
+  // What a command's natural end left behind may live on; what was to be stopped, or has no runner, may not, and nothing
+  // of a subagent (L30).
+  std::vector<ProcessIdentity> survivors;
+  if ((!ended_by_itself || recorded.kind == Kind::agent) && !recorded.in_process.value_or(false))
+    survivors = end_remains(session, *again);
+  if (found->task.runner_gone) {
+    if (!survivors.empty()) return unchanged(recorded, std::move(*found));
+    found = assess_without_runner(session, *again);
+    if (!found) return std::unexpected(found.error());
+  }
+  Task& task = found->task;
+  task.survivors.clear();
+  for (const auto& process : survivors) task.survivors.push_back(process.pid);
+  if (auto done = commit_end(session, task, **lock, telemetry); !done) return std::unexpected(done.error());
+  remove_cgroup(task);
+  return Verdict{
+      .task = std::move(task), .before = recorded.status, .changed = true, .explained = std::move(found->explained)};
+}
+
+Result<Verdict> settle_foreign(const store::Session& session, const Task& recorded, bool adopt, Telemetry& telemetry) {
+  auto found = assess(session, recorded);
+  if (!found) return std::unexpected(found.error());
+  if (found->task.unverified && adopt && !found->is_own) {
+    found->task.unverified = false;
+    found->task.status = Status::lost;
+    found->task.lost_evidence = Evidence::adopted;
+    found->task.ended_at = std::max(now_ms(), found->task.started_at);
+    found->settles = true;
+    found->explained = "a person said so: " + found->explained;
+  }
+  if (!found->settles) return unchanged(recorded, std::move(*found));
+  if (!store::can_be_written(recorded)) {
+    found->explained += "; a record of the current shape can't have its id, so nothing is written";
+    return unchanged(recorded, std::move(*found));
+  }
+  // Of two of us who settle it one writes and tells. Its owner does not know our locks; at least it is not overwritten
+  // if it wrote meanwhile.
+  auto lock = store::lock_record(recorded);
+  if (!lock) return std::unexpected(lock.error());
+  auto again = store::find_record(session, recorded.id);  // one of the oldest shape has a new file by then
+  if (!again) return std::unexpected(again.error());
+  if (!*again) return fail_os(ENOENT, "settling", recorded.source);
+  if (is_terminal((*again)->status))
+    return Verdict{.task = std::move(**again), .before = recorded.status, .explained = "it has ended meanwhile"};
+  if (auto announced = announce(session, found->task); !announced) return std::unexpected(announced.error());
+  if (auto written = store::write_record(found->task); !written) return std::unexpected(written.error());
+  store::wake_waiters(session, found->task.id);
+  telemetry.settled(found->task);
+  return Verdict{.task = std::move(found->task),
+                 .before = recorded.status,
+                 .changed = true,
+                 .explained = std::move(found->explained)};
+}
+
+}  // namespace manager
+
+Result<std::vector<Verdict>> TaskManager::reconcile(const ReconcileOptions& options) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  auto found = store::scan_records(state_->session, {.terminal = false});
+  if (!found) return std::unexpected(found.error());
+  std::ranges::sort(found->tasks, {}, &Task::started_at);
+  std::vector<Verdict> verdicts;
+  for (const auto& task : found->tasks) {
+    auto verdict = manager::is_own_record(state_->session, task)
+                       ? manager::settle_own(state_->session, task, *state_->telemetry)
+                       : manager::settle_foreign(state_->session, task, options.adopt, *state_->telemetry);
+    // A task that was removed while we looked is no failure of the others.
+    if (!verdict && verdict.error().os_error == ENOENT) continue;
+    if (!verdict) return std::unexpected(verdict.error());
+    verdicts.push_back(std::move(*verdict));
+  }
+  return verdicts;
+}
+
+}  // namespace perdure

@@ -1,0 +1,174 @@
+#include "manager/upkeep/doctor.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "base/process.h"
+#include "manager/link/state.h"
+#include "manager/status/assess.h"
+#include "manager/upkeep/host_checks.h"
+#include "store/records.h"
+#include "store/runner_lock.h"
+#include "store/stale_files.h"
+
+#include <fcntl.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+
+namespace perdure {
+namespace manager {
+namespace {
+
+using Level = Finding::Level;
+
+// Ids with a record in more than one folder: the first, an agent's own, is the one that counts.
+Result<> look_for_doubles(const store::Session& session, std::vector<Finding>& findings) {
+  auto folders = session.record_folders();
+  if (!folders) return std::unexpected(folders.error());
+  std::map<std::string, std::string> first;
+  for (const auto& path : *folders) {
+    auto folder = open_folder_at(AT_FDCWD, path, path);
+    if (!folder) continue;
+    auto entries = read_folder(folder->get(), path);
+    if (!entries) return std::unexpected(entries.error());
+    for (const auto& entry : *entries) {
+      constexpr std::string_view kSuffix = ".json";
+      if (!entry.name.ends_with(kSuffix)) continue;
+      const auto id = TaskId::parse(std::string_view(entry.name).substr(0, entry.name.size() - kSuffix.size()));
+      if (!id || !id->has_record_form()) continue;
+      const auto [seen, is_new] = first.try_emplace(id->str(), path + "/" + entry.name);
+      if (!is_new)
+        findings.push_back({Level::note, path + "/" + entry.name,
+                            fmt::format("is not read: {} has the same id and wins, readable or not", seen->second)});
+    }
+  }
+  return {};
+}
+
+void look_at_ended(const Task& task, std::vector<Finding>& findings) {
+  const std::string& id = task.id.str();
+  if (task.status == Status::lost)
+    findings.push_back({Level::note, id,
+                        task.lost_evidence ? fmt::format("is lost; evidence: {}", name_of(*task.lost_evidence))
+                                           : std::string("is lost; its record says nothing of why")});
+  if (!task.survivors.empty()) {
+    const bool any = std::ranges::any_of(task.survivors, [](std::int64_t pid) {
+      const auto look = look_at_process(pid);
+      return look && !look->is_dead();
+    });
+    // A pid alone proves nothing for long; that none of them is there does.
+    findings.push_back({any ? Level::problem : Level::note, id,
+                        fmt::format("processes outlived SIGKILL: {}: {}", fmt::join(task.survivors, ", "),
+                                    any ? "look whether they are still its own" : "none of them is alive now")});
+  }
+  if (task.ended_at && *task.ended_at < task.started_at)
+    findings.push_back({Level::note, id,
+                        fmt::format("ended {} ms before it started: the clock was set back meanwhile",
+                                    task.started_at - *task.ended_at)});
+}
+
+// Ages, retention and the order of a list come out wrong until the clock has caught up.
+void look_at_clock(const Task& task, std::vector<Finding>& findings) {
+  constexpr std::int64_t kMinute = 60'000;
+  const std::int64_t ahead = std::max(task.started_at, task.ended_at.value_or(0)) - now_ms();
+  if (ahead > kMinute)
+    findings.push_back(
+        {Level::note, task.id.str(),
+         fmt::format("started or ended {} minutes from now: the clock was set back since, or this one is "
+                     "slow: look at it with `date`",
+                     ahead / kMinute)});
+}
+
+void look_at_running(const Assessment& found, std::vector<Finding>& findings) {
+  const Task& task = found.task;
+  const std::string& id = task.id.str();
+  if (task.runner_gone) {
+    findings.push_back({Level::problem, id, found.explained + ": `perdure reconcile` ends them"});
+  } else if (task.unverified) {
+    findings.push_back(
+        {Level::note, id, fmt::format("runs by its record, which can't be verified: {}", found.explained)});
+  } else if (found.settles) {
+    const std::string evidence = task.lost_evidence ? fmt::format(", evidence: {}", name_of(*task.lost_evidence)) : "";
+    findings.push_back(
+        {Level::note, id,
+         fmt::format("its record says running, but it is {}{}: {}: {}", name_of(task.status), evidence, found.explained,
+                     store::can_be_written(task)
+                         ? "`perdure reconcile` writes that"
+                         : "no record of the current shape can have its id, so it stays as it is")});
+  }
+}
+
+Result<> look_at_tasks(const store::Session& session, std::vector<Task> tasks, std::vector<Finding>& findings) {
+  for (auto& recorded : tasks) {
+    auto found = assess(session, std::move(recorded));
+    if (!found && found.error().os_error == ENOENT) continue;  // removed meanwhile
+    if (!found) return std::unexpected(found.error());
+    const Task& task = found->task;
+    if (is_terminal(task.status) && !found->settles) {
+      look_at_ended(task, findings);
+    } else {
+      look_at_running(*found, findings);
+    }
+    look_at_clock(task, findings);
+    if (is_terminal(task.status)) look_at_removability(session, task, findings);
+    if (is_own_record(session, task) && store::has_leftovers(session, task.id).value_or(false))
+      findings.push_back({Level::note, task.id.str(),
+                          "has ended; processes that it left behind run on: `perdure stop` "
+                          "ends them"});
+    if (task.unstored_bytes.value_or(0) > 0)
+      findings.push_back(
+          {Level::note, task.id.str(),
+           fmt::format("{} bytes of its output were refused by the disk: make room before it is run again",
+                       *task.unstored_bytes)});
+  }
+  return {};
+}
+
+std::string_view name_of(store::Litter::What what) {
+  switch (what) {
+    case store::Litter::What::temporary: return "a temporary file of a process that is gone";
+    case store::Litter::What::folder: return "the folder of a task without a record";
+    case store::Litter::What::key: return "an idempotency key of a task that is gone";
+    case store::Litter::What::entry: return "the undelivered end of a task that is gone";
+  }
+  return "";
+}
+
+}  // namespace
+}  // namespace manager
+
+Result<std::vector<Finding>> TaskManager::doctor() const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  const auto& session = state_->session;
+  std::vector<Finding> findings;
+  if (!session.exists()) {
+    findings.push_back({Finding::Level::note, session.path(), "does not exist yet: the first task makes it"});
+    return findings;
+  }
+  auto found = store::scan_records(session);
+  if (!found) return std::unexpected(found.error());
+  std::ranges::sort(found->bad, {}, &BadRecord::path);
+  for (const auto& bad : found->bad)
+    findings.push_back(
+        {Finding::Level::problem, bad.path, bad.reason + ": it is left as it is: put it right, or remove it"});
+  if (auto done = manager::look_for_doubles(session, findings); !done) return std::unexpected(done.error());
+  std::ranges::sort(found->tasks, {}, &Task::id);
+  if (auto done = manager::look_at_tasks(session, std::move(found->tasks), findings); !done)
+    return std::unexpected(done.error());
+  if (auto done = manager::look_at_admission(session, findings); !done) return std::unexpected(done.error());
+  if (auto done = manager::look_at_outbox(session, findings); !done) return std::unexpected(done.error());
+  auto litter = store::find_litter(session);
+  if (!litter) return std::unexpected(litter.error());
+  for (const auto& one : *litter)
+    findings.push_back(
+        {Finding::Level::note, one.path, fmt::format("is {}: `perdure gc` sweeps it", manager::name_of(one.what))});
+  std::ranges::move(manager::look_at_surroundings(session, state_->options), std::back_inserter(findings));
+  return findings;
+}
+
+}  // namespace perdure

@@ -1,0 +1,156 @@
+#include "base/clock.h"
+#include "base/error.h"
+#include "manager/link/state.h"
+#include "manager/status/assess.h"
+#include "manager/status/find.h"
+#include "manager/status/foreground.h"
+#include "manager/status/reconcile.h"
+#include "store/outbox.h"
+#include "store/output_log.h"
+#include "store/records.h"
+#include "store/runner_lock.h"
+#include "store/stale_files.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace perdure {
+namespace manager {
+namespace {
+
+std::unexpected<Error> still_running(const TaskId& id, std::string_view why) {
+  auto refused = fail(ErrorCode::usage, fmt::format("{} can't be removed: {}", id.str(), why));
+  refused.error().details["running"] = id.str();
+  return refused;
+}
+
+std::int64_t size_of(const store::Session& session, const Task& task) {
+  const std::string folder = store::output_folder(session, task);
+  const std::int64_t inside = store::disk_use(folder);
+  return task.shape == Shape::kimi_cli ? inside : inside + store::disk_use(task.source);
+}
+
+// Nobody waits for the news of a task without an owner.
+bool is_undelivered(const store::Session& session, const Task& task) {
+  return task.owner && !task.notified_at && store::is_in_outbox(session, task.id);
+}
+
+// Removes an ended task. Its runner's lock is held meanwhile, so that nobody else settles or removes it as well;
+// other programs know no such lock.
+Result<> remove_ended(const store::Session& session, const Task& task) {
+  if (!is_own_record(session, task)) return store::remove_task(session, task);
+  auto leftovers = store::has_leftovers(session, task.id);
+  if (!leftovers) return std::unexpected(leftovers.error());
+  if (*leftovers) return still_running(task.id, "processes that it left behind are alive: see `perdure stop`");
+  auto lock = store::RunnerLock::take(session, task.id);
+  if (!lock) return std::unexpected(lock.error());
+  if (!*lock) return still_running(task.id, "its runner is alive");
+  auto removed = store::remove_task(session, task);
+  (*lock)->clean_up_and_release();
+  return removed;
+}
+
+// Those of the ended tasks, newest first, that the options want to have removed.
+std::vector<Task> choose(const store::Session& session, std::vector<Task> ended, const RetentionOptions& options) {
+  std::vector<Task> chosen;
+  const std::int64_t now = now_ms();
+  std::int64_t kept = 0;
+  std::int64_t bytes = 0;
+  for (auto& task : ended) {
+    const std::int64_t size = options.max_bytes ? size_of(session, task) : 0;
+    const bool too_old = options.older_than && task.ended_at.value_or(now) < now - options.older_than->count();
+    const bool too_many = options.keep && kept >= *options.keep;
+    const bool too_big = options.max_bytes && bytes + size > *options.max_bytes;
+    if (too_old || too_many || too_big) {
+      chosen.push_back(std::move(task));
+    } else {
+      ++kept;
+      bytes += size;
+    }
+  }
+  std::ranges::reverse(chosen);  // oldest first: what a full disk or a person interrupts, it interrupts in order
+  return chosen;
+}
+
+Result<> sweep_litter(const store::Session& session, bool dry_run, Removed& removed) {
+  auto litter = store::find_litter(session);
+  if (!litter) return std::unexpected(litter.error());
+  for (const auto& one : *litter) {
+    const auto swept = dry_run ? Result<bool>(true) : store::sweep(session, one);
+    if (!swept) {
+      removed.kept.push_back(swept.error().message);
+    } else if (*swept) {
+      ++removed.litter;
+      removed.bytes += one.bytes;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+}  // namespace manager
+
+Result<void> TaskManager::remove(const TaskId& id) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  const auto& session = state_->session;
+  auto found = manager::find_task(session, *state_->held, id);
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return manager::unknown_task(session, id);
+  if (!(*found)->has_record && is_terminal((*found)->task.status)) return {};  // it left nothing
+  Task task = std::move((*found)->task);
+  if ((*found)->has_record && !is_terminal(task.status) && manager::is_own_record(session, task)) {
+    // Lost, or ended without having said so: settled first, so that what is left of it has ended, too.
+    auto verdict = manager::settle_own(session, task, *state_->telemetry);
+    if (!verdict) return std::unexpected(verdict.error());
+    task = std::move(verdict->task);
+  }
+  if (!is_terminal(task.status))
+    return manager::still_running(id, "it has not ended: see `perdure stop` and `perdure reconcile`");
+  return manager::remove_ended(session, task);
+}
+
+Result<Removed> TaskManager::collect_garbage(const RetentionOptions& options) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  const auto& session = state_->session;
+  if (options.keep.value_or(0) < 0 || options.max_bytes.value_or(0) < 0 ||
+      options.older_than.value_or(std::chrono::milliseconds(0)).count() < 0)
+    return fail(ErrorCode::usage, "an age, a number or a size is negative");
+  auto found = store::scan_records(session);
+  if (!found) return std::unexpected(found.error());
+  // Other programs keep house themselves (L38).
+  std::erase_if(found->tasks,
+                [&](const Task& task) { return !is_terminal(task.status) || !manager::is_own_record(session, task); });
+  std::ranges::sort(found->tasks, std::ranges::greater(),
+                    [](const Task& task) { return std::tuple(task.ended_at.value_or(0), task.id); });
+  Removed removed;
+  for (const auto& task : manager::choose(session, std::move(found->tasks), options)) {
+    if (!options.undelivered && manager::is_undelivered(session, task)) {
+      ++removed.undelivered;
+      continue;
+    }
+    const std::int64_t bytes = manager::size_of(session, task);
+    Result<> done;
+    if (!options.dry_run) {
+      done = manager::remove_ended(session, task);
+    } else if (store::has_leftovers(session, task.id).value_or(true)) {
+      done = manager::still_running(task.id, "processes that it left behind are alive: see `perdure stop`");
+    }
+    if (done) {
+      removed.tasks.push_back(task.id);
+      removed.bytes += bytes;
+    } else {
+      removed.kept.push_back(done.error().message);
+    }
+  }
+  if (auto swept = manager::sweep_litter(session, options.dry_run, removed); !swept)
+    return std::unexpected(swept.error());
+  return removed;
+}
+
+Result<bool> TaskManager::sweep_is_due() {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  return store::claim_daily_sweep(state_->session);
+}
+
+}  // namespace perdure

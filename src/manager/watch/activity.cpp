@@ -1,0 +1,26 @@
+#include "base/clock.h"
+#include "base/error.h"
+#include "manager/link/state.h"
+#include "store/agent.h"
+
+#include <fmt/format.h>
+
+namespace perdure {
+
+Result<OutputChunk> TaskManager::read_activity(const TaskId& id, std::int64_t offset, std::int64_t limit) const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (offset < 0) return fail(ErrorCode::usage, fmt::format("the offset {} is negative", offset));
+  if (limit < 0) return fail(ErrorCode::usage, fmt::format("the limit {} is negative", limit));
+  // The task before the file: one that has ended adds nothing to what is read then.
+  auto task = get(id);
+  if (!task) return std::unexpected(task.error());
+  auto part = store::read_activity(state_->session, id, offset, limit);
+  if (!part) return std::unexpected(part.error());
+  OutputChunk chunk{.bytes = std::move(part->bytes), .offset = offset};
+  chunk.next_offset = offset + static_cast<std::int64_t>(chunk.bytes.size());
+  chunk.size = part->size;
+  chunk.eof = is_terminal(task->status) && chunk.next_offset >= chunk.size;
+  return chunk;
+}
+
+}  // namespace perdure

@@ -1,0 +1,196 @@
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/process.h"
+#include "contract/control.h"
+#include "manager/link/runner_client.h"
+#include "manager/link/state.h"
+#include "manager/status/assess.h"
+#include "manager/status/find.h"
+#include "manager/status/question.h"
+#include "store/agent.h"
+#include "store/output_log.h"
+
+#include <poll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace perdure {
+namespace manager {
+namespace {
+
+constexpr std::int64_t kAfterHangUpMs = 20;  // between the runner's last word and its lock's end; rarely once
+constexpr std::int64_t kUntoldMs = 1'000;    // where nothing tells: no inotify left, a runner on another machine
+
+// Everything that can tell that a task's log grew or that the task ended.
+class OutputWait {
+ public:
+  explicit OutputWait(const store::Session& session) : session_(session) {}
+
+  // Sets up what is missing. Called before looking, so that what happens after the look wakes the next sleep.
+  Result<> arm(const Task& task) {
+    look_again_ = -1;
+    if (task.detached) watch_files(task);
+    if (is_own_record(session_, task)) return connect(task);
+    if (!process_)
+      if (const auto process = live_foreign_process(task))
+        if (auto pidfd = open_pidfd(process->pid)) process_ = std::move(*pidfd);
+    if (!process_ && task.pid > 0) look_again_ = kUntoldMs;
+    return {};
+  }
+
+  // Of a foreground task: its files have no names to be watched by, but can be watched through a descriptor.
+  void watch_unnamed(const store::LogFiles& log) {
+    if (!files_) files_ = Fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    const auto watch = [&](const Fd& file) {
+      return files_ && file &&
+             ::inotify_add_watch(files_.get(), fmt::format("/proc/self/fd/{}", file.get()).c_str(), IN_MODIFY) >= 0;
+    };
+    // Behind a budget the files change: then nothing tells of the next one.
+    if (!watch(log.head) || !log.segments.empty()) look_again_ = kUntoldMs;
+  }
+
+  // False: `until` passed, or `cancel_fd` is readable.
+  Result<bool> sleep(std::optional<std::int64_t> until, int cancel_fd) {
+    std::int64_t patience = look_again_;
+    if (until) {
+      const std::int64_t left = std::max<std::int64_t>(0, *until - steady_ms());
+      patience = patience < 0 ? left : std::min(patience, left);
+    }
+    const int teller = runner_ ? runner_->fd() : process_.get();
+    pollfd fds[] = {{.fd = cancel_fd, .events = POLLIN, .revents = 0},
+                    {.fd = teller, .events = POLLIN, .revents = 0},
+                    {.fd = files_.get(), .events = POLLIN, .revents = 0}};
+    const int n = ::poll(fds, std::size(fds), static_cast<int>(std::min<std::int64_t>(patience, INT32_MAX)));
+    if (n < 0 && errno != EINTR) return fail_errno("waiting in", session_.path());
+    if (n > 0 && fds[0].revents != 0) return false;
+    if (n > 0 && fds[1].revents != 0) {
+      runner_.reset();
+      process_.reset();
+    }
+    if (n > 0 && fds[2].revents != 0) drain();
+    return !until || steady_ms() < *until;
+  }
+
+ private:
+  Result<> connect(const Task& task) {
+    if (runner_) return {};
+    auto client = RunnerClient::connect(session_, task.id);
+    if (!client) return std::unexpected(client.error());
+    if (*client && (*client)->send(contract::kWait)) {
+      runner_ = std::move(*client);
+    } else if (is_own_question(task)) {
+      // Its answer and its record are watched; only a deadline that nobody holds tells nobody.
+      if (const auto deadline = deadline_of(task); deadline && look_again_ < 0)
+        look_again_ = std::max<std::int64_t>(kAfterHangUpMs, *deadline - now_ms());
+    } else {
+      look_again_ = task.runner_gone || task.unverified ? kUntoldMs : kAfterHangUpMs;
+    }
+    return {};
+  }
+
+  void watch_files(const Task& task) {
+    constexpr std::uint32_t kGrows = IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_ONLYDIR;
+    constexpr std::uint32_t kRecords = IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR;
+    if (!files_) files_ = Fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    const std::string folder = store::output_folder(session_, task);
+    const auto watch = [&](const std::string& path, std::uint32_t mask) {
+      return files_ && ::inotify_add_watch(files_.get(), path.c_str(), mask) >= 0;
+    };
+    // The folder may be made at any time, so the one above is watched before it is looked for. Another
+    // program's record tells of the task's end by being replaced there.
+    bool told = true;
+    if (!is_own_record(session_, task) || is_own_question(task) || !watch(folder, kGrows)) {
+      told = watch(folder.substr(0, folder.rfind('/')), kRecords);
+      if (!watch(folder, kGrows) && errno != ENOENT) told = false;
+    }
+    if (!told) look_again_ = kUntoldMs;
+  }
+
+  void drain() {
+    alignas(inotify_event) char buffer[4096];
+    while (::read(files_.get(), buffer, sizeof buffer) > 0) {
+    }
+  }
+
+  const store::Session& session_;
+  std::optional<RunnerClient> runner_;
+  Fd process_;  // of another program's task
+  Fd files_;
+  std::int64_t look_again_ = -1;
+};
+
+// A foreground task's files have no names; a queued one has none at all.
+Result<std::int64_t> size_now(const store::Session& session, const Task& task, OutputWait& waiting) {
+  if (!task.detached) {
+    auto look = look_at_foreground(session, task.id);
+    if (!look) return std::unexpected(look.error());
+    if (*look) {
+      waiting.watch_unnamed((*look)->log);
+      auto log = store::OutputLog::of((*look)->log, (*look)->task);
+      if (!log) return std::unexpected(log.error());
+      return log->size();
+    }
+  }
+  auto log = store::OutputLog::open(session, task);
+  if (!log) return std::unexpected(log.error());
+  return log->size();
+}
+
+Result<std::int64_t> size_of_activity(const store::Session& session, const Task& task) {
+  auto part = store::read_activity(session, task.id, 0, 0);
+  if (!part) return std::unexpected(part.error());
+  return part->size;
+}
+
+struct Patience {
+  std::optional<std::chrono::milliseconds> timeout;
+  int cancel_fd = -1;
+};
+
+// Until what `size_now` measures is more than `offset`, or the task has ended.
+Result<> await_growth(const TaskManager& manager, const store::Session& session, const TaskId& id, std::int64_t offset,
+                      const Patience& patience, const auto& size_now) {
+  const auto until = patience.timeout ? std::optional(steady_ms() + patience.timeout->count()) : std::nullopt;
+  OutputWait waiting(session);
+  auto task = manager.get(id);
+  while (true) {
+    if (!task) return std::unexpected(task.error());
+    if (is_terminal(task->status)) return {};
+    if (auto armed = waiting.arm(*task); !armed) return armed;
+    auto size = size_now(session, *task, waiting);
+    if (!size) return std::unexpected(size.error());
+    if (*size > offset) return {};
+    // Only now, with everything watched, does "it runs" mean that its end will be told.
+    task = manager.get(id);
+    if (!task || is_terminal(task->status)) continue;
+    auto more = waiting.sleep(until, patience.cancel_fd);
+    if (!more) return std::unexpected(more.error());
+    if (!*more) return {};
+    task = manager.get(id);
+  }
+}
+
+}  // namespace
+}  // namespace manager
+
+Result<void> TaskManager::await_output(const TaskId& id, std::int64_t offset,
+                                       std::optional<std::chrono::milliseconds> timeout, int cancel_fd) const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  return manager::await_growth(*this, state_->session, id, offset, {timeout, cancel_fd}, manager::size_now);
+}
+
+Result<void> TaskManager::await_activity(const TaskId& id, std::int64_t offset,
+                                         std::optional<std::chrono::milliseconds> timeout, int cancel_fd) const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  return manager::await_growth(*this, state_->session, id, offset, {timeout, cancel_fd},
+                               [](const store::Session& session, const Task& task, manager::OutputWait&) {
+                                 return manager::size_of_activity(session, task);
+                               });
+}
+
+}  // namespace perdure

@@ -1,0 +1,337 @@
+#include "manager/watch/events.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "contract/names.h"
+#include "manager/link/state.h"
+#include "manager/link/telemetry.h"
+#include "manager/status/queue.h"
+#include "manager/watch/output.h"
+#include "store/records.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+#include <tuple>
+
+namespace perdure {
+namespace manager {
+namespace {
+
+constexpr std::int64_t kTailBytes = 1024;
+constexpr std::uint32_t kFolders = IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+// Others may write their records in place.
+constexpr std::uint32_t kRecords = IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+constexpr std::uint32_t kEntries = IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
+constexpr std::string_view kSuffix = ".json";
+
+// The task as it was when it started, from a record that tells how it ended.
+Task as_started(Task task) {
+  if (!is_terminal(task.status)) return task;
+  task.status = Status::running;
+  task.ended_at.reset();
+  task.exit_code.reset();
+  task.question_outcome.reset();
+  task.signal.reset();
+  task.stop_reason.reset();
+  task.stop_code.reset();
+  task.terminal_notification_suppressed.reset();
+  task.lost_evidence.reset();
+  task.recovered.reset();
+  task.output_bytes.reset();
+  task.dropped_bytes.reset();
+  task.dropped_at.reset();
+  task.unstored_bytes.reset();
+  task.survivors.clear();
+  task.leftovers.reset();
+  task.notified_at.reset();
+  task.notified_via.reset();
+  task.ended_seq.reset();
+  return task;
+}
+
+Event started(const Task& task) {
+  return {.type = EventType::started,
+          .seq = task.started_seq.value_or(0),
+          .time_ms = task.started_at,
+          .task = as_started(task),
+          .output_tail = {}};
+}
+
+Event terminated(const store::Session& session, const Task& task) {
+  return {.type = EventType::terminated,
+          .seq = task.ended_seq.value_or(0),
+          .time_ms = task.ended_at.value_or(task.started_at),
+          .task = task,
+          .output_tail = output_tail(session, task, kTailBytes)};
+}
+
+std::optional<std::string> id_of_record(std::string_view name) {
+  if (!name.ends_with(kSuffix)) return std::nullopt;
+  const auto id = TaskId::parse(name.substr(0, name.size() - kSuffix.size()));
+  if (!id || !id->has_record_form()) return std::nullopt;
+  return id->str();
+}
+
+bool is_there(const std::string& path) {
+  struct stat about{};
+  return ::stat(path.c_str(), &about) == 0;
+}
+
+}  // namespace
+
+void append_recorded_events(const store::Session& session, const Task& task, std::int64_t since,
+                            std::vector<Event>& events) {
+  if (!task.detached) return;  // L42
+  if (task.started_seq.value_or(0) > since) events.push_back(started(task));
+  if (is_terminal(task.status) && task.ended_seq.value_or(0) > since) events.push_back(terminated(session, task));
+}
+
+void sort_events(std::vector<Event>& events) {
+  // A seq is microseconds of the clock where nothing forbade it, so a time fits between seqs.
+  const auto place = [](const Event& event) {
+    return std::tuple(event.seq > 0 ? event.seq : event.time_ms * 1000, event.type);
+  };
+  std::ranges::stable_sort(events, {}, place);
+}
+
+EventWatch::EventWatch(store::Session session, bool uses_inotify)
+    : session_(std::move(session)), uses_inotify_(uses_inotify) {}
+
+Result<int> EventWatch::fd() {
+  const std::scoped_lock lock(mutex_);
+  if (auto done = start(); !done) return std::unexpected(done.error());
+  return waker_.get();
+}
+
+// Called with the lock. The one time that records are read under it: before, nobody can be told anything.
+Result<> EventWatch::start() {
+  if (waker_) return {};
+  Fd waker(::epoll_create1(EPOLL_CLOEXEC));
+  if (!waker) return fail_errno("watching", session_.path());
+  if (uses_inotify_) files_ = Fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  timer_ = Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!timer_) return fail_errno("watching", session_.path());
+  for (const Fd* source : {&files_, &timer_}) {
+    epoll_event readable{};
+    readable.events = EPOLLIN;
+    if (*source && ::epoll_ctl(waker.get(), EPOLL_CTL_ADD, source->get(), &readable) != 0)
+      return fail_errno("watching", session_.path());
+  }
+  // Watched first, then looked: what happens in between is seen by the look, or told later.
+  arm();
+  auto found = store::scan_records(session_);
+  if (!found) return std::unexpected(found.error());
+  for (const auto& task : found->tasks) {
+    told_[task.id.str()] = {.started = task.detached,
+                            .terminated = is_terminal(task.status),
+                            .timeout_ms = task.timeout_ms,
+                            .timeout_from = task.timeout_from};
+  }
+  waker_ = std::move(waker);
+  return {};
+}
+
+bool EventWatch::watch(const std::string& path, std::uint32_t mask) {
+  const int wd = ::inotify_add_watch(files_.get(), path.c_str(), mask);
+  if (wd >= 0) watched_[wd] = {path, mask == kRecords};
+  return wd >= 0;
+}
+
+// True: the session's own folder is watched. Else the nearest one above it that exists is.
+bool EventWatch::watch_down_to_session() {
+  std::string path = session_.path();
+  while (!watch(path, kFolders)) {
+    if (errno != ENOENT && errno != ENOTDIR) return false;
+    const auto slash = path.rfind('/');
+    if (path == "/" || slash == std::string::npos) return false;
+    path = slash == 0 ? "/" : path.substr(0, slash);
+    // Made while its parent was not yet watched: down again.
+    if (!watch(path, kFolders)) continue;
+    const auto next = session_.path().find('/', path == "/" ? 1 : path.size() + 1);
+    if (!is_there(session_.path().substr(0, next))) return true;
+    path = session_.path();
+  }
+  return true;
+}
+
+// Watches every folder of records that there is, and those in which one may appear. Adding a watch that is
+// there changes nothing.
+void EventWatch::arm() {
+  const auto before = std::move(watched_);
+  watched_.clear();
+  bool complete = files_ && watch_down_to_session();
+  const auto watch_if_there = [&](const std::string& path, std::uint32_t mask) {
+    if (complete && !watch(path, mask) && errno != ENOENT && errno != ENOTDIR) complete = false;
+  };
+  watch_if_there(session_.tasks_path(), kRecords);
+  watch_if_there(session_.path() + "/" + contract::kQueueDir, kEntries);
+  const std::string agents = session_.path() + "/" + contract::kAgentsDir;
+  watch_if_there(agents, kFolders);
+  if (auto folder = open_folder_at(AT_FDCWD, agents, agents); complete && folder) {
+    for (const auto& entry : read_folder(folder->get(), agents).value_or(std::vector<FolderEntry>())) {
+      watch_if_there(agents + "/" + entry.name, kFolders);
+      watch_if_there(agents + "/" + entry.name + "/" + contract::kTasksDir, kRecords);
+    }
+  }
+  // Folders above a session that was made meanwhile are none of our business any more: /tmp is busy.
+  for (const auto& [wd, watched] : before)
+    if (!watched_.contains(wd)) ::inotify_rm_watch(files_.get(), wd);
+  use_timer(!complete);
+}
+
+void EventWatch::use_timer(bool on) {
+  if (on == timer_on_) return;
+  itimerspec every_second{};
+  if (on) every_second = {.it_interval = {.tv_sec = 1, .tv_nsec = 0}, .it_value = {.tv_sec = 1, .tv_nsec = 0}};
+  if (::timerfd_settime(timer_.get(), 0, &every_second, nullptr) == 0) timer_on_ = on;
+}
+
+// Called with the lock; both descriptors are non-blocking.
+EventWatch::Changes EventWatch::drain() {
+  Changes changes{.everything = std::exchange(failed_before_, false), .ids = {}};
+  std::uint64_t fired = 0;
+  if (::read(timer_.get(), &fired, sizeof fired) > 0) changes.everything = true;
+  bool folders_changed = changes.everything;
+  alignas(inotify_event) char buffer[16384];
+  while (files_) {
+    const ssize_t n = ::read(files_.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    for (const char* at = buffer; at < buffer + n;) {
+      const auto* const event = reinterpret_cast<const inotify_event*>(at);
+      at += sizeof(inotify_event) + event->len;
+      const auto watched = watched_.find(event->wd);
+      const bool about_records = watched != watched_.end() && watched->second.records;
+      changes.queue |= watched != watched_.end() && watched->second.path.ends_with(contract::kQueueDir);
+      const bool of_folders = (event->mask & (IN_Q_OVERFLOW | IN_DELETE_SELF | IN_MOVE_SELF)) != 0;
+      if (!of_folders && about_records && event->len > 0) {
+        if (auto id = id_of_record(event->name)) changes.ids.insert(std::move(*id));
+      } else if (of_folders || (event->mask & IN_ISDIR) != 0) {
+        folders_changed = true;
+      }
+    }
+  }
+  if (folders_changed) {
+    arm();
+    changes.everything = true;
+  }
+  return changes;
+}
+
+Result<std::vector<Task>> EventWatch::read_changed(const Changes& changes) const {
+  if (changes.everything) {
+    auto found = store::scan_records(session_);
+    if (!found) return std::unexpected(found.error());
+    return std::move(found->tasks);
+  }
+  std::vector<Task> tasks;
+  for (const auto& text : changes.ids) {
+    auto task = store::find_record(session_, *TaskId::parse(text));
+    if (task && *task) tasks.push_back(std::move(**task));
+    // No record, or removed again: nothing to tell (L20).
+    if (!task && task.error().code != ErrorCode::record_invalid) return std::unexpected(task.error());
+  }
+  return tasks;
+}
+
+// Called with the lock. The tails are read later, without it.
+void EventWatch::tell(Task task, std::vector<Event>& events) {
+  Told& told = told_[task.id.str()];
+  if (!task.detached) {
+    told.terminated = told.terminated || is_terminal(task.status);
+    return;  // L42
+  }
+  // Of one that was stopped in the queue there is no start to tell.
+  const bool never_ran = task.queued_at && !task.started_seq && is_terminal(task.status);
+  if (!std::exchange(told.started, true) && !never_ran) {
+    events.push_back(started(task));
+  } else if (!told.terminated && !is_terminal(task.status) &&
+             (told.timeout_ms != task.timeout_ms || told.timeout_from != task.timeout_from)) {
+    events.push_back({.type = EventType::updated, .seq = 0, .time_ms = 0, .task = task, .output_tail = {}});
+  }
+  told.timeout_ms = task.timeout_ms;
+  told.timeout_from = task.timeout_from;
+  if (is_terminal(task.status) && !std::exchange(told.terminated, true)) {
+    events.push_back(
+        {.type = EventType::terminated, .seq = 0, .time_ms = 0, .task = std::move(task), .output_tail = {}});
+  }
+}
+
+// Called with the lock.
+void EventWatch::tell_places(std::vector<Task> queued, std::vector<Event>& events) {
+  for (auto& task : queued) {
+    Told& told = told_[task.id.str()];
+    if (told.started || told.terminated || (told.queued && told.queue_place == task.queue_place)) continue;
+    told.queued = true;
+    told.queue_place = task.queue_place;
+    events.push_back(
+        {.type = EventType::updated, .seq = 0, .time_ms = now_ms(), .task = std::move(task), .output_tail = {}});
+  }
+}
+
+Result<std::vector<Event>> EventWatch::read() {
+  std::vector<Event> events;
+  Changes changes;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!waker_) {
+      if (auto done = start(); !done) return std::unexpected(done.error());
+      return events;
+    }
+    changes = drain();
+  }
+  auto tasks = read_changed(changes);
+  auto queued = changes.queue || changes.everything ? queued_tasks(session_) : Result<std::vector<Task>>();
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!tasks || !queued) {
+      failed_before_ = true;
+      return std::unexpected(tasks ? queued.error() : tasks.error());
+    }
+    tell_places(std::move(*queued), events);
+    for (auto& task : *tasks) tell(std::move(task), events);
+  }
+  for (auto& event : events) {
+    if (event.type == EventType::terminated) event = terminated(session_, event.task);
+    if (event.type == EventType::updated && event.task.status != Status::queued)
+      event.time_ms = store::written_at(event.task);
+  }
+  sort_events(events);
+  return events;
+}
+
+}  // namespace manager
+
+Result<int> TaskManager::event_fd() {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  return state_->events->fd();
+}
+
+Result<std::vector<Event>> TaskManager::read_events() {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  auto events = state_->events->read();
+  if (events)
+    for (const auto& event : *events) state_->telemetry->found_ended(event.task);
+  return events;
+}
+
+Result<std::vector<Event>> TaskManager::events_since(std::int64_t since) const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  auto found = store::scan_records(state_->session);
+  if (!found) return std::unexpected(found.error());
+  std::vector<Event> events;
+  for (const auto& task : found->tasks) manager::append_recorded_events(state_->session, task, since, events);
+  manager::sort_events(events);
+  return events;
+}
+
+}  // namespace perdure

@@ -1,0 +1,177 @@
+#include "manager/watch/output.h"
+
+#include "base/error.h"
+#include "base/utf8.h"
+#include "contract/control.h"
+#include "manager/link/runner_client.h"
+#include "manager/link/state.h"
+#include "manager/status/assess.h"
+#include "manager/status/find.h"
+#include "manager/status/foreground.h"
+#include "store/runner_lock.h"
+
+#include <poll.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace perdure {
+namespace manager {
+namespace {
+
+constexpr int kAnswerPatienceMs = 1'000;  // a runner that a person has stopped must not stop readers
+
+struct RunnerCounts {
+  std::int64_t stream = 0, dropped = 0, unstored = 0;
+};
+
+// Absent: no runner answered, in time.
+std::optional<RunnerCounts> ask_for_counts(const store::Session& session, const TaskId& id) {
+  auto client = RunnerClient::connect(session, id);
+  if (!client || !*client || !(*client)->send(contract::kOutput)) return std::nullopt;
+  pollfd answered{.fd = (*client)->fd(), .events = POLLIN, .revents = 0};
+  if (::poll(&answered, 1, kAnswerPatienceMs) <= 0) return std::nullopt;
+  const auto line = (*client)->receive();
+  if (!line) return std::nullopt;
+  std::string_view rest = *line;
+  RunnerCounts counts;
+  for (std::int64_t* const value : {&counts.stream, &counts.dropped, &counts.unstored}) {
+    rest.remove_prefix(
+        std::min(rest.size(), rest.find(' ') == std::string_view::npos ? rest.size() : rest.find(' ') + 1));
+    if (std::from_chars(rest.data(), rest.data() + rest.size(), *value).ec != std::errc()) return std::nullopt;
+  }
+  return counts;
+}
+
+// May the runner have begun to join the segments of the log? It notes its decision before, and while it joins
+// and commits it answers nobody: an answer says that what was read before it was not touched.
+bool may_have_been_joined(const store::Session& session, const Task& task) {
+  if (is_terminal(task.status) || task.runner_gone || task.unverified || !is_own_record(session, task)) return false;
+  if (!store::read_runner_notes(session, task.id).decision && store::is_runner_alive(session, task.id).value_or(false))
+    return false;
+  return !ask_for_counts(session, task.id).has_value();
+}
+
+struct Reading {
+  Task task;
+  store::OutputLog log;
+};
+
+Result<Task> assessed(const store::Session& session, Task task) {
+  auto found = assess(session, std::move(task));
+  if (!found) return std::unexpected(found.error());
+  return std::move(found->task);
+}
+
+// The task and its log, fitting each other; `use` reads what is wanted before it is known whether they do.
+template <class Use>
+auto with_log(const store::Session& session, HeldTasks& held, const TaskId& id, const Use& use)
+    -> decltype(use(std::declval<const Reading&>())) {
+  constexpr int kMostAttempts = 3;  // the second time the task has ended, or its runner is dead
+  for (int attempt = 1;; ++attempt) {
+    auto found = find_task(session, held, id);
+    if (!found) return std::unexpected(found.error());
+    if (!*found) return unknown_task(session, id);
+    auto task = (*found)->has_record ? assessed(session, std::move((*found)->task)) : std::move((*found)->task);
+    if (!task) return std::unexpected(task.error());
+    auto log = (*found)->log ? store::OutputLog::of(*(*found)->log, *task) : store::OutputLog::open(session, *task);
+    if (!log) return std::unexpected(log.error());
+    const Reading reading{std::move(*task), std::move(*log)};
+    auto used = use(reading);
+    if (attempt == kMostAttempts || !(*found)->has_record || !may_have_been_joined(session, reading.task)) return used;
+  }
+}
+
+}  // namespace
+
+Result<Preview> preview_of(const store::OutputLog& log, std::int64_t limit, bool ended) {
+  const auto window = log.tail(limit);
+  auto bytes = log.read(window.begin, window.end - window.begin);
+  if (!bytes) return std::unexpected(bytes.error());
+  std::string_view kept = *bytes;
+  bool cut = window.cut;
+  if (cut) kept.remove_prefix(continuation_prefix(kept));
+  Preview preview{.end = window.begin + static_cast<std::int64_t>(bytes->size())};
+  if (!ended) {
+    const std::size_t waiting = incomplete_suffix(kept);
+    kept.remove_suffix(waiting);
+    preview.end -= static_cast<std::int64_t>(waiting);
+    cut = cut || waiting > 0;
+  }
+  preview.text = to_valid_utf8(kept);
+  // What was no character takes three bytes now, and more than was asked for is not given.
+  if (const auto most = static_cast<std::size_t>(std::max<std::int64_t>(limit, 0)); preview.text.size() > most) {
+    std::string_view end = std::string_view(preview.text).substr(preview.text.size() - most);
+    preview.text = end.substr(continuation_prefix(end));
+    cut = true;
+  }
+  preview.whole = !cut && window.begin == 0;
+  return preview;
+}
+
+std::string output_tail(const store::Session& session, const Task& task, std::int64_t limit) {
+  const auto log = store::OutputLog::open(session, task);
+  if (!log) return {};
+  auto preview = preview_of(*log, limit, is_terminal(task.status));
+  return preview ? std::move(preview->text) : std::string();
+}
+
+}  // namespace manager
+
+Result<std::optional<std::string>> TaskManager::output_path(const TaskId& id) const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  auto task = get(id);
+  if (!task) return std::unexpected(task.error());
+  return store::output_log_path(state_->session, *task);
+}
+
+Result<OutputChunk> TaskManager::read_output(const TaskId& id, std::int64_t offset, std::int64_t limit) const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (offset < 0) return fail(ErrorCode::usage, fmt::format("the offset {} is negative", offset));
+  if (limit < 0) return fail(ErrorCode::usage, fmt::format("the limit {} is negative", limit));
+  return manager::with_log(state_->session, *state_->held, id,
+                           [&](const manager::Reading& reading) -> Result<OutputChunk> {
+                             auto bytes = reading.log.read(offset, limit);
+                             if (!bytes) return std::unexpected(bytes.error());
+                             OutputChunk chunk{.bytes = std::move(*bytes), .offset = offset};
+                             chunk.next_offset = offset + static_cast<std::int64_t>(chunk.bytes.size());
+                             chunk.size = reading.log.size();
+                             chunk.dropped = reading.log.dropped();
+                             chunk.eof = is_terminal(reading.task.status) && chunk.next_offset >= chunk.size;
+                             return chunk;
+                           });
+}
+
+Result<OutputSnapshot> TaskManager::output_snapshot(const TaskId& id, std::int64_t tail) const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (tail < 0) return fail(ErrorCode::usage, fmt::format("the tail of {} bytes is negative", tail));
+  const auto& session = state_->session;
+  return manager::with_log(session, *state_->held, id, [&](const manager::Reading& reading) -> Result<OutputSnapshot> {
+    const bool ended = is_terminal(reading.task.status);
+    auto preview = manager::preview_of(reading.log, tail, ended);
+    if (!preview) return std::unexpected(preview.error());
+    OutputSnapshot snapshot;
+    snapshot.path = store::output_log_path(session, reading.task);
+    snapshot.size_bytes = reading.log.size();
+    snapshot.preview_bytes = static_cast<std::int64_t>(preview->text.size());
+    snapshot.preview = std::move(preview->text);
+    snapshot.truncated = !preview->whole && snapshot.size_bytes > 0;
+    snapshot.dropped_bytes = reading.log.dropped();
+    snapshot.next_offset = ended ? snapshot.size_bytes : preview->end;
+    snapshot.eof = ended;
+    std::int64_t unstored = reading.task.unstored_bytes.value_or(0);
+    if (!ended && manager::is_own_record(session, reading.task)) {
+      if (const auto counts = manager::ask_for_counts(session, id)) {
+        unstored = counts->unstored;
+        snapshot.dropped_bytes = std::max(snapshot.dropped_bytes, counts->dropped);
+      }
+    }
+    snapshot.full_output_available =
+        (snapshot.path || !reading.task.detached) && snapshot.dropped_bytes == 0 && unstored == 0;
+    return snapshot;
+  });
+}
+
+}  // namespace perdure

@@ -1,0 +1,348 @@
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/process.h"
+#include "contract/control.h"
+#include "manager/link/runner_client.h"
+#include "manager/link/state.h"
+#include "manager/status/assess.h"
+#include "manager/status/find.h"
+#include "manager/status/foreground.h"
+#include "manager/status/question.h"
+#include "manager/status/queue.h"
+#include "manager/status/reconcile.h"
+#include "manager/status/wait_cycle.h"
+#include "manager/status/waiting.h"
+#include "store/records.h"
+#include "store/runner_lock.h"
+
+#include <poll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <unordered_set>
+
+namespace perdure {
+namespace manager {
+namespace {
+
+constexpr std::int64_t kAfterHangUpMs = 1'000;  // a lock outlives its holder for a moment (architecture, "Locks")
+constexpr std::int64_t kOwnerMayWriteMs = 10'000;
+constexpr std::int64_t kProgressEveryMs = 1'000;
+
+// What one task is waited for through. Exactly one of the two descriptors is open, or a re-look is due.
+struct Watched {
+  Task task;
+  std::optional<RunnerClient> runner;
+  Fd process;
+  std::int64_t look_again_at = -1;  // steady clock
+  bool has_record = true;           // false: it is queued, or in the foreground
+
+  [[nodiscard]] int fd() const { return runner ? runner->fd() : process.get(); }
+};
+
+class Waiting {
+ public:
+  Waiting(const store::Session& session, HeldTasks& held, Telemetry& telemetry)
+      : session_(session), held_(held), telemetry_(telemetry) {}
+
+  Result<> add(Task task, bool has_record = true) {
+    if (!known_.insert(task.id.str()).second) return {};
+    Watched watched{.task = std::move(task), .has_record = has_record};
+    auto ended = look(watched);
+    if (!ended) return std::unexpected(ended.error());
+    if (*ended) {
+      result.ended.push_back(std::move(watched.task));
+    } else {
+      watched_.push_back(std::move(watched));
+    }
+    return {};
+  }
+
+  // Sleeps until something happened or `until`; then looks at what it happened to. False: nothing did in time, or
+  // `cancel_fd` is readable.
+  Result<bool> once(std::optional<std::int64_t> until, int cancel_fd) {
+    std::vector<pollfd> fds;
+    fds.reserve(watched_.size() + 2);
+    for (const auto& watched : watched_) fds.push_back({.fd = watched.fd(), .events = POLLIN});
+    fds.push_back({.fd = cancel_fd, .events = POLLIN});
+    fds.push_back({.fd = folders_.get(), .events = POLLIN});
+    std::optional<std::int64_t> wake = until;
+    for (const auto& watched : watched_)
+      if (watched.look_again_at >= 0) wake = std::min(wake.value_or(watched.look_again_at), watched.look_again_at);
+    const std::int64_t sleep = wake ? std::clamp<std::int64_t>(*wake - steady_ms(), 0, INT32_MAX) : -1;
+    const int n = ::poll(fds.data(), fds.size(), static_cast<int>(sleep));
+    if (n < 0 && errno != EINTR) return fail_errno("waiting in", session_.path());
+    cancelled = n > 0 && fds[watched_.size()].revents != 0;
+    if (cancelled) return false;
+    const bool folder_changed = n > 0 && fds[watched_.size() + 1].revents != 0;
+    if (folder_changed) drain_folder_events();
+
+    std::vector<Watched> still;
+    for (std::size_t i = 0; i < watched_.size(); ++i) {
+      Watched& watched = watched_[i];
+      const bool due = watched.look_again_at >= 0 && watched.look_again_at <= steady_ms();
+      if ((n <= 0 || fds[i].revents == 0) && !due && !(folder_changed && !watched.runner)) {
+        still.push_back(std::move(watched));
+        continue;
+      }
+      auto ended = look(watched);
+      if (!ended) return std::unexpected(ended.error());
+      if (*ended) {
+        result.ended.push_back(std::move(watched.task));
+      } else {
+        still.push_back(std::move(watched));
+      }
+    }
+    watched_ = std::move(still);
+    return !until || steady_ms() < *until;
+  }
+
+  [[nodiscard]] bool none_left() const { return watched_.empty(); }
+  void collect_running() {
+    for (auto& watched : watched_) result.running.push_back(std::move(watched.task));
+  }
+
+  [[nodiscard]] std::size_t left() const { return watched_.size(); }
+
+  WaitResult result;
+  bool cancelled = false;
+
+ private:
+  // Has it ended? If not, something is set up that tells when to look again.
+  Result<bool> look(Watched& watched) {
+    watched.look_again_at = -1;
+    if (!watched.has_record) {
+      auto done = look_at_recordless(watched);
+      if (!done || *done || !watched.has_record) return done;
+    }
+    watched.runner.reset();
+    watched.process.reset();
+    return is_own_record(session_, watched.task) ? look_at_own(watched) : look_at_foreign(watched);
+  }
+
+  // True when it has ended. It may have got a record by now: then it is looked at as all others are.
+  Result<bool> look_at_recordless(Watched& watched) {
+    if (is_terminal(watched.task.status)) return true;
+    if (watched.runner) {
+      auto message = watched.runner->receive_message();
+      watched.runner.reset();
+      if (message && !message->files.empty()) {
+        auto look = read_look(session_, watched.task.id, std::move(*message));
+        if (!look) return std::unexpected(look.error());
+        watched.task = std::move(look->task);
+        return true;
+      }
+    }
+    // Connected first, then looked, as with a record.
+    auto client = RunnerClient::connect(session_, watched.task.id);
+    if (!client) return std::unexpected(client.error());
+    const bool listens = *client && (*client)->send(wait_request(session_));
+    auto found = find_task(session_, held_, watched.task.id);
+    if (!found) return std::unexpected(found.error());
+    if (!*found) return unknown_task(session_, watched.task.id);
+    watched.task = std::move((*found)->task);
+    watched.has_record = (*found)->has_record;
+    if (watched.has_record) return false;
+    if (listens) {
+      watched.runner = std::move(*client);
+    } else {
+      watched.look_again_at = steady_ms() + kAfterHangUpMs;  // a queued task whose runner was killed
+    }
+    return is_terminal(watched.task.status);
+  }
+
+  Result<bool> look_at_own(Watched& watched) {
+    if (is_terminal(watched.task.status)) return true;
+    const std::int64_t until = steady_ms() + kAfterHangUpMs;
+    while (true) {
+      // Connected first, then looked: an end in between is seen as a hang-up. The look counts, not the connection:
+      // a runner that looks after leftovers listens, too, and its task has ended.
+      auto client = RunnerClient::connect(session_, watched.task.id);
+      if (!client) return std::unexpected(client.error());
+      const bool listens = *client && (*client)->send(wait_request(session_));
+      const bool is_open_question = !listens && is_own_question(watched.task);
+      if (is_open_question) watch_question(watched.task);
+      auto again = store::reread(watched.task);
+      if (!again) return std::unexpected(again.error());
+      if (is_terminal(again->status)) {
+        watched.task = std::move(*again);
+        return true;
+      }
+      if (listens) {
+        watched.runner = std::move(*client);
+        return false;
+      }
+      auto verdict = settle_own(session_, *again, telemetry_);
+      if (!verdict) return std::unexpected(verdict.error());
+      watched.task = std::move(verdict->task);
+      if (is_terminal(watched.task.status)) return true;
+      if (is_open_question) {
+        auto held = store::is_runner_alive(session_, watched.task.id);
+        if (!held) return std::unexpected(held.error());
+        watched.look_again_at = look_again_at_question(watched.task, *held);
+        return false;
+      }
+      if (watched.task.unverified || steady_ms() >= until) {
+        watched.look_again_at = steady_ms() + kAfterHangUpMs;
+        return false;
+      }
+      const timespec a_moment{0, 1'000'000};
+      ::nanosleep(&a_moment, nullptr);
+    }
+  }
+
+  Result<bool> look_at_foreign(Watched& watched) {
+    watch_folder_of(watched.task);
+    auto again = store::reread(watched.task);
+    if (!again) return std::unexpected(again.error());
+    auto found = assess(session_, std::move(*again));
+    if (!found) return std::unexpected(found.error());
+    watched.task = std::move(found->task);
+    if (is_terminal(watched.task.status)) return true;
+    if (const auto process = live_foreign_process(watched.task)) {
+      if (auto pidfd = open_pidfd(process->pid)) watched.process = std::move(*pidfd);
+    } else if (watched.task.pid > 0) {
+      // Its owner has so long to write how it ended; then only "gone" is left to say.
+      watched.look_again_at =
+          steady_ms() + kOwnerMayWriteMs - std::max<std::int64_t>(0, now_ms() - store::written_at(watched.task)) + 1;
+      watched.look_again_at = std::max(watched.look_again_at, steady_ms() + 10);
+    }
+    return false;
+  }
+
+  // A question without a runner: whoever answers it makes a lock, an answer and a record, in this order.
+  void watch_question(const Task& task) {
+    watch_folder_of(task);
+    if (folders_)
+      ::inotify_add_watch(folders_.get(), session_.folder_path(task.id).c_str(), IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+  }
+
+  [[nodiscard]] std::int64_t look_again_at_question(const Task& task, bool somebody_is_at_it) const {
+    // Who is at it may be killed, and nobody tells of that but its lock.
+    if (somebody_is_at_it || !folders_) return steady_ms() + kAfterHangUpMs;
+    const auto deadline = deadline_of(task);
+    return deadline ? steady_ms() + std::max<std::int64_t>(1, *deadline - now_ms()) : -1;
+  }
+
+  // Other programs have no runner that could tell: their records are watched. Made only where it is needed, since a
+  // user may have 128 of these at a time.
+  void watch_folder_of(const Task& task) {
+    if (!folders_) folders_ = Fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    const std::string folder = task.source.substr(0, task.source.rfind('/'));
+    if (folders_) ::inotify_add_watch(folders_.get(), folder.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE);
+  }
+
+  void drain_folder_events() {
+    alignas(inotify_event) char buffer[4096];
+    while (::read(folders_.get(), buffer, sizeof buffer) > 0) {
+    }
+  }
+
+  const store::Session& session_;
+  HeldTasks& held_;
+  Telemetry& telemetry_;
+  std::vector<Watched> watched_;
+  std::unordered_set<std::string> known_;
+  Fd folders_;
+};
+
+const Task* decisive(const WaitResult& result, WaitMode mode) {
+  if (mode == WaitMode::all) return nullptr;
+  for (const auto& task : result.ended)
+    if (mode == WaitMode::any || task.status != Status::completed) return &task;
+  return nullptr;
+}
+
+}  // namespace
+
+Result<WaitResult> wait_for(const store::Session& session, HeldTasks& held, Telemetry& telemetry,
+                            const WaitOptions& options) {
+  const auto until = options.timeout ? std::optional(steady_ms() + options.timeout->count()) : std::nullopt;
+  Waiting waiting(session, held, telemetry);
+  const auto self = task_inside(session);
+
+  const auto add_active = [&]() -> Result<> {
+    auto found = store::scan_records(session, {.terminal = false});
+    if (!found) return std::unexpected(found.error());
+    std::ranges::sort(found->tasks, {}, &Task::started_at);
+    for (auto& task : found->tasks) {
+      if (task.id == self || (options.owner && task.owner != options.owner)) continue;
+      if (auto added = waiting.add(std::move(task)); !added && added.error().os_error != ENOENT) return added;
+    }
+    auto queued = queued_tasks(session);
+    if (!queued) return std::unexpected(queued.error());
+    for (auto& task : *queued) {
+      if (options.owner && task.owner != options.owner) continue;
+      auto added = waiting.add(std::move(task), false);
+      if (!added && added.error().code != ErrorCode::task_not_found) return added;
+    }
+    return {};
+  };
+  for (const auto& id : options.ids) {
+    if (id == self)
+      return fail(ErrorCode::task_wait_cycle,
+                  fmt::format("{} would wait for itself: wait for it from outside", id.str()));
+    auto task = find_task(session, held, id);
+    if (!task) return std::unexpected(task.error());
+    if (!*task || (options.owner && (*task)->task.owner != options.owner)) return unknown_task(session, id);
+    const bool has_record = (*task)->has_record;
+    if (auto added = waiting.add(std::move((*task)->task), has_record); !added) return std::unexpected(added.error());
+  }
+  if (options.ids.empty())
+    if (auto added = add_active(); !added) return std::unexpected(added.error());
+  if (self)
+    if (auto fine = check_cycle(session, *self, options.ids); !fine) return std::unexpected(fine.error());
+
+  std::int64_t progress_at = steady_ms() + kProgressEveryMs;
+  while (true) {
+    if (const Task* task = decisive(waiting.result, options.mode)) {
+      waiting.result.decisive = *task;
+      break;
+    }
+    if (waiting.none_left() && options.drain)
+      if (auto added = add_active(); !added) return std::unexpected(added.error());
+    if (waiting.none_left()) break;
+    std::optional<std::int64_t> wake = until;
+    if (options.progress) wake = std::min(until.value_or(INT64_MAX), progress_at);
+    auto more = waiting.once(wake, options.cancel_fd);
+    if (!more) return std::unexpected(more.error());
+    if (options.progress && steady_ms() >= progress_at) {
+      progress_at = steady_ms() + kProgressEveryMs;
+      options.progress(waiting.left());
+    }
+    if (!*more && !waiting.cancelled && (!until || steady_ms() < *until)) continue;  // woken for that only
+    if (!*more && !waiting.none_left() && decisive(waiting.result, options.mode) == nullptr) {
+      waiting.result.timed_out = true;
+      break;
+    }
+  }
+  waiting.collect_running();
+  for (const auto& task : waiting.result.ended) telemetry.found_ended(task);
+  return std::move(waiting.result);
+}
+
+}  // namespace manager
+
+Result<WaitResult> TaskManager::wait(const WaitOptions& options) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  const std::int64_t began = steady_ms();
+  auto result = manager::wait_for(state_->session, *state_->held, *state_->telemetry, options);
+  if (!result || options.is_part) return result;
+  const std::size_t ended = result->ended.size();
+  const bool had_none = options.ids.empty() && ended == 0 && result->running.empty();
+  state_->telemetry->waited({.outcome = result->timed_out ? "timed_out"
+                                        : had_none        ? "no_tasks"
+                                                          : "completed",
+                             .timeout = options.timeout,
+                             .waited_ms = steady_ms() - began,
+                             .has_task_id = !options.ids.empty(),
+                             .extra_completed = ended > 1 ? static_cast<std::int64_t>(ended) - 1 : 0});
+  return result;
+}
+
+}  // namespace perdure

@@ -1,0 +1,49 @@
+#pragma once
+
+#include "http/guard.h"
+#include "mcp/http/http_conversation.h"
+
+#include <memory>
+#include <mutex>
+#include <set>
+
+namespace perdure::mcp {
+
+/// Streamable HTTP of both eras at /mcp. Modern: one POST a request, and closing its response is the cancel. Legacy:
+/// conversations named by Mcp-Session-Id, whose streams can be resumed.
+class HttpService {
+ public:
+  HttpService(Server& server, http::Guard guard) : server_(server), guard_(std::move(guard)) {}
+
+  /// In the thread of a connection. Blocks as long as the request takes.
+  void answer(http::Exchange& exchange);
+
+  /// Whoever waits for something stops waiting; returns when all have. No task is touched.
+  void end();
+
+ private:
+  struct Work;
+  using Conversing = std::shared_ptr<HttpConversation>;
+
+  void post(http::Exchange& exchange);
+  void post_request(http::Exchange& exchange, jsonrpc::Message message);
+  void begin_conversation(http::Exchange& exchange, jsonrpc::Message message);
+  void get(http::Exchange& exchange);
+  void drop(http::Exchange& exchange);
+  /// Answers an error itself and gives nothing where the request names no conversation that is known.
+  [[nodiscard]] Conversing conversation_of(http::Exchange& exchange);
+
+  void run(http::Exchange& exchange, const std::shared_ptr<Work>& work);
+  void stream_answer(http::Exchange& exchange, const std::shared_ptr<Work>& work);
+  void perform(Work& work);
+  void forget(const Conversing& conversation);
+
+  Server& server_;
+  http::Guard guard_;
+  HttpConversations conversations_;
+  std::mutex mutex_;
+  std::set<std::shared_ptr<Work>> working_;
+  jsonrpc::Workers workers_{128};
+};
+
+}  // namespace perdure::mcp

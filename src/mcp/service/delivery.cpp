@@ -1,0 +1,94 @@
+#include "mcp/service/delivery.h"
+
+#include "base/clock.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace perdure::mcp {
+namespace {
+
+constexpr std::string_view kVia = "mcp";
+constexpr std::size_t kMostAtOnce = 20;  // in one answer: more would bury what was asked for
+// A client that polls tasks hears of an end from tasks/get, which acknowledges it; only what it left aside so long is
+// told here.
+constexpr std::int64_t kPollersPatienceMs = 30'000;
+
+void after_answer(Request& request, std::function<void()> more) {
+  request.after_answer = [before = std::move(request.after_answer), more = std::move(more)] {
+    if (before) before();
+    more();
+  };
+}
+
+// Claimed news: acknowledged when it was written, else left to whoever asks next.
+class Claim {
+ public:
+  Claim(TaskManager& manager, std::vector<Notification> news) : manager_(manager), news_(std::move(news)) {}
+  ~Claim() { manager_.release_notifications(news_); }
+  Claim(const Claim&) = delete;
+  Claim& operator=(const Claim&) = delete;
+
+  void acknowledge() {
+    std::vector<std::string> ids;
+    for (const auto& one : news_) ids.push_back(one.id);
+    // What fails here is told once more: better twice than never.
+    [[maybe_unused]] const auto done = manager_.acknowledge(ids, kVia);
+    news_.clear();
+  }
+
+ private:
+  TaskManager& manager_;
+  std::vector<Notification> news_;
+};
+
+bool is_left_to_polling(const Service& service, const Request& request, const Notification& news) {
+  if (!request.caller.has_tasks()) return false;
+  return std::ranges::all_of(news.tasks, [&](const TaskId& id) {
+    const auto task = service.manager().get(id);
+    return task && task->ended_at.value_or(0) > now_ms() - kPollersPatienceMs;
+  });
+}
+
+bool is_told_by(const ToolResult& result, const Notification& news) {
+  return std::ranges::all_of(news.tasks, [&](const TaskId& id) {
+    return std::ranges::find(result.delivered, id, &Task::id) != result.delivered.end();
+  });
+}
+
+}  // namespace
+
+void note_delivered(Service& service, Request& request, std::vector<Task> tasks) {
+  std::vector<std::string> ids;
+  const std::string owner = service.owner_of(request.caller);
+  for (const auto& task : tasks)
+    if (task.owner == owner && is_terminal(task.status) && !task.notified_at) ids.push_back(task.id.str());
+  if (ids.empty()) return;
+  after_answer(request, [&manager = service.manager(), ids = std::move(ids)] {
+    [[maybe_unused]] const auto done = manager.acknowledge(ids, kVia);
+  });
+}
+
+void add_news(Service& service, Request& request, ToolResult& result) {
+  auto claimed =
+      service.manager().claim_notifications({.owner = service.owner_of(request.caller), .most = kMostAtOnce});
+  if (!claimed || claimed->empty()) return;  // news that can't be read now comes with the next answer
+  const auto kept = std::ranges::partition(*claimed, [&](const Notification& news) {
+    return !is_told_by(result, news) && !is_left_to_polling(service, request, news);
+  });
+  service.manager().release_notifications({kept.begin(), kept.end()});
+  claimed->erase(kept.begin(), kept.end());
+  if (claimed->empty()) return;
+  json::array list;
+  if (!result.text.ends_with('\n')) result.text += '\n';
+  for (const auto& news : *claimed) {
+    result.text += "\n" + notification_xml(news) + "\n";
+    list.push_back(json::parse(notification_json(news)));
+  }
+  if (!result.structured.empty()) result.structured["notifications"] = std::move(list);
+  auto claim = std::make_shared<Claim>(service.manager(), std::move(*claimed));
+  after_answer(request, [claim = std::move(claim)] { claim->acknowledge(); });
+}
+
+}  // namespace perdure::mcp

@@ -1,0 +1,113 @@
+#include "mcp/service/service.h"
+
+#include "contract/names.h"
+
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <memory>
+
+namespace perdure::mcp {
+namespace {
+
+std::string project_root(const std::string& start) {
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(start.c_str(), nullptr), &std::free);
+  std::string absolute = real == nullptr ? start : real.get();
+  for (std::string folder = absolute; folder.size() > 1; folder.erase(folder.rfind('/'))) {
+    struct stat found{};
+    if (::stat((folder + "/.git").c_str(), &found) == 0) return folder;
+  }
+  return absolute;
+}
+
+std::string owner_in(std::string_view client, std::string_view project) {
+  return fmt::format("{}@{}", client.empty() ? "mcp" : client, project);
+}
+
+// "<taskId>@<session>", as in the environment of everything a task runs.
+std::optional<TaskId> task_around(const std::string& session) {
+  const char* const marker = std::getenv(contract::kTaskVariable);
+  if (marker == nullptr) return std::nullopt;
+  const std::string_view text(marker);
+  const auto at = text.find('@');
+  if (at == std::string_view::npos || text.substr(at + 1) != session) return std::nullopt;
+  auto id = TaskId::parse(text.substr(0, at));
+  return id ? std::optional(std::move(*id)) : std::nullopt;
+}
+
+constexpr std::int64_t kPreview = 32'768;
+// Claude Code saves what is longer than some 25,000 tokens to a file and shows 2 kB of it.
+constexpr std::int64_t kClaudePreview = 20'000;
+
+}  // namespace
+
+std::string default_owner(std::string_view client, const std::string& folder) {
+  return owner_in(client, project_root(folder));
+}
+
+Service::Service(TaskManager& manager, ServiceOptions options)
+    : manager_(manager),
+      options_(std::move(options)),
+      project_(project_root(".")),
+      own_task_(task_around(manager.session())) {}
+
+std::string Service::owner_of(const Caller& caller) const {
+  if (options_.owner) return *options_.owner;
+  if (!own_task_) return owner_in(caller.name, project_);
+  const std::lock_guard lock(mutex_);
+  if (own_agent_) return *own_agent_;
+  // A subagent's server is started before the agent has an id; what it asks for comes after.
+  const auto task = manager_.get(*own_task_);
+  if (!task || task->kind != Kind::agent || !task->agent_id) return own_task_->str();
+  own_agent_ = task->agent_id->text;
+  return *own_agent_;
+}
+
+std::int64_t Service::preview_limit(const Caller& caller) {
+  return caller.name.starts_with("claude") ? kClaudePreview : kPreview;
+}
+
+std::expected<Task, std::string> Service::find(const Caller& caller, std::string_view id, bool all_owners) const {
+  auto task = look_at(id);
+  if (!task) return std::unexpected(task.error().message);
+  if (!all_owners && task->owner != owner_of(caller))
+    return std::unexpected(fmt::format("{} belongs to {}, not to you: pass all_owners=true if you mean it", id,
+                                       task->owner ? "another owner, " + *task->owner : "nobody"));
+  return std::move(*task);
+}
+
+Result<Task> Service::look_at(std::string_view id) const {
+  auto parsed = TaskId::parse(id);
+  if (!parsed) return std::unexpected(parsed.error());
+  auto task = manager_.get(*parsed);
+  if (!task || !task->runner_gone) return task;
+  auto settled = manager_.wait({.ids = {*parsed}, .timeout = std::chrono::milliseconds(0), .is_part = true});
+  if (!settled) return std::unexpected(settled.error());
+  return std::move(settled->ended.empty() ? settled->running.front() : settled->ended.front());
+}
+
+void Service::note_started(const TaskId& id) {
+  {
+    const std::lock_guard lock(mutex_);
+    started_.push_back(id);
+  }
+  if (options_.on_start) options_.on_start();
+}
+
+void Service::stop_started() {
+  std::vector<TaskId> started;
+  {
+    const std::lock_guard lock(mutex_);
+    started.swap(started_);
+  }
+  // One that has ended, or is gone, is none to be stopped: nothing to tell anybody who is still there.
+  for (const auto& id : started) {
+    const auto task = manager_.get(id);
+    if (!task || is_terminal(task->status)) continue;
+    [[maybe_unused]] const auto stopped = manager_.stop(id, {.reason = "Session closed", .quiet = true});
+  }
+}
+
+}  // namespace perdure::mcp

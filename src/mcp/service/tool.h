@@ -1,0 +1,80 @@
+#pragma once
+
+#include "mcp/protocol/arguments.h"
+#include "mcp/service/service.h"
+
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace perdure::mcp {
+
+/// What a tool has to say. Clients show a model either the text or the structured content, never both (measured), so
+/// each is complete by itself.
+struct ToolResult {
+  std::string text;
+  json::object structured;
+  bool is_error = false;
+  std::vector<TaskId> outputs;  ///< tasks whose log is linked as a resource
+  std::vector<Task> delivered;  ///< ended tasks whose outcome this tells: their owner needs no other news (L33)
+};
+
+/// A task was started, durably. Clients that know tasks get it as one, all others get `told`.
+struct TaskStarted {
+  Task task;
+  ToolResult told;
+};
+
+/// Modern era: the call is to be made again with the answers to these requests.
+struct InputNeeded {
+  json::object requests;  ///< by key
+};
+
+using ToolAnswer = std::variant<ToolResult, TaskStarted, InputNeeded>;
+
+struct ToolCall {
+  Service& service;
+  Request& request;
+  const Arguments& arguments;
+
+  [[nodiscard]] TaskManager& manager() const { return service.manager(); }
+  [[nodiscard]] std::string owner() const { return service.owner_of(request.caller); }
+  [[nodiscard]] bool all_owners() const { return arguments.is_true("all_owners"); }
+  [[nodiscard]] int stop_fd() const { return request.call.stop.fd(); }
+};
+
+struct Tool {
+  std::string_view name, title, description;
+  std::span<const Parameter> parameters;
+  std::span<const Parameter> answers;  ///< members of the structured content that are promised
+  bool read_only = false, destructive = false, idempotent = false, open_world = false;
+  bool may_be_task = false;
+  ToolAnswer (*call)(ToolCall& call);
+};
+
+/// In the order in which they are listed, which never changes.
+[[nodiscard]] std::span<const Tool* const> all_tools();
+
+extern const Tool kBashTool, kAgentTool, kTaskListTool, kTaskOutputTool, kTaskStopTool, kWaitForTool, kTaskDetachTool,
+    kTaskWriteTool, kAskUserQuestionTool;
+
+/// Parameter that every tool has which looks at tasks.
+inline constexpr Parameter kAllOwners{.name = "all_owners",
+                                      .type = Parameter::Type::boolean,
+                                      .description = "Look at tasks of every owner in this session, not only your own.",
+                                      .default_text = "false"};
+
+/// The client's own id of this tool call, where it tells one.
+[[nodiscard]] std::optional<std::string> tool_use_of(const Request& request);
+
+[[nodiscard]] ToolResult tool_error(std::string message);
+[[nodiscard]] ToolResult tool_error(const Error& error);
+
+/// A tool as tools/list shows it to this caller.
+[[nodiscard]] json::object listed(const Tool& tool, const Caller& caller);
+/// A result as tools/call answers it to this caller.
+[[nodiscard]] json::object call_result(Service& service, const ToolResult& result, const Caller& caller);
+
+}  // namespace perdure::mcp

@@ -1,0 +1,191 @@
+#include "base/utf8.h"
+#include "mcp/service/describe.h"
+#include "mcp/service/foreground.h"
+#include "mcp/service/tool.h"
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+namespace perdure::mcp {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr std::int64_t kForegroundDefault = 60, kForegroundMost = 300, kBackgroundMost = 86'400;
+
+constexpr Parameter kParameters[] = {
+    {.name = "command",
+     .description = "The command line, run by a fresh shell. Its standard input is at end of file.",
+     .required = true},
+    {.name = "cwd", .description = "The folder to run it in; the server's working folder if left out."},
+    {.name = "timeout",
+     .type = Parameter::Type::integer,
+     .description = "Seconds. Foreground: how long to wait before the command is moved to the background (default 60, "
+                    "at most 300). Background: the deadline at which it is ended (default 600, 0 for none).",
+     .least = 0,
+     .most = kBackgroundMost},
+    {.name = "description", .description = "What the command is for, in a few words. Required with run_in_background."},
+    {.name = "run_in_background",
+     .type = Parameter::Type::boolean,
+     .description =
+         "Return as soon as the command runs. It goes on whatever happens to this conversation; read it with "
+         "TaskOutput, wait for it with WaitFor.",
+     .default_text = "false"},
+    {.name = "disable_timeout",
+     .type = Parameter::Type::boolean,
+     .description = "In the background: no deadline at all.",
+     .default_text = "false"},
+};
+
+constexpr Parameter kAnswers[] = {
+    {.name = "status", .description = "running, completed, failed, timed_out, killed or lost", .required = true},
+    {.name = "task_id", .description = "names the task, where it is one"},
+    {.name = "exit_code", .type = Parameter::Type::integer, .description = "of the command, where it is known"},
+    {.name = "output", .description = "what it printed, stdout and stderr as they came"},
+    {.name = "foreground_output", .description = "what it printed until it was moved to the background"},
+    {.name = "output_path", .description = "the whole log, where there is more than is shown"},
+};
+
+StartOptions start_options(const ToolCall& call) {
+  StartOptions start = call.service.options().start;
+  start.shell_line = call.arguments.text("command");
+  // What models write is for bash, unless somebody has configured another shell.
+  if (start.shell == StartOptions().shell && ::access("/bin/bash", X_OK) == 0) start.shell = "/bin/bash";
+  start.cwd = call.arguments.text("cwd").value_or("");
+  start.description = call.arguments.text("description").value_or("");
+  start.owner = call.owner();
+  // Programs that would ask, page or colour must know that nobody is there; what the person set stays.
+  for (const auto& [name, value] : {std::pair("NO_COLOR", "1"), {"TERM", "dumb"}, {"GIT_TERMINAL_PROMPT", "0"}})
+    if (std::getenv(name) == nullptr) start.env[name] = value;
+  start.env["SHELL"] = start.shell;
+  start.tool_call_id = tool_use_of(call.request);
+  return start;
+}
+
+std::optional<std::string> fault_in(const Arguments& arguments) {
+  const bool background = arguments.is_true("run_in_background");
+  const std::int64_t timeout = arguments.integer("timeout").value_or(1);
+  if (background && arguments.text("description").value_or("").empty())
+    return "description: is required with run_in_background";
+  if (!background && arguments.is_true("disable_timeout")) return "disable_timeout: is for run_in_background only";
+  if (!background && timeout > kForegroundMost)
+    return fmt::format("timeout: {} is over the maximum of {} in the foreground; up to {} with run_in_background",
+                       timeout, kForegroundMost, kBackgroundMost);
+  if (!background && timeout == 0) return "timeout: 0 is below the minimum of 1 in the foreground";
+  if (arguments.is_true("disable_timeout") && arguments.has("timeout") && timeout != 0)
+    return "timeout: excludes disable_timeout";
+  return std::nullopt;
+}
+
+// `why` is absent for a task that was asked for.
+TaskStarted started(ToolCall& call, Task task, std::optional<std::string> why) {
+  call.service.note_started(task.id);
+  ToolResult told;
+  told.structured = {{"task_id", task.id.str()},
+                     {"pid", task.pid},
+                     {"description", task.description},
+                     {"status", name_of(task.status)},
+                     {"automatic_notification", true}};
+  if (why) {
+    told.structured["moved_because"] = *why;
+    const auto output = call.manager().output_snapshot(task.id, Service::preview_limit(call.request.caller));
+    if (output) {
+      told.structured["foreground_output"] = output->preview;
+      told.structured["next_offset"] = output->next_offset;
+    }
+  }
+  json::object head = told.structured;
+  head.erase("foreground_output");
+  told.text =
+      lines_of(head) + fmt::format(
+                           "\nThe command runs in the background, also when this conversation ends. TaskOutput with "
+                           "task_id {} reads what it prints, WaitFor waits for it, TaskStop ends it.\n",
+                           task.id.str());
+  if (const auto* const output = told.structured.if_contains("foreground_output");
+      output != nullptr && !output->get_string().empty())
+    told.text += fmt::format("\nOutput so far:\n{}", std::string_view(output->get_string()));
+  return {std::move(task), std::move(told)};
+}
+
+std::string foreground_sentence(const Outcome& outcome) {
+  const Task& task = outcome.task;
+  if (outcome.how == Outcome::How::interrupted) return "The command was interrupted.";
+  if (task.status == Status::timed_out) return "The command was killed by its timeout.";
+  if (task.exit_code) return fmt::format("Exit code: {}", *task.exit_code);
+  return outcome_sentence(task);
+}
+
+ToolAnswer finished(ToolCall& call, const Outcome& outcome) {
+  const Task& task = outcome.task;
+  const std::int64_t limit = Service::preview_limit(call.request.caller);
+  auto output = call.manager().output_snapshot(task.id, limit);
+  if (!output) return tool_error(output.error());
+  if (output->truncated) {
+    // L41: what is not shown must be there to be read.
+    if (auto kept = call.manager().keep(task.id); !kept) return tool_error(kept.error());
+    output = call.manager().output_snapshot(task.id, limit);
+    if (!output) return tool_error(output.error());
+  }
+  ToolResult result;
+  result.structured = {{"status", name_of(task.status)}};
+  if (task.exit_code) result.structured["exit_code"] = *task.exit_code;
+  if (task.signal) result.structured["signal"] = *task.signal;
+  if (task.stop_reason) result.structured["stop_reason"] = *task.stop_reason;
+  std::string tail;
+  if (output->truncated && output->path) {
+    result.structured["task_id"] = task.id.str();
+    result.structured["output_path"] = to_valid_utf8(*output->path);
+    result.structured["output_size_bytes"] = output->size_bytes;
+    tail = fmt::format("Only the last {} of {} bytes are shown. task_id: {}\noutput_path: {}\noutput_size_bytes: {}\n",
+                       output->preview_bytes, output->size_bytes, task.id.str(), to_valid_utf8(*output->path),
+                       output->size_bytes);
+    result.outputs.push_back(task.id);
+  }
+  result.structured["output"] = output->preview;
+  const bool ends_line = output->preview.empty() || output->preview.ends_with('\n');
+  result.text = fmt::format("{}{}{}{}\n", output->preview, ends_line ? "" : "\n", tail, foreground_sentence(outcome));
+  result.is_error = task.status != Status::completed;
+  return result;
+}
+
+ToolAnswer run(ToolCall& call) {
+  if (auto wrong = fault_in(call.arguments)) return tool_error(std::move(*wrong));
+  StartOptions start = start_options(call);
+  const auto timeout = call.arguments.integer("timeout");
+  // A client that asks for a task waits for that one, with its own patience.
+  if (call.arguments.is_true("run_in_background") || call.request.asks_for_task()) {
+    start.timeout = call.arguments.is_true("disable_timeout") ? seconds(0)
+                    : timeout                                 ? seconds(*timeout)
+                                                              : call.service.options().background_timeout;
+    auto task = call.manager().start(start);
+    if (!task) return tool_error(task.error());
+    return started(call, std::move(*task), std::nullopt);
+  }
+  const seconds patience(timeout.value_or(kForegroundDefault));
+  auto outcome = run_in_foreground(call, std::move(start), patience, call.service.options().background_timeout);
+  if (!outcome) return tool_error(outcome.error());
+  if (outcome->how != Outcome::How::moved_to_background) return finished(call, *outcome);
+  return started(call, std::move(outcome->task), std::move(outcome->why));
+}
+
+}  // namespace
+
+const Tool kBashTool{
+    .name = "Bash",
+    .title = "Run a command",
+    .description =
+        "Runs a shell command. In the foreground you get its output and exit code; a command that takes longer than "
+        "its timeout is not killed but moved to the background, and you are told its task_id. With run_in_background "
+        "you get a task_id at once: builds, servers, test runs, anything that takes more than a minute. A background "
+        "task survives this conversation, this server and a restart of the agent; nothing of its output is lost.",
+    .parameters = kParameters,
+    .answers = kAnswers,
+    .destructive = true,
+    .open_world = true,
+    .may_be_task = true,
+    .call = run};
+
+}  // namespace perdure::mcp

@@ -1,0 +1,89 @@
+#include "mcp/service/describe.h"
+#include "mcp/service/tool.h"
+
+#include <fmt/format.h>
+
+namespace perdure::mcp {
+namespace {
+
+constexpr Parameter kTaskId{
+    .name = "task_id", .description = "The task, as Bash or TaskList named it.", .required = true};
+
+// TaskStop
+
+constexpr Parameter kStopParameters[] = {
+    kTaskId,
+    {.name = "reason",
+     .description = "Why, for the record and whoever asks later.",
+     .default_text = R"("Stopped by TaskStop")"},
+    kAllOwners,
+};
+constexpr Parameter kStopAnswers[] = {
+    {.name = "task_id", .description = "the task", .required = true},
+    {.name = "status", .description = "how it ended; for a task that had ended before, that", .required = true},
+    {.name = "reason", .description = "why it ended, where somebody ended it"},
+};
+
+ToolAnswer stop(ToolCall& call) {
+  auto task = call.service.find(call.request.caller, *call.arguments.text("task_id"), call.all_owners());
+  if (!task) return tool_error(task.error());
+  auto stopped = call.manager().stop(
+      task->id, {.reason = call.arguments.text("reason").value_or("Stopped by TaskStop"), .by = call.owner()});
+  if (!stopped) return tool_error(stopped.error());
+  ToolResult result;
+  result.structured = {{"task_id", stopped->id.str()}, {"status", name_of(stopped->status)}};
+  if (stopped->stop_reason) result.structured["reason"] = *stopped->stop_reason;
+  result.text = fmt::format("{}\n{}\n", lines_of(result.structured), outcome_sentence(*stopped));
+  result.delivered.push_back(std::move(*stopped));
+  return result;
+}
+
+// TaskDetach
+
+constexpr Parameter kDetachParameters[] = {kTaskId, kAllOwners};
+constexpr Parameter kDetachAnswers[] = {
+    {.name = "task_id", .description = "the task", .required = true},
+    {.name = "status", .description = "running, or how it ended", .required = true},
+    {.name = "detached",
+     .type = Parameter::Type::boolean,
+     .description = "true: it is in the background",
+     .required = true},
+};
+
+ToolAnswer detach(ToolCall& call) {
+  auto task = call.service.find(call.request.caller, *call.arguments.text("task_id"), call.all_owners());
+  if (!task) return tool_error(task.error());
+  auto detached = call.manager().detach(task->id);
+  if (!detached) return tool_error(detached.error());
+  ToolResult result;
+  result.structured = describe(*detached);
+  result.text = fmt::format("{}\n{}\n", lines_of(result.structured), outcome_sentence(*detached));
+  return result;
+}
+
+}  // namespace
+
+const Tool kTaskStopTool{
+    .name = "TaskStop",
+    .title = "Stop a task",
+    .description =
+        "Ends a task with everything it started: SIGTERM, five seconds later SIGKILL. Returns when it is "
+        "gone. Safe on a task that has ended: that one stays as it is.",
+    .parameters = kStopParameters,
+    .answers = kStopAnswers,
+    .destructive = true,
+    .idempotent = true,
+    .call = stop};
+
+const Tool kTaskDetachTool{
+    .name = "TaskDetach",
+    .title = "Let a task go on in the background",
+    .description =
+        "Releases whoever waits for a command in the foreground: it goes on in the background, with all of "
+        "its output. A task that is in the background already, or has ended, is returned as it is.",
+    .parameters = kDetachParameters,
+    .answers = kDetachAnswers,
+    .idempotent = true,
+    .call = detach};
+
+}  // namespace perdure::mcp

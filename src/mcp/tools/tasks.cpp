@@ -1,0 +1,189 @@
+#include "base/utf8.h"
+#include "mcp/service/describe.h"
+#include "mcp/service/tool.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace perdure::mcp {
+namespace {
+
+constexpr Parameter kTaskId{
+    .name = "task_id", .description = "The task, as Bash or TaskList named it.", .required = true};
+constexpr std::int64_t kTailMost = 32'768;
+
+// TaskList
+
+constexpr Parameter kListParameters[] = {
+    {.name = "active_only",
+     .type = Parameter::Type::boolean,
+     .description = "Leave out tasks that have ended.",
+     .default_text = "true"},
+    {.name = "limit",
+     .type = Parameter::Type::integer,
+     .description = "At most so many tasks. Running ones come first, then ended ones, newest first.",
+     .least = 1,
+     .most = 100,
+     .default_text = "20"},
+    kAllOwners,
+};
+constexpr Parameter kListAnswers[] = {
+    {.name = "count", .type = Parameter::Type::integer, .description = "tasks that are shown", .required = true},
+    {.name = "omitted",
+     .type = Parameter::Type::integer,
+     .description = "tasks that the limit left out",
+     .required = true},
+    {.name = "tasks", .type = Parameter::Type::any, .description = "one object a task", .required = true},
+};
+
+ToolAnswer list(ToolCall& call) {
+  const bool active_only = !call.arguments.has("active_only") || call.arguments.is_true("active_only");
+  ListFilter filter{.ended = !active_only};
+  if (!call.all_owners()) filter.owner = call.owner();
+  auto found = call.manager().list(filter);
+  if (!found) return tool_error(found.error());
+  std::erase_if(*found, [](const Task& task) { return is_terminal(task.status) && !task.detached; });
+  std::ranges::stable_sort(*found, [](const Task& a, const Task& b) {
+    if (is_terminal(a.status) != is_terminal(b.status)) return !is_terminal(a.status);
+    return is_terminal(a.status) && a.ended_at.value_or(0) > b.ended_at.value_or(0);
+  });
+  const auto limit = static_cast<std::size_t>(call.arguments.integer("limit").value_or(20));
+  const std::size_t shown = std::min(limit, found->size());
+  ToolResult result;
+  json::array tasks;
+  result.text =
+      fmt::format("{} {}task{}{}\n", found->size(), active_only ? "active " : "", found->size() == 1 ? "" : "s",
+                  shown < found->size() ? fmt::format(", {} of them not shown", found->size() - shown) : "");
+  for (std::size_t i = 0; i < shown; ++i) {
+    tasks.push_back(describe((*found)[i]));
+    result.text += "\n" + lines_of(tasks.back().get_object());
+  }
+  result.structured = {{"count", shown}, {"omitted", found->size() - shown}, {"tasks", std::move(tasks)}};
+  return result;
+}
+
+// TaskOutput
+
+constexpr Parameter kOutputParameters[] = {
+    kTaskId,
+    {.name = "offset",
+     .type = Parameter::Type::integer,
+     .description = "Read from this byte of the output on; next_offset of the last answer continues there.",
+     .least = 0},
+    {.name = "limit",
+     .type = Parameter::Type::integer,
+     .description = "With offset: at most so many bytes.",
+     .least = 1,
+     .most = 1 << 20},
+    {.name = "tail",
+     .type = Parameter::Type::integer,
+     .description = "Without offset: so many bytes of the end.",
+     .least = 0,
+     .most = 1 << 20,
+     .default_text = "32768"},
+    {.name = "block",
+     .type = Parameter::Type::boolean,
+     .description = "Wait for the task to end first. WaitFor does that for several, and tells progress.",
+     .default_text = "false"},
+    {.name = "timeout",
+     .type = Parameter::Type::integer,
+     .description = "Seconds to wait with block.",
+     .least = 0,
+     .most = 3600,
+     .default_text = "30"},
+    kAllOwners,
+};
+constexpr Parameter kOutputAnswers[] = {
+    {.name = "retrieval_status", .description = "success, not_ready (it runs on) or timeout", .required = true},
+    {.name = "task_id", .description = "the task", .required = true},
+    {.name = "status", .description = "running, completed, failed, timed_out, killed or lost", .required = true},
+    {.name = "output", .description = "the bytes that were asked for, as text", .required = true},
+    {.name = "next_offset",
+     .type = Parameter::Type::integer,
+     .description = "offset for the next call",
+     .required = true},
+    {.name = "eof",
+     .type = Parameter::Type::boolean,
+     .description = "nothing will come behind next_offset",
+     .required = true},
+    {.name = "output_size_bytes", .type = Parameter::Type::integer, .description = "all bytes so far"},
+    {.name = "output_path", .description = "the whole log as a file"},
+};
+
+// Replaces the tail by the window that was asked for. A character that the window's end cuts is left for the next.
+Result<> read_window(ToolCall& call, const Task& task, std::int64_t offset, json::object& members) {
+  const std::int64_t limit = Service::preview_limit(call.request.caller);
+  const std::int64_t wanted = call.arguments.integer("limit").value_or(limit);
+  auto chunk = call.manager().read_output(task.id, offset, std::min(wanted, limit));
+  if (!chunk) return std::unexpected(chunk.error());
+  std::int64_t next = chunk->next_offset;
+  if (const std::size_t cut = incomplete_suffix(chunk->bytes); cut > 0 && cut < chunk->bytes.size() && !chunk->eof) {
+    chunk->bytes.resize(chunk->bytes.size() - cut);
+    next -= static_cast<std::int64_t>(cut);
+  }
+  members["offset"] = chunk->offset;
+  members["output_size_bytes"] = chunk->size;
+  members["output_preview_bytes"] = chunk->bytes.size();
+  members["output_truncated"] = chunk->offset > 0 || next < chunk->size;
+  members["next_offset"] = next;
+  members["eof"] = chunk->eof;
+  if (wanted > limit && next < chunk->size) members["preview_limit_bytes"] = limit;
+  members["output"] = to_valid_utf8(chunk->bytes);
+  return {};
+}
+
+ToolAnswer output(ToolCall& call) {
+  auto task = call.service.find(call.request.caller, *call.arguments.text("task_id"), call.all_owners());
+  if (!task) return tool_error(task.error());
+  const bool block = call.arguments.is_true("block");
+  if (block && !is_terminal(task->status)) {
+    const std::chrono::seconds timeout(call.arguments.integer("timeout").value_or(30));
+    auto waited =
+        call.manager().wait({.ids = {task->id}, .timeout = timeout, .cancel_fd = call.stop_fd(), .is_part = true});
+    if (!waited) return tool_error(waited.error());
+    if (!waited->ended.empty()) *task = std::move(waited->ended.front());
+  }
+  const auto offset = call.arguments.integer("offset");
+  auto members = describe_with_output(call.service, call.request.caller, *task,
+                                      offset ? 0 : call.arguments.integer("tail").value_or(kTailMost));
+  if (!members) return tool_error(members.error());
+  if (offset)
+    if (auto window = read_window(call, *task, *offset, *members); !window) return tool_error(window.error());
+  const bool ended = is_terminal(task->status);
+  ToolResult result;
+  result.structured = {{"retrieval_status", ended ? "success" : block ? "timeout" : "not_ready"}};
+  for (auto& member : *members) result.structured[member.key()] = std::move(member.value());
+  result.text = text_with_output(result.structured);
+  if (ended) result.delivered.push_back(std::move(*task));
+  return result;
+}
+
+}  // namespace
+
+const Tool kTaskListTool{
+    .name = "TaskList",
+    .title = "List tasks",
+    .description =
+        "Lists your background tasks: what runs, what has ended and how. Also those that were started before "
+        "a restart of this agent.",
+    .parameters = kListParameters,
+    .answers = kListAnswers,
+    .read_only = true,
+    .idempotent = true,
+    .call = list};
+
+const Tool kTaskOutputTool{
+    .name = "TaskOutput",
+    .title = "Read a task's output",
+    .description =
+        "Reads what a task printed, while it runs and after it ended, with its status and exit code. By "
+        "default the end of it; with offset the bytes from there on: next_offset of one answer is the "
+        "offset of the next, and eof says when there is no more.",
+    .parameters = kOutputParameters,
+    .answers = kOutputAnswers,
+    .read_only = true,
+    .idempotent = true,
+    .call = output};
+
+}  // namespace perdure::mcp

@@ -1,0 +1,248 @@
+#include "base/clock.h"
+#include "base/utf8.h"
+#include "conditions/line_match.h"
+#include "conditions/port.h"
+#include "mcp/service/describe.h"
+#include "mcp/service/tool.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace perdure::mcp {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kProgressEvery{1000};
+constexpr std::array<std::string_view, 3> kModes = {"any", "all", "first_failure"};
+
+constexpr Parameter kParameters[] = {
+    {.name = "timeout",
+     .type = Parameter::Type::integer,
+     .description = "Seconds to wait at most. When they pass, the tasks run on and that is no error.",
+     .required = true,
+     .least = 1,
+     .most = 600},
+    {.name = "task_id", .description = "Wait for this task."},
+    {.name = "task_ids",
+     .type = Parameter::Type::texts,
+     .description = "Wait for these tasks. Without task_id and task_ids: all of yours that run now.",
+     .least = 1,
+     .most = 100},
+    {.name = "mode",
+     .description = "any: until one has ended. all: until all have. first_failure: until one failed, or all ended.",
+     .default_text = R"("all")",
+     .words = kModes},
+    {.name = "match",
+     .description = "With one task: until a line of its output matches this regular expression (ECMAScript)."},
+    {.name = "ready", .description = "With one task: until this machine's port accepts connections, as tcp:8080."},
+    kAllOwners,
+};
+constexpr Parameter kAnswers[] = {
+    {.name = "wait_status", .description = "no_tasks, completed or timed_out", .required = true},
+    {.name = "waited_ms", .type = Parameter::Type::integer, .description = "how long it took", .required = true},
+    {.name = "finished",
+     .type = Parameter::Type::any,
+     .description = "tasks that ended, as TaskOutput shows them",
+     .required = true},
+    {.name = "completed_during_wait",
+     .type = Parameter::Type::any,
+     .description = "ids of those that ended meanwhile",
+     .required = true},
+    {.name = "still_running",
+     .type = Parameter::Type::any,
+     .description = "ids of those that run on",
+     .required = true},
+    {.name = "matched", .type = Parameter::Type::boolean, .description = "with match or ready: whether it came true"},
+    {.name = "matched_line", .description = "with match: the line"},
+};
+
+struct Outcome {
+  WaitResult result;
+  std::optional<bool> matched;
+  std::optional<std::string> line;
+};
+
+// One WaitFor while it blocks.
+class Waiting {
+ public:
+  Waiting(ToolCall& call, std::vector<TaskId> ids, milliseconds timeout)
+      : call_(call), ids_(std::move(ids)), begun_(steady_ms()), until_(begun_ + timeout.count()) {}
+
+  [[nodiscard]] std::int64_t waited_ms() const { return steady_ms() - begun_; }
+  [[nodiscard]] std::int64_t begun_ms() const { return now_ms() - waited_ms(); }
+
+  Result<Outcome> for_ends(WaitMode mode) {
+    const auto progress = [this](std::size_t running) {
+      report(fmt::format("{} of {} have ended", ids_.size() - std::min(running, ids_.size()), ids_.size()));
+    };
+    auto result = call_.manager().wait({.ids = ids_,
+                                        .mode = mode,
+                                        .timeout = most(milliseconds(until_ - begun_)),
+                                        .cancel_fd = call_.stop_fd(),
+                                        .progress = progress});
+    if (!result) return std::unexpected(result.error());
+    return Outcome{.result = std::move(*result)};
+  }
+
+  Result<Outcome> for_match(const std::string& pattern) {
+    auto match = conditions::LineMatch::compile(call_.manager(), ids_.front(), pattern);
+    if (!match) {
+      match.error().message = fmt::format("match: '{}' is {}", pattern, match.error().message);
+      return std::unexpected(match.error());
+    }
+    while (true) {
+      auto found = match->look();
+      if (!found) return std::unexpected(found.error());
+      if (*found || match->is_at_end() || is_over()) {
+        auto now = slice(milliseconds(0));
+        if (!now) return std::unexpected(now.error());
+        Outcome outcome{.result = std::move(*now), .matched = *found};
+        outcome.result.timed_out = !*found && !match->is_at_end();
+        if (*found) outcome.line = to_valid_utf8(match->line());
+        return outcome;
+      }
+      if (auto more =
+              call_.manager().await_output(ids_.front(), match->offset(), most(kProgressEvery), call_.stop_fd());
+          !more)
+        return std::unexpected(more.error());
+      report(fmt::format("{} bytes of output, no match yet", match->offset()));
+    }
+  }
+
+  Result<Outcome> for_port(const std::string& where) {
+    auto port = conditions::parse_port(where);
+    if (!port) {
+      port.error().message = fmt::format("ready: '{}' is {}", where, port.error().message);
+      return std::unexpected(port.error());
+    }
+    while (true) {
+      const bool open = conditions::is_port_open(*port);
+      auto now = slice(open ? milliseconds(0) : conditions::kPortEvery);
+      if (!now) return std::unexpected(now.error());
+      const bool ended = now->running.empty();
+      if (open || ended || is_over()) {
+        now->timed_out = !open && !ended;
+        return Outcome{.result = std::move(*now), .matched = open};
+      }
+      report(fmt::format("{} accepts no connections yet", where));
+    }
+  }
+
+ private:
+  [[nodiscard]] bool is_over() const { return call_.request.call.stop.is_raised() || steady_ms() >= until_; }
+  [[nodiscard]] milliseconds most(milliseconds wanted) const {
+    return std::min(wanted, milliseconds(std::max<std::int64_t>(0, until_ - steady_ms())));
+  }
+  Result<WaitResult> slice(milliseconds wanted) {
+    return call_.manager().wait({.ids = ids_, .timeout = most(wanted), .cancel_fd = call_.stop_fd(), .is_part = true});
+  }
+  // Once a second at most, and with seconds as the measure: it always grows.
+  void report(std::string_view message) {
+    const std::int64_t second = waited_ms() / 1000;
+    if (second <= reported_) return;
+    reported_ = second;
+    report_progress(call_.request, static_cast<double>(second), message, static_cast<double>((until_ - begun_) / 1000));
+  }
+
+  ToolCall& call_;
+  std::vector<TaskId> ids_;
+  std::int64_t begun_, until_, reported_ = 0;
+};
+
+// The tasks that are meant. The error is for the model.
+std::expected<std::vector<TaskId>, std::string> wanted(ToolCall& call) {
+  const auto one = call.arguments.text("task_id");
+  auto several = call.arguments.texts("task_ids");
+  if (one && several) return std::unexpected("task_id and task_ids exclude each other");
+  std::vector<TaskId> ids;
+  if (one) several = {*one};
+  if (several) {
+    for (const auto& text : *several) {
+      auto task = call.service.find(call.request.caller, text, call.all_owners());
+      if (!task) return std::unexpected(task.error());
+      if (std::ranges::find(ids, task->id) == ids.end()) ids.push_back(task->id);
+    }
+    return ids;
+  }
+  ListFilter filter;
+  if (!call.all_owners()) filter.owner = call.owner();
+  auto active = call.manager().list(filter);
+  if (!active) return std::unexpected(active.error().message);
+  for (const auto& task : *active)
+    if (task.id != call.service.own_task()) ids.push_back(task.id);  // L43: it would never end
+  return ids;
+}
+
+ToolAnswer told(ToolCall& call, const Waiting& waiting, Outcome outcome) {
+  const std::int64_t limit = Service::preview_limit(call.request.caller);
+  const auto ended = static_cast<std::int64_t>(std::max<std::size_t>(1, outcome.result.ended.size()));
+  json::array finished, meanwhile, running;
+  ToolResult result;
+  std::string outputs;
+  for (const auto& task : outcome.result.ended) {
+    auto members = describe_with_output(call.service, call.request.caller, task, limit / ended);
+    if (!members) return tool_error(members.error());
+    if (task.ended_at.value_or(0) >= waiting.begun_ms()) meanwhile.emplace_back(task.id.str());
+    outputs += fmt::format("\n{}\n{}", outcome_sentence(task), text_with_output(*members));
+    finished.emplace_back(std::move(*members));
+  }
+  for (const auto& task : outcome.result.running) running.emplace_back(task.id.str());
+  result.structured = {{"wait_status", outcome.result.timed_out ? "timed_out" : "completed"},
+                       {"waited_ms", waiting.waited_ms()}};
+  if (outcome.matched) result.structured["matched"] = *outcome.matched;
+  if (outcome.line) result.structured["matched_line"] = *outcome.line;
+  result.structured["completed_during_wait"] = std::move(meanwhile);
+  result.structured["still_running"] = std::move(running);
+  result.text = lines_of(result.structured) + outputs;
+  result.structured["finished"] = std::move(finished);
+  result.delivered = std::move(outcome.result.ended);
+  return result;
+}
+
+ToolAnswer wait(ToolCall& call) {
+  const auto match = call.arguments.text("match");
+  const auto ready = call.arguments.text("ready");
+  auto ids = wanted(call);
+  if (!ids) return tool_error(ids.error());
+  if ((match || ready) && (ids->size() != 1 || (match && ready)))
+    return tool_error("match and ready each look at one task: give one task_id and one of them");
+  if (ids->empty()) {
+    ToolResult none;
+    none.structured = {{"wait_status", "no_tasks"},
+                       {"waited_ms", 0},
+                       {"completed_during_wait", json::array()},
+                       {"still_running", json::array()},
+                       {"finished", json::array()}};
+    none.text = "wait_status: no_tasks\n\nNone of your tasks is running.\n";
+    return none;
+  }
+  const std::string mode = call.arguments.text("mode").value_or("all");
+  Waiting waiting(call, std::move(*ids), std::chrono::seconds(*call.arguments.integer("timeout")));
+  auto outcome = match   ? waiting.for_match(*match)
+                 : ready ? waiting.for_port(*ready)
+                         : waiting.for_ends(mode == "any"             ? WaitMode::any
+                                            : mode == "first_failure" ? WaitMode::first_failure
+                                                                      : WaitMode::all);
+  if (!outcome) return tool_error(outcome.error());
+  return told(call, waiting, std::move(*outcome));
+}
+
+}  // namespace
+
+const Tool kWaitForTool{
+    .name = "WaitFor",
+    .title = "Wait for tasks",
+    .description =
+        "Blocks until tasks end, without polling: yours that run now, or those you name. Also until a line "
+        "of a task's output matches, or a port is open (a server is ready). Tells how each ended, with the "
+        "end of its output. Never waits longer than its timeout; call it again to go on waiting.",
+    .parameters = kParameters,
+    .answers = kAnswers,
+    .read_only = true,
+    .idempotent = true,
+    .call = wait};
+
+}  // namespace perdure::mcp

@@ -1,0 +1,150 @@
+#include "runner/admission/queue.h"
+
+#include "contract/names.h"
+
+#include <cstring>
+
+namespace runner {
+
+using namespace perdure::contract;
+
+namespace {
+
+constexpr unsigned kPriorityDigits = 3, kNumberDigits = 16;
+constexpr unsigned long kPrefix = kPriorityDigits + 1 + kNumberDigits + 1;  // of an entry's name, before the id
+
+// With zeros in front, so that names sort as numbers do.
+template <unsigned N>
+void add_padded(Text<N>& to, std::int64_t number, unsigned digits) {
+  const auto text = Text<24>() << number;
+  for (auto n = static_cast<unsigned>(text.view().size()); n < digits; ++n) to << "0";
+  to << text.view();
+}
+
+// The id in the name of an entry that competes for a slot; empty: it is no such name.
+std::string_view id_in(std::string_view name) {
+  if (name.size() <= kPrefix || !name.ends_with(kEntrySuffix) || name[kPriorityDigits] != '-') return {};
+  for (unsigned i = 0; i < kPriorityDigits; ++i)
+    if (name[i] < '0' || name[i] > '9') return {};
+  name.remove_suffix(std::strlen(kEntrySuffix));
+  return behind(name, kPrefix);
+}
+
+}  // namespace
+
+int Queue::open(int session_folder, int tasks_folder, std::string_view task_id) {
+  tasks_ = tasks_folder;
+  task_id_ = task_id;
+  folder_ = Fd(sys::open_or_make_folder_at(session_folder, kQueueDir));
+  return folder_ ? 0 : folder_.get();
+}
+
+int Queue::lock() {
+  lock_ = Fd(sys::open_at(folder_.get(), kAdmissionLock, O_RDWR | O_CREAT | O_NOFOLLOW));
+  if (!lock_) return lock_.get();
+  int e = 0;
+  while ((e = sys::lock(lock_.get(), true)) == -EINTR) {
+  }
+  return e;
+}
+
+int Queue::enter(unsigned priority, std::int64_t number, bool follows, std::string_view text) {
+  name_.clear();
+  if (follows) {
+    name_ << kFollowerPrefix;
+  } else {
+    add_padded(name_, kMostPriority - static_cast<std::int64_t>(priority), kPriorityDigits);
+    name_ << "-";
+  }
+  add_padded(name_, number, kNumberDigits);
+  name_ << "-" << task_id_ << kEntrySuffix;
+  const auto unfinished = Name() << "." << name_.view();
+  int e = 0;
+  {
+    Fd file(sys::open_at(folder_.get(), unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
+    e = file ? 0 : file.get();
+    while (e == 0 && !text.empty()) {
+      const long n = sys::write(file.get(), text.data(), text.size());
+      if (n == -EINTR) continue;
+      if (n <= 0) e = n < 0 ? static_cast<int>(n) : -EIO;
+      if (n > 0) text = behind(text, static_cast<unsigned long>(n));
+    }
+    if (e == 0) e = sys::sync(file.get());
+  }
+  if (e == 0) e = sys::rename_at(folder_.get(), unfinished.c_str(), folder_.get(), name_.c_str());
+  if (e == 0) e = sys::sync(folder_.get());
+  if (e < 0) {
+    sys::unlink_at(folder_.get(), unfinished.c_str());
+    leave();
+  }
+  return e;
+}
+
+bool Queue::follows() const {
+  return name_.view().starts_with(kFollowerPrefix);
+}
+
+int Queue::compete(unsigned priority) {
+  Name place;
+  add_padded(place, kMostPriority - static_cast<std::int64_t>(priority), kPriorityDigits);
+  place << "-" << behind(name_.view(), std::strlen(kFollowerPrefix));
+  if (const int e = sys::rename_at(folder_.get(), name_.c_str(), folder_.get(), place.c_str()); e < 0) return e;
+  name_ = place;
+  return sys::sync(folder_.get());
+}
+
+void Queue::leave() {
+  if (!name_.view().empty()) sys::unlink_at(folder_.get(), name_.c_str());
+  name_.clear();
+}
+
+template <class F>
+int Queue::each_entry(F&& visit) const {
+  const Fd list(sys::open_at(folder_.get(), ".", O_RDONLY | O_DIRECTORY));
+  if (!list) return list.get();
+  alignas(sys::DirEntry) char buffer[4096];
+  while (true) {
+    const long n = sys::list(list.get(), buffer, sizeof buffer);
+    if (n <= 0) return static_cast<int>(n);
+    for (long at = 0; at < n;) {
+      const auto* const entry = reinterpret_cast<const sys::DirEntry*>(buffer + at);
+      at += entry->length;
+      const std::string_view name(entry->name);
+      if (const auto id = id_in(name); !id.empty()) visit(name, id);
+    }
+  }
+}
+
+bool Queue::is_live(std::string_view id) const {
+  const Fd folder(sys::open_at(tasks_, (Text<80>() << id).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  // Not being able to look is no proof of death, and nobody is overtaken without one.
+  if (!folder) return folder.get() != -ENOENT;
+  const Fd lock(sys::open_at(folder.get(), kRunnerLock, O_RDONLY | O_NOFOLLOW));
+  return lock ? sys::is_locked(lock.get()) : lock.get() != -ENOENT;
+}
+
+int Queue::nearest_before(Id& id) const {
+  Name bound = name_;
+  while (true) {
+    Name best;
+    id.clear();
+    const int e = each_entry([&](std::string_view name, std::string_view whose) {
+      if ((!bound.view().empty() && name >= bound.view()) || name <= best.view() || whose == task_id_) return;
+      best.clear();
+      best << name;
+      id.clear();
+      id << whose;
+    });
+    if (e < 0) return e;
+    if (id.view().empty() || is_live(id.view())) return 0;
+    bound = best;
+  }
+}
+
+int Queue::count() const {
+  int live = 0;
+  static_cast<void>(each_entry([&](std::string_view, std::string_view id) { live += is_live(id) ? 1 : 0; }));
+  return live;
+}
+
+}  // namespace runner

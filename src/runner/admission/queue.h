@@ -1,0 +1,55 @@
+#pragma once
+
+#include "runner/os/fd.h"
+#include "runner/os/text.h"
+
+#include <cstdint>
+#include <string_view>
+
+namespace runner {
+
+/// A task's place among those that wait for a slot (L05): a file in queue/, named so that the order of the names is the
+/// order of the starts, and the lock beside them under which places and slots are given away.
+///
+/// `<999 - priority>-<number>-<id>.json`, or `after-<number>-<id>.json` while it waits for another task to end and is
+/// in nobody's way. The content is the manager's: the whole launch specification, so that a dead entry can be started
+/// again. An entry counts while its runner lives.
+class Queue {
+ public:
+  using Name = Text<112>;
+  using Id = Text<72>;
+
+  /// Finds queue/, making it if need be. 0 or -errno.
+  [[nodiscard]] int open(int session_folder, int tasks_folder, std::string_view task_id);
+
+  /// Waits for the lock of all admissions. 0 or -errno.
+  [[nodiscard]] int lock();
+  void unlock() { lock_.reset(); }
+
+  /// Puts the entry there, durably. `follows`: behind another task first. 0 or -errno; then there is none.
+  [[nodiscard]] int enter(unsigned priority, std::int64_t number, bool follows, std::string_view text);
+  /// The entry is there already: this runner takes the place of one that was killed.
+  void adopt(std::string_view name) { name_ << name; }
+  /// From behind another task to a place of its own. 0 or -errno.
+  [[nodiscard]] int compete(unsigned priority);
+  [[nodiscard]] bool follows() const;
+  void leave();
+
+  /// The live entry right before this one, or before the end of the queue if there is no entry; empty: none.
+  /// -errno where the folder can't be read.
+  [[nodiscard]] int nearest_before(Id& id) const;
+  /// How many live entries compete for a slot.
+  [[nodiscard]] int count() const;
+
+ private:
+  template <class F>
+  int each_entry(F&& visit) const;
+  [[nodiscard]] bool is_live(std::string_view id) const;
+
+  int tasks_ = -1;
+  std::string_view task_id_;
+  Fd folder_, lock_;
+  Name name_;
+};
+
+}  // namespace runner

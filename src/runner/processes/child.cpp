@@ -1,0 +1,89 @@
+#include "runner/processes/child.h"
+
+#include "runner/os/fd.h"
+#include "runner/os/text.h"
+
+#include <cstdlib>
+
+namespace runner {
+namespace {
+
+// The kernel shall take the command before its runner when memory runs out; raising needs no privilege.
+void offer_to_the_oom_killer() {
+  constexpr long kMore = 200, kMost = 1000;
+  const Fd file(sys::open_at(AT_FDCWD, "/proc/self/oom_score_adj", O_RDWR));
+  char buffer[16];
+  const long n = file ? sys::read(file.get(), buffer, sizeof buffer) : 0;
+  if (n <= 0) return;
+  std::string_view text(buffer, static_cast<unsigned long>(n));
+  const long wanted = take_number(text) + kMore;
+  const auto value = Text<16>() << (wanted < kMost ? wanted : kMost);
+  sys::write_at(file.get(), value.c_str(), value.view().size(), 0);
+}
+
+void reset_signals() {
+  struct sigaction plain{};
+  plain.sa_handler = SIG_DFL;
+  for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &plain, nullptr);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+[[noreturn]] void fail(int pipe, ExecFailure::Step step, int error) {
+  const ExecFailure failure{step, error};
+  sys::write(pipe, &failure, sizeof failure);
+  sys::exit(127);
+}
+
+}  // namespace
+
+void become_like_the_caller(const Inherited& inherited) {
+  offer_to_the_oom_killer();
+  ::setrlimit(RLIMIT_NOFILE, &inherited.open_files);
+  ::umask(inherited.umask);
+  reset_signals();
+}
+
+void become_command(const Spec& spec, const Inherited& inherited, const Limits& limits, const ChildPipes& pipes,
+                    const int (&close_first)[4]) {
+  // First of all: while these are open here too, the runner's death would not free its locks, nor end the gate.
+  for (const int fd : close_first)
+    if (fd >= 0) sys::close(fd);
+  // A terminal belongs to a session; its leader leads a group, too.
+  if (pipes.terminal) {
+    ::setsid();
+    ::ioctl(pipes.input, TIOCSCTTY, 0);
+  } else {
+    ::setpgid(0, 0);
+  }
+  // All that nobody can see happens while the runner commits the record.
+  become_like_the_caller(inherited);
+  const int no_folder = ::chdir(spec.cwd) != 0 ? errno : 0;
+  const int no_limits = limits.apply(*spec.header);
+  char go = 0;
+  long n = 0;
+  while ((n = sys::read(pipes.gate, &go, 1)) == -EINTR) {
+  }
+  if (n != 1) sys::exit(127);
+  if (no_limits < 0) fail(pipes.failure, ExecFailure::limits, -no_limits);
+  if (no_folder != 0) fail(pipes.failure, ExecFailure::cwd, no_folder);
+  if (pipes.input >= 0) ::dup2(pipes.input, 0);
+  ::dup2(pipes.output, 1);
+  ::dup2(pipes.output, 2);
+  ::execve(spec.program, spec.argv, spec.envp);
+  if (errno == ENOEXEC) {
+    // A script without a #! line: run it as every shell does.
+    auto** const argv = static_cast<char**>(std::calloc(spec.header->argc + 2UL, sizeof(char*)));
+    if (argv != nullptr) {
+      static char shell[] = "/bin/sh";
+      argv[0] = shell;
+      argv[1] = const_cast<char*>(spec.program);
+      for (unsigned i = 1; i < spec.header->argc; ++i) argv[i + 1] = spec.argv[i];
+      ::execve(shell, argv, spec.envp);
+    }
+  }
+  fail(pipes.failure, ExecFailure::exec, errno);
+}
+
+}  // namespace runner

@@ -1,0 +1,308 @@
+#include "runner/processes/tree.h"
+
+#include "contract/control.h"
+#include "contract/names.h"
+#include "runner/os/fd.h"
+#include "runner/os/sys.h"
+#include "runner/os/text.h"
+
+#include <cstdlib>
+#include <cstring>
+
+namespace runner {
+namespace {
+
+using Path = Text<128>;
+
+bool is_scarcity(int error) {
+  return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
+}
+
+// Reads a small file of /proc in one go; what is beyond the buffer is not needed.
+std::string_view read_all(const Fd& fd, char* into, unsigned long size) {
+  unsigned long have = 0;
+  while (fd && have < size) {
+    const long n = sys::read(fd.get(), into + have, size - have);
+    if (n == -EINTR) continue;
+    if (n <= 0) break;
+    have += static_cast<unsigned long>(n);
+  }
+  return {into, have};
+}
+
+struct Stat {
+  char state = 'X';  // '?': it could not be looked at, which is no death
+  int parent = 0;
+  int group = 0;
+};
+
+Stat stat_of(int pid) {
+  char buffer[512];
+  const Fd fd(sys::open_at(AT_FDCWD, (Path() << "/proc/" << pid << "/stat").c_str(), O_RDONLY));
+  if (is_scarcity(fd.get())) return {'?'};
+  std::string_view text = read_all(fd, buffer, sizeof buffer);
+  const auto name_end = text.rfind(')');
+  if (name_end == std::string_view::npos || name_end + 4 > text.size()) return {};
+  text.remove_prefix(name_end + 2);
+  const char state = text.front();
+  text.remove_prefix(2);
+  const int parent = static_cast<int>(take_number(text));
+  return {state, parent, static_cast<int>(take_number(text))};
+}
+
+// False where the kernel would not tell: then nothing is known of them.
+bool add_children_of_thread(int pid, int thread, Pids& into) {
+  Fd fd(sys::open_at(AT_FDCWD, (Path() << "/proc/" << pid << "/task/" << thread << "/children").c_str(), O_RDONLY));
+  if (!fd) return false;
+  char buffer[1024];
+  int number = 0;
+  long failure = 0;
+  while (true) {
+    const long n = sys::read(fd.get(), buffer, sizeof buffer);
+    if (n == -EINTR) continue;
+    if (n <= 0) {
+      failure = n;
+      break;
+    }
+    for (long i = 0; i < n; ++i) {
+      if (buffer[i] >= '0' && buffer[i] <= '9') {
+        number = number * 10 + (buffer[i] - '0');
+      } else if (number > 0) {
+        into.add(number);
+        number = 0;
+      }
+    }
+  }
+  if (number > 0) into.add(number);
+  return failure == 0;
+}
+
+// Every thread has children of its own. Returns how many threads there are; 0 where not all could be looked at.
+int add_children(int pid, Pids& into) {
+  Fd folder(sys::open_at(AT_FDCWD, (Path() << "/proc/" << pid << "/task").c_str(), O_RDONLY | O_DIRECTORY));
+  if (!folder) return 0;
+  alignas(sys::DirEntry) char buffer[2048];
+  int threads = 0;
+  bool whole = true;
+  while (true) {
+    const long n = sys::list(folder.get(), buffer, sizeof buffer);
+    if (n <= 0) return n == 0 && whole ? threads : 0;
+    for (long at = 0; at < n;) {
+      const auto* const entry = reinterpret_cast<const sys::DirEntry*>(buffer + at);
+      at += entry->length;
+      std::string_view name(entry->name);
+      const int thread = static_cast<int>(take_number(name));
+      if (thread <= 0) continue;
+      ++threads;
+      whole &= add_children_of_thread(pid, thread, into);
+    }
+  }
+}
+
+// A zombie leader whose other threads run on is alive.
+bool is_dead(int pid, int threads) {
+  const char state = stat_of(pid).state;
+  return state == 'X' || (state == 'Z' && threads <= 1);
+}
+
+}  // namespace
+
+bool Tree::is_ours(int pid) const {
+  const int self = ::getpid();
+  for (int depth = 0; depth < 4096 && pid > 1; ++depth) {
+    const int parent = stat_of(pid).parent;
+    if (parent == self) return true;
+    pid = parent;
+  }
+  return false;
+}
+
+// A runner is another task, not a part of this one. Its word alone does not count: the lock it names must be held
+// and the socket beside it must have been bound by this very process.
+Tree::Answer Tree::is_runner_of_another_task(int pid, int* control) {
+  *control = -1;
+  char buffer[4096 + 256];
+  const Fd environment(sys::open_at(AT_FDCWD, (Path() << "/proc/" << pid << "/environ").c_str(), O_RDONLY));
+  if (is_scarcity(environment.get())) return Answer::unknown;
+  const std::string_view text = read_all(environment, buffer, sizeof buffer - 1);
+  const std::string_view variable(perdure::contract::kRunnerVariable);
+  if (!text.starts_with(variable) || text.size() <= variable.size() || text[variable.size()] != '=') return Answer::no;
+  std::string_view value = behind(text, variable.size() + 1);
+  value = first(value, value.find('\0'));
+  const auto at = value.find('@');
+  if (at == std::string_view::npos) return Answer::no;
+  Text<4096 + 128> folder;
+  folder << behind(value, at + 1) << "/" << perdure::contract::kTasksDir << "/" << first(value, at);
+  if (!folder.whole()) return Answer::no;
+  Fd dir(sys::open_at(AT_FDCWD, folder.c_str(), O_RDONLY | O_DIRECTORY));
+  if (!dir) return is_scarcity(dir.get()) ? Answer::unknown : Answer::no;
+
+  // A runner that outlives its task's end for the sake of leftovers holds the other lock.
+  Fd lock(sys::open_at(dir.get(), perdure::contract::kRunnerLock, O_RDONLY | O_NOFOLLOW));
+  Fd leftover(sys::open_at(dir.get(), perdure::contract::kLeftoverLock, O_RDONLY | O_NOFOLLOW));
+  if (is_scarcity(lock.get()) || is_scarcity(leftover.get())) return Answer::unknown;
+  if (!(lock && sys::is_locked(lock.get())) && !(leftover && sys::is_locked(leftover.get()))) return Answer::no;
+
+  Fd socket(sys::checked(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+  if (!socket) return Answer::unknown;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const auto name = Text<sizeof address.sun_path>()
+                    << "/proc/self/fd/" << dir.get() << "/" << perdure::contract::kControlSocket;
+  std::memcpy(address.sun_path, name.c_str(), name.view().size() + 1);
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return Answer::no;
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.pid != pid) return Answer::no;
+  *control = ::dup(socket.get());
+  return Answer::yes;
+}
+
+// One look at everything below. False when somebody died while it was made: its children became ours behind the
+// place that had been read by then, so finding nobody would prove nothing.
+bool Tree::look(Pids& living, Pids& runners) {
+  Pids queue;
+  const int self = ::getpid();
+  bool certain = add_children_of_thread(self, self, queue);
+  for (unsigned i = 0; i < queue.size(); ++i) {
+    const int pid = queue[i];
+    if ((pid == command_ && command_ended_) || is_left_out(pid)) continue;
+    int control = -1;
+    const Answer runner = is_runner_of_another_task(pid, &control);
+    if (runner == Answer::yes) {
+      sys::close(control);
+      runners.add(pid);
+      continue;
+    }
+    if (runner == Answer::unknown) {
+      certain = false;  // not knowing what it is, it is neither ended nor passed over: the next look may tell
+      continue;
+    }
+    const int threads = add_children(pid, queue);
+    if (!is_dead(pid, threads)) {
+      living.add(pid);
+    } else {
+      certain = false;
+      command_ended_ |= pid == command_;
+    }
+  }
+  return certain || living.size() > 0;
+}
+
+// visit(pid, control): control is -1 for a process of this task, else a connection to the runner of another one.
+template <class F>
+void Tree::walk(F&& visit) {
+  constexpr int kMostLooks = 100;
+  for (int looks = 0; looks < kMostLooks; ++looks) {
+    Pids living, runners;
+    reap_adopted();
+    if (!look(living, runners) && looks + 1 < kMostLooks) continue;
+    for (unsigned i = 0; i < living.size(); ++i) visit(living[i], -1);
+    for (unsigned i = 0; i < runners.size(); ++i) {
+      int control = -1;
+      if (is_runner_of_another_task(runners[i], &control) != Answer::yes) continue;
+      const Fd owned(control);
+      visit(runners[i], owned.get());
+    }
+    return;
+  }
+}
+
+void Tree::leave_out(int pid) {
+  for (int& left_out : left_out_) {
+    if (left_out != 0 || pid <= 0) continue;
+    left_out = pid;
+    return;
+  }
+}
+
+bool Tree::is_left_out(int pid) const {
+  for (const int left_out : left_out_)
+    if (left_out == pid) return true;
+  return false;
+}
+
+bool Tree::has_others() const {
+  Pids children;
+  const int self = ::getpid();
+  if (!add_children_of_thread(self, self, children)) return true;
+  return children.size() > 1 || (children.size() == 1 && children[0] != command_);
+}
+
+int Tree::count() {
+  int n = 0;
+  walk([&](int, int control) { n += control < 0 ? 1 : 0; });
+  return n;
+}
+
+void Tree::signal(int signal, int group) {
+  walk([&](int pid, int control) {
+    if (control >= 0 || (group > 0 && stat_of(pid).group == group)) return;
+    Fd process(sys::pidfd_open(pid));
+    if (process && is_ours(pid)) sys::pidfd_signal(process.get(), signal);
+  });
+}
+
+int Tree::kill_all(long patience_ms) {
+  const std::int64_t until = sys::now_us(CLOCK_MONOTONIC) + patience_ms * 1000;
+  while (true) {
+    int left = 0;
+    walk([&](int pid, int control) {
+      if (control >= 0) return;
+      if (left < kMaxSurvivors) survivors_[left] = pid;
+      ++left;  // also when it is gone by now: what it left behind is looked for in the next round
+      Fd process(sys::pidfd_open(pid));
+      if (!process) return;
+      // Stopped first, so that what was looked at is what is killed: a process may become a runner by exec.
+      sys::pidfd_signal(process.get(), SIGSTOP);
+      int other = -1;
+      const Answer runner = is_runner_of_another_task(pid, &other);
+      const Fd close_it(other);
+      sys::pidfd_signal(process.get(), is_ours(pid) && runner == Answer::no ? SIGKILL : SIGCONT);
+    });
+    reap_adopted();
+    if (left == 0) return 0;
+    if (sys::now_us(CLOCK_MONOTONIC) > until) return left;
+    // Until the next one ends, or shortly: what is killed here may be a child of another process.
+    sigset_t child;
+    ::sigemptyset(&child);
+    ::sigaddset(&child, SIGCHLD);
+    const timespec a_moment{0, 5'000'000};
+    ::sigtimedwait(&child, nullptr, &a_moment);
+    reap_adopted();
+  }
+}
+
+int Tree::stop_owned_tasks(long grace_ms) {
+  int owned = 0;
+  walk([&](int, int control) {
+    if (control < 0) return;
+    const timeval patience{1, 0};
+    ::setsockopt(control, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    for (const std::string_view name : {own_id_, other_name_}) {
+      if (name.empty()) continue;
+      const auto request = Text<1024>() << perdure::contract::kStopOwned << " " << grace_ms << " " << name << "\n";
+      if (::send(control, request.c_str(), request.view().size(), MSG_NOSIGNAL) < 0) return;
+      char answer[8] = {};
+      if (::recv(control, answer, sizeof answer - 1, 0) <= 0 || answer[0] != 'o') continue;
+      ++owned;
+      return;
+    }
+  });
+  return owned;
+}
+
+void Tree::reap_adopted() {
+  Pids children;
+  const int self = ::getpid();
+  add_children_of_thread(self, self, children);
+  for (unsigned i = 0; i < children.size(); ++i) {
+    const int pid = children[i];
+    if (pid == command_ || sys::reap(pid) <= 0) continue;
+    // The number may be given to anybody from here on.
+    for (int& left_out : left_out_)
+      if (left_out == pid) left_out = 0;
+  }
+}
+
+}  // namespace runner

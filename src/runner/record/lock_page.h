@@ -1,0 +1,31 @@
+#pragma once
+
+#include "runner/os/fd.h"
+
+#include <cstdint>
+#include <string_view>
+
+namespace runner {
+
+/// runner.lock: proof that this process lives, and the notes that survive its SIGKILL (contract/lock_page.h).
+class LockPage {
+ public:
+  /// Takes the lock and says who holds it. 0 or -errno; -EAGAIN: another runner has it.
+  [[nodiscard]] int open(int task_folder, std::string_view task_id);
+
+  void note_gate();
+  void note_exit(int exit_code, int signal, std::int64_t at_ms);
+  /// The first call decides; later ones are ignored.
+  void note_decision(std::string_view cause, std::string_view escaped_reason, std::int64_t at_ms);
+
+  [[nodiscard]] bool is_held() const { return held_; }
+  [[nodiscard]] int fd() const { return file_.get(); }
+  void release() { file_.reset(); }
+
+ private:
+  Fd file_;
+  bool held_ = false;
+  bool decided_ = false;
+};
+
+}  // namespace runner

@@ -1,0 +1,218 @@
+#include "runner/record/record.h"
+
+#include "contract/names.h"
+
+#include <sys/uio.h>
+
+#include <atomic>
+
+namespace runner {
+namespace {
+
+// Room for everything the runner adds: the reason (escaped: six times its length at the most) and the numbers.
+using Members = Text<10240>;
+
+Members members;
+
+void add(Members& to, std::string_view name, std::int64_t value) {
+  to << ",\"" << name << "\":" << value;
+}
+
+void write_exit(Members& to, const Facts& f) {
+  add(to, "pid", f.pid);
+  if (f.is_agent) return;
+  to << ",\"exitCode\":";
+  if (f.exit_code < 0) {
+    to << "null";
+  } else {
+    to << f.exit_code;
+  }
+}
+
+void write_members(Members& to, const Facts& f) {
+  to << ",\"status\":\"" << f.status << "\",\"detached\":" << (f.detached ? "true" : "false");
+  add(to, "startedAt", f.started_ms);
+  to << ",\"endedAt\":";
+  if (f.ended_ms < 0) {
+    to << "null";
+  } else {
+    to << f.ended_ms;
+  }
+  if (!f.reason.empty()) to << ",\"stopReason\":\"" << f.reason << "\"";
+  if (f.quiet) to << ",\"terminalNotificationSuppressed\":true";
+  if (f.timeout_ms > 0) add(to, "timeoutMs", f.timeout_ms);
+  if (f.timeout_ms > 0 && f.timeout_from_ms > 0) add(to, "timeoutFrom", f.timeout_from_ms);
+  if (f.timed_out_by_idle) to << R"(,"timedOutBy":"idle")";
+  if (!f.question_outcome.empty()) to << ",\"questionOutcome\":\"" << f.question_outcome << "\"";
+  if (!f.is_question) write_exit(to, f);
+  if (!f.note.empty()) to << "," << f.note;
+  if (f.signal > 0) add(to, "signal", f.signal);
+  to << ",\"runner\":{\"pid\":" << ::getpid() << ",\"startTicks\":" << Record::start_ticks() << "}";
+  if (f.output_bytes >= 0) add(to, "outputBytes", f.output_bytes);
+  if (f.dropped_bytes > 0) {
+    add(to, "droppedBytes", f.dropped_bytes);
+    add(to, "droppedAt", f.dropped_at);
+  } else if (f.may_drop) {
+    add(to, "droppedAt", f.dropped_at);
+  }
+  if (f.unstored_bytes > 0) add(to, "unstoredBytes", f.unstored_bytes);
+  if (f.survivor_count > 0) {
+    to << ",\"survivors\":[";
+    for (int i = 0; i < f.survivor_count; ++i) {
+      if (i > 0) to << ",";
+      to << f.survivors[i];
+    }
+    to << "]";
+  }
+  if (!f.cgroup.empty()) to << ",\"cgroup\":\"" << f.cgroup << "\"";
+  if (f.leftovers > 0) add(to, "leftovers", f.leftovers);
+  if (f.started_seq >= 0) add(to, "startedSeq", f.started_seq);
+  if (f.ended_seq >= 0) add(to, "endedSeq", f.ended_seq);
+  to << "}\n";
+}
+
+bool is_hex(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+}  // namespace
+
+void Record::open(int tasks_folder, int task_folder, std::string_view task_id, std::string_view constant,
+                  long note_room) {
+  tasks_ = tasks_folder;
+  folder_ = task_folder;
+  constant_ = constant;
+  note_room_ = note_room;
+  name_ << task_id << ".json";
+}
+
+int Record::commit(const Facts& facts) {
+  if (!next_)
+    next_ = Fd(sys::open_at(folder_, perdure::contract::kNextRecord, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
+  if (!next_) return next_.get();
+  if (const int e = write_to(next_.get(), facts); e < 0) return e;
+  // Data before name, and the folder last: after a power cut there is the old record or the new one.
+  if (const int e = sys::sync(next_.get()); e < 0) return e;
+  if (const int e = sys::rename_at(folder_, perdure::contract::kNextRecord, tasks_, name_.c_str()); e < 0) return e;
+  next_.reset();
+  return sys::sync(tasks_);
+}
+
+int Record::write_to(int file, const Facts& facts) const {
+  members.clear();
+  write_members(members, facts);
+  long at = 0;
+  for (const std::string_view part : {std::string_view("{"), constant_, members.view()}) {
+    for (unsigned long done = 0; done < part.size();) {
+      const long n = sys::write_at(file, part.data() + done, part.size() - done, at);
+      if (n == -EINTR) continue;
+      if (n <= 0) return n == 0 ? -EIO : static_cast<int>(n);
+      done += static_cast<unsigned long>(n);
+      at += n;
+    }
+  }
+  return sys::cut(file, at);
+}
+
+int Record::reserve_next() {
+  next_ = Fd(sys::open_at(folder_, perdure::contract::kNextRecord, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
+  if (!next_) return next_.get();
+  constexpr long kOrdinary = 2048;  // what the runner adds, but for a very long reason
+  return sys::reserve(next_.get(), static_cast<long>(constant_.size()) + note_room_ + kOrdinary);
+}
+
+std::string_view Record::committed_members() {
+  return first(members.view(), members.view().size() - 1);  // without the line end
+}
+
+void Record::remove() {
+  sys::unlink_at(tasks_, name_.c_str());
+  drop_next();
+}
+
+void Record::drop_next() {
+  sys::unlink_at(folder_, perdure::contract::kNextRecord);
+  next_.reset();
+}
+
+std::int64_t Record::start_ticks() {
+  static std::int64_t ticks = 0;
+  if (ticks != 0) return ticks;
+  char buffer[512];
+  Fd fd(sys::open_at(AT_FDCWD, "/proc/self/stat", O_RDONLY));
+  const long n = fd ? sys::read(fd.get(), buffer, sizeof buffer) : 0;
+  std::string_view text(buffer, n > 0 ? static_cast<unsigned long>(n) : 0);
+  const auto name_end = text.rfind(')');
+  if (name_end == std::string_view::npos) return 0;
+  text.remove_prefix(name_end + 2);
+  for (int field = 3; field < 22; ++field) take_word(text);
+  ticks = take_number(text);
+  return ticks;
+}
+
+std::int64_t next_seq(int session_folder) {
+  const std::int64_t now = sys::now_us(CLOCK_REALTIME);
+  Fd file(sys::open_at(session_folder, perdure::contract::kSeqFile, O_RDWR | O_CREAT | O_NOFOLLOW));
+  struct stat about{};
+  if (!file || ::fstat(file.get(), &about) != 0) return now;
+  // Allocated before it is mapped: a hole that a full disk can't fill would be a SIGBUS.
+  constexpr std::int64_t kZero = 0;
+  if (about.st_size < 8 && sys::write_at(file.get(), &kZero, sizeof kZero, 0) != 8) return now;
+  void* const page = ::mmap(nullptr, 8, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  if (page == MAP_FAILED) return now;
+  std::atomic_ref<std::int64_t> last(*static_cast<std::int64_t*>(page));
+  std::int64_t before = last.load();
+  std::int64_t mine = 0;
+  do {
+    mine = before >= now ? before + 1 : now;
+  } while (!last.compare_exchange_weak(before, mine));
+  ::munmap(page, 8);
+  return mine;
+}
+
+bool is_id(std::string_view text) {
+  if (text.empty() || text.size() > 64) return false;
+  for (const char c : text)
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-')) return false;
+  return true;
+}
+
+bool is_members(std::string_view text) {
+  if (text.size() < 2 || text.front() != '"') return false;
+  int depth = 0;
+  bool in_string = false;
+  for (unsigned long i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c < 0x20 || c >= 0x7F) return false;
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+      continue;
+    }
+    in_string = c == '"';
+    depth += c == '{' || c == '[' ? 1 : c == '}' || c == ']' ? -1 : 0;
+    if (depth < 0) return false;
+  }
+  return depth == 0 && !in_string;
+}
+
+bool is_escaped_json(std::string_view text) {
+  for (unsigned long i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c < 0x20 || c >= 0x7F || c == '"') return false;
+    if (c != '\\') continue;
+    if (++i == text.size()) return false;
+    const char escaped = text[i];
+    if (escaped == 'u') {
+      if (i + 4 > text.size() - 1) return false;
+      for (int k = 1; k <= 4; ++k)
+        if (!is_hex(text[i + static_cast<unsigned long>(k)])) return false;
+      i += 4;
+    } else if (std::string_view("\"\\/bfnrt").find(escaped) == std::string_view::npos) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace runner

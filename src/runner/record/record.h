@@ -1,0 +1,82 @@
+#pragma once
+
+#include "runner/os/fd.h"
+#include "runner/os/text.h"
+
+#include <cstdint>
+#include <string_view>
+
+namespace runner {
+
+/// What the runner saw. Numbers below zero mean "not known" and are not written, but for exitCode, which is null.
+struct Facts {
+  std::string_view status = "running";
+  bool detached = true;
+  std::int64_t started_ms = 0;
+  std::int64_t ended_ms = -1;
+  std::int64_t timeout_ms = 0;
+  bool is_question = false;           // there is no command, so no pid and no exitCode
+  bool is_agent = false;              // there is a driver, whose exit code is nobody's business
+  std::string_view note;              // members that its driver adds
+  std::string_view question_outcome;  // of one that has ended
+  std::int64_t timeout_from_ms = 0;   // above 0: timeout_ms counts from then, not from the start
+  bool timed_out_by_idle = false;
+  int pid = 0;
+  int exit_code = -1;
+  int signal = 0;
+  std::string_view reason;  // escaped as in JSON
+  bool quiet = false;       // terminalNotificationSuppressed
+  std::int64_t started_seq = -1, ended_seq = -1;
+  std::int64_t output_bytes = -1, dropped_bytes = 0, dropped_at = 0, unstored_bytes = 0;
+  bool may_drop = false;  // droppedAt is written although nothing was dropped yet
+  int leftovers = 0;
+  std::string_view cgroup;  // escaped as in JSON; empty: none of its own
+  const int* survivors = nullptr;
+  int survivor_count = 0;
+};
+
+/// The record of this task: the only one who writes it while runner.lock is held.
+class Record {
+ public:
+  /// `constant`: the members the manager prepared, kept for good by the caller. `note_room`: bytes that Facts::note may
+  /// come to have.
+  void open(int tasks_folder, int task_folder, std::string_view task_id, std::string_view constant, long note_room = 0);
+
+  /// Writes, syncs and renames. 0 or -errno; on failure the old record stands.
+  [[nodiscard]] int commit(const Facts& facts);
+
+  /// Writes the record as it would be committed into an empty file. 0 or -errno.
+  [[nodiscard]] int write_to(int file, const Facts& facts) const;
+
+  /// Sets disk space aside for the next commit, so that a disk that fills up meanwhile cannot refuse it.
+  int reserve_next();
+
+  /// What the last commit() wrote behind the constant part, from its comma to the closing brace.
+  [[nodiscard]] static std::string_view committed_members();
+
+  void remove();
+  /// Takes the space for the next commit, and what a failed one left, away.
+  void drop_next();
+  static std::int64_t start_ticks();
+
+ private:
+  int tasks_ = -1, folder_ = -1;
+  std::string_view constant_;
+  long note_room_ = 0;
+  Text<80> name_;
+  Fd next_;
+};
+
+/// The next number of the session's events: microseconds since the epoch, or one more than the last.
+std::int64_t next_seq(int session_folder);
+
+/// True where `text` could be the id of a task.
+bool is_id(std::string_view text);
+
+/// True where `text` is ASCII and could be members of a JSON object: what is opened in it is closed in it.
+bool is_members(std::string_view text);
+
+/// True where `text` is ASCII and can stand between the quotes of a JSON string as it is.
+bool is_escaped_json(std::string_view text);
+
+}  // namespace runner
