@@ -69,7 +69,8 @@ Fd block_signals() {
 std::string_view name_of(TurnEnd::How how) {
   switch (how) {
     case TurnEnd::How::completed: return "completed";
-    case TurnEnd::How::failed: return "failed";
+    case TurnEnd::How::failed:
+    case TurnEnd::How::broke: return "failed";
     case TurnEnd::How::cancelled: return "cancelled";
   }
   return "";
@@ -81,12 +82,14 @@ bool tell(manager::AgentSide& side, codec::AgentNote note, const TurnEnd& end) {
   if (!end.failure.code.empty()) note.stop_code = end.failure.code;
   // What could not be noted is missing in the record; how the turn ended counts all the same.
   [[maybe_unused]] const auto noted = side.note(note);
-  auto told = end.how == TurnEnd::How::completed ? side.completed() : side.failed(end.failure.reason);
+  auto told = end.how == TurnEnd::How::completed ? side.completed()
+              : end.how == TurnEnd::How::broke   ? side.broke(end.failure.reason)
+                                                 : side.failed(end.failure.reason);
   return told && *told;
 }
 
 int fail_at_once(manager::AgentSide& side, const std::string& reason) {
-  [[maybe_unused]] const auto told = side.failed(reason);
+  [[maybe_unused]] const auto told = side.broke(reason);
   return 1;
 }
 

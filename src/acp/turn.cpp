@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::chrono::minutes kMeeting{5};  // some agents are downloaded before they speak
 constexpr std::chrono::seconds kClosing{1};
-constexpr int kAuthRequired = -32'000, kCancelled = -32'800;
+constexpr int kAuthRequired = -32'000;
 constexpr int kEndPatienceMs = 500;
 
 // What a stop reason of the protocol means for the task (docs/agents.md).
@@ -61,7 +61,7 @@ TurnEnd Turn::run(Connection& connection, AgentProcess& process) {
   if (!failure) return prompt();
   const std::lock_guard lock(mutex_);
   if (cancelled_) return {};
-  return {.how = TurnEnd::How::failed, .failure = std::move(*failure)};
+  return {.how = TurnEnd::How::broke, .failure = std::move(*failure)};
 }
 
 std::expected<json::value, Failure> Turn::ask(std::string_view method, json::object params) {
@@ -110,22 +110,25 @@ TurnEnd Turn::prompt() {
     cancelled = cancelled_;
   }
   if (!answer && cancelled) return {};
-  if (!answer) return {.how = TurnEnd::How::failed, .failure = describe_silence("session/prompt")};
+  if (!answer) return {.how = TurnEnd::How::broke, .failure = describe_silence("session/prompt")};
   if (!*answer) {
-    // An agent that was asked to stop may well call that an error.
-    if (cancelled && (*answer).error().code == kCancelled) return {};
-    return {.how = TurnEnd::How::failed, .failure = describe((*answer).error())};
+    Failure failure = describe((*answer).error());
+    if (!cancelled) return {.how = TurnEnd::How::broke, .failure = std::move(failure)};
+    // Whatever error the agent calls it, it is an effect of our own cancel (L14); the activity keeps it.
+    activity_.add("error", {{"code", failure.code}, {"text", failure.reason}});
+    return {};
   }
   const auto* const result = (*answer)->if_object();
+  if (result == nullptr && cancelled) return {};
   if (result == nullptr)
-    return {.how = TurnEnd::How::failed,
-            .failure = {.code = {}, .reason = "The agent's answer to session/prompt is no object"}};
+    return {.how = TurnEnd::How::broke,
+            .failure = {.code = {}, .reason = "The agent's answer to session/prompt is not an object"}};
   note_.usage = usage_in(*result);
   const std::string reason = text_in(*result, "stopReason");
   TurnEnd end = as_ended(reason);
   // Nobody of us asked it to.
   if (end.how == TurnEnd::How::cancelled && !cancelled)
-    end = {.how = TurnEnd::How::failed, .failure = {.code = reason, .reason = "The agent cancelled its turn"}};
+    end = {.how = TurnEnd::How::broke, .failure = {.code = reason, .reason = "The agent cancelled its turn"}};
   return end;
 }
 

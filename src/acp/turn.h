@@ -20,7 +20,8 @@ namespace perdure::acp {
 
 /// How a turn ended.
 struct TurnEnd {
-  enum class How { completed, failed, cancelled } how = How::cancelled;
+  // failed: the agent ended its turn and says why (refusal, a limit). broke: an error, so there was no end of a turn.
+  enum class How { completed, failed, broke, cancelled } how = How::cancelled;
   Failure failure;
 };
 

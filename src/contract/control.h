@@ -18,8 +18,9 @@
 //                                          behind; else "no"
 //   note MEMBERS                        -> "ok" once they are in the record, "no": it is no subagent's, or is decided; or
 //                                          "error ERRNO". JSON members, ASCII, agentId (if any) first; they replace those before
-//   outcome completed|failed REASON     -> "ok": the subagent's turn ended so by itself, and nothing else decides any
-//                                          more; "no": something else did. REASON as of stop
+//   outcome completed|failed|broke REASON -> "ok": the subagent's turn ended so by itself, and nothing else decides any
+//                                          more; "no": something else did. REASON as of stop. "broke" is an error, which
+//                                          after a stop is an effect of the stop (L14)
 //   signal NUMBER                       -> "ok" or "error ERRNO"; to the command's process group
 //   extend TIMEOUT_MS                   -> "ok": the deadline counts from now, 0: there is none; "no": it has ended;
 //                                          "error ERRNO": the record could not be written, and all is as it was
@@ -56,6 +57,10 @@ inline constexpr char kSettle[] = "settle";
 inline constexpr char kEndLeftovers[] = "end-leftovers";
 inline constexpr char kNote[] = "note";
 inline constexpr char kOutcome[] = "outcome";
+inline constexpr char kOwnerEnded[] = "The task that owns it has ended";  // the reason of stop-owned
+inline constexpr char kTurnCompleted[] = "completed";
+inline constexpr char kTurnFailed[] = "failed";
+inline constexpr char kTurnBroke[] = "broke";
 inline constexpr char kSignal[] = "signal";
 inline constexpr char kOutput[] = "output";
 inline constexpr char kExtend[] = "extend";

@@ -15,19 +15,16 @@ inline constexpr long kHolderBytes = 128;
 // 'G' once the gate is about to open; before that nothing of the command has run.
 inline constexpr long kGateAt = 128;
 
+// 'M' if the kernel ended a process of the task for the sake of its memory limit. Noted before the exit.
+inline constexpr long kMemoryAt = 129;
+
 // How the command itself ended: "exit <code> <ms>\n" or "signal <number> <ms>\n".
 inline constexpr long kExitAt = 256;
 inline constexpr long kExitBytes = 128;
 
-// What decided the outcome: "<cause> <ms>\n<reason>\n", cause being one of the words below, the reason escaped as
-// in a JSON string. kCauseExit: the command ended by itself, and the field above says how.
+// What decided the outcome: "<cause> <ms>\n<reason>\n", cause being a word of contract::Cause (outcome.h), the reason
+// escaped as in a JSON string. "exit": the command ended by itself, and the field above says how.
 inline constexpr long kDecisionAt = 512;
 inline constexpr long kDecisionBytes = 4096 - 512;
-inline constexpr char kCauseExit[] = "exit";
-inline constexpr char kCauseStop[] = "stop";
-inline constexpr char kCauseStopQuietly[] = "stop-quietly";  // stopped by its owner: not notified (L45)
-inline constexpr char kCauseDeadline[] = "deadline";
-inline constexpr char kCauseIdle[] = "idle";  // no output for as long as idle_timeout_ms
-inline constexpr char kCauseOutput[] = "output";
 
 }  // namespace perdure::contract

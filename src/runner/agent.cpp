@@ -35,10 +35,10 @@ void Run::know_agent(std::string_view members) {
 
 // Durable before it is answered: the driver goes on to what makes the agent's tools ask for its id.
 void Run::keep_note(int client, std::string_view members) {
-  const bool may_still_tell = phase_ == Phase::running || (phase_ == Phase::ending && cause_ == Cause::stop);
+  const bool may_still_tell =
+      phase_ == Phase::running || (phase_ == Phase::ending && (cause_ == Cause::stop || cause_ == Cause::stop_quietly));
   if (!is_agent() || !may_still_tell) return control_.answer(client, kNo);
-  if (static_cast<long>(members.size()) > kMaxNoteBytes || !is_members(members))
-    return control_.answer(client, "error 22");
+  if (static_cast<long>(members.size()) > kMaxNoteBytes || !is_members(members)) return answer_result(client, -EINVAL);
   know_agent(members);
   const int e = record_.commit(facts_);
   record_.reserve_next();
@@ -46,38 +46,37 @@ void Run::keep_note(int client, std::string_view members) {
 }
 
 // The turn has ended, and the driver has only to leave: from here on no deadline counts. What ends a turn after a
-// deadline changes nothing (L09).
+// deadline changes nothing (L09). A turn that broke within the grace of a stop is an effect of the stop (L14).
 void Run::take_outcome(int client, std::string_view line) {
   const std::string_view word = take_word(line);
-  const Said said = word == "completed" ? Said::completed : word == "failed" ? Said::failed : Said::nothing;
-  if (said == Said::nothing || line.empty() == (said == Said::failed) || !is_escaped_json(line) ||
+  const bool completed = word == kTurnCompleted;
+  const bool broke = word == kTurnBroke;
+  if ((!completed && !broke && word != kTurnFailed) || line.empty() != completed || !is_escaped_json(line) ||
       static_cast<long>(line.size()) > kMaxReasonBytes)
-    return control_.answer(client, "error 22");
+    return answer_result(client, -EINVAL);
   const bool in_time = phase_ == Phase::running;
-  const bool in_grace = phase_ == Phase::ending && cause_ == Cause::stop && !killed_;
-  if (!is_agent() || said_ != Said::nothing || exited_ || (!in_time && !in_grace)) return control_.answer(client, kNo);
-  said_ = said;
-  said_reason_ << line;
+  const bool is_stopping = cause_ == Cause::stop || cause_ == Cause::stop_quietly;
+  const bool in_grace = phase_ == Phase::ending && is_stopping && !killed_ && !broke;
+  if (!is_agent() || turn_ended_ || exited_ || (!in_time && !in_grace)) return control_.answer(client, kNo);
+  turn_ended_ = true;
+  facts_.ended_ms = sys::now_ms();
+  reason_.clear();
+  reason_ << line;
+  const bool quiet = cause_ == Cause::stop_quietly;
+  lock_.note_turn_end(quiet, line, facts_.ended_ms);
+  cause_ = quiet ? Cause::exit_quietly : Cause::exit;
   if (in_time) {
     phase_ = Phase::trailing;
-    cause_ = Cause::exit;
-    facts_.ended_ms = sys::now_ms();
-    lock_.note_decision(kCauseExit, line, facts_.ended_ms);
     sys::arm(timer_.get(), spec_.header->grace_ms > kLeaveMs ? spec_.header->grace_ms : kLeaveMs);
   }
   control_.answer(client, kOk);
 }
 
 // The driver ended without a word about the turn.
-void Run::on_driver_end() {
-  said_ = Said::failed;
-  said_reason_ << "The driver of the subagent ended by ";
-  if (facts_.signal > 0) {
-    said_reason_ << "signal " << static_cast<long>(facts_.signal);
-  } else {
-    said_reason_ << "itself, with exit code " << static_cast<long>(facts_.exit_code);
-  }
-  facts_.signal = 0;
+void Run::on_silent_driver() {
+  if (turn_ended_) return;
+  reason_.clear();
+  write_silent_driver(reason_, facts_.signal > 0, facts_.signal > 0 ? facts_.signal : facts_.exit_code);
 }
 
 // Nothing of a subagent outlives its driver (L30).

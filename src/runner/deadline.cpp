@@ -12,7 +12,7 @@ void Run::on_idle() {
   if (stream_.is_behind()) idle_.saw_output();  // a caller that does not read keeps the command silent
   const bool over = idle_.is_over();
   if (over) look_at_children();  // an end before counts
-  if (over && is_open()) end(Cause::idle, kCauseIdle, "", spec_.header->grace_ms);
+  if (over && is_open()) end(Cause::idle, "", spec_.header->grace_ms);
   if (!is_open()) idle_.stop();
 }
 
@@ -20,7 +20,7 @@ void Run::on_idle() {
 void Run::extend(int client, long timeout_ms) {
   look_at_children();  // an end before the wish counts
   if (!is_open()) return control_.answer(client, kNo);
-  if (timeout_ms < 0) return control_.answer(client, "error 22");
+  if (timeout_ms < 0) return answer_result(client, -EINVAL);
   const Facts before = facts_;
   facts_.timeout_ms = timeout_ms;
   facts_.timeout_from_ms = sys::now_ms();
@@ -31,7 +31,7 @@ void Run::extend(int client, long timeout_ms) {
   const int e = facts_.detached ? record_.commit(running) : 0;  // a foreground task has none
   if (e < 0) {
     facts_ = before;
-    return control_.answer(client, (Text<32>() << "error " << -e).view());
+    return answer_result(client, e);
   }
   if (facts_.detached) record_.reserve_next();
   sys::arm(timer_.get(), timeout_ms);

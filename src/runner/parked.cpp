@@ -86,7 +86,7 @@ bool Run::may_follow() {
   if (!queue_.follows()) return true;
   const auto as_ended = [&](std::string_view how) {
     const auto reason = Text<192>() << "Task " << spec_.after << ", which it was to follow, " << how;
-    lock_.note_decision(kCauseStop, reason.view(), sys::now_ms());
+    lock_.note_decision(Cause::stop, reason.view(), sys::now_ms());
     end_parked("killed", reason.view());
     return false;
   };

@@ -128,7 +128,7 @@ void Question::on_timer() {
   if (sys::read(timer_.get(), &fired, sizeof fired) < 0) return;
   if (phase_ == Phase::open) {
     facts_.ended_ms = sys::now_ms();
-    lock_.note_decision(kCauseDeadline, "", facts_.ended_ms);
+    lock_.note_decision(Cause::deadline, "", facts_.ended_ms);
     phase_ = Phase::decided;
   }
   if (!facts_.question_outcome.empty()) return commit();
@@ -169,14 +169,18 @@ void Question::handle(int client, std::string_view line) {
     take_number(line);  // nobody needs a grace
     if (!is_escaped_json(line) || static_cast<long>(line.size()) > kMaxReasonBytes)
       return control_.answer(client, "error 22");
-    control_.answer(client, phase_ == Phase::open ? kOk : kNo);
-    return withdraw(word, line);
+    const bool was_open = phase_ == Phase::open;
+    const Cause cause = word == kStop ? Cause::stop : Cause::stop_quietly;
+    if (was_open) lock_.note_decision(cause, line, sys::now_ms());  // before the answer: it survives this process (L55)
+    control_.answer(client, was_open ? kOk : kNo);
+    return withdraw(cause, line);
   }
   if (word == kStopOwned) {
     take_number(line);
     if (line != spec_.owner || line.empty()) return control_.answer(client, kNo);
+    if (phase_ == Phase::open) lock_.note_decision(Cause::stop, kOwnerEnded, sys::now_ms());
     control_.answer(client, kOk);
-    return withdraw(kCauseStop, "The task that owns it has ended");
+    return withdraw(Cause::stop, kOwnerEnded);
   }
   if (word == kStarted) return control_.answer(client, kStarted);
   if (word == kRelease) return control_.answer(client, kDetached);
@@ -207,12 +211,12 @@ void Question::settle(int client, std::string_view line) {
   decide(outcome == "answered" ? "answered" : "dismissed");
 }
 
-void Question::withdraw(std::string_view cause, std::string_view reason) {
+void Question::withdraw(Cause cause, std::string_view reason) {
   if (phase_ != Phase::open) return;
   facts_.ended_ms = sys::now_ms();
   lock_.note_decision(cause, reason, facts_.ended_ms);
   phase_ = Phase::decided;
-  facts_.quiet = cause == kStopQuietly;
+  facts_.quiet = cause == Cause::stop_quietly;
   reason_ << reason;
   facts_.reason = reason_.view();
   decide("withdrawn");

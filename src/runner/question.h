@@ -34,7 +34,7 @@ class Question {
   void on_client(int client, unsigned events);
   void handle(int client, std::string_view line);
   void settle(int client, std::string_view line);
-  void withdraw(std::string_view cause, std::string_view reason);
+  void withdraw(perdure::contract::Cause cause, std::string_view reason);
   void take_default();
   /// `outcome` is one of the literals, which stay.
   void decide(std::string_view outcome);

@@ -67,7 +67,7 @@ long Run::pump(long most) {
     idle_.saw_output();
     if (!log_.append(buffer, static_cast<unsigned long>(n)) && phase_ == Phase::running) {
       const auto why = Text<96>() << "Output limit of " << spec_.header->output_limit << " bytes exceeded";
-      end(Cause::output, kCauseOutput, why.view(), spec_.header->grace_ms);
+      end(Cause::output, why.view(), spec_.header->grace_ms);
     }
     stream_.give(buffer, static_cast<unsigned long>(n));
     if (stream_.is_behind()) {
@@ -88,7 +88,7 @@ void Run::on_signals() {
   while (sys::read(signals_.get(), &info, sizeof info) > 0) terminate |= info.ssi_signo == SIGTERM;
   look_at_children();
   if (terminate && phase_ == Phase::leftovers) kill_tree();
-  if (terminate) end(Cause::stop, kCauseStop, "The runner was told to terminate", spec_.header->grace_ms);
+  if (terminate) end(Cause::stop, "The runner was told to terminate", spec_.header->grace_ms);
 }
 
 void Run::look_at_children() {
@@ -104,6 +104,7 @@ void Run::look_at_children() {
         facts_.signal = how.si_status;
       }
       facts_.ended_ms = sys::now_ms();
+      if (limits_.ran_out_of_memory()) lock_.note_out_of_memory();
       lock_.note_exit(facts_.exit_code, facts_.signal, facts_.ended_ms);
       // What it wrote it wrote before it ended, so an exceeded budget comes first.
       if (phase_ == Phase::running && output_) pump(waiting_output());
@@ -116,10 +117,10 @@ void Run::look_at_children() {
 
 void Run::on_natural_end() {
   phase_ = Phase::trailing;
-  if (is_agent()) on_driver_end();
+  if (is_agent()) on_silent_driver();
   if (spec_.header->leftovers != SpecLeftovers::wait) {
     cause_ = Cause::exit;
-    lock_.note_decision(kCauseExit, said_reason_.view(), facts_.ended_ms);
+    lock_.note_decision(Cause::exit, reason_.view(), facts_.ended_ms);
     sys::arm(timer_.get(), 0);
   }
   if (tree_.has_others()) {
@@ -129,12 +130,17 @@ void Run::on_natural_end() {
   evaluate();
 }
 
+// Before it is acknowledged: what was acknowledged holds also if this process is killed right then (L55).
+void Run::note_wish(Cause cause, std::string_view reason) {
+  if (is_open() || phase_ == Phase::parked) lock_.note_decision(cause, reason, sys::now_ms());
+}
+
 // The first cause stands; a second stop can only shorten the grace.
-void Run::end(Cause cause, std::string_view cause_word, std::string_view reason, long grace_ms) {
+void Run::end(Cause cause, std::string_view reason, long grace_ms) {
   if (phase_ == Phase::ending && grace_ms == 0 && !killed_) return kill_tree();
   if (phase_ == Phase::parked) {
-    facts_.quiet = cause_word == kStopQuietly;
-    lock_.note_decision(cause_word, reason, sys::now_ms());
+    facts_.quiet = cause == Cause::stop_quietly;
+    lock_.note_decision(cause, reason, sys::now_ms());
     return end_parked("killed", reason);
   }
   if (phase_ == Phase::trailing && cause_ == Cause::exit && stream_.is_behind()) {
@@ -143,9 +149,8 @@ void Run::end(Cause cause, std::string_view cause_word, std::string_view reason,
   }
   if (!is_open()) return;
   cause_ = cause;
-  facts_.quiet = cause_word == kStopQuietly;
   reason_ << reason;
-  lock_.note_decision(cause_word, reason, sys::now_ms());
+  lock_.note_decision(cause, reason, sys::now_ms());
   phase_ = Phase::ending;
   waits_for_owned_ = tree_.stop_owned_tasks(grace_ms) > 0;
   terminate_tree(grace_ms);
@@ -185,7 +190,7 @@ void Run::on_timer() {
     if (detach(Released::by_deadline, timeout < 0 ? 0 : timeout) < 0) sys::arm(timer_.get(), kRetryMs);
     return;
   }
-  if (is_open()) return end(Cause::deadline, kCauseDeadline, "", spec_.header->grace_ms);
+  if (is_open()) return end(Cause::deadline, "", spec_.header->grace_ms);
   if (phase_ == Phase::ending && stream_.is_behind() && (exited_ || killed_)) drop_stream();
   if (phase_ == Phase::ending || phase_ == Phase::trailing || phase_ == Phase::leftovers) kill_tree();
 }
@@ -238,18 +243,21 @@ void Run::handle(int client, std::string_view line) {
   if (word == kStop || word == kStopQuietly) {
     const long grace = take_number(line);
     if (!is_escaped_json(line) || static_cast<long>(line.size()) > kMaxReasonBytes)
-      return control_.answer(client, "error 22");
+      return answer_result(client, -EINVAL);
+    look_at_children();  // an exit before this request wins
+    const Cause cause = word == kStop ? Cause::stop : Cause::stop_quietly;
+    note_wish(cause, line);
     control_.answer(client, kOk);
-    look_at_children();  // an end before the wish counts
-    return end(Cause::stop, word, line, grace < 0 ? spec_.header->grace_ms : grace);
+    return end(cause, line, grace < 0 ? spec_.header->grace_ms : grace);
   }
   if (word == kNote) return keep_note(client, line);
   if (word == kOutcome) return take_outcome(client, line);
   if (word == kStopOwned) {
     const long grace = take_number(line);
     if (line != spec_.owner || line.empty()) return control_.answer(client, kNo);
+    note_wish(Cause::stop, kOwnerEnded);
     control_.answer(client, kOk);
-    return end(Cause::stop, kCauseStop, "The task that owns it has ended", grace);
+    return end(Cause::stop, kOwnerEnded, grace);
   }
   if (word == kEndLeftovers) {
     control_.answer(client, ended ? kOk : kNo);
@@ -272,7 +280,7 @@ void Run::handle(int client, std::string_view line) {
     return control_.answer(client, (Text<96>() << kOutput << " " << log_.stream_bytes() << " " << log_.dropped_bytes()
                                                << " " << log_.unstored_bytes())
                                        .view());
-  control_.answer(client, "error 38");
+  answer_result(client, -ENOSYS);
 }
 
 // Is it over? Called whenever a process may have gone.
@@ -294,11 +302,22 @@ void Run::evaluate() {
   settle(keeps ? left : 0);
 }
 
+// What the outcome depends on, as it also stands in runner.lock.
+Causes Run::causes() const {
+  return {.is_agent = is_agent(),
+          .decided = cause_,
+          .has_reason = !reason_.view().empty(),
+          .exited = exited_,
+          .by_signal = facts_.signal > 0,
+          .value = facts_.signal > 0 ? facts_.signal : facts_.exit_code,
+          .out_of_memory = limits_.ran_out_of_memory()};
+}
+
 void Run::settle(int leftovers) {
   if (cause_ == Cause::none) {  // everything ended by itself, as the policy `wait` wants it
     cause_ = Cause::exit;
     facts_.ended_ms = sys::now_ms();
-    lock_.note_decision(kCauseExit, "", facts_.ended_ms);
+    lock_.note_decision(Cause::exit, "", facts_.ended_ms);
   }
   phase_ = Phase::settled;
   sys::arm(timer_.get(), 0);
@@ -310,23 +329,22 @@ void Run::settle(int leftovers) {
     // The zombie kept the pid from being given to a stranger; now nothing is left that could be hit.
     if (exited_) sys::reap(facts_.pid);
   }
-  if (cause_ != Cause::exit) facts_.ended_ms = sys::now_ms();
-  if (facts_.ended_ms < 0) facts_.ended_ms = sys::now_ms();
+  const Outcome outcome = outcome_of(causes());
+  const bool by_itself = cause_ == Cause::exit || cause_ == Cause::exit_quietly;
+  if (!by_itself || facts_.ended_ms < 0) facts_.ended_ms = sys::now_ms();
   if (leftovers == 0) log_.finish();
   if (spec_.header->sync_output != 0) log_.sync();
 
-  const bool timed_out = cause_ == Cause::deadline || cause_ == Cause::idle;
-  facts_.timed_out_by_idle = cause_ == Cause::idle;
-  // A subagent that really ended after it was asked to keeps that outcome (L14).
-  const bool said = said_ != Said::nothing && (cause_ == Cause::exit || cause_ == Cause::stop);
-  facts_.status = timed_out               ? "timed_out"
-                  : said                  ? (said_ == Said::completed ? "completed" : "failed")
-                  : cause_ != Cause::exit ? "killed"
-                  : facts_.exit_code == 0 ? "completed"
-                                          : "failed";
-  if (cause_ == Cause::exit && facts_.exit_code != 0 && limits_.ran_out_of_memory())
-    reason_ << "Out of memory (limit " << spec_.header->memory_max << " bytes)";
-  facts_.reason = said ? said_reason_.view() : reason_.view();  // empty after the deadline (L46)
+  facts_.status = word_of(outcome.ending);
+  if (!outcome.shows_exit) {
+    facts_.exit_code = -1;
+    facts_.signal = 0;
+  }
+  facts_.timed_out_by_idle = outcome.by_idle;
+  facts_.quiet = outcome.is_quiet;
+  if (outcome.reason != ReasonText::noted) reason_.clear();
+  if (outcome.reason == ReasonText::out_of_memory) write_out_of_memory(reason_, spec_.header->memory_max);
+  facts_.reason = reason_.view();
   facts_.output_bytes = log_.stream_bytes();
   facts_.dropped_bytes = log_.dropped_bytes();
   facts_.dropped_at = log_.dropped_at();

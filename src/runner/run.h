@@ -1,6 +1,7 @@
 #pragma once
 
 #include "contract/names.h"
+#include "contract/outcome.h"
 #include "runner/admission/queue.h"
 #include "runner/admission/slot.h"
 #include "runner/admission/spec.h"
@@ -52,7 +53,7 @@ class Run {
   // settled:   nothing can change any more; the record is being committed
   // leftovers: committed; processes that outlived the command still write and are looked after
   enum class Phase { parked, running, trailing, ending, settled, leftovers, over };
-  enum class Cause { none, exit, stop, deadline, idle, output };
+  using Cause = perdure::contract::Cause;
   enum class Source : unsigned { output = 1, signals, timer, idle, listener, client, caller, stream, awaited };
 
   static std::uint64_t tag(Source source) { return static_cast<std::uint64_t>(source) << 32; }
@@ -89,12 +90,12 @@ class Run {
   void end_parked(std::string_view status, std::string_view reason);
 
   // Subagents (agent.cpp)
-  enum class Said { nothing, completed, failed };
   [[nodiscard]] bool is_agent() const { return spec_.header->command == perdure::contract::SpecCommand::agent; }
   void know_agent(std::string_view members);
   void keep_note(int client, std::string_view members);
   void take_outcome(int client, std::string_view line);
-  void on_driver_end();
+  void on_silent_driver();
+  [[nodiscard]] perdure::contract::Causes causes() const;
   void follow_driver();
 
   void on_output();
@@ -113,7 +114,8 @@ class Run {
   [[nodiscard]] long waiting_output() const;
   void look_at_children();
   void on_natural_end();
-  void end(Cause cause, std::string_view cause_word, std::string_view reason, long grace_ms);
+  void end(Cause cause, std::string_view reason, long grace_ms);
+  void note_wish(Cause cause, std::string_view reason);
   void terminate_tree(long grace_ms);
   void kill_tree();
   void evaluate();
@@ -150,8 +152,7 @@ class Run {
   Cause cause_ = Cause::none;
   Text<3600> reason_;
   Text<perdure::contract::kMaxNoteBytes + 1> note_;
-  Said said_ = Said::nothing;  // by the driver, of the end of the subagent's turn
-  Text<3600> said_reason_;
+  bool turn_ended_ = false;  // so the driver said; reason_ is then why it failed, if it did
   bool exited_ = false, waits_for_owned_ = false, killed_ = false;
   int commit_attempts_ = 0;
 };

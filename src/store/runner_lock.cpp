@@ -83,6 +83,7 @@ RunnerNotes read_runner_notes(const Session& session, const TaskId& id) {
   const auto ticks = take_number(holder);
   if (pid && ticks) notes.holder = ProcessIdentity{*pid, *ticks};
   notes.gate_opened = (*page)[kGateAt] == 'G';
+  notes.out_of_memory = (*page)[kMemoryAt] == 'M';
 
   std::string_view exit = field(*page, kExitAt, kExitBytes);
   const bool by_signal = take_word(exit) == "signal";
@@ -94,7 +95,7 @@ RunnerNotes read_runner_notes(const Session& session, const TaskId& id) {
   const std::string_view cause = take_word(decision);
   const auto decided_ms = take_number(decision);
   if (!cause.empty() && decided_ms) {
-    notes.decision = RunnerNotes::Decision{std::string(cause), *decided_ms, {}};
+    notes.decision = RunnerNotes::Decision{contract::cause_of(cause), *decided_ms, {}};
     notes.decision->reason = codec::unescape(decision.substr(0, decision.find('\n')));
   }
   return notes;

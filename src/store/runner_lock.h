@@ -1,5 +1,6 @@
 #pragma once
 
+#include "contract/outcome.h"
 #include "store/session.h"
 
 #include <optional>
@@ -14,12 +15,13 @@ struct RunnerNotes {
     std::int64_t at_ms = 0;
   };
   struct Decision {
-    std::string cause;
+    contract::Cause cause = contract::Cause::none;
     std::int64_t at_ms = 0;
     std::string reason;  ///< unescaped
   };
   std::optional<ProcessIdentity> holder;
   bool gate_opened = false;
+  bool out_of_memory = false;
   std::optional<Exit> exit;
   std::optional<Decision> decision;
 };

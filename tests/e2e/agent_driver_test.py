@@ -82,6 +82,29 @@ class Outcomes(AgentTest):
             self.assertEqual(record['status'], 'timed_out')
             self.assertLess(record['endedAt'] - record['startedAt'], 15_000, 'the driver leaves on its own')
 
+    def test_L14_an_error_after_our_own_cancel_is_the_cancel(self):
+        for words in ('late-error sleep 300', 'late-refusal sleep 300', 'late-end sleep 300', 'sleep 300'):
+            with self.subTest(words):
+                task = self.agent(words)
+                self.await_activity(task, 'prompt')
+                self.perdure('stop', task, '--reason', 'enough')
+                record = self.finished(task)
+                expected = {'late-refusal': ('failed', 'The agent refused to go on'), 'late-end': ('completed', None)}
+                self.assertEqual((record['status'], record.get('stopReason')),
+                                 expected.get(words.split()[0], ('killed', 'enough')))
+                if words.startswith('late-error'):
+                    told = [one for one in self.activity(task) if one['type'] == 'error']
+                    self.assertEqual([one['text'] for one in told], ['it broke'])
+
+    def test_L14_a_stop_during_the_handshake_is_a_stop(self):
+        for method in ('initialize', 'new'):
+            self.configure(mock={'ACP_HANG': method})
+            task = self.agent('x')
+            eventually(lambda t=task: is_alive(self.record(t)['pid']), 'the driver runs')
+            self.perdure('stop', task, '--reason', 'enough')
+            record = self.finished(task)
+            self.assertEqual((record['status'], record['stopReason']), ('killed', 'enough'))
+
     def test_authentication_is_done_or_its_absence_explained(self):
         self.configure(mock={'ACP_AUTH': 'api-key'})
         status, code, reason = self.outcome('say x')

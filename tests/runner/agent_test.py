@@ -5,6 +5,7 @@ The test speaks in the driver's place, on the control socket.
 import json
 import os
 import signal
+import subprocess
 import sys
 import unittest
 
@@ -115,6 +116,60 @@ class Agent(RunnerTest):
         self.leave()
         record = self.ended(task)
         self.assertEqual((record['status'], record['stopReason']), ('killed', 'enough'))
+
+    def test_L14_an_error_within_the_grace_is_an_effect_of_the_stop(self):
+        task = self.driver(grace=60_000)
+        self.stop(task, -1, 'enough')
+        self.heard()
+        self.assertEqual(self.s.ask(task, 'outcome broke connection lost'), 'no')
+        self.leave()
+        record = self.ended(task)
+        self.assertEqual((record['status'], record['stopReason']), ('killed', 'enough'))
+
+    def test_an_error_that_nobody_asked_for_is_a_failure_with_its_reason(self):
+        task = self.driver()
+        self.assertEqual(self.s.ask(task, 'outcome broke '), 'error 22')
+        self.assertEqual(self.s.ask(task, 'outcome broke connection lost'), 'ok')
+        self.leave()
+        record = self.ended(task)
+        self.assertEqual((record['status'], record['stopReason']), ('failed', 'connection lost'))
+
+    def recovered(self, task):
+        """The record that `perdure reconcile` writes after a SIGKILL of the runner."""
+        os.kill(self.s.read(task)['runner']['pid'], signal.SIGKILL)
+        self.leave()
+        eventually(lambda: not is_alive(self.s.read(task)['pid']), 'the driver has gone')
+        perdure = os.path.join(os.environ['PERDURE_BIN'], 'perdure')
+        subprocess.run([perdure, '--session', self.s.path, 'reconcile'], check=True, stdout=subprocess.DEVNULL)
+        return self.s.read(task)
+
+    def test_L55_an_outcome_that_was_acknowledged_within_the_grace_survives_the_runner(self):
+        for verb, quiet in (('stop', None), ('stop-quietly', True)):
+            for said, outcome in (('completed ', ('completed', None)), ('failed refused', ('failed', 'refused'))):
+                with self.subTest(verb=verb, said=said):
+                    for name in ('leave', 'term'):
+                        if os.path.exists(os.path.join(self.scratch, name)):
+                            os.unlink(os.path.join(self.scratch, name))
+                    task = self.driver(grace=60_000)
+                    self.stop(task, -1, 'enough', verb)
+                    self.heard()
+                    self.assertEqual(self.s.ask(task, 'outcome ' + said), 'ok')
+                    record = self.recovered(task)
+                    self.assertEqual((record['status'], record.get('stopReason')), outcome)
+                    self.assertEqual(record.get('terminalNotificationSuppressed'), quiet)
+                    self.assertTrue(record['recovered'])
+
+    def test_L55_a_silent_driver_has_one_reason_whether_the_runner_lives_or_not(self):
+        self.leave()
+        living = self.ended(self.sh('exit 3', command=AGENT, leftovers=KILL))
+        pid_file = os.path.join(self.scratch, 'pid')
+        child = f"setsid bash -c 'trap : TERM; echo $$ > {pid_file}; while :; do sleep 0.02; done' & "
+        task = self.sh(child + f'until [ -s {pid_file} ]; do sleep 0.02; done; exit 3', command=AGENT, leftovers=KILL,
+                       grace=60_000)
+        eventually(lambda: not is_alive(self.s.read(task)['pid']), 'the driver has ended, its child has not')
+        killed = self.recovered(task)
+        self.assertEqual((killed['status'], killed['stopReason']), (living['status'], living['stopReason']))
+        self.assertIn('exit code 3', killed['stopReason'])
 
     def test_the_agent_hears_of_a_stop_when_its_driver_has_gone_and_not_before(self):
         child = f"setsid bash -c 'trap \"touch {self.scratch}/child-term; exit\" TERM; touch {self.scratch}/child; while :; do sleep 0.02; done' & "

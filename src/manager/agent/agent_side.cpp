@@ -80,11 +80,15 @@ Result<bool> AgentSide::note(const codec::AgentNote& note) {
 }
 
 Result<bool> AgentSide::completed() {
-  return tell(fmt::format("{} completed ", contract::kOutcome));
+  return tell(fmt::format("{} {} ", contract::kOutcome, contract::kTurnCompleted));
 }
 
 Result<bool> AgentSide::failed(const std::string& reason) {
-  return tell(fmt::format("{} failed {}", contract::kOutcome, reason_line(reason)));
+  return tell(fmt::format("{} {} {}", contract::kOutcome, contract::kTurnFailed, reason_line(reason)));
+}
+
+Result<bool> AgentSide::broke(const std::string& reason) {
+  return tell(fmt::format("{} {} {}", contract::kOutcome, contract::kTurnBroke, reason_line(reason)));
 }
 
 }  // namespace perdure::manager

@@ -30,6 +30,8 @@ class AgentSide {
   /// words; cut where it is long.
   [[nodiscard]] Result<bool> completed();
   [[nodiscard]] Result<bool> failed(const std::string& reason);
+  /// The turn did not end: there was an error. Counts as the outcome unless the task is being stopped (L14).
+  [[nodiscard]] Result<bool> broke(const std::string& reason);
 
   /// Readable once the runner has gone: nobody looks after this task any more, so it has to end.
   [[nodiscard]] int runner_fd() const { return runner_.fd(); }

@@ -1,11 +1,14 @@
 #include "manager/in_process/in_process.h"
 
+#include "manager/link/runner_client.h"
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "codec/unescape.h"
 #include "contract/lock_page.h"
 #include "contract/names.h"
+#include "contract/outcome.h"
 #include "manager/status/reconcile.h"
 #include "store/records.h"
 
@@ -40,6 +43,9 @@ bool TaskSink::settle(const Settlement& settlement) {
 
 namespace manager {
 namespace {
+
+constexpr const char* kFailedWithoutReason = "The subagent failed";
+
 
 constexpr std::int64_t kRetryMs = 1'000;  // between attempts to write to a disk that refuses
 constexpr int kBacklog = 64;
@@ -145,11 +151,16 @@ bool InProcessRun::settle(const Settlement& settlement) {
       task_.status = succeeded ? Status::completed : Status::failed;
       if (task_.kind == Kind::process) task_.exit_code = settlement.exit_code.value_or(succeeded ? 0 : 1);
       task_.stop_reason.reset();
-      if (!succeeded && !settlement.reason.empty()) task_.stop_reason = settlement.reason;
       task_.stop_code = settlement.stop_code;
-      task_.terminal_notification_suppressed.reset();
       lock_->note_exit(succeeded ? 0 : settlement.exit_code.value_or(1), now_ms());
-      lock_->note_decision(contract::kCauseExit, "", now_ms());
+      // Of a subagent the reason is what says that it failed (contract/outcome.h).
+      std::string reason = succeeded ? "" : settlement.reason;
+      if (!succeeded && task_.kind == Kind::agent && reason.empty()) reason = kFailedWithoutReason;
+      if (!reason.empty()) task_.stop_reason = reason;
+      const bool quiet = task_.terminal_notification_suppressed.value_or(false);
+      const auto escaped = escaped_reason(reason);
+      lock_->note_decision(contract::word_of(quiet ? contract::Cause::exit_quietly : contract::Cause::exit),
+                           escaped ? *escaped : kFailedWithoutReason, now_ms());
     }
     phase_ = Phase::committing;
   }
@@ -169,7 +180,7 @@ void InProcessRun::stop(std::string_view word, std::string_view escaped_reason, 
       asks = true;
       const std::string reason = codec::unescape(escaped_reason);
       if (!reason.empty()) task_.stop_reason = reason;
-      if (word == contract::kCauseStopQuietly) task_.terminal_notification_suppressed = true;
+      if (word == contract::word_of(contract::Cause::stop_quietly)) task_.terminal_notification_suppressed = true;
       lock_->note_decision(word, escaped_reason, now_ms());
       force_at_ = from_now(grace);
     }
@@ -204,7 +215,7 @@ Result<bool> InProcessRun::detach(std::optional<std::int64_t> timeout_ms) {
 }
 
 void InProcessRun::end_now(std::string_view reason) {
-  stop(contract::kCauseStop, reason, 0);
+  stop(contract::word_of(contract::Cause::stop), reason, 0);
   force();
   std::unique_lock guard(mutex_);
   if (phase_ == Phase::committing && retry_at_ >= 0) return;  // the disk refuses; the notes in the lock file stay
@@ -230,7 +241,7 @@ void InProcessRun::on_time() {
     if (phase_ == Phase::running && deadline_at_ >= 0 && deadline_at_ <= now) {
       phase_ = Phase::ending;
       cause_ = Cause::deadline;
-      lock_->note_decision(contract::kCauseDeadline, "", now_ms());
+      lock_->note_decision(contract::word_of(contract::Cause::deadline), "", now_ms());
       force_at_ = from_now(grace_ms_);
       asks = true;
     }

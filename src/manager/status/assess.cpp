@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/process.h"
+#include "contract/outcome.h"
 #include "manager/status/orphans.h"
 #include "manager/status/question.h"
 #include "store/records.h"
@@ -43,30 +44,51 @@ Assessment lost(Task task, Evidence evidence, std::int64_t at_ms, std::string ex
   return settled(std::move(task), std::move(explained));
 }
 
-// The runner is gone and noted what had been decided (architecture, "Reconcile").
-Assessment recovered(Task task, const Notes& notes) {
-  task.recovered = true;
-  note_exit(task, notes.exit);
-  const std::string& cause = notes.decision ? notes.decision->cause : std::string("exit");
-  task.ended_at = std::max(task.started_at, notes.exit ? notes.exit->at_ms : notes.decision->at_ms);
-  if (cause == "deadline" || cause == "idle") {
-    task.status = Status::timed_out;
-    if (cause == "idle") task.timed_out_by = cause;
-  } else if (cause == "exit" && task.kind == Kind::agent) {
-    // What the driver said, or that it said nothing; its exit status is nobody's business.
-    const bool said_failed = !notes.decision || !notes.decision->reason.empty();
-    task.status = said_failed ? Status::failed : Status::completed;
-    if (said_failed)
-      task.stop_reason = notes.decision ? notes.decision->reason : "The driver of the subagent was killed";
-    task.exit_code.reset();
-    task.signal.reset();
-  } else if (cause == "exit") {
-    task.status = task.exit_code == 0 ? Status::completed : Status::failed;
-  } else {
-    task.status = Status::killed;
-    if (!notes.decision->reason.empty()) task.stop_reason = notes.decision->reason;
-    if (cause == "stop-quietly") task.terminal_notification_suppressed = true;
+struct Words {
+  std::string text;
+  Words& operator<<(std::string_view part) {
+    text += part;
+    return *this;
   }
+  Words& operator<<(long number) {
+    text += fmt::to_string(number);
+    return *this;
+  }
+};
+
+std::string reason_in_words(contract::ReasonText which, const Task& task, const Notes& notes) {
+  Words words;
+  switch (which) {
+    case contract::ReasonText::none: break;
+    case contract::ReasonText::noted: return notes.decision->reason;
+    case contract::ReasonText::out_of_memory: contract::write_out_of_memory(words, task.memory_max.value_or(0)); break;
+    case contract::ReasonText::silent_driver:
+      contract::write_silent_driver(words, notes.exit->by_signal, notes.exit->value);
+      break;
+  }
+  return words.text;
+}
+
+// The runner is gone and had noted what decides the outcome: the same function as the runner's own says what that is.
+Assessment recovered(Task task, const Notes& notes) {
+  const contract::Causes causes{
+      .is_agent = task.kind == Kind::agent,
+      .decided = notes.decision ? notes.decision->cause : contract::Cause::none,
+      .has_reason = notes.decision && !notes.decision->reason.empty(),
+      .exited = notes.exit.has_value(),
+      .by_signal = notes.exit && notes.exit->by_signal,
+      .value = notes.exit ? notes.exit->value : 0,
+      .out_of_memory = notes.out_of_memory,
+  };
+  const contract::Outcome outcome = contract::outcome_of(causes);
+  task.recovered = true;
+  note_exit(task, outcome.shows_exit ? notes.exit : std::nullopt);
+  task.ended_at = std::max(task.started_at, notes.exit ? notes.exit->at_ms : notes.decision->at_ms);
+  task.status = status_from(contract::word_of(outcome.ending)).value_or(Status::lost);
+  if (outcome.by_idle) task.timed_out_by = "idle";
+  if (std::string reason = reason_in_words(outcome.reason, task, notes); !reason.empty())
+    task.stop_reason = std::move(reason);
+  if (outcome.is_quiet) task.terminal_notification_suppressed = true;
   std::string explained = fmt::format("the runner is gone; it had noted how the task ended: {}", name_of(task.status));
   return settled(std::move(task), std::move(explained));
 }

@@ -132,14 +132,14 @@ Result<Assessment> assess_question(const store::Session& session, Task task) {
                  (*stored)->written_ms, "whoever answered it was killed before the record was written");
   }
   const auto notes = store::read_runner_notes(session, task.id);
-  if (notes.decision && notes.decision->cause == contract::kCauseDeadline) {
+  if (notes.decision && notes.decision->cause == contract::Cause::deadline) {
     task.recovered = true;
     return at_deadline(session, std::move(task), notes.decision->at_ms);
   }
   if (notes.decision) {
     task.recovered = true;
     if (!notes.decision->reason.empty()) task.stop_reason = notes.decision->reason;
-    if (notes.decision->cause == contract::kCauseStopQuietly) task.terminal_notification_suppressed = true;
+    if (notes.decision->cause == contract::Cause::stop_quietly) task.terminal_notification_suppressed = true;
     return ended(std::move(task), QuestionOutcome::withdrawn, notes.decision->at_ms, "it was withdrawn");
   }
   // Nobody holds the deadline: the clock of the day does. The runner's stands still while the machine is asleep.

@@ -2,6 +2,7 @@
 
 #include "contract/lock_page.h"
 #include "contract/names.h"
+#include "contract/outcome.h"
 #include "runner/os/text.h"
 
 #include <cstring>
@@ -14,15 +15,30 @@ namespace {
 
 // The runner was killed. What it had noted is what any manager will make of it.
 Predecessor as_noted(int lock) {
-  char exit[kExitBytes + 1] = {}, decision[32] = {};
+  char exit[kExitBytes + 1] = {}, decision[64] = {};
   sys::read_at(lock, exit, kExitBytes, kExitAt);
   sys::read_at(lock, decision, sizeof decision - 1, kDecisionAt);
-  std::string_view how(exit), cause(decision);
-  cause = take_word(cause);
-  if (cause == kCauseDeadline || cause == kCauseIdle) return Predecessor::timed_out;
-  if (!cause.empty() && cause != kCauseExit) return Predecessor::killed;
-  if (how.empty()) return Predecessor::lost;
-  return how.starts_with("exit 0 ") ? Predecessor::completed : Predecessor::failed;
+  std::string_view how(exit), note(decision);
+  const std::string_view cause = take_word(note);
+  const auto line_end = note.find('\n');
+  // Of a subagent a reason says that it failed, of a command its exit status does; one of the two is noted.
+  const bool has_reason =
+      line_end != std::string_view::npos && line_end + 1 < note.size() && note[line_end + 1] != '\n';
+  const bool is_agent = how.empty() && (cause == word_of(Cause::exit) || cause == word_of(Cause::exit_quietly));
+  switch (outcome_of({.is_agent = is_agent,
+                      .decided = cause.empty() ? Cause::none : cause_of(cause),
+                      .has_reason = has_reason,
+                      .exited = !how.empty(),
+                      .by_signal = how.starts_with("signal "),
+                      .value = how.starts_with("exit 0 ") ? 0 : 1})
+              .ending) {
+    case Ending::undecided: return Predecessor::lost;
+    case Ending::completed: return Predecessor::completed;
+    case Ending::failed: return Predecessor::failed;
+    case Ending::timed_out: return Predecessor::timed_out;
+    case Ending::killed: return Predecessor::killed;
+  }
+  return Predecessor::lost;
 }
 
 Predecessor as_recorded(std::string_view status, const Fd& lock) {

@@ -32,10 +32,23 @@ void LockPage::note_exit(int exit_code, int signal, std::int64_t at_ms) {
   sys::write_at(file_.get(), note.c_str(), note.view().size(), kExitAt);
 }
 
-void LockPage::note_decision(std::string_view cause, std::string_view escaped_reason, std::int64_t at_ms) {
+void LockPage::note_out_of_memory() {
+  sys::write_at(file_.get(), "M", 1, kMemoryAt);
+}
+
+void LockPage::note_decision(Cause cause, std::string_view escaped_reason, std::int64_t at_ms) {
   if (decided_) return;
   decided_ = true;
-  const auto note = Text<kDecisionBytes>() << cause << " " << at_ms << "\n" << escaped_reason << "\n";
+  write_decision(cause, escaped_reason, at_ms);
+}
+
+void LockPage::note_turn_end(bool quiet, std::string_view escaped_reason, std::int64_t at_ms) {
+  decided_ = true;
+  write_decision(quiet ? Cause::exit_quietly : Cause::exit, escaped_reason, at_ms);
+}
+
+void LockPage::write_decision(Cause cause, std::string_view escaped_reason, std::int64_t at_ms) {
+  const auto note = Text<kDecisionBytes>() << word_of(cause) << " " << at_ms << "\n" << escaped_reason << "\n";
   sys::write_at(file_.get(), note.c_str(), note.view().size(), kDecisionAt);
 }
 

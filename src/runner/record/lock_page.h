@@ -1,5 +1,6 @@
 #pragma once
 
+#include "contract/outcome.h"
 #include "runner/os/fd.h"
 
 #include <cstdint>
@@ -15,14 +16,19 @@ class LockPage {
 
   void note_gate();
   void note_exit(int exit_code, int signal, std::int64_t at_ms);
+  void note_out_of_memory();
   /// The first call decides; later ones are ignored.
-  void note_decision(std::string_view cause, std::string_view escaped_reason, std::int64_t at_ms);
+  void note_decision(perdure::contract::Cause cause, std::string_view escaped_reason, std::int64_t at_ms);
+  /// Over a stop that was noted: the subagent finished its turn within the grace (L14).
+  void note_turn_end(bool quiet, std::string_view escaped_reason, std::int64_t at_ms);
 
   [[nodiscard]] bool is_held() const { return held_; }
   [[nodiscard]] int fd() const { return file_.get(); }
   void release() { file_.reset(); }
 
  private:
+  void write_decision(perdure::contract::Cause cause, std::string_view escaped_reason, std::int64_t at_ms);
+
   Fd file_;
   bool held_ = false;
   bool decided_ = false;
