@@ -32,6 +32,13 @@ struct ConfiguredAgent {
   std::map<std::string, std::string> from;           ///< by key; "env.NAME" for each variable
 };
 
+/// A part of a session's perdure.toml that names programs to run or where to send things. It has no effect until this user
+/// trusts the file as it stands (L51): whoever made the session may have written it.
+struct UntrustedPart {
+  std::string name;  ///< "[[hooks]]", "[agents]", "shell"
+  std::string from;  ///< "FILE:LINE"
+};
+
 /// Everything that can be configured; docs/configuration.md has the table. Each field holds the effective value.
 struct Config {
   // [task], or [background] as older builds call it
@@ -65,6 +72,8 @@ struct Config {
 
   std::vector<ConfiguredHook> hooks;              ///< the person's first, then the session's
   std::map<std::string, ConfiguredAgent> agents;  ///< by name
+
+  std::vector<UntrustedPart> untrusted;  ///< what was left out; `perdure config trust` shows it and takes it in
 };
 
 /// Reads the configuration that holds for a session, which need not exist: `${XDG_CONFIG_HOME:-~/.config}/perdure/
@@ -73,6 +82,11 @@ struct Config {
 /// Errors: config_invalid for a key or value that is not known or not allowed, naming the file, the line and the key,
 /// also in `details`; and for a file that is there but can't be read, or that somebody else may have written.
 [[nodiscard]] PERDURE_API Result<Config> load_config(const std::string& session);
+
+/// Lets the session's perdure.toml take effect as a whole, as it stands now: remembers a hash of it in this user's state
+/// folder. Returns what takes effect by it. Errors: config_invalid where there is no such file or it can't be believed;
+/// session_unusable where nothing can be remembered.
+[[nodiscard]] PERDURE_API Result<std::vector<UntrustedPart>> trust_config(const std::string& session);
 
 /// Every agent there is: the built-in ones, changed and joined by those that are configured; by name.
 [[nodiscard]] PERDURE_API std::map<std::string, AgentDefinition> agent_definitions(const Config& config);

@@ -33,6 +33,7 @@ struct ManagerOptions {
   std::chrono::milliseconds kill_grace{5000};  ///< where a task has none of its own: another program's, leftovers
   std::string telemetry_file;                  ///< absolute; what happens to tasks, a JSON line each (L36); empty: off
   std::shared_ptr<TelemetrySink> telemetry;    ///< hears of what this manager takes part in; absent: off
+  bool trust = false;       ///< for this manager onEnd of any record counts as signed (`reconcile --trust`)
   std::vector<Hook> hooks;  ///< for every task that is started, and those that are settled, from here
   std::shared_ptr<const std::map<std::string, AgentDefinition>> agents;  ///< by name; absent: the built-in ones
 };
@@ -109,6 +110,7 @@ struct ListFilter {
   std::optional<Status> status;
   std::optional<Kind> kind;
   std::optional<std::string> owner;
+  bool leftovers = false;  ///< also ended tasks, foreground ones too, of which processes live on (L57)
 };
 
 /// A file under tasks/ that looks like a record and is none (L20).
@@ -135,6 +137,11 @@ struct WaitResult {
   std::optional<Task> decisive;  ///< `any`, `first_failure`: the task that ended the wait
   std::vector<Task> ended;       ///< in the order in which they were seen to end
   std::vector<Task> running;
+  /// Of a wait for one task: that task.
+  [[nodiscard]] const Task& only() const {
+    return !ended.empty() ? ended.front() : !unverified.empty() ? unverified.front() : running.front();
+  }
+  std::vector<Task> unverified;  ///< of which nothing here can say when they end: they are not waited for (L52)
 };
 
 struct StopOptions {
@@ -153,7 +160,8 @@ struct Verdict {
 };
 
 struct ReconcileOptions {
-  bool adopt = false;  ///< a person's word: what can't be verified is lost
+  bool queue_only = false;  ///< start queued tasks again, and nothing else
+  bool adopt = false;       ///< a person's word: what can't be verified is lost
 };
 
 enum class EventType { started, updated, terminated };
@@ -207,6 +215,23 @@ class PERDURE_API TaskManager {
 
   /// Absolute path of the session folder. It need not exist yet.
   [[nodiscard]] const std::string& session() const;
+
+  /// What files of this session want to run and this user has not signed (L51): of each task without a living runner the
+  /// command in its queue entry, or its onEnd. Read-only.
+  struct Untrusted {
+    TaskId id;
+    std::string runs;
+  };
+  [[nodiscard]] Result<std::vector<Untrusted>> untrusted() const;
+  /// Signs exactly what untrusted() showed of that task's queue entry.
+  Result<void> trust(const TaskId& id);
+
+  /// Starts runners of queued tasks whose runner was killed, as far as this user signed them (L50, L51). start(), ask(),
+  /// wait() and reconcile() do this at their first call; a long-lived program may want to do it at its start.
+  Result<void> restart_queue();
+
+  /// The task of this session inside which this process runs, by its environment. Absent: none (L43, L60).
+  [[nodiscard]] std::optional<TaskId> own_task() const;
 
   /// Starts a task; returns once its command runs and its record is durable, or, queued, once its place is. A command that can't be started is
   /// an error and leaves no record (task_launch_failed; os_error and details["exit"] = "126" or "127" say why).

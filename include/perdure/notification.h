@@ -57,6 +57,9 @@ struct AwaitOptions {
   std::optional<std::string> owner;
   std::optional<std::chrono::milliseconds> timeout;  ///< absent: for ever
   int cancel_fd = -1;                                ///< readable: return at once, as if the time had passed
+  /// A task whose runner was killed is committed as lost, which is news. False: nothing is written (L50), and that such a
+  /// task was found is the news.
+  bool recovers = true;
 };
 
 }  // namespace perdure

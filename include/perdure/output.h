@@ -12,6 +12,7 @@ struct OutputChunk {
   std::int64_t size = 0;         ///< bytes of the stream so far
   std::int64_t dropped = 0;      ///< bytes of the stream that were not kept
   bool eof = false;              ///< the task has ended and next_offset is its end
+  std::int64_t missing = 0;      ///< bytes that were written, and that the log has not any more: somebody cut it (L56)
 };
 
 /// The end of a task's output, as `show` and agents see it.
@@ -25,6 +26,7 @@ struct OutputSnapshot {
   std::string preview;  ///< valid UTF-8, cut at character boundaries
   std::int64_t next_offset = 0;
   bool eof = false;
+  std::int64_t missing_bytes = 0;  ///< as OutputChunk::missing
 };
 
 }  // namespace perdure

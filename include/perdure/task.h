@@ -78,6 +78,21 @@ struct ProcessIdentity {
   auto operator<=>(const ProcessIdentity&) const = default;
 };
 
+/// Which folder a session is, however it is called: a copy has another one. Decimal numbers, as text, since other
+/// programs that rewrite a record may round large numbers.
+struct FolderIdentity {
+  std::string inode;
+  std::optional<std::string> birth_time;  ///< ns since the epoch; absent where the file system has none
+  bool operator==(const FolderIdentity&) const = default;
+};
+
+/// By which this user vouches for what a session's files want to run (L51).
+struct Signature {
+  std::string key;    ///< names the key
+  std::string value;  ///< HMAC-SHA-256, in hex
+  bool operator==(const Signature&) const = default;
+};
+
 /// Everything a record says about one task, and what reading it found out besides. A plain value.
 struct Task {
   TaskId id;
@@ -120,6 +135,9 @@ struct Task {
   std::optional<ProcessIdentity> runner;
   std::optional<std::string> boot_id;
   std::optional<std::string> machine_id;
+  std::optional<std::string> host_name;      ///< where the runner runs; shown, never compared
+  std::optional<std::string> pid_namespace;  ///< inode of the runner's /proc/self/ns/pid
+  std::optional<FolderIdentity> session_folder;
   std::optional<std::string> owner;
   std::map<std::string, std::string> labels;
   std::optional<std::string> lifetime;  ///< "detached" or "session"
@@ -129,14 +147,16 @@ struct Task {
   std::optional<std::string> after;       ///< id of the task whose completion it waits, or waited, for
   std::optional<std::string> idempotency_key;
   std::vector<std::string> on_end;            ///< commands that are told of its end
+  std::optional<Signature> signature;         ///< over on_end
   std::optional<std::int64_t> memory_max;     ///< limits of all its processes together: bytes,
   std::optional<std::int64_t> cpu_max_milli;  ///< thousandths of a processor,
   std::optional<std::int64_t> pids_max;       ///< processes and threads
   std::optional<std::string> cgroup;          ///< which has them in force; absent: they are limits of each process
   std::optional<int> signal;                  ///< the signal that ended the command itself
   std::optional<Evidence> lost_evidence;
-  std::optional<bool> in_process;  ///< work of the program named by `runner`, no process of its own
-  std::optional<bool> recovered;   ///< the outcome was found in the runner's lock file after its death
+  std::optional<bool> in_process;                ///< work of the program named by `runner`, no process of its own
+  std::optional<std::int64_t> unread_processes;  ///< lost: processes that could not be looked at
+  std::optional<bool> recovered;                 ///< the outcome was found in the runner's lock file after its death
   std::optional<std::int64_t> output_bytes;
   std::optional<std::int64_t> dropped_bytes;
   std::optional<std::int64_t> dropped_at;      ///< offset of the first dropped byte
@@ -153,6 +173,8 @@ struct Task {
   std::optional<int> queue_place;  ///< queued: 1 is the next to start; absent while it waits for another task
   bool runner_gone = false;        ///< its runner was killed and its processes are still being ended (L39)
   bool unverified = false;         ///< running by its record, and nothing here can prove or disprove it
+  bool paused = false;             ///< running, and its first process was stopped by a signal, as by Ctrl-Z
+  bool has_leftovers = false;      ///< ended, and processes that it started live on; found by ListFilter::leftovers
   std::string source;              ///< absolute path of the record
   std::string raw;                 ///< the record as it was read, unknown keys included; empty for a new one
 };

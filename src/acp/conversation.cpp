@@ -15,9 +15,9 @@ namespace {
 json::array our_server(const manager::AgentSide& side, const std::string& session) {
   std::error_code ignored;
   const std::string program = std::filesystem::read_symlink("/proc/self/exe", ignored).string();
-  json::object variable{{"name", "PERDURE_TASK_ID"}, {"value", side.marker()}};
   json::array env;
-  env.push_back(std::move(variable));
+  env.push_back(json::object{{"name", "PERDURE_TASK_ID"}, {"value", side.task().str()}});
+  env.push_back(json::object{{"name", "PERDURE_SESSION"}, {"value", session}});
   json::array args;
   for (const auto& word : {std::string("--session"), session, std::string("mcp")}) args.push_back(json::value(word));
   json::object server{{"name", "perdure"}, {"command", program}, {"args", std::move(args)}, {"env", std::move(env)}};

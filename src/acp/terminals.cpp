@@ -101,7 +101,7 @@ Result<Task> Terminals::await_end(const TaskId& task, std::optional<std::chrono:
   // Somebody made it a background task; the agent waits for it all the same.
   auto waited = manager_.wait({.ids = {task}, .timeout = timeout, .cancel_fd = cancel_fd, .is_part = true});
   if (!waited) return std::unexpected(waited.error());
-  return std::move(waited->ended.empty() ? waited->running.front() : waited->ended.front());
+  return waited->only();
 }
 
 Handler::Answer Terminals::output(const json::object& params) {

@@ -2,6 +2,8 @@
 
 #include "base/files.h"
 
+#include <sys/stat.h>
+
 #include <charconv>
 #include <ctime>
 
@@ -44,6 +46,14 @@ const std::string& machine_id() {
   static const std::string id = [] {
     std::string text = first_line("/etc/machine-id");
     return text.empty() ? first_line("/var/lib/dbus/machine-id") : text;
+  }();
+  return id;
+}
+
+const std::string& own_pid_namespace() {
+  static const std::string id = [] {
+    struct stat about{};
+    return ::stat("/proc/self/ns/pid", &about) == 0 ? std::to_string(about.st_ino) : std::string();
   }();
   return id;
 }

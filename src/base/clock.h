@@ -20,4 +20,7 @@ namespace perdure {
 /// Names this machine; "" if unknown. Read once.
 [[nodiscard]] const std::string& machine_id();
 
+/// Names the pid namespace of this process, the inode of /proc/self/ns/pid; "" if unknown. Read once.
+[[nodiscard]] const std::string& own_pid_namespace();
+
 }  // namespace perdure

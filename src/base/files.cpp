@@ -1,12 +1,15 @@
 #include "base/files.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
@@ -172,6 +175,25 @@ Result<> remove_tree_at(int folder, const std::string& name, const std::string& 
       return removed;
   if (::unlinkat(folder, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) return fail_errno("removing", described);
   return {};
+}
+
+std::optional<FolderIdentity> identity_of_folder(const std::string& path) {
+  struct statx about{};
+  if (::statx(AT_FDCWD, path.c_str(), 0, STATX_INO | STATX_BTIME, &about) != 0) return std::nullopt;
+  FolderIdentity identity{.inode = fmt::to_string(about.stx_ino), .birth_time = {}};
+  constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+  if ((about.stx_mask & STATX_BTIME) != 0)
+    identity.birth_time = fmt::to_string(about.stx_btime.tv_sec * kNsPerSecond + about.stx_btime.tv_nsec);
+  return identity;
+}
+
+bool is_on_local_disk(const std::string& path) {
+  constexpr std::array<unsigned long, 7> kLocal = {EXT4_SUPER_MAGIC,     0x58465342 /* xfs */, BTRFS_SUPER_MAGIC,
+                                                   F2FS_SUPER_MAGIC,     0x2FC12FC1 /* zfs */, TMPFS_MAGIC,
+                                                   OVERLAYFS_SUPER_MAGIC};
+  struct statfs about{};
+  return ::statfs(path.c_str(), &about) == 0 &&
+         std::ranges::find(kLocal, static_cast<unsigned long>(about.f_type)) != kLocal.end();
 }
 
 }  // namespace perdure

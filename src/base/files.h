@@ -2,10 +2,12 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include <perdure/task.h>
 
 #include <sys/types.h>
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +49,12 @@ struct FolderEntry {
 };
 /// What is in a folder, without "." and "..", in the order the file system gives. Takes a copy of the descriptor.
 [[nodiscard]] Result<std::vector<FolderEntry>> read_folder(int folder, const std::string& described);
+
+/// Inode and birth time of a folder; absent where it can't be looked at.
+[[nodiscard]] std::optional<FolderIdentity> identity_of_folder(const std::string& path);
+
+/// Is it on a file system that no other machine writes: ext, xfs, btrfs, f2fs, zfs, tmpfs, overlay? False where unknown.
+[[nodiscard]] bool is_on_local_disk(const std::string& path);
 
 /// Removes a file or a folder with all that is in it, never following a link. Nothing there is success.
 [[nodiscard]] Result<> remove_tree_at(int folder, const std::string& name, const std::string& described);

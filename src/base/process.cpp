@@ -100,6 +100,19 @@ std::optional<std::string> environment_value(pid_t pid, const std::string& name)
   return std::nullopt;
 }
 
+bool can_read_environment(pid_t pid) {
+  return static_cast<bool>(Fd(::open(fmt::format("/proc/{}/environ", pid).c_str(), O_RDONLY | O_CLOEXEC)));
+}
+
+std::string program_of(pid_t pid) {
+  constexpr std::string_view kDeleted = " (deleted)";  // replaced by an upgrade
+  char path[4096];
+  const ssize_t n = ::readlink(fmt::format("/proc/{}/exe", pid).c_str(), path, sizeof path);
+  std::string text(path, n > 0 ? static_cast<std::size_t>(n) : 0);
+  if (text.ends_with(kDeleted)) text.resize(text.size() - kDeleted.size());
+  return text;
+}
+
 std::vector<pid_t> all_processes() {
   return numeric_names("/proc");
 }

@@ -40,6 +40,12 @@ struct ProcessLook {
 /// A variable of the environment it was exec'd with; absent if unset or unreadable.
 [[nodiscard]] std::optional<std::string> environment_value(pid_t pid, const std::string& name);
 
+/// Can the environment of that process be read? False for those of other users, and where /proc hides them.
+[[nodiscard]] bool can_read_environment(pid_t pid);
+
+/// The path of its program; "" if unreadable.
+[[nodiscard]] std::string program_of(pid_t pid);
+
 [[nodiscard]] std::vector<pid_t> all_processes();
 
 /// Children of all its threads, not those further down. Empty where the kernel does not tell.

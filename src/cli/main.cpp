@@ -4,9 +4,12 @@
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
+#include "cli/start/pid_1.h"
+#include "cli/start/stop_tasks.h"
 #include "cli/verbs/verbs.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -89,8 +92,7 @@ void describe(::CLI::App& app, const Verb& verb, Call& call, std::vector<Call::G
       app.add_flag_function(option.names, [&values](std::int64_t) { values.emplace_back(); }, option.help);
     } else {
       auto* const added = app.add_option(option.names, values, option.help)->type_name(option.value)->expected(1);
-      added->multi_option_policy(option.repeatable ? ::CLI::MultiOptionPolicy::TakeAll
-                                                   : ::CLI::MultiOptionPolicy::TakeLast);
+      added->multi_option_policy(::CLI::MultiOptionPolicy::TakeAll);
       added->allow_extra_args(false);  // else `--tail 10 ID` takes the id, too
     }
   }
@@ -111,6 +113,18 @@ std::string help_of(const Verb& verb) {
   return text + "\n" + std::string(kGlobalHelp);
 }
 
+// One of two values would have to be dropped in silence (L61).
+Result<> check_given_once(const Option& option, const std::vector<Call::Given>& given) {
+  if (option.value == nullptr || option.repeatable) return {};
+  const std::string_view name = std::string_view(option.names).substr(0, std::string_view(option.names).find(','));
+  for (const auto& one : given)
+    if (one.name == name && one.values.size() > 1)
+      return fail(ErrorCode::usage,
+                  fmt::format("{}: expected one value, got {}: '{}' and '{}'", name, one.values.size(),
+                              harmless_line(one.values[0]), harmless_line(one.values[1])));
+  return {};
+}
+
 int report(const Error& error, bool json) {
   // A command's output may be in an error's text (its name, its folder): a terminal must not obey it.
   note("perdure: " + harmless_text(error.message));
@@ -128,8 +142,8 @@ std::unexpected<Error> unknown_verb(std::string_view typed) {
   for (const Verb* verb : kVerbs)
     if (!verb->hidden) names.emplace_back(verb->name);
   const std::string near = nearest_word(typed, names);
-  return fail(ErrorCode::usage, fmt::format("'{}' is no command{}: see `perdure help`", harmless_line(typed),
-                                            near.empty() ? "" : fmt::format(", did you mean '{}'", near)));
+  return fail(ErrorCode::usage, fmt::format("unknown command '{}'{}: see `perdure help`", harmless_line(typed),
+                                            near.empty() ? "" : fmt::format("; did you mean '{}'?", near)));
 }
 
 // Splits at `--` and finds the verb: the first word that is no option and no option's value.
@@ -196,6 +210,8 @@ Result<int> dispatch(int argc, char** argv, Call& call) {
     return fail(ErrorCode::usage,
                 fmt::format("{}: {}: see `perdure help {}`", verb->name, harmless_line(error.what()), verb->name));
   }
+  for (const auto& option : verb->options)
+    if (auto fine = check_given_once(option, given); !fine) return std::unexpected(fine.error());
   for (auto& option : given)
     if (!option.values.empty()) call.given.push_back(std::move(option));
   if (call.has_command && verb != &kRunVerb)
@@ -203,9 +219,23 @@ Result<int> dispatch(int argc, char** argv, Call& call) {
   return verb->run(call);
 }
 
+// The session of the command line, wherever it stands there.
+void stop_tasks_of(int argc, char** argv) {
+  Call call;
+  const CommandLine line = take_apart(argc, argv, call);
+  for (std::size_t i = 0; i < line.words.size(); ++i) {
+    if (line.words[i] == "--session" && i + 1 < line.words.size()) call.session = line.words[i + 1];
+    if (line.words[i].starts_with("--session=")) call.session = line.words[i].substr(line.words[i].find('=') + 1);
+  }
+  auto manager = call.manager(Call::BadConfig::is_noted);
+  if (manager) return stop_with_container(**manager);
+  note("perdure: " + harmless_line(manager.error().message));
+}
+
 int run(int argc, char** argv) {
   // A reader that has gone is noticed by write(), which then ends the program quietly.
   ::signal(SIGPIPE, SIG_IGN);
+  guard_standard_streams();
   Call call;
   auto status = dispatch(argc, argv, call);
   return status ? *status : report(status.error(), call.json);
@@ -227,7 +257,9 @@ const Verb* find_verb(std::string_view name) {
 
 int main(int argc, char** argv) {
   try {
-    return perdure::cli::run(argc, argv);
+    if (::getpid() != 1) return perdure::cli::run(argc, argv);
+    return perdure::cli::run_as_pid_1([&] { return perdure::cli::run(argc, argv); },
+                                      [&] { perdure::cli::stop_tasks_of(argc, argv); });
   } catch (const std::exception& error) {
     perdure::cli::note(fmt::format("perdure: this is a bug, or memory ran out: {}", error.what()));
     return 1;

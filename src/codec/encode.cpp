@@ -53,6 +53,10 @@ std::string strings_json(const std::vector<std::string>& texts) {
   return json.empty() ? "" : "[" + json + "]";
 }
 
+std::string signature_json(const Signature& signature) {
+  return fmt::format(R"({{"key":{},"value":{}}})", json_quoted(signature.key), json_quoted(signature.value));
+}
+
 void write_identity(Writer& w, const Task& task) {
   w.text("taskId", task.id.str());
   w.text("description", task.description);
@@ -101,8 +105,17 @@ void write_asked(Writer& w, const Task& task) {
   w.text("after", task.after);
   w.number("queuePlace", task.queue_place);
   w.put("onEnd", strings_json(task.on_end));
+  w.put("signature", task.signature ? signature_json(*task.signature) : "");
   w.text("bootId", task.boot_id);
   w.text("machineId", task.machine_id);
+  w.text("hostName", task.host_name);
+  w.text("pidNamespace", task.pid_namespace);
+  if (task.session_folder) {
+    std::string folder = fmt::format(R"({{"inode":{})", json_quoted(task.session_folder->inode));
+    if (task.session_folder->birth_time)
+      folder += fmt::format(R"(,"birthTime":{})", json_quoted(*task.session_folder->birth_time));
+    w.put("sessionFolder", folder + "}");
+  }
 }
 
 void write_found(Writer& w, const Task& task) {
@@ -119,6 +132,7 @@ void write_found(Writer& w, const Task& task) {
         !task.runner ? "" : fmt::format(R"({{"pid":{},"startTicks":{}}})", task.runner->pid, task.runner->start_ticks));
   w.boolean("inProcess", task.in_process);
   w.text("lostEvidence", task.lost_evidence ? std::optional(std::string(name_of(*task.lost_evidence))) : std::nullopt);
+  w.number("unreadProcesses", task.unread_processes);
   w.boolean("recovered", task.recovered);
   w.number("outputBytes", task.output_bytes);
   w.number("droppedBytes", task.dropped_bytes);

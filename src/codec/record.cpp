@@ -111,6 +111,33 @@ void read_runner(Fields& fields, Task& task) {
   task.runner = ProcessIdentity{*pid, *ticks};
 }
 
+void read_session_folder(Fields& fields, Task& task) {
+  const Member* const folder = fields.find("sessionFolder");
+  if (folder == nullptr) return;
+  const auto members =
+      folder->type == JsonType::object ? split_object(folder->raw) : fail(ErrorCode::record_invalid, "");
+  if (!members)
+    return fields.refuse("sessionFolder", fmt::format("is {}, not an object of its own", name_of(folder->type)));
+  Fields inside(*members);
+  auto inode = inside.text("inode", Need::required);
+  auto birth_time = inside.text("birthTime", Need::optional);
+  if (!inside.problem().empty()) return fields.refuse("sessionFolder", inside.problem());
+  task.session_folder = FolderIdentity{.inode = std::move(*inode), .birth_time = std::move(birth_time)};
+}
+
+void read_signature(Fields& fields, Task& task) {
+  const Member* const signature = fields.find("signature");
+  if (signature == nullptr) return;
+  const auto members =
+      signature->type == JsonType::object ? split_object(signature->raw) : fail(ErrorCode::record_invalid, "");
+  if (!members) return fields.refuse("signature", "is not an object of its own");
+  Fields inside(*members);
+  auto key = inside.text("key", Need::required);
+  auto value = inside.text("value", Need::required);
+  if (!inside.problem().empty()) return fields.refuse("signature", inside.problem());
+  task.signature = Signature{.key = std::move(*key), .value = std::move(*value)};
+}
+
 void read_labels(Fields& fields, Task& task) {
   const Member* const labels = fields.find("labels");
   if (labels == nullptr) return;
@@ -155,6 +182,10 @@ void read_own(Fields& fields, Task& task) {
   task.timed_out_by = fields.text("timedOutBy", Need::optional);
   task.boot_id = fields.text("bootId", Need::optional);
   task.machine_id = fields.text("machineId", Need::optional);
+  task.host_name = fields.text("hostName", Need::optional);
+  task.pid_namespace = fields.text("pidNamespace", Need::optional);
+  read_session_folder(fields, task);
+  read_signature(fields, task);
   task.owner = fields.text("owner", Need::optional);
   task.lifetime = fields.text("lifetime", Need::optional);
   task.cwd = fields.text("cwd", Need::optional);
@@ -177,6 +208,7 @@ void read_own(Fields& fields, Task& task) {
   task.started_seq = number("startedSeq");
   task.ended_seq = number("endedSeq");
   task.lost_evidence = read_word(fields, "lostEvidence", kEvidence);
+  task.unread_processes = number("unreadProcesses");
 }
 
 Result<Task> decode_current(const std::vector<Member>& members, std::string_view stem) {

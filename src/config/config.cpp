@@ -5,6 +5,7 @@
 #include "config/config_tables.h"
 #include "config/toml.h"
 #include "store/session.h"
+#include "trust/signature.h"
 #include <perdure/config.h>
 
 #include <fcntl.h>
@@ -24,7 +25,9 @@ namespace manager {
 namespace {
 
 constexpr std::size_t kMaxFile = std::size_t{1} << 20;
-constexpr std::string_view kTask = "task", kOldTask = "background", kHooks = "hooks", kAgents = "agents";
+constexpr std::string_view kTask = "task", kOldTask = "background", kHooks = "hooks", kAgents = "agents",
+                           kShell = "shell";
+constexpr std::array<std::string_view, 4> kActs = {kHooks, kAgents, "executors", "webhook"};
 
 std::string absolute_variable(const char* name) {
   const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): never changed here
@@ -131,7 +134,7 @@ Result<> read_entries(const TomlTable& entries, const std::string& path, Config&
   return {};
 }
 
-Result<> read_config_file(const std::string& path, Config& config) {
+Result<> read_own_file(const std::string& path, Config& config) {
   auto text = read_file(path);
   if (!text) return std::unexpected(text.error());
   if (!*text) return {};
@@ -140,19 +143,83 @@ Result<> read_config_file(const std::string& path, Config& config) {
   return read_entries(*entries, path, config);
 }
 
+// Takes what would have Perdure run a program, or send something elsewhere, out of the entries (L51).
+std::vector<UntrustedPart> take_untrusted(TomlTable& entries, const std::string& path) {
+  std::vector<UntrustedPart> taken;
+  const auto take = [&](TomlTable& table, const auto& is_meant, const auto& named) {
+    for (const auto& entry : table)
+      if (is_meant(entry)) taken.push_back({.name = named(entry), .from = fmt::format("{}:{}", path, entry.line)});
+    std::erase_if(table, is_meant);
+  };
+  take(
+      entries, [](const TomlEntry& entry) { return std::ranges::find(kActs, entry.key) != kActs.end(); },
+      [](const TomlEntry& entry) {
+        const bool many = std::holds_alternative<TomlArray>(entry.value.content);
+        return many ? "[[" + entry.key + "]]" : "[" + entry.key + "]";
+      });
+  for (auto& entry : entries)
+    if (auto* const section = std::get_if<TomlTable>(&entry.value.content);
+        section != nullptr && (entry.key == kTask || entry.key == kOldTask))
+      take(
+          *section, [](const TomlEntry& inner) { return inner.key == kShell; },
+          [&](const TomlEntry& inner) { return fmt::format("{} in [{}]", inner.key, entry.key); });
+  return taken;
+}
+
+struct SessionFile {
+  std::string path, text;
+  TomlTable entries;
+};
+
+// Absent: there is none.
+Result<std::optional<SessionFile>> read_session_file(const std::string& session) {
+  SessionFile file;
+  file.path = store::Session(session).config_path();
+  auto text = read_file(file.path);
+  if (!text) return std::unexpected(text.error());
+  if (!*text) return std::nullopt;
+  file.text = std::move(**text);
+  auto entries = parse_toml(file.text, file.path);
+  if (!entries) return std::unexpected(entries.error());
+  file.entries = std::move(*entries);
+  return file;
+}
+
+Result<> read_session_part(const std::string& session, Config& config) {
+  auto file = read_session_file(session);
+  if (!file) return std::unexpected(file.error());
+  if (!*file) return {};
+  if (!trust::is_trusted_file((*file)->path, (*file)->text))
+    config.untrusted = take_untrusted((*file)->entries, (*file)->path);
+  return read_entries((*file)->entries, (*file)->path, config);
+}
+
 }  // namespace
 }  // namespace manager
 
 Result<Config> load_config(const std::string& session) {
   Config config;
   if (const std::string own = manager::own_file(); !own.empty())
-    if (auto read = manager::read_config_file(own, config); !read) return std::unexpected(read.error());
+    if (auto read = manager::read_own_file(own, config); !read) return std::unexpected(read.error());
   if (!session.empty())
-    if (auto read = manager::read_config_file(store::Session(session).config_path(), config); !read)
-      return std::unexpected(read.error());
+    if (auto read = manager::read_session_part(session, config); !read) return std::unexpected(read.error());
   for (const auto& key : manager::config_keys())
     if (auto read = manager::read_environment(key, config); !read) return std::unexpected(read.error());
   return config;
+}
+
+Result<std::vector<UntrustedPart>> trust_config(const std::string& session) {
+  auto file = manager::read_session_file(session);
+  if (!file) return std::unexpected(file.error());
+  if (!*file)
+    return manager::bad_config(store::Session(session).config_path(), 0, "",
+                               "does not exist: there is nothing to trust");
+  // What is not allowed in it is said now, and not by the next command.
+  Config all;
+  if (auto fine = manager::read_entries((*file)->entries, (*file)->path, all); !fine)
+    return std::unexpected(fine.error());
+  if (auto trusted = trust::trust_file((*file)->path, (*file)->text); !trusted) return std::unexpected(trusted.error());
+  return manager::take_untrusted((*file)->entries, (*file)->path);
 }
 
 StartOptions default_start(const Config& config) {

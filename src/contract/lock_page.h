@@ -18,6 +18,10 @@ inline constexpr long kGateAt = 128;
 // 'M' if the kernel ended a process of the task for the sake of its memory limit. Noted before the exit.
 inline constexpr long kMemoryAt = 129;
 
+// The task's key (names.h), up to a NUL.
+inline constexpr long kKeyAt = 192;
+inline constexpr long kKeyBytes = 64;
+
 // How the command itself ended: "exit <code> <ms>\n" or "signal <number> <ms>\n".
 inline constexpr long kExitAt = 256;
 inline constexpr long kExitBytes = 128;

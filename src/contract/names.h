@@ -11,6 +11,8 @@ inline constexpr char kKeysDir[] = "keys";  // idempotency keys, hex, each holdi
 inline constexpr char kSeqFile[] = "seq";   // the counter behind the seq of events: 8 bytes, shared memory
 inline constexpr char kQueueDir[] = "queue";
 inline constexpr char kOutboxDir[] = "outbox";  // an empty file <taskId> for each ending that nobody was told of yet
+inline constexpr char kNamesDir[] = "names";    // names of live tasks, hex, each holding a task id
+inline constexpr char kActiveDir[] = "active";  // an empty file <taskId> for each task that may be live
 inline constexpr char kConversationsLock[] = "conversations.lock";  // held while a subagent's conversation is taken up
 inline constexpr char kSweptFile[] = "swept";  // empty; its mtime is the last time that ended tasks were swept
 inline constexpr char kAdmissionLock[] = "admission.lock";  // in queue/; held while the cap is looked at
@@ -29,12 +31,17 @@ inline constexpr char kLeftoverLock[] = "leftover.lock";
 inline constexpr char kControlSocket[] = "control";
 inline constexpr char kHiddenPrefix[] = ".";      // before output.log and tail.<offset> of a foreground task, see docs
 inline constexpr char kHooksLog[] = "hooks.log";  // what hooks printed, and how they ended
+inline constexpr char kStopWish[] =
+    "stop.wish";  // a stop for a runner that can't be reached: "GRACE_MS QUIET\nREASON\n"
 inline constexpr char kNextRecord[] = "record.next";  // becomes tasks/<id>.json by rename
 
-// Environment. The value of both is "<taskId>@<absolute session folder>".
-inline constexpr char kTaskVariable[] = "PERDURE_TASK_ID";  // in every process of a command
+// Environment of every process of a command: the task's id (of a 0.1 task: "<taskId>@<session>"), its session, and its
+// random key, by which its processes are told from others (L52).
+inline constexpr char kTaskVariable[] = "PERDURE_TASK_ID";
 inline constexpr char kSessionVariable[] = "PERDURE_SESSION";
-inline constexpr char kRunnerVariable[] = "PERDURE_RUNNER";  // in the runner itself, and only there
+inline constexpr char kKeyVariable[] = "PERDURE_TASK_KEY";
+inline constexpr char kRunnerVariable[] =
+    "PERDURE_RUNNER";  // "<taskId>@<session>", in the runner itself and only there
 
 inline constexpr char kCgroupPrefix[] = "perdure-";  // and the task's id: the name of its cgroup
 

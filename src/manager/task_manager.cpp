@@ -9,8 +9,12 @@
 #include "manager/status/find.h"
 #include "manager/status/foreground.h"
 #include "manager/status/queue.h"
+#include "manager/status/wait_cycle.h"
 #include "manager/watch/events.h"
+#include "store/ownership.h"
 #include "store/records.h"
+#include "store/runner_lock.h"
+#include "trust/signature.h"
 
 #include <fmt/format.h>
 
@@ -43,9 +47,58 @@ TaskManager::State::State(ManagerOptions given, store::Session opened)
       telemetry(std::make_shared<manager::Telemetry>(options.telemetry_file, options.telemetry)),
       in_process(std::make_unique<manager::InProcessService>()),
       held(std::make_unique<manager::HeldTasks>()) {
-  telemetry->on_settled([this](const Task& task) { manager::tell_end(session, options, task); });
+  telemetry->on_settled(
+      [this](const Task& task, bool runs_on_end) { manager::tell_end(session, options, task, runs_on_end); });
 }
 TaskManager::State::~State() = default;
+
+Result<> TaskManager::State::check_may_act() const {
+  if (auto open = check_open(); !open) return open;
+  if (is_own) return {};
+  if (auto fine = store::check_owner(session); !fine) return fine;
+  is_own = session.exists();  // one that is made later is looked at again
+  return {};
+}
+
+Result<> TaskManager::State::act_and_revive() const {
+  if (auto fine = check_may_act(); !fine) return fine;
+  // What keeps a runner from being started again must not keep anything else from being done: doctor says so.
+  if (!has_revived.exchange(true)) static_cast<void>(manager::revive_queue(session, options.runner, *telemetry));
+  return {};
+}
+
+Result<std::vector<TaskManager::Untrusted>> TaskManager::untrusted() const {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  std::vector<Untrusted> found;
+  auto entries = manager::untrusted_entries(state_->session);
+  if (!entries) return std::unexpected(entries.error());
+  for (const auto& entry : *entries) found.push_back({.id = entry.task.id, .runs = entry.runs});
+  auto records = store::scan_records(state_->session, {.terminal = false});
+  if (!records) return std::unexpected(records.error());
+  for (const auto& task : records->tasks) {
+    const auto bytes = trust::on_end_bytes(task.on_end);
+    if (task.on_end.empty() ||
+        trust::is_signed(state_->session, task.id, trust::Purpose::on_end, bytes, task.signature))
+      continue;
+    if (store::is_runner_alive(state_->session, task.id).value_or(true)) continue;
+    for (const auto& command : task.on_end) found.push_back({.id = task.id, .runs = command});
+  }
+  return found;
+}
+
+Result<> TaskManager::trust(const TaskId& id) {
+  if (auto fine = state_->check_may_act(); !fine) return fine;
+  return manager::trust_entry(state_->session, id);
+}
+
+Result<> TaskManager::restart_queue() {
+  if (auto fine = state_->check_may_act(); !fine) return fine;
+  return manager::revive_queue(state_->session, state_->options.runner, *state_->telemetry);
+}
+
+std::optional<TaskId> TaskManager::own_task() const {
+  return manager::task_inside(state_->session);
+}
 
 Result<> TaskManager::State::check_open() const {
   if (!closed) return {};
@@ -71,8 +124,6 @@ Result<TaskManager> TaskManager::open(ManagerOptions options) {
   if (auto fine = manager::check_hooks(options.hooks); !fine) return std::unexpected(fine.error());
   store::Session session(options.session);
   auto state = std::make_unique<State>(std::move(options), std::move(session));
-  // What keeps a runner from being started again must not keep anybody from looking: doctor tells of it.
-  static_cast<void>(manager::revive_queue(state->session, state->options.runner, *state->telemetry));
   return TaskManager(std::move(state));
 }
 
@@ -94,7 +145,8 @@ Result<Task> TaskManager::get(const TaskId& id) const {
 Result<std::vector<Task>> TaskManager::list(const ListFilter& filter) const {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   // A running record may turn out to have ended, so the filter comes after the look.
-  auto parts = store::scan_in_parts(state_->session, {.terminal = filter.ended || filter.status});
+  auto parts =
+      store::scan_in_parts(state_->session, {.terminal = filter.ended || filter.status, .leftovers = filter.leftovers});
   if (!parts) return std::unexpected(parts.error());
   std::vector<TaskId> recordless;
   for (auto& part : *parts) std::ranges::move(part.recordless, std::back_inserter(recordless));
@@ -109,7 +161,12 @@ Result<std::vector<Task>> TaskManager::list(const ListFilter& filter) const {
   for (auto& part : *parts) {
     for (auto& task : part.tasks) {
       if (!others->empty() && !is_terminal(task.status)) recorded.insert(task.id.str());
-      if (!task.detached && is_terminal(task.status)) continue;  // L42
+      task.has_leftovers = filter.leftovers && is_terminal(task.status) && task.leftovers.value_or(0) > 0 &&
+                           store::has_leftovers(state_->session, task.id).value_or(false);
+      if (!task.has_leftovers && is_terminal(task.status)) {
+        if (!task.detached) continue;  // L42
+        if (!filter.ended && !filter.status) continue;
+      }
       if (filter.kind && task.kind != *filter.kind) continue;
       if (filter.owner && task.owner != *filter.owner) continue;
       if (!is_terminal(task.status)) {

@@ -1,5 +1,6 @@
 #include "contract/control.h"
 #include "contract/names.h"
+#include "runner/record/identity.h"
 #include "runner/record/telemetry.h"
 #include "runner/run.h"
 
@@ -110,10 +111,12 @@ int Run::admit(const char*& doing, Refusal& refusal) {
 int Run::prepare(const char*& doing) {
   doing = "take runner.lock";
   if (const int e = lock_.open(folder_.get(), task_id_); e < 0) return e;
+  lock_.note_key(spec_.variable(kKeyVariable));
   doing = "open the control socket";
   if (const int e = control_.open(folder_.get()); e < 0) return e;
   log_.open(folder_.get(), spec_.header->output_limit, spec_.header->on_limit, foreground_);
   record_.open(tasks_.get(), folder_.get(), task_id_, spec_.constant, is_agent() ? kMaxNoteBytes : 0);
+  record_.set_identity(identity_members(session_.get()));
   facts_.is_agent = is_agent();
   know_agent(spec_.note);
   doing = "wait for events";

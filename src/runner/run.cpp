@@ -88,7 +88,7 @@ void Run::on_signals() {
   while (sys::read(signals_.get(), &info, sizeof info) > 0) terminate |= info.ssi_signo == SIGTERM;
   look_at_children();
   if (terminate && phase_ == Phase::leftovers) kill_tree();
-  if (terminate) end(Cause::stop, "The runner was told to terminate", spec_.header->grace_ms);
+  if (terminate) end_as_wished();
 }
 
 void Run::look_at_children() {
@@ -135,6 +135,24 @@ void Run::note_wish(Cause cause, std::string_view reason) {
   if (is_open() || phase_ == Phase::parked) lock_.note_decision(cause, reason, sys::now_ms());
 }
 
+// SIGTERM: a stop that could not reach the socket left what it asks for in the folder; without that it is a bare signal.
+void Run::end_as_wished() {
+  static char text[kMaxReasonBytes + 64];
+  const Fd wish(sys::open_at(folder_.get(), kStopWish, O_RDONLY | O_NOFOLLOW));
+  struct stat about{};
+  long n = 0;
+  if (wish && ::fstat(wish.get(), &about) == 0 && S_ISREG(about.st_mode)) n = sys::read(wish.get(), text, sizeof text);
+  std::string_view rest(text, n > 0 ? static_cast<unsigned long>(n) : 0);
+  const long grace = take_number(rest);
+  const bool quiet = take_number(rest) == 1;
+  if (!rest.empty() && rest.front() == '\n') rest.remove_prefix(1);
+  const std::string_view reason = first(rest, rest.find('\n'));
+  const bool whole = n > 0 && is_escaped_json(reason) && static_cast<long>(reason.size()) <= kMaxReasonBytes;
+  if (whole) return end(quiet ? Cause::stop_quietly : Cause::stop, reason, grace < 0 ? spec_.header->grace_ms : grace);
+  const bool has_folder = ::fstat(folder_.get(), &about) == 0 && about.st_nlink > 0;
+  end(Cause::stop, has_folder ? "The runner was told to terminate" : "SIGTERM", spec_.header->grace_ms);
+}
+
 // The first cause stands; a second stop can only shorten the grace.
 void Run::end(Cause cause, std::string_view reason, long grace_ms) {
   if (phase_ == Phase::ending && grace_ms == 0 && !killed_) return kill_tree();
@@ -152,8 +170,11 @@ void Run::end(Cause cause, std::string_view reason, long grace_ms) {
   reason_ << reason;
   lock_.note_decision(cause, reason, sys::now_ms());
   phase_ = Phase::ending;
+  // The command hears of it first: runners below may take a second to answer. Where it is killed at once, they are asked
+  // before, or nobody would wait for what it owns.
+  if (grace_ms > 0) terminate_tree(grace_ms);
   waits_for_owned_ = tree_.stop_owned_tasks(grace_ms) > 0;
-  terminate_tree(grace_ms);
+  if (grace_ms <= 0) terminate_tree(grace_ms);
   if (phase_ == Phase::ending) look_at_children();
 }
 
@@ -382,6 +403,7 @@ void Run::commit() {
   if (facts_.detached) hooks_.prepare(event);
   // The name goes while the lock is still held: whoever finds no file reads a record that is final.
   sys::unlink_at(folder_.get(), kRunnerLock);
+  sys::unlink_at(folder_.get(), kStopWish);
   if (facts_.leftovers == 0) control_.unlink(folder_.get());
   lock_.release();
   control_.tell(Control::awaits_end, kEnded);

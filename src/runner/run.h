@@ -115,6 +115,7 @@ class Run {
   void look_at_children();
   void on_natural_end();
   void end(Cause cause, std::string_view reason, long grace_ms);
+  void end_as_wished();
   void note_wish(Cause cause, std::string_view reason);
   void terminate_tree(long grace_ms);
   void kill_tree();

@@ -5,6 +5,7 @@
 #include "base/files.h"
 #include "codec/record.h"
 #include "contract/names.h"
+#include "store/precedence.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -80,8 +81,10 @@ BadRecord as_bad(const std::string& path, const Error& error) {
 
 class Scanner {
  public:
-  Scanner(std::vector<Scan>& found, const ScanOptions& options) : found_(found), options_(options) {}
+  Scanner(const Session& session, std::vector<Scan>& found, const ScanOptions& options)
+      : found_(found), options_(options), own_(session.tasks_path()), precedence_(session) {}
 
+  // The folders in the order of Session::record_folders(): `<session>/tasks` comes last.
   Result<> scan(const std::string& path) {
     auto folder = open_folder_at(AT_FDCWD, path, path);
     if (!folder) return std::unexpected(folder.error());
@@ -94,6 +97,7 @@ class Scanner {
       if (entry.type == DT_DIR) folders.push_back(&entry);
       const auto stem = stem_of(entry.name);
       if (!TaskId::names_record(stem)) continue;  // not a record's name: no record (docs/disk-format.md)
+      if (path != own_ && precedence_.is_ours(*TaskId::parse(stem))) continue;  // a copy
       here.insert(stem);
       records.push_back(&entry);
     }
@@ -152,13 +156,16 @@ class Scanner {
   void add(Result<Task> task, const std::string& path, Scan& into) const {
     if (!task) {
       if (task.error().os_error != ENOENT) into.bad.push_back(as_bad(path, task.error()));
-    } else if (options_.terminal || !is_terminal(task->status)) {
+    } else if (options_.terminal || !is_terminal(task->status) ||
+               (options_.leftovers && task->leftovers.value_or(0) > 0)) {
       into.tasks.push_back(std::move(*task));
     }
   }
 
   std::vector<Scan>& found_;
   const ScanOptions& options_;
+  const std::string own_;
+  Precedence precedence_;
   std::unordered_set<std::string> taken_;  // ids of the folders before, which win
 };
 
@@ -168,7 +175,10 @@ Result<std::optional<Task>> find_record(const Session& session, const TaskId& id
   auto folders = session.record_folders();
   if (!folders) return std::unexpected(folders.error());
   std::string buffer;
+  const bool has_others = folders->size() > 1 || (folders->size() == 1 && folders->front() != session.tasks_path());
+  const bool is_ours = has_others && id.has_record_form() && Precedence(session).is_ours(id);
   for (const auto& path : *folders) {
+    if (is_ours && path != session.tasks_path()) continue;
     auto folder = open_folder_at(AT_FDCWD, path, path);
     if (!folder && is_absence(folder.error().os_error)) continue;
     if (!folder) return std::unexpected(folder.error());
@@ -207,7 +217,7 @@ Result<std::vector<Scan>> scan_in_parts(const Session& session, const ScanOption
   std::vector<Scan> found;
   auto folders = session.record_folders();
   if (!folders) return std::unexpected(folders.error());
-  Scanner scanner(found, options);
+  Scanner scanner(session, found, options);
   for (const auto& path : *folders)
     if (auto done = scanner.scan(path); !done) return std::unexpected(done.error());
   return found;

@@ -10,7 +10,7 @@
 namespace perdure::store {
 
 /// The record of a task as it is on disk now, in whichever folder it is; absent: there is none.
-/// An agent's own folder wins over `tasks`, also when its record is unreadable. Errors: record_invalid.
+/// Of several, the one that takes precedence (store/precedence.h), also when it is unreadable. Errors: record_invalid.
 [[nodiscard]] Result<std::optional<Task>> find_record(const Session& session, const TaskId& id);
 
 /// The same file once more.
@@ -22,7 +22,8 @@ struct Scan {
   std::vector<TaskId> recordless;  // folders without a record: of tasks in the foreground, or just being started
 };
 struct ScanOptions {
-  bool terminal = true;  ///< false: records of ended tasks are left out
+  bool terminal = true;    ///< false: records of ended tasks are left out
+  bool leftovers = false;  ///< but not those that say that processes outlived the command
 };
 /// Every record of the session, in the parts in which it was read: a task is a kilobyte to move, and some sessions
 /// have a hundred thousand.

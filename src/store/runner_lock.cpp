@@ -82,6 +82,7 @@ RunnerNotes read_runner_notes(const Session& session, const TaskId& id) {
   const auto pid = take_number(holder);
   const auto ticks = take_number(holder);
   if (pid && ticks) notes.holder = ProcessIdentity{*pid, *ticks};
+  notes.key = std::string(field(*page, kKeyAt, kKeyBytes));
   notes.gate_opened = (*page)[kGateAt] == 'G';
   notes.out_of_memory = (*page)[kMemoryAt] == 'M';
 
@@ -153,6 +154,7 @@ void RunnerLock::note_decision(std::string_view cause, std::string_view escaped_
 void RunnerLock::clean_up_and_release() {
   ::unlinkat(folder_.get(), kControlSocket, 0);
   ::unlinkat(folder_.get(), kNextRecord, 0);
+  ::unlinkat(folder_.get(), kStopWish, 0);
   release();
 }
 

@@ -20,6 +20,7 @@ struct RunnerNotes {
     std::string reason;  ///< unescaped
   };
   std::optional<ProcessIdentity> holder;
+  std::string key;  ///< the task's; "" where the runner was one of 0.1
   bool gate_opened = false;
   bool out_of_memory = false;
   std::optional<Exit> exit;

@@ -75,6 +75,11 @@ Result<Fd> Session::open_tasks() const {
   return open_folder_at(AT_FDCWD, tasks_path(), tasks_path());
 }
 
+Result<Fd> Session::open_queue() const {
+  const std::string queue = path_ + "/" + kQueueDir;
+  return open_folder_at(AT_FDCWD, queue, queue);
+}
+
 Result<Fd> Session::open_folder(const TaskId& id) const {
   auto tasks = open_tasks();
   if (!tasks) return tasks;

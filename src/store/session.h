@@ -22,7 +22,7 @@ class Session {
   [[nodiscard]] std::string record_path(const TaskId& id) const;
   [[nodiscard]] std::string folder_path(const TaskId& id) const;
 
-  /// What PERDURE_TASK_ID and PERDURE_RUNNER hold for this task: "<taskId>@<session>".
+  /// What PERDURE_RUNNER holds for this task, and PERDURE_TASK_ID of one of 0.1: "<taskId>@<session>".
   [[nodiscard]] std::string marker(const TaskId& id) const;
 
   [[nodiscard]] bool exists() const;
@@ -32,6 +32,7 @@ class Session {
 
   [[nodiscard]] Result<Fd> open_root() const;
   [[nodiscard]] Result<Fd> open_tasks() const;
+  [[nodiscard]] Result<Fd> open_queue() const;
   /// Folder `tasks/<id>`; a link in its place is refused.
   [[nodiscard]] Result<Fd> open_folder(const TaskId& id) const;
 

@@ -240,12 +240,34 @@ Result<bool> claim_daily_sweep(const Session& session) {
   return true;
 }
 
+namespace {
+
+// What other programs believe of a task of ours goes with it: else it would become the task's record (L54).
+Result<> remove_copies(const Session& session, const Task& task) {
+  if (task.source != session.record_path(task.id)) return {};
+  auto folders = session.record_folders();
+  if (!folders) return std::unexpected(folders.error());
+  for (const auto& path : *folders) {
+    if (path == session.tasks_path()) continue;
+    auto folder = open_folder_at(AT_FDCWD, path, path);
+    if (!folder && is_absence(folder.error().os_error)) continue;
+    if (!folder) return std::unexpected(folder.error());
+    const std::string name = task.id.str() + ".json";
+    if (::unlinkat(folder->get(), name.c_str(), 0) != 0 && errno != ENOENT)
+      return fail_errno("removing", path + "/" + name);
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<> remove_task(const Session& session, const Task& task) {
   const std::string where = output_folder(session, task);
   const auto parent = where.substr(0, where.rfind('/'));
   auto folder = open_folder_at(AT_FDCWD, parent, parent);
   if (!folder) return std::unexpected(folder.error());
   std::string name = where.substr(where.rfind('/') + 1);
+  if (auto removed = remove_copies(session, task); !removed) return removed;
   if (task.shape == Shape::kimi_cli) {
     // The record is in the folder: a new name makes all of it a dead process's temporary at once.
     const std::string hidden = fmt::format(".{}.{}.{}.tmp", name, ::getpid(), now_ms());

@@ -46,7 +46,7 @@ class EachManagerCall(TracedPerdure):
         self.assertFalse(wrong, '\n'.join(['', *wrong]))
 
     def test_while_it_starts_a_task(self):
-        args = ['run', '--idempotency-key', 'k', '-c', 'echo x >> ${PERDURE_TASK_ID#*@}.ran; exit 3']
+        args = ['run', '--idempotency-key', 'k', '-c', 'echo x >> $PERDURE_SESSION.ran; exit 3']
         recorded = collections.Counter()
         def judge(_):
             ran = self.session + '.ran'

@@ -234,7 +234,7 @@ class Streams(AgentTest):
         task = self.agent('holder say done')
         record = self.finished(task)
         self.assertEqual((record['status'], self.log(task)), ('completed', b'done\n'))
-        self.assertEqual(processes_with(f'PERDURE_TASK_ID={task}@'), [])
+        self.assertEqual(processes_with(f'PERDURE_TASK_ID={task}'), [])
         self.assertLess(record['endedAt'] - record['startedAt'], 8_000, 'the runner had to lose its patience')
 
 

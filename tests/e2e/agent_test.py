@@ -124,7 +124,7 @@ class Resume(AgentTest):
         agent_id = self.agent_id(task)
         os.kill(self.record(task)['runner']['pid'], signal.SIGKILL)
         self.assertEqual(self.finished(task)['status'], 'lost')
-        self.assertEqual(processes_with(f'PERDURE_TASK_ID={task}@'), [])
+        self.assertEqual(processes_with(f'PERDURE_TASK_ID={task}'), [])
         self.resumed(agent_id)
 
     def test_L31_two_at_once_are_one_and_a_refusal_that_names_it(self):
@@ -208,7 +208,7 @@ class Ends(AgentTest):
                 self.await_activity(task, 'prompt')
                 stopped = self.json('stop', task, '--reason', 'enough', '--grace', '1s')[0]
                 self.assertEqual((stopped['status'], stopped['stopReason']), ('killed', 'enough'))
-                self.assertEqual(processes_with(f'PERDURE_TASK_ID={task}@'), [])
+                self.assertEqual(processes_with(f'PERDURE_TASK_ID={task}'), [])
 
     def test_the_turn_outlives_the_perdure_that_started_it(self):
         starter = subprocess.Popen([PERDURE, '--session', self.session, 'agent', '--agent', 'mock', '--cwd', self.work, '--wait', 'sleep 2 say done'],

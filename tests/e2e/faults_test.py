@@ -71,7 +71,7 @@ class ManagerFaults(TracedPerdure):
             self.assertEqual([(r['status'], r['exitCode']) for r in records.values()], [] if error else [('failed', 3)])
             self.assertEqual(os.path.exists(self.session + '.ran'), not error, 'it ran exactly if that was said')
             self.assertEqual(self.finished(self.sh('exit 4'))['exitCode'], 4)
-        self.each(lambda _: ['run', '-c', ': > ${PERDURE_TASK_ID#*@}.ran; exit 3'], lambda: None, judge)
+        self.each(lambda _: ['run', '-c', ': > $PERDURE_SESSION.ran; exit 3'], lambda: None, judge)
 
     def test_stop(self):
         def judge(task, error, _):

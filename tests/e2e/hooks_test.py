@@ -101,6 +101,7 @@ class Configured(HookTest):
         os.makedirs(self.session, 0o700, exist_ok=True)
         with open(os.path.join(self.session, 'perdure.toml'), 'w', encoding='utf-8') as f:
             f.write(text)
+        self.perdure('config', 'trust', check=0)
 
     def test_hooks_of_the_session_are_told_of_what_their_matcher_wants(self):
         self.configure(f"""
@@ -133,8 +134,10 @@ command = '''{self.keep()}'''
         self.assertEqual(self.told()['task'], self.record(task))
 
     def test_a_matcher_that_is_none_is_named(self):
-        self.configure('[[hooks]]\nmatcher = "("\ncommand = "true"\n')
-        done = self.perdure('run', '-c', 'true', check=2)
+        os.makedirs(self.session, 0o700)
+        with open(os.path.join(self.session, 'perdure.toml'), 'w', encoding='utf-8') as f:
+            f.write('[[hooks]]\nmatcher = "("\ncommand = "true"\n')
+        done = self.perdure('config', 'trust', check=2)
         self.assertIn('matcher', done.stderr)
 
 

@@ -172,7 +172,7 @@ class Stopping(SessionTest):
         inner = os.path.join(self.scratch, 'inner')
         line = f'{quote(PERDURE)} --session {self.session} run %s -- sleep 200 > {inner}; echo ready; sleep 200'
         for owned in (False, True):
-            outer = self.sh(line % ('--owner ${PERDURE_TASK_ID%%@*}' if owned else ''))
+            outer = self.sh(line % ('--owner $PERDURE_TASK_ID' if owned else ''))
             eventually(lambda: b'ready' in self.log(outer), 'the inner task runs')
             with open(inner, encoding='utf-8') as f:
                 task = f.read().strip()
@@ -186,7 +186,7 @@ class Stopping(SessionTest):
 
     def test_L40_a_task_that_ends_takes_what_it_owns_with_it(self):
         inner = os.path.join(self.scratch, 'inner')
-        outer = self.sh(f'{quote(PERDURE)} --session {self.session} run --owner ${{PERDURE_TASK_ID%@*}} -- sleep 200 > {inner}')
+        outer = self.sh(f'{quote(PERDURE)} --session {self.session} run --owner $PERDURE_TASK_ID -- sleep 200 > {inner}')
         self.assertEqual(self.finished(outer)['status'], 'completed')
         with open(inner, encoding='utf-8') as f:
             self.assertEqual(self.record(f.read().strip())['status'], 'killed')
@@ -258,7 +258,10 @@ class Surroundings(SessionTest):
     def test_clear_env_leaves_only_what_was_given(self):
         task = self.run_task('--clear-env', '--env', 'A=1', '--', '/usr/bin/env')
         self.finished(task)
-        self.assertEqual(self.log(task).decode().splitlines(), ['A=1', f'PERDURE_TASK_ID={task}@{self.session}'])
+        # Perdure's own marks, and nothing else (L60).
+        given = dict(line.split('=', 1) for line in self.log(task).decode().splitlines())
+        self.assertRegex(given.pop('PERDURE_TASK_KEY'), '^[0-9a-f]{32}$')
+        self.assertEqual(given, {'A': '1', 'PERDURE_TASK_ID': task, 'PERDURE_SESSION': self.session})
 
     def test_the_runner_ignores_hangups_and_interrupts_and_takes_sigterm_as_stop(self):
         task = self.sh('sleep 100')

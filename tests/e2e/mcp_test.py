@@ -361,10 +361,10 @@ class Tools(McpTest):
             f.write(f'''import os, sys
 sys.path.insert(0, {os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support')!r})
 from mcp_client import McpClient
-with McpClient(os.environ['PERDURE_TASK_ID'].split('@')[1]) as client:
+with McpClient(os.environ['PERDURE_SESSION']) as client:
     client.initialize()
     print(client.call('WaitFor', timeout=600, all_owners=True)['structuredContent']['wait_status'])
-    print(client.call('WaitFor', timeout=600, all_owners=True, task_id=os.environ['PERDURE_TASK_ID'].split('@')[0])['content'][0]['text'])
+    print(client.call('WaitFor', timeout=600, all_owners=True, task_id=os.environ['PERDURE_TASK_ID'])['content'][0]['text'])
     inner = client.call('Bash', command='true', run_in_background=True, description='inner')['structuredContent']['task_id']
     print(client.call('WaitFor', timeout=600, task_id=inner)['structuredContent']['finished'][0]['owner'])
 ''')

@@ -252,7 +252,7 @@ class Waiting(SessionTest):
         self.assertIn(b'waited', self.log(task))
 
     def test_L43_a_task_does_not_wait_for_itself(self):
-        task = self.sh(f'{quote(PERDURE)} --session {self.session} --json wait ${{PERDURE_TASK_ID%@*}}')
+        task = self.sh(f'{quote(PERDURE)} --session {self.session} --json wait $PERDURE_TASK_ID')
         self.assertEqual(self.finished(task)['exitCode'], 1)
         self.assertIn(b'task.wait_cycle', self.log(task))
 

@@ -78,7 +78,7 @@ class BadRecords(SessionTest):
 
         self.assertEqual([r['taskId'] for r in self.json('list', '--all')], ['bash-00000000'])
         self.assertEqual(self.json('reconcile'), [])
-        self.assertEqual(self.json('wait'), {'timedOut': False, 'ended': [], 'running': []})
+        self.assertEqual(self.json('wait'), {'timedOut': False, 'ended': [], 'running': [], 'unverified': []})
         for task in ('bash-1a2b3c4d', 'agent-1a2b3c4d', 'question-1a2b3c4d'):
             for verb in ('show', 'wait', 'stop', 'output', 'remove'):
                 error = json.loads(self.perdure('--json', verb, task, check=1).stdout)['error']

@@ -78,7 +78,7 @@ class RealAgent:
         self.perdure('extend', task, '--timeout', '1s', check=0)
         record = self.finished(task)
         self.assertEqual((record['status'], record['agentId']), ('timed_out', agent_id))
-        self.assertEqual(processes_with(f'PERDURE_TASK_ID={task}@'), [])
+        self.assertEqual(processes_with(f'PERDURE_TASK_ID={task}'), [])
         again = self.agent('BE_QUICK', '--resume', agent_id, agent=None)
         self.assertEqual(self.completed(again)['agentId'], agent_id)
 

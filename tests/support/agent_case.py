@@ -29,6 +29,7 @@ class AgentTest(SessionTest):
             lines.append(f'[agents.{name}]\ncommand = {json.dumps(command)}\nenv = {{ {table} }}\n{more}')
         with open(os.path.join(self.session, 'perdure.toml'), 'w', encoding='utf-8') as f:
             f.write('\n'.join(lines) + '\n')
+        self.perdure('config', 'trust', check=0)
 
     def agent(self, prompt, *options, agent='mock', check=0, **kw):
         name = ['--agent', agent] if agent else []

@@ -48,7 +48,7 @@ class RunnerTest(SessionTest):
 
     def members(self, task):
         """Living processes of the command, the runner not among them."""
-        return processes_with(f'PERDURE_TASK_ID={task}@{self.session}')
+        return processes_with(f'PERDURE_TASK_ID={task}')
 
     def ready(self, task, word=b'ready'):
         eventually(lambda: word in self.s.output(task), f'the command says {word!r}')

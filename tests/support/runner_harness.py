@@ -45,8 +45,8 @@ class Session:
         runner's first process is reaped so many seconds after its start, not when it has answered."""
         task = task or self.new_id('agent' if command == AGENT else 'bash')
         os.makedirs(self.folder(task), 0o700, exist_ok=True)
-        marker = f'{task}@{self.path}'
-        env = dict(env if env is not None else os.environ, PERDURE_TASK_ID=marker)
+        marker = f'{task}@{self.path}'  # of PERDURE_RUNNER
+        env = dict(env if env is not None else os.environ, PERDURE_TASK_ID=task, PERDURE_SESSION=self.path, PERDURE_TASK_KEY='key-' + task)
         kind = '"agent"' if command == AGENT else '"process","command":"test"'
         constant = f'"taskId":"{task}","description":"test","kind":{kind}'
         words = [constant, owner, after, entry, program or argv[0], cwd, telemetry, *argv, *(f'{k}={v}' for k, v in env.items()),

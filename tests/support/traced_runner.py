@@ -38,16 +38,20 @@ class TracedTest(RunnerTest):
 
 def calls_about(session, trace):
     """(call, which of them, the line) of a traced program, from the first call on that is about the session: what is
-    before is the loader's. Of its threads and children all, each counting for itself as strace does."""
-    counted, seen, begun = collections.Counter(), {}, False
+    before is the loader's. Of its threads and children all, each counting for itself as strace does; not those numbers
+    that the loader has used up, since a fault injected there would be the loader's."""
+    counted, seen, begun, first, loaders = collections.Counter(), {}, False, None, {}
     with open(trace, encoding='utf-8', errors='replace') as f:
         for line in f:
             if not (match := re.match(r'(\d+) +(\w+)\(', line)):
                 continue
             process, call = match[1], match[2]
             counted[process, call] += 1
-            begun = begun or (session in line and call != 'execve')
-            if begun and call not in ('execve', 'exit', 'exit_group'):
+            first = first or process
+            if not begun and session in line and call != 'execve':
+                begun = True
+                loaders = {name: n for (who, name), n in counted.items() if who == first and name != call}
+            if begun and call not in ('execve', 'exit', 'exit_group') and counted[process, call] > loaders.get(call, 0):
                 seen.setdefault((call, counted[process, call]), line)
     return [(call, n, line) for (call, n), line in seen.items()]
 

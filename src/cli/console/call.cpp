@@ -68,16 +68,31 @@ Result<std::optional<std::string>> Call::word(std::string_view option, std::span
               fmt::format("{}: '{}' is none of {}", option, harmless_line(*text), fmt::join(words, ", ")));
 }
 
+namespace {
+
+// What Perdure hands out is accepted back (L60): PERDURE_TASK_ID of a task of 0.1 ("ID@SESSION"), the id of a
+// notification ("task:ID:STATUS"), the address of a resource ("task://ID/output").
+std::string_view id_in(std::string_view text) {
+  for (const std::string_view scheme : {"task://", "task:"})
+    if (text.starts_with(scheme)) {
+      text.remove_prefix(scheme.size());
+      return text.substr(0, text.find_first_of("/:"));
+    }
+  return text.substr(0, text.find('@'));
+}
+
+}  // namespace
+
 Result<TaskId> Call::id() const {
   if (arguments.size() > 1)
-    return fail(ErrorCode::usage, fmt::format("one task id was expected, not {}", arguments.size()));
-  return TaskId::parse(arguments.empty() ? std::string_view() : std::string_view(arguments.front()));
+    return fail(ErrorCode::usage, fmt::format("expected one task id, got {}", arguments.size()));
+  return TaskId::parse(arguments.empty() ? std::string_view() : id_in(arguments.front()));
 }
 
 Result<std::vector<TaskId>> Call::ids() const {
   std::vector<TaskId> ids;
   for (const auto& text : arguments) {
-    auto id = TaskId::parse(text);
+    auto id = TaskId::parse(id_in(text));
     if (!id) return std::unexpected(id.error());
     ids.push_back(std::move(*id));
   }
@@ -112,6 +127,15 @@ Result<std::string> Call::state_folder() {
   return fail(ErrorCode::usage, "HOME is not set, and neither is XDG_STATE_HOME");
 }
 
+// Once for each command: what is left out must not be missed in silence.
+void say_untrusted(const Config& config) {
+  if (config.untrusted.empty()) return;
+  std::string names;
+  for (const auto& part : config.untrusted) names += (names.empty() ? "" : ", ") + part.name;
+  note(fmt::format("perdure: ignored until `perdure config trust`: {} ({})", harmless_line(names),
+                   harmless_line(config.untrusted.front().from)));
+}
+
 Result<const Config*> Call::config() {
   if (!config_) {
     auto path = session_path();
@@ -119,6 +143,7 @@ Result<const Config*> Call::config() {
     auto loaded = load_config(*path);
     if (!loaded) return std::unexpected(loaded.error());
     config_ = std::move(*loaded);
+    say_untrusted(*config_);
   }
   return &*config_;
 }

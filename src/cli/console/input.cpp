@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "cli/console/print.h"
 #include "cli/console/text.h"
 
 #include <fcntl.h>
@@ -50,6 +51,16 @@ Result<std::map<std::string, std::string>> pairs(const Call& call, std::string_v
     found[text.substr(0, equals)] = text.substr(equals + 1);
   }
   return found;
+}
+
+bool is_terminal_input() {
+  return ::isatty(STDIN_FILENO) == 1;
+}
+
+bool ask_yes_or_no(std::string_view question) {
+  note(fmt::format("{} [y/N]", question));
+  const auto answer = read_line();
+  return answer && (*answer == "y" || *answer == "Y" || *answer == "yes");
 }
 
 }  // namespace perdure::cli

@@ -11,6 +11,11 @@ namespace perdure::cli {
 /// All of a file, or of standard input for "-"; at most 1 MiB. Errors: usage.
 [[nodiscard]] Result<std::string> read_input(const std::string& path);
 
+[[nodiscard]] bool is_terminal_input();
+
+/// Asks on standard error and reads the answer from standard input; anything but y or yes is no.
+[[nodiscard]] bool ask_yes_or_no(std::string_view question);
+
 /// The next line of standard input, without its end; absent at the end of input.
 [[nodiscard]] std::optional<std::string> read_line();
 

@@ -6,6 +6,7 @@
 #include "cli/console/text.h"
 #include "codec/record.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -23,13 +24,21 @@ namespace {
 
 constexpr int kTimedOut = 124, kLost = 125, kStopped = 143;
 
+std::string& done() {
+  static std::string what;
+  return what;
+}
+
 void write_all_to(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = ::write(fd, text.data(), text.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && fd == STDOUT_FILENO) {
-      if (errno == EPIPE) std::_Exit(141);  // a reader that has gone, as for any filter
-      note(fmt::format("perdure: printing the answer: {}", describe_errno(errno)));
+      const int error = errno;
+      if (!done().empty()) note(fmt::format("perdure: {}; the answer can't be printed", done()));
+      if (error == EPIPE) std::_Exit(141);  // a reader that has gone, as for any filter
+      if (!done().empty()) std::_Exit(0);
+      note(fmt::format("perdure: printing the answer: {}", describe_errno(error)));
       std::_Exit(1);
     }
     if (n < 0) return;
@@ -57,6 +66,15 @@ std::string_view colour_of(Status status) {
 }
 
 }  // namespace
+
+void note_done(std::string what) {
+  done() = std::move(what);
+}
+
+void guard_standard_streams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(fd, F_GETFD) < 0) static_cast<void>(::open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY));
+}
 
 void put(std::string_view text) {
   write_all_to(STDOUT_FILENO, text);
@@ -102,8 +120,11 @@ std::string outcome_text(const Task& task) {
   if (task.signal) text += fmt::format(", signal {}", *task.signal);
   if (task.lost_evidence) text += fmt::format(", evidence {}", name_of(*task.lost_evidence));
   if (task.stop_reason) text += fmt::format(": {}", harmless_line(*task.stop_reason));
-  if (task.runner_gone) text += ", its runner was killed: `perdure reconcile` ends what is left";
+  if (task.runner_gone)
+    text += task.status == Status::queued ? " (asleep: perdure reconcile)"
+                                          : ", its runner was killed: `perdure reconcile` ends what is left";
   if (task.unverified) text += ", not verified";
+  if (task.paused) text += fmt::format(", paused: `perdure signal {} CONT` lets it go on", task.id.str());
   return text;
 }
 
@@ -115,7 +136,7 @@ int exit_status_of(const Task& task) {
     case Status::killed: return kStopped;
     case Status::lost: return kLost;
     case Status::queued:
-    case Status::running: return 1;
+    case Status::running: return task.unverified ? kLost : 1;
   }
   return 1;
 }
@@ -132,6 +153,8 @@ std::string task_json(const Task& task) {
   };
   if (task.runner_gone) add("\"runnerGone\":true");
   if (task.unverified) add("\"unverified\":true");
+  if (task.paused) add("\"paused\":true");
+  if (task.has_leftovers) add("\"hasLeftovers\":true");
   return json;
 }
 

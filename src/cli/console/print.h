@@ -12,6 +12,14 @@ namespace perdure::cli {
 /// Writes all of it to standard output at once. A reader that has gone ends the program quietly, as for any filter.
 void put(std::string_view text);
 void put_line(std::string_view line);
+/// What this command has done, "started bash-0123abcd": told on standard error if its answer can't be written, since the
+/// task is there all the same (L62).
+void note_done(std::string what);
+
+/// Keeps the numbers 0 to 2 from becoming a file of ours where the caller closed them: reading finds the end, writing
+/// fails as it does on a closed descriptor. First of all in main().
+void guard_standard_streams();
+
 /// A note for people, on standard error.
 void note(std::string_view line);
 

@@ -192,6 +192,9 @@ Result<int> run_in_foreground(TaskManager& manager, StartOptions start, const st
   }
   if (released->task.status != Status::completed && released->task.status != Status::failed)
     note("perdure: " + outcome_text(released->task));
+  if (released->task.leftovers.value_or(0) > 0)
+    note(fmt::format("perdure: {0} processes that the command started live on: `perdure stop {1}` ends them",
+                     *released->task.leftovers, task->id.str()));
   return exit_status_of(released->task);
 }
 

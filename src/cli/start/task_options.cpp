@@ -64,8 +64,8 @@ Result<int> wait_for_outcome(TaskManager& manager, const Task& task, bool json) 
   auto waited = wait_with_progress(manager, {.ids = {task.id}});
   if (!waited) return std::unexpected(waited.error());
   if (waited->interrupted) return kInterrupted;
-  if (json) put_line(task_json(waited->result.ended.front()));
-  return exit_status_of(waited->result.ended.front());
+  if (json) put_line(task_json(waited->result.only()));
+  return exit_status_of(waited->result.only());
 }
 
 }  // namespace perdure::cli

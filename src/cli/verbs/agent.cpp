@@ -78,6 +78,7 @@ Result<int> run(Call& call) {
   if (!manager) return std::unexpected(manager.error());
   auto task = (*manager)->start(*options);
   if (!task) return std::unexpected(task.error());
+  note_done(fmt::format("started {}", task->id.str()));
   put_line(call.json ? task_json(*task) : task->id.str());
   if ((*config)->retention_auto.value) sweep_in_background(**manager);
   if (!call.has("--wait")) return 0;

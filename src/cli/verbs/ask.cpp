@@ -105,6 +105,7 @@ Result<int> run(Call& call) {
   if (!manager) return std::unexpected(manager.error());
   auto task = (*manager)->ask(*ask);
   if (!task) return std::unexpected(task.error());
+  note_done(fmt::format("asked {}", task->id.str()));
   if (call.json) {
     put_line(task_json(*task));
   } else if (call.has("--wait")) {

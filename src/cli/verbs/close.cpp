@@ -19,7 +19,7 @@ Result<int> close(Call& call) {
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   std::vector<Task> stopped;
-  auto active = (*manager)->list();
+  auto active = (*manager)->list({.leftovers = true});
   if (!active) return std::unexpected(active.error());
   if (!call.has("--keep")) {
     auto closed = (*manager)->close();

@@ -82,7 +82,29 @@ Result<std::vector<Row>> settings(Call& call) {
   return rows;
 }
 
+Result<int> trust(Call& call) {
+  auto session = call.session_path();
+  if (!session) return std::unexpected(session.error());
+  auto parts = trust_config(*session);
+  if (!parts) return std::unexpected(parts.error());
+  if (call.json) {
+    std::string json;
+    for (const auto& part : *parts)
+      json += fmt::format(R"({}{{"name":{},"from":{}}})", json.empty() ? "" : ",", json_quoted(part.name),
+                          json_quoted(part.from));
+    put_line(fmt::format(R"({{"trusted":[{}]}})", json));
+    return 0;
+  }
+  if (parts->empty()) put_line("trusted; nothing in it runs a program");
+  for (const auto& part : *parts) put_line(harmless_line(fmt::format("trusted: {} ({})", part.name, part.from)));
+  return 0;
+}
+
 Result<int> config(Call& call) {
+  if (!call.arguments.empty()) {
+    if (call.arguments.size() == 1 && call.arguments.front() == "trust") return trust(call);
+    return fail(ErrorCode::usage, fmt::format("config: expected nothing or 'trust', got '{}'", call.arguments.back()));
+  }
   auto rows = settings(call);
   if (!rows) return std::unexpected(rows.error());
   if (call.json) {
@@ -104,6 +126,10 @@ Result<int> config(Call& call) {
 
 }  // namespace
 
-const Verb kConfigVerb{"config", "", "the settings in force, and where each comes from", {}, config};
+const Verb kConfigVerb{"config",
+                       "[trust]",
+                       "the settings in force, and where each comes from; or trust the session's perdure.toml",
+                       {},
+                       config};
 
 }  // namespace perdure::cli

@@ -65,7 +65,9 @@ void print_table(const std::vector<Task>& tasks) {
   for (const auto& task : tasks) {
     std::string status(name_of(task.status));
     if (task.unverified) status += "?";
-    if (task.runner_gone) status += "!";
+    if (task.paused) status += " (paused)";
+    if (task.has_leftovers) status += " (left processes)";
+    if (task.runner_gone) status += task.status == Status::queued ? " (asleep: perdure reconcile)" : "!";
     const bool queued = task.status == Status::queued;
     if (task.queue_place) status += fmt::format(" #{}", *task.queue_place);
     if (!task.detached) status += " fg";
@@ -105,6 +107,7 @@ Result<int> run(Call& call) {
       if (name_of(k) == **kind) filter.kind = k;
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
+  filter.leftovers = true;
   auto tasks = (*manager)->list(filter);
   if (!tasks) return std::unexpected(tasks.error());
   const std::size_t dropped = *limit ? apply_limit(*tasks, static_cast<std::size_t>(**limit)) : 0;

@@ -72,6 +72,8 @@ Result<int> run(Call& call) {
   options.moves_to_background = (*config)->bash_auto_background_on_timeout.value;
   // At each start, not at the server's: that one may live for weeks.
   if ((*config)->retention_auto.value) options.on_start = [&tasks = **manager] { sweep_in_background(tasks); };
+  // What can't be started again is left as it is: doctor says why.
+  static_cast<void>((*manager)->restart_queue());
   mcp::Service service(**manager, std::move(options));
   fixtures::Fixtures fixtures;
   mcp::Server server(service, call.has("--conformance-fixtures") ? &fixtures : nullptr);

@@ -92,10 +92,19 @@ Result<std::vector<Notification>> take_or_wait(TaskManager& manager, const Wante
   while (true) {
     auto news = take(manager, wanted);
     if (!news || !news->empty() || !wanted.waits) return news;
-    AwaitOptions options{.owner = wanted.owner, .cancel_fd = interrupts->fd()};
+    const bool only_looks = !wanted.claims && !wanted.acknowledges;
+    AwaitOptions options{.owner = wanted.owner, .cancel_fd = interrupts->fd(), .recovers = !only_looks};
     if (until) options.timeout = milliseconds(std::max<std::int64_t>(0, *until - steady_ms()));
     auto came = manager.await_notifications(options);
     if (!came) return std::unexpected(came.error());
+    if (*came && only_looks) {
+      news = take(manager, wanted);
+      if (news && news->empty())
+        note(
+            "perdure: the runner of a task was killed: `perdure list` shows it, `perdure reconcile` writes down how it "
+            "ended");
+      return news;
+    }
     if (*came) continue;  // unless somebody else is quicker
     status = interrupts->came() ? kInterrupted : kTimedOut;
     return news;

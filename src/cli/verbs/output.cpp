@@ -65,6 +65,10 @@ Result<int> copy(TaskManager& manager, const TaskId& id, std::int64_t offset, st
     sink.write(chunk->bytes);
     offset = chunk->next_offset;
     limit -= static_cast<std::int64_t>(chunk->bytes.size());
+    if (chunk->eof && chunk->missing > 0)
+      return fail(ErrorCode::output_expired,
+                  fmt::format("{} bytes of the output of {} are missing: its log was removed or cut", chunk->missing,
+                              id.str()));
     if (chunk->eof) break;
     if (interrupts.came()) return kInterrupted;
     if (!chunk->bytes.empty()) continue;
@@ -158,6 +162,10 @@ Result<int> run(Call& call) {
     auto shown = manager.output_snapshot(*id, **tail);
     if (!shown) return std::unexpected(shown.error());
     Sink().write(shown->preview);
+    if (shown->missing_bytes > 0)
+      return fail(ErrorCode::output_expired,
+                  fmt::format("{} bytes of the output of {} are missing: its log was removed or cut",
+                              shown->missing_bytes, id->str()));
     if (!follow) return 0;
     from = shown->next_offset;
   }
@@ -168,9 +176,9 @@ Result<int> run(Call& call) {
 
 std::string snapshot_json(const OutputSnapshot& o) {
   return fmt::format(
-      R"({{"outputPath":{},"outputSizeBytes":{},"previewBytes":{},"truncated":{},"fullOutputAvailable":{},"droppedBytes":{},"preview":{},"nextOffset":{},"eof":{}}})",
+      R"({{"outputPath":{},"outputSizeBytes":{},"previewBytes":{},"truncated":{},"fullOutputAvailable":{},"droppedBytes":{},"missingBytes":{},"preview":{},"nextOffset":{},"eof":{}}})",
       o.path ? json_quoted(*o.path) : "null", o.size_bytes, o.preview_bytes, o.truncated, o.full_output_available,
-      o.dropped_bytes, json_quoted(o.preview), o.next_offset, o.eof);
+      o.dropped_bytes, o.missing_bytes, json_quoted(o.preview), o.next_offset, o.eof);
 }
 
 const Verb kOutputVerb{"output", "ID", "what a task printed", kOptions, run, true};

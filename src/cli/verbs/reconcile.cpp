@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "cli/console/call.h"
+#include "cli/console/input.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/start/sweep.h"
@@ -11,19 +12,48 @@ namespace perdure::cli {
 namespace {
 
 constexpr Option kReconcileOptions[] = {
-    {"--adopt", nullptr, "call lost what only another program could know about"},
+    {"--adopt", nullptr, "count what can't be verified as lost; your decision"},
+    {"--trust", nullptr, "show what the session's files would run, sign it after a yes, and run it"},
+    {"--yes", nullptr, "with --trust: without being asked"},
+    {"--queue", nullptr, "only start queued tasks again whose runner was killed"},
 };
 
 std::string evidence_of(const Task& task) {
   return task.lost_evidence ? std::string(name_of(*task.lost_evidence)) : "";
 }
 
+// Shows what would be run, and signs exactly that. False: the person said no.
+Result<bool> trust(const Call& call, TaskManager& manager) {
+  auto untrusted = manager.untrusted();
+  if (!untrusted) return std::unexpected(untrusted.error());
+  if (untrusted->empty()) {
+    note("perdure: nothing waits for your trust");
+    return true;
+  }
+  for (const auto& one : *untrusted) note(fmt::format("{}  would run: {}", one.id.str(), harmless_line(one.runs)));
+  if (!call.has("--yes")) {
+    if (!is_terminal_input())
+      return fail(ErrorCode::usage, "--trust: asks on a terminal, and there is none: look at the above and add --yes");
+    if (!ask_yes_or_no("Run these?")) return false;
+  }
+  for (const auto& one : *untrusted)
+    if (auto done = manager.trust(one.id); !done) return std::unexpected(done.error());
+  if (auto started = manager.restart_queue(); !started) return std::unexpected(started.error());
+  return true;
+}
+
 Result<int> reconcile(Call& call) {
   if (!call.arguments.empty())
     return fail(ErrorCode::usage, "reconcile takes no arguments: it looks at the whole session");
+  if (call.has("--yes") && !call.has("--trust")) return fail(ErrorCode::usage, "--yes: is for --trust");
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
-  auto verdicts = (*manager)->reconcile({.adopt = call.has("--adopt")});
+  if (call.has("--trust")) {
+    auto trusted = trust(call, **manager);
+    if (!trusted) return std::unexpected(trusted.error());
+    if (!*trusted) return 1;
+  }
+  auto verdicts = (*manager)->reconcile({.queue_only = call.has("--queue"), .adopt = call.has("--adopt")});
   if (!verdicts) return std::unexpected(verdicts.error());
   if (call.json) {
     std::string json = "[";

@@ -129,6 +129,7 @@ Result<int> run(Call& call) {
                              call.value("--detach-keys").value_or((*config)->detach_keys.value));
   auto task = (*manager)->start(*start);
   if (!task) return std::unexpected(task.error());
+  note_done(fmt::format("started {}", task->id.str()));
   put_line(call.json ? task_json(*task) : task->id.str());
   if ((*config)->retention_auto.value) sweep_in_background(**manager);
   if (!call.has("--wait")) return 0;

@@ -21,6 +21,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int kWaitTimedOut = 75;
+constexpr int kUnverified = 125;
 
 constexpr Option kOptions[] = {
     {"--any", nullptr, "until one has ended; its outcome is the exit status"},
@@ -88,8 +89,9 @@ Result<int> wait_until_ready(TaskManager& manager, const TaskId& id, const std::
 }
 
 std::string wait_json(const WaitResult& result) {
-  return fmt::format(R"({{"timedOut":{},"ended":{},"running":{}{}}})", result.timed_out, tasks_json(result.ended),
-                     tasks_json(result.running), result.decisive ? ",\"decisive\":" + task_json(*result.decisive) : "");
+  return fmt::format(R"({{"timedOut":{},"ended":{},"running":{},"unverified":{}{}}})", result.timed_out,
+                     tasks_json(result.ended), tasks_json(result.running), tasks_json(result.unverified),
+                     result.decisive ? ",\"decisive\":" + task_json(*result.decisive) : "");
 }
 
 // What was printed was told to its owner, and is not told again (L33). That the result stands counts more than that
@@ -128,14 +130,16 @@ Result<int> run(Call& call) {
   const WaitResult& result = waited->result;
   if (call.json) put_line(wait_json(result));
   if (!call.json)
-    for (const auto& task : result.ended) put_line(fmt::format("{}  {}", task.id.str(), outcome_text(task)));
+    for (const auto* const some : {&result.ended, &result.unverified})
+      for (const auto& task : *some) put_line(fmt::format("{}  {}", task.id.str(), outcome_text(task)));
   if (options.owner) acknowledge(**manager, result);
   if (result.timed_out) {
     if (!call.json) note(fmt::format("perdure: the time is over: {} still running", result.running.size()));
     return kWaitTimedOut;
   }
   if (result.decisive) return exit_status_of(*result.decisive);
-  if (result.ended.size() == 1 && ids->size() == 1) return exit_status_of(result.ended.front());
+  if (ids->size() == 1) return exit_status_of(result.only());
+  if (!result.unverified.empty()) return kUnverified;
   return std::ranges::all_of(result.ended, [](const Task& task) { return task.status == Status::completed; }) ? 0 : 1;
 }
 

@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/terminal_line.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
@@ -49,6 +50,7 @@ Result<> write_all_to(int input, std::string_view bytes, const TaskId& id) {
 // Copies standard input. Whoever types is told at once when the command has gone, not with the next line.
 Result<std::int64_t> copy(int input, const TaskId& id) {
   std::int64_t copied = 0;
+  TerminalLine line;
   char part[65536];
   while (true) {
     if (!wait_for(STDIN_FILENO, POLLIN, input)) return gone(id);
@@ -56,9 +58,16 @@ Result<std::int64_t> copy(int input, const TaskId& id) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return fail_errno("reading", "the standard input", ErrorCode::usage);
     if (n == 0) return copied;
-    if (auto written = write_all_to(input, {part, static_cast<std::size_t>(n)}, id); !written)
-      return std::unexpected(written.error());
-    copied += n;
+    const std::string_view all(part, static_cast<std::size_t>(n));
+    const std::string_view taken = all.substr(0, line.fits(input, all));
+    if (auto written = write_all_to(input, taken, id); !written) return std::unexpected(written.error());
+    copied += static_cast<std::int64_t>(taken.size());
+    if (taken.size() < all.size())
+      return fail(
+          ErrorCode::usage,
+          fmt::format("the terminal of {} takes lines of at most {} bytes, and a longer one came: {} bytes were "
+                      "written, the rest was not",
+                      id.str(), kMostTerminalLine, copied));
   }
 }
 

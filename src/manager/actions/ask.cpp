@@ -135,7 +135,7 @@ Result<Task> end_question(const store::Session& session, HeldTasks& held, Teleme
   if (!ours) return std::unexpected(ours.error());
   auto ended = wait_for(session, held, telemetry, {.ids = {question.id}});
   if (!ended) return std::unexpected(ended.error());
-  Task task = std::move(ended->ended.front());
+  Task task = ended->only();
   if (!*ours) return is_closed(task);
   return task;
 }
@@ -143,7 +143,7 @@ Result<Task> end_question(const store::Session& session, HeldTasks& held, Teleme
 }  // namespace
 
 Result<Task> TaskManager::ask(const AskOptions& options) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
   if (auto fine = check(options); !fine) return std::unexpected(fine.error());
   const auto& session = state_->session;
   const bool needs_runner = options.deadline.count() > 0 && options.on_deadline != OnDeadline::wait;
@@ -174,7 +174,7 @@ Result<Task> TaskManager::ask(const AskOptions& options) {
 }
 
 Result<Task> TaskManager::answer(const TaskId& id, const std::map<std::string, std::string>& answers) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
   auto task = find_open(state_->session, *state_->held, *state_->telemetry, id);
   if (!task) return task;
   auto json = store::read_question(state_->session, id);
@@ -190,7 +190,7 @@ Result<Task> TaskManager::answer(const TaskId& id, const std::map<std::string, s
 }
 
 Result<Task> TaskManager::dismiss(const TaskId& id, const std::string& note) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
   auto task = find_open(state_->session, *state_->held, *state_->telemetry, id);
   if (!task) return task;
   const Answer nothing{.answers = {}, .note = note.empty() ? kDismissedNote : note};

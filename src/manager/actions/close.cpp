@@ -16,8 +16,8 @@ constexpr const char* kReason = "Session closed";
 }  // namespace
 
 Result<std::vector<Task>> TaskManager::close() {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
-  auto active = list();
+  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
+  auto active = list({.leftovers = true});
   if (!active) return active;
   std::erase_if(*active, [](const Task& task) { return task.lifetime != "session"; });
   // All are asked before the first is waited for, so that their graces run side by side.

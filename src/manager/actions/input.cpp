@@ -45,6 +45,7 @@ Result<Answer> ask_for_input(const store::Session& session, const Task& task) {
   auto client = ask_runner(session, task, contract::kInput);
   if (!client) return std::unexpected(client.error());
   auto message = client->receive_message();
+  if (!message && client->is_silent()) return manager::unresponsive(task.id);
   if (!message) return not_running(task.id);
   Answer answer{.word = std::move(message->line), .descriptor = {}};
   if (!message->files.empty()) answer.descriptor = std::move(message->files.front());
@@ -73,13 +74,14 @@ Result<> type_end_of_input(const Fd& terminal, const TaskId& id) {
 }  // namespace
 
 Result<Task> TaskManager::extend(const TaskId& id, std::chrono::milliseconds timeout) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   if (timeout.count() < 0) return fail(ErrorCode::usage, "the timeout is negative: 0 means none");
   auto task = get(id);
   if (!task) return task;
   auto client = ask_runner(state_->session, *task, fmt::format("{} {}", contract::kExtend, timeout.count()));
   if (!client) return std::unexpected(client.error());
   const auto answer = client->receive();
+  if (client->is_silent()) return manager::unresponsive(id);
   if (!answer || *answer == contract::kNo) return not_running(id);
   if (*answer == contract::kOk) return get(id);
   const std::string_view word = *answer;
@@ -88,7 +90,7 @@ Result<Task> TaskManager::extend(const TaskId& id, std::chrono::milliseconds tim
 }
 
 Result<int> TaskManager::open_input(const TaskId& id) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   auto task = get(id);
   if (!task) return std::unexpected(task.error());
   auto answer = ask_for_input(state_->session, *task);
@@ -97,7 +99,7 @@ Result<int> TaskManager::open_input(const TaskId& id) {
 }
 
 Result<void> TaskManager::close_input(const TaskId& id) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   auto task = get(id);
   if (!task) return std::unexpected(task.error());
   auto answer = ask_for_input(state_->session, *task);
@@ -105,7 +107,7 @@ Result<void> TaskManager::close_input(const TaskId& id) {
   if (answer->word == contract::kTerminal) return type_end_of_input(answer->descriptor, id);
   auto client = ask_runner(state_->session, *task, contract::kCloseInput);
   if (!client) return std::unexpected(client.error());
-  if (!client->receive()) return not_running(id);
+  if (!client->receive()) return client->is_silent() ? Result<>(manager::unresponsive(id)) : not_running(id);
   return {};
 }
 

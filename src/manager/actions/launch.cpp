@@ -19,6 +19,7 @@
 #include "manager/status/queue.h"
 #include "store/agent.h"
 #include "store/records.h"
+#include "trust/signature.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,7 +44,13 @@ Result<std::string> working_folder(const StartOptions& options) {
   std::string text = path.string();
   while (text.size() > 1 && text.back() == '/') text.pop_back();
   struct stat about{};
-  if (error || ::stat(text.c_str(), &about) != 0)
+  if (error) {  // there is no current folder to start from
+    const auto was = std::filesystem::read_symlink("/proc/self/cwd", error).string();
+    return launch_failure(126, ENOENT,
+                          fmt::format("the folder in which this program works was removed ({}): give another as `cwd`",
+                                      was.empty() ? "its name is unknown" : was));
+  }
+  if (::stat(text.c_str(), &about) != 0)
     return launch_failure(126, errno, fmt::format("cannot run in {}: {}", text, describe_errno(errno)));
   if (!S_ISDIR(about.st_mode))
     return launch_failure(126, ENOTDIR, fmt::format("cannot run in {}: it is not a folder", text));
@@ -112,9 +119,7 @@ Task constant_part(const TaskId& id, const StartOptions& options, const Work& wo
     task.priority = options.priority;
     if (options.after) task.after = options.after->str();
   }
-  if (!boot_id().empty()) task.boot_id = boot_id();
-  if (!machine_id().empty()) task.machine_id = machine_id();
-  return task;
+  return task;  // where it runs is the runner's to say: that may be elsewhere
 }
 
 std::int64_t take_number(std::string_view& text) {
@@ -180,13 +185,13 @@ Result<> check_predecessor(const TaskManager& manager, const store::Session& ses
       fmt::format("{} belongs to another program, which does not tell when it ends: it can't be followed", id.str()));
 }
 
-Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& manager, const std::string& cwd,
-                           const std::string& marker) {
+Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& manager, const std::string& cwd) {
   Launch launch;
   launch.argv = options.shell_line ? std::vector<std::string>{options.shell, "-c", *options.shell_line} : options.argv;
-  launch.environment = environment_for(options, marker);
+  launch.environment = environment_for(options, cwd);
   launch.cwd = cwd;
-  auto program = find_program(launch.argv.front(), launch.environment["PATH"], cwd);
+  const auto path = launch.environment.find("PATH");
+  auto program = find_program(launch.argv.front(), path == launch.environment.end() ? "" : path->second, cwd);
   if (!program) return std::unexpected(program.error());
   launch.program = *program;
   launch.owner = options.owner.value_or("");
@@ -216,7 +221,7 @@ Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& ma
 }  // namespace
 
 Result<Task> TaskManager::start(const StartOptions& options) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
   return launch(options, {});
 }
 
@@ -228,7 +233,7 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
   if (!runner) return std::unexpected(runner.error());
   const auto& session = state_->session;
   // A command that is not there must not even make the session's folder.
-  auto launch = plan_launch(options, state_->options, *cwd, "");
+  auto launch = plan_launch(options, state_->options, *cwd);
   if (!launch) return std::unexpected(launch.error());
   if (options.after)
     if (auto fine = check_predecessor(*this, session, *options.after); !fine) return std::unexpected(fine.error());
@@ -257,8 +262,11 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
   if (key)
     if (auto noted = key->note(*id); !noted) return give_up(noted.error());
   const std::string marker = session.marker(*id);
-  launch->environment = environment_for(options, marker);
+  mark_environment(launch->environment, *id, session.path());
   Task constant = constant_part(*id, options, work, *cwd);
+  if (!constant.on_end.empty())
+    if (auto signature = trust::sign(session, *id, trust::Purpose::on_end, trust::on_end_bytes(constant.on_end)))
+      constant.signature = std::move(*signature);
   launch->constant_members = codec::constant_members(constant);
   launch->agent = work.is_agent;
   if (work.resumes) {
@@ -272,7 +280,7 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
     return give_up(fail(ErrorCode::usage,
                         "the command with its description and labels is too long for a record: put it into a script")
                        .error());
-  if (launch->queued) launch->entry_text = queue_entry_text(constant, launch_spec(*launch));
+  if (launch->queued) launch->entry_text = queue_entry_text(session, constant, launch_spec(*launch));
   auto spec = memory_file(launch_spec(*launch));
   if (!spec) return give_up(spec.error());
   auto answer = spawn_runner({.runner = *runner,

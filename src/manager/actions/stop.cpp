@@ -4,6 +4,7 @@
 #include "contract/control.h"
 #include "contract/names.h"
 #include "manager/link/runner_client.h"
+#include "manager/link/runner_process.h"
 #include "manager/link/state.h"
 #include "manager/status/assess.h"
 #include "manager/status/find.h"
@@ -32,30 +33,75 @@ constexpr std::int64_t kLockLingersMs = 1'000;
 constexpr std::int64_t kKillPatienceMs = 5'000;
 constexpr const char* kNoReason = "Stopped on request";
 
-// Asks the runner and waits until it has gone or says that the record is committed. False: no runner was there.
-Result<bool> ask_and_wait(const store::Session& session, const TaskId& id, const std::string& request) {
-  const std::int64_t until = steady_ms() + kLockLingersMs;
-  while (true) {
-    auto client = RunnerClient::connect(session, id);
-    if (!client) return std::unexpected(client.error());
-    if (*client && (*client)->send(request)) {
-      const auto answer = (*client)->receive();
-      if (answer && *answer != contract::kOk && *answer != contract::kNo)
-        return fail(ErrorCode::usage, fmt::format("the runner of {} refused '{}': {}", id.str(), request, *answer));
-      // Whoever ends leftovers is told of their end without asking: the task's own is over.
-      const bool is_told = request.starts_with(contract::kEndLeftovers);
-      if (answer && *answer == contract::kOk && (is_told || (*client)->send(contract::kWait)))
-        static_cast<void>((*client)->receive());
-      return true;
+constexpr std::int64_t kEndMarginMs = 15'000;  // beyond the grace, for SIGKILL to take effect and for the commit
+
+// One stop on its way to a runner. The socket is the first way; where nobody answers there, a signal is the second one.
+class StopRequest {
+ public:
+  StopRequest(const store::Session& session, const Task& task, std::string request, StopWish wish)
+      : session_(session), task_(task), request_(std::move(request)), wish_(std::move(wish)) {}
+
+  /// Asks the runner and waits until it has gone or says that the record is committed. False: no runner was there.
+  Result<bool> ask_and_wait() {
+    const std::int64_t until = steady_ms() + kLockLingersMs;
+    while (true) {
+      auto client = RunnerClient::connect(session_, task_.id);
+      if (!client && client.error().os_error == EAGAIN) return signal_and_wait();
+      if (!client) return std::unexpected(client.error());
+      if (*client && (*client)->send(request_)) return wait_for_answer(**client);
+      // Nobody listens: either it has ended, or it is just being started or has just been killed.
+      auto alive = store::is_runner_alive(session_, task_.id);
+      if (!alive) return std::unexpected(alive.error());
+      if (!*alive) return find_runner_process(session_, task_) ? signal_and_wait() : Result<bool>(false);
+      if (steady_ms() >= until) return signal_and_wait();
+      const timespec a_moment{0, 1'000'000};
+      ::nanosleep(&a_moment, nullptr);
     }
-    // Nobody listens: either it has ended, or it is just being started or has just been killed.
-    auto alive = store::is_runner_alive(session, id);
-    if (!alive) return std::unexpected(alive.error());
-    if (!*alive || steady_ms() >= until) return false;
-    const timespec a_moment{0, 1'000'000};
-    ::nanosleep(&a_moment, nullptr);
   }
-}
+
+ private:
+  Result<bool> wait_for_answer(RunnerClient& client) {
+    auto answer = client.receive(kSilenceMs);
+    if (client.is_silent()) {
+      // A stopped runner has the request in its queue and answers once it runs again.
+      auto runner = find_runner_process(session_, task_);
+      if (!runner || !runner->is_stopped) return unresponsive(task_.id);
+      if (auto sent = signal_pidfd(runner->pidfd.get(), SIGCONT); !sent) return std::unexpected(sent.error());
+      answer = client.receive();
+      if (client.is_silent()) return unresponsive(task_.id);
+    }
+    if (answer && *answer != contract::kOk && *answer != contract::kNo)
+      return fail(ErrorCode::usage,
+                  fmt::format("the runner of {} refused '{}': {}", task_.id.str(), request_, *answer));
+    // Whoever ends leftovers is told of their end without asking: the task's own is over.
+    const bool is_told = request_.starts_with(contract::kEndLeftovers);
+    if (answer && *answer == contract::kOk && (is_told || client.send(contract::kWait)))
+      static_cast<void>(client.receive(-1));
+    return true;
+  }
+
+  // SIGTERM to the runner, which it takes as a stop; what the stop asks for waits in a file (L53).
+  Result<bool> signal_and_wait() {
+    auto runner = find_runner_process(session_, task_);
+    if (!runner) return unresponsive(task_.id);
+    // Without its folder there is nowhere to leave it: then the signal alone must do.
+    static_cast<void>(leave_stop_wish(session_, task_.id, wish_));
+    for (const int number : {SIGTERM, SIGCONT})
+      if (auto sent = signal_pidfd(runner->pidfd.get(), number); !sent) return sent.error().os_error == ESRCH;
+    pollfd ended{.fd = runner->pidfd.get(), .events = POLLIN, .revents = 0};
+    const std::int64_t grace = wish_.grace_ms >= 0 ? wish_.grace_ms : contract::kDefaultGraceMs;
+    if (::poll(&ended, 1, static_cast<int>(std::min<std::int64_t>(INT32_MAX, grace + kEndMarginMs))) <= 0)
+      return unresponsive(task_.id);
+    return true;
+  }
+
+  static constexpr int kSilenceMs = 1'000;
+
+  const store::Session& session_;
+  const Task& task_;
+  std::string request_;
+  StopWish wish_;
+};
 
 // A process and all below it, with pidfds that can't be mistaken for somebody else later.
 struct ForeignTree {
@@ -65,7 +111,7 @@ struct ForeignTree {
     std::vector<pid_t> queue{static_cast<pid_t>(root.pid)};
     std::unordered_set<pid_t> seen;
     for (std::size_t i = 0; i < queue.size(); ++i) {
-      if (!seen.insert(queue[i]).second || environment_value(queue[i], contract::kRunnerVariable)) continue;
+      if (!seen.insert(queue[i]).second || program_of(queue[i]).ends_with("/perdure-runner")) continue;
       auto pidfd = open_pidfd(queue[i]);
       if (!pidfd || (i == 0 && !is_alive(root))) continue;
       std::ranges::copy(children_of(queue[i]), std::back_inserter(queue));
@@ -135,10 +181,11 @@ Result<Task> stop_without_record(const store::Session& session, HeldTasks& held,
     // Waited for before it is asked to end: afterwards there may be nobody left to tell.
     if (*client && (*client)->send(contract::kWait) && (*client)->send(request)) {
       const auto answer = (*client)->receive();
+      if ((*client)->is_silent()) return unresponsive(id);
       if (answer && *answer != contract::kOk)
         return fail(ErrorCode::usage, fmt::format("the runner of {} refused '{}': {}", id.str(), request, *answer));
       if (answer) {
-        auto message = (*client)->receive_message();
+        auto message = (*client)->receive_message(-1);
         if (message && !message->files.empty()) {
           auto look = read_look(session, id, std::move(*message));
           if (!look) return std::unexpected(look.error());
@@ -168,7 +215,7 @@ bool is_quiet(const StopOptions& options, const Task& task) {
 }  // namespace manager
 
 Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   const auto& session = state_->session;
   StopOptions options = given;
   auto reason = manager::escaped_reason(options.reason);
@@ -193,7 +240,8 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
     if (left && *left) {
       const auto end =
           fmt::format("{} {}", contract::kEndLeftovers, options.grace.value_or(state_->options.kill_grace).count());
-      if (auto asked = manager::ask_and_wait(session, id, end); !asked) return std::unexpected(asked.error());
+      manager::StopRequest stop(session, *task, end, {});
+      if (auto asked = stop.ask_and_wait(); !asked) return std::unexpected(asked.error());
     }
     return std::move((*found)->task);
   }
@@ -209,17 +257,27 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
                                       .quiet = manager::is_quiet(options, *task)};
     if (auto done = manager::close_question(session, *task, withdrawal, *state_->telemetry); !done)
       return std::unexpected(done.error());
-  } else if (auto asked = manager::ask_and_wait(session, id, request); !asked) {
-    return std::unexpected(asked.error());
+  } else {
+    manager::StopRequest stop(session, *task, request,
+                              {.grace_ms = options.grace ? options.grace->count() : -1,
+                               .is_quiet = manager::is_quiet(options, *task),
+                               .escaped_reason = *reason});
+    if (auto asked = stop.ask_and_wait(); !asked) return std::unexpected(asked.error());
+    auto now = manager::assess(session, *task);
+    if (!now) return std::unexpected(now.error());
+    if (now->task.unverified)
+      return fail(ErrorCode::task_not_running,
+                  fmt::format("{} can't be reached from here: {}; stop it there, or see `perdure reconcile --adopt`",
+                              id.str(), now->explained));
   }
   // Ended, or its runner was killed: either way the truth is in the lock and the record now.
   auto ended = manager::wait_for(session, *state_->held, *state_->telemetry, {.ids = {id}});
   if (!ended) return std::unexpected(ended.error());
-  return std::move(ended->ended.front());
+  return ended->only();
 }
 
 Result<void> TaskManager::signal(const TaskId& id, int signal_number) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   const auto& session = state_->session;
   if (signal_number < 1 || signal_number > SIGRTMAX)
     return fail(ErrorCode::usage, fmt::format("{} is no signal number", signal_number));
@@ -239,6 +297,7 @@ Result<void> TaskManager::signal(const TaskId& id, int signal_number) {
   if (!client) return std::unexpected(client.error());
   if (!*client || !(*client)->send(fmt::format("{} {}", contract::kSignal, signal_number))) return not_running();
   const auto answer = (*client)->receive();
+  if ((*client)->is_silent()) return manager::unresponsive(id);
   if (answer && *answer == contract::kOk) return {};
   return not_running();
 }

@@ -109,7 +109,7 @@ codec::AgentPlan plan_turn(const AgentOptions& options, const AgentDefinition& a
 }  // namespace
 
 Result<Task> TaskManager::start(const AgentOptions& options) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
   if (auto fine = check(options); !fine) return std::unexpected(fine.error());
   std::optional<Conversation> conversation;
   if (options.resume) {

@@ -60,7 +60,7 @@ Result<Fd> AgentSide::open_activity() const {
 
 Result<bool> AgentSide::tell(const std::string& line) {
   if (!runner_.send(line)) return false;
-  const auto answer = runner_.receive();
+  const auto answer = runner_.receive(-1);  // behind a commit, which takes as long as the disk does
   if (!answer || *answer == contract::kNo) return false;
   if (*answer == contract::kOk) return true;
   int error = EIO;

@@ -17,8 +17,6 @@ class AgentSide {
 
   [[nodiscard]] const TaskId& task() const { return task_; }
   [[nodiscard]] const codec::AgentPlan& plan() const { return plan_; }
-  /// What PERDURE_TASK_ID holds for everything that is a part of this task.
-  [[nodiscard]] std::string marker() const { return session_.marker(task_); }
 
   /// The activity, to be appended to. Errors: storage_full, session_unusable.
   [[nodiscard]] Result<Fd> open_activity() const;

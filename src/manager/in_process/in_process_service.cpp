@@ -264,7 +264,7 @@ void InProcessService::serve() {
 }  // namespace manager
 
 Result<Task> TaskManager::start(const std::shared_ptr<InProcessTask>& task, const InProcessOptions& options) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   if (!task) return fail(ErrorCode::usage, "there is no task to start");
   if (options.kind != Kind::process && options.kind != Kind::agent)
     return fail(ErrorCode::usage, "an in-process task is of kind process or agent");

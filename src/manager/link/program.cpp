@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "contract/names.h"
 
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -64,7 +65,69 @@ std::unexpected<Error> launch_failure(int exit_status, int os_error, std::string
                                .details = {{"exit", fmt::to_string(exit_status)}}});
 }
 
-std::map<std::string, std::string> environment_for(const StartOptions& options, const std::string& marker) {
+namespace {
+
+// Words of MAKEFLAGS that name descriptors which the command does not get. A jobserver with a name (fifo:) it can open.
+void drop_jobserver(std::string& flags) {
+  std::string kept;
+  bool is_first = true;
+  for (const auto part : std::views::split(std::string_view(flags), ' ')) {
+    const std::string_view word(part.begin(), part.end());
+    const bool names_descriptors =
+        (word.starts_with("--jobserver-auth=") && !word.contains("fifo:")) || word.starts_with("--jobserver-fds=");
+    if (names_descriptors) continue;
+    if (!is_first) kept += ' ';
+    kept += word;
+    is_first = false;
+  }
+  flags = std::move(kept);
+}
+
+bool is_same_folder(const std::string& a, const std::string& b) {
+  struct stat one{};
+  struct stat other{};
+  return a.starts_with('/') && ::stat(a.c_str(), &one) == 0 && ::stat(b.c_str(), &other) == 0 &&
+         one.st_ino == other.st_ino && one.st_dev == other.st_dev;
+}
+
+// What the caller's environment says of the caller and would be false for the task (L59).
+void make_true(std::map<std::string, std::string>& variables, const StartOptions& options, const std::string& cwd) {
+  const auto pwd = variables.find("PWD");
+  if (!options.clear_env && (pwd != variables.end() || !options.cwd.empty()) &&
+      (pwd == variables.end() || !is_same_folder(pwd->second, cwd))) {
+    variables["PWD"] = cwd;
+    variables.erase("OLDPWD");
+  }
+  for (const char* const name : {"MAKEFLAGS", "MFLAGS"})
+    if (const auto flags = variables.find(name); flags != variables.end()) drop_jobserver(flags->second);
+  for (const char* const name : {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID",
+                                 "WATCHDOG_USEC", "CARGO_MAKEFLAGS"})
+    variables.erase(name);
+  for (const char* const name : {"COLUMNS", "LINES"}) variables.erase(name);
+}
+
+std::string random_key() {
+  constexpr std::size_t kBytes = 16;
+  unsigned char bytes[kBytes];
+  // A machine whose kernel has no randomness yet is one that has just begun to boot: waiting is right.
+  for (std::size_t have = 0; have < kBytes;) {
+    const ssize_t n = ::getrandom(bytes + have, kBytes - have, 0);
+    if (n > 0) have += static_cast<std::size_t>(n);
+  }
+  std::string key;
+  for (const unsigned char byte : bytes) key += fmt::format("{:02x}", byte);
+  return key;
+}
+
+}  // namespace
+
+void mark_environment(std::map<std::string, std::string>& variables, const TaskId& id, const std::string& session) {
+  variables[contract::kTaskVariable] = id.str();
+  variables.try_emplace(contract::kSessionVariable, session);
+  variables[contract::kKeyVariable] = random_key();
+}
+
+std::map<std::string, std::string> environment_for(const StartOptions& options, const std::string& cwd) {
   std::map<std::string, std::string> variables;
   if (!options.clear_env)
     for (char** at = environ; at != nullptr && *at != nullptr; ++at) {
@@ -72,9 +135,10 @@ std::map<std::string, std::string> environment_for(const StartOptions& options, 
       const auto equals = variable.find('=');
       if (equals != std::string_view::npos) variables.emplace(variable.substr(0, equals), variable.substr(equals + 1));
     }
-  for (const auto& [name, value] : options.env) variables[name] = value;
+  for (const char* const own : {contract::kRunnerVariable, contract::kSessionVariable}) variables.erase(own);
+  make_true(variables, options, cwd);
+  for (const auto& [name, value] : options.env) variables[name] = value;  // what was asked for wins
   variables.erase(contract::kRunnerVariable);
-  variables[contract::kTaskVariable] = marker;
   return variables;
 }
 

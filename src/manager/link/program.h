@@ -9,10 +9,12 @@
 
 namespace perdure::manager {
 
-/// The environment a command gets: the caller's unless cleared, then what was asked for, then the marker. Variables
-/// that mark outer tasks are left out.
-[[nodiscard]] std::map<std::string, std::string> environment_for(const StartOptions& options,
-                                                                 const std::string& marker);
+/// The environment a command gets in `cwd`: the caller's unless cleared, without what would be false there (L59) and
+/// without what marks outer tasks, then what was asked for.
+[[nodiscard]] std::map<std::string, std::string> environment_for(const StartOptions& options, const std::string& cwd);
+
+/// Adds what makes a process a part of the task: its id, its session and a new random key (L52, L60).
+void mark_environment(std::map<std::string, std::string>& variables, const TaskId& id, const std::string& session);
 
 /// The absolute path of what `name` would run, looked up in `path` as execvp does. Errors: task_launch_failed with
 /// details["exit"] 127 (not found) or 126 (found, but not executable).

@@ -1,11 +1,13 @@
 #include "manager/link/runner_client.h"
 
+#include "base/clock.h"
 #include "base/files.h"
 #include "codec/ascii.h"
 #include "codec/record.h"
 #include "contract/control.h"
 #include "contract/names.h"
 #include "contract/output_marker.h"
+#include "store/ownership.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -28,7 +30,8 @@ Result<std::optional<RunnerClient>> RunnerClient::connect(const store::Session& 
     if (folder.error().os_error == ENOENT) return std::nullopt;
     return std::unexpected(folder.error());
   }
-  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!store::is_own(folder->get())) return std::nullopt;  // another user's session is only read (L50)
+  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return fail_errno("connecting to", path);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -37,6 +40,7 @@ Result<std::optional<RunnerClient>> RunnerClient::connect(const store::Session& 
   std::memcpy(address.sun_path, name.c_str(), name.size() + 1);
   while (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     if (errno == EINTR) continue;
+    if (errno == EAGAIN) return unresponsive(id);
     if (errno == ENOENT || errno == ECONNREFUSED || errno == ECONNRESET) return std::nullopt;
     return fail_errno("connecting to", path);
   }
@@ -48,7 +52,7 @@ bool RunnerClient::send(std::string_view line) {
   text += '\n';
   std::string_view rest = text;
   while (!rest.empty()) {
-    const ssize_t n = ::send(socket_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
+    const ssize_t n = ::send(socket_.get(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return false;
     rest.remove_prefix(static_cast<std::size_t>(n));
@@ -56,15 +60,23 @@ bool RunnerClient::send(std::string_view line) {
   return true;
 }
 
-std::optional<std::string> RunnerClient::receive() {
-  auto message = receive_message();
+std::optional<std::string> RunnerClient::receive(int patience_ms) {
+  auto message = receive_message(patience_ms);
   if (!message) return std::nullopt;
   return std::move(message->line);
 }
 
 // Only the last line that a runner sends on a connection has files with it.
-std::optional<RunnerMessage> RunnerClient::receive_message() {
+std::optional<RunnerMessage> RunnerClient::receive_message(int patience_ms) {
+  const std::int64_t until = steady_ms() + patience_ms;
+  is_silent_ = false;
   while (!pending_.contains('\n')) {
+    pollfd answered{.fd = socket_.get(), .events = POLLIN, .revents = 0};
+    const std::int64_t left = patience_ms < 0 ? -1 : std::max<std::int64_t>(0, until - steady_ms());
+    const int n = ::poll(&answered, 1, static_cast<int>(left));
+    if (n < 0 && errno == EINTR) continue;
+    is_silent_ = n == 0;
+    if (n <= 0) return std::nullopt;
     auto part = receive_part(socket_.get());
     if (!part) return std::nullopt;
     pending_ += part->line;
@@ -102,6 +114,10 @@ std::optional<RunnerMessage> receive_part(int socket) {
     }
     return message;
   }
+}
+
+std::unexpected<Error> unresponsive(const TaskId& id) {
+  return fail_os(EAGAIN, "asking", fmt::format("the runner of {}, which does not answer", id.str()));
 }
 
 Result<std::string> escaped_reason(const std::string& reason) {

@@ -33,6 +33,15 @@ struct __attribute__((visibility("hidden"))) TaskManager::State {
 
   /// Errors: session_closed (L48).
   [[nodiscard]] Result<> check_open() const;
+
+  /// May this process start, signal, recover or write here (L49)? Looks once at the session, at the first call.
+  /// Errors: session_closed, session_unusable.
+  [[nodiscard]] Result<> check_may_act() const;
+
+  /// check_may_act(), and queued tasks whose runner was killed get a new one (L50), once.
+  [[nodiscard]] Result<> act_and_revive() const;
+
+  mutable std::atomic<bool> is_own = false, has_revived = false;
 };
 
 }  // namespace perdure

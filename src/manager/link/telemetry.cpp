@@ -114,8 +114,8 @@ void Telemetry::found_ended(const Task& task) {
   to_sink(kTaskCompleted, completed_line(task));
 }
 
-void Telemetry::settled(const Task& task) {
-  if (heard_) heard_(task);
+void Telemetry::settled(const Task& task, bool runs_on_end) {
+  if (heard_) heard_(task, runs_on_end);
   if (!is_wanted() || !task.detached) return;  // L42
   {
     const std::scoped_lock lock(mutex_);

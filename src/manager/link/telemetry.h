@@ -35,11 +35,11 @@ class Telemetry {
   /// A task that was found to have ended; told to the sink the first time, if this manager started it.
   void found_ended(const Task& task);
 
-  /// A task whose end this manager has committed itself.
-  void settled(const Task& task);
+  /// A task whose end this manager has committed itself; `runs_on_end`: may the commands of its record be run (L51)?
+  void settled(const Task& task, bool runs_on_end);
 
   /// Has somebody else hear of those, too (the hooks, which a living runner would have told). Before anything else.
-  void on_settled(std::function<void(const Task&)> heard) { heard_ = std::move(heard); }
+  void on_settled(std::function<void(const Task&, bool)> heard) { heard_ = std::move(heard); }
 
   struct Wait {
     std::string_view outcome;  ///< completed, timed_out, no_tasks
@@ -59,7 +59,7 @@ class Telemetry {
   void to_both(std::string_view event, const std::string& line) const;
 
   std::shared_ptr<TelemetrySink> file_, sink_;
-  std::function<void(const Task&)> heard_;
+  std::function<void(const Task&, bool)> heard_;
   std::mutex mutex_;
   std::map<TaskId, bool> started_;  // here, and whether the sink was told of the end; for the sink only
 };

@@ -8,6 +8,7 @@
 #include "store/runner_lock.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 
 namespace perdure {
@@ -18,6 +19,42 @@ namespace {
 constexpr std::int64_t kLockLingersMs = 1'000;
 constexpr std::int64_t kLookAgainMs = 5;
 
+// What is done about a task whose runner may have been killed.
+class KilledRunners {
+ public:
+  KilledRunners(const store::Session& session, Telemetry& telemetry, bool recovers)
+      : session_(session), telemetry_(telemetry), recovers_(recovers) {}
+
+  Result<> look_at(const Task& task) {
+    if (is_terminal(task.status) || !is_own_record(session_, task)) return {};
+    if (recovers_) {
+      auto verdict = settle_own(session_, task, telemetry_);
+      if (!verdict && verdict.error().os_error != ENOENT) return std::unexpected(verdict.error());
+      return {};
+    }
+    auto found = assess(session_, task);
+    if (!found) return std::unexpected(found.error());
+    found_one_ = found_one_ || found->settles || found->task.runner_gone;
+    return {};
+  }
+
+  Result<> look_at_all() {
+    auto active = store::scan_records(session_, {.terminal = false});
+    if (!active) return std::unexpected(active.error());
+    for (const auto& task : active->tasks)
+      if (auto looked = look_at(task); !looked) return looked;
+    return {};
+  }
+
+  [[nodiscard]] bool found_one() const { return found_one_; }
+
+ private:
+  const store::Session& session_;
+  Telemetry& telemetry_;
+  bool recovers_;
+  bool found_one_ = false;
+};
+
 // Runners whose lock was closed, so that they are dead or dying, and until when they are looked at.
 class Suspects {
  public:
@@ -26,7 +63,7 @@ class Suspects {
   }
   [[nodiscard]] bool empty() const { return until_.empty(); }
 
-  Result<> settle(const store::Session& session, Telemetry& telemetry) {
+  Result<> look(const store::Session& session, KilledRunners& killed) {
     for (auto at = until_.begin(); at != until_.end();) {
       auto alive = store::is_runner_alive(session, at->first);
       if (!alive) return std::unexpected(alive.error());
@@ -36,9 +73,8 @@ class Suspects {
       }
       auto task = *alive ? Result<std::optional<Task>>() : store::find_record(session, at->first);
       if (!task) return std::unexpected(task.error());
-      if (*task && !is_terminal((*task)->status) && is_own_record(session, **task))
-        if (auto verdict = settle_own(session, **task, telemetry); !verdict && verdict.error().os_error != ENOENT)
-          return std::unexpected(verdict.error());
+      if (*task)
+        if (auto looked = killed.look_at(**task); !looked) return looked;
       at = until_.erase(at);
     }
     return {};
@@ -62,21 +98,21 @@ Result<> watch_runners(const store::Session& session, NewsWatch& watch) {
 Result<bool> TaskManager::await_notifications(const AwaitOptions& options) {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   const auto& session = state_->session;
-  auto& telemetry = *state_->telemetry;
+  manager::KilledRunners killed(session, *state_->telemetry, options.recovers);
   const auto until = options.timeout ? std::optional(steady_ms() + options.timeout->count()) : std::nullopt;
   manager::NewsWatch watch(session);
   watch.arm();
   // Watched first, then settled: a runner that dies in between is seen by one of the two.
   if (auto watched = manager::watch_runners(session, watch); !watched) return std::unexpected(watched.error());
-  if (auto settled = manager::settle_lost(session, telemetry); !settled) return std::unexpected(settled.error());
+  if (auto looked = killed.look_at_all(); !looked) return std::unexpected(looked.error());
   manager::Suspects suspects;
   std::int64_t claim_ends_until = 0;
   while (true) {
     watch.arm();
-    if (auto settled = suspects.settle(session, telemetry); !settled) return std::unexpected(settled.error());
+    if (auto looked = suspects.look(session, killed); !looked) return std::unexpected(looked.error());
     auto pending = manager::find_pending(session, options.owner, manager::Whose::nobodys);
     if (!pending) return std::unexpected(pending.error());
-    if (!pending->tasks.empty()) return true;
+    if (!pending->tasks.empty() || killed.found_one()) return true;
     const std::int64_t now = steady_ms();
     if (until && now >= *until) return false;
     std::optional<std::int64_t> wake = until;
@@ -87,7 +123,7 @@ Result<bool> TaskManager::await_notifications(const AwaitOptions& options) {
     const auto news = watch.sleep(wake, options.cancel_fd);
     if (news.cancelled) return false;
     if (news.lost_track)
-      if (auto settled = manager::settle_lost(session, telemetry); !settled) return std::unexpected(settled.error());
+      if (auto looked = killed.look_at_all(); !looked) return std::unexpected(looked.error());
     suspects.add(news.runners_ended);
     if (news.claim_ended) claim_ends_until = steady_ms() + manager::kLockLingersMs;
   }

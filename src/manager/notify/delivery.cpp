@@ -172,7 +172,7 @@ Result<std::vector<Notification>> TaskManager::notifications(const std::optional
 }
 
 Result<std::vector<Notification>> TaskManager::claim_notifications(const ClaimOptions& options) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
   const auto& session = state_->session;
   if (options.lease && options.lease->count() <= 0)
     return fail(ErrorCode::usage, "the lease is not positive: leave it out to claim for as long as this process lives");
@@ -201,7 +201,7 @@ void TaskManager::release_notifications(const std::vector<Notification>& notific
 }
 
 Result<void> TaskManager::acknowledge(const std::vector<std::string>& ids, std::string_view via) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   Result<> outcome;
   const auto note = [&](const Result<>& done) {
     if (!done && outcome) outcome = done;

@@ -96,11 +96,12 @@ std::string told_first(const store::Session& session, const std::string& cwd) {
   return fmt::format(R"("session":{},"cwd":{})", json_quoted(session.path()), json_quoted(cwd));
 }
 
-void tell_end(const store::Session& session, const ManagerOptions& options, const Task& task) {
+void tell_end(const store::Session& session, const ManagerOptions& options, const Task& task, bool runs_on_end) {
   if (!task.detached) return;
   const contract::HookEvent event = event_of(task.status);
   Launch launch;
-  launch.hooks = plan_hooks(options.hooks, task.on_end);
+  // What the record says is run only if this user signed it (L51); a runner that lives has its own copy.
+  launch.hooks = plan_hooks(options.hooks, runs_on_end || options.trust ? task.on_end : std::vector<std::string>());
   std::erase_if(launch.hooks, [&](const PlannedHook& hook) { return (hook.events & event) == 0; });
   const auto runner = launch.hooks.empty() ? fail(ErrorCode::usage, "") : find_runner(options.runner);
   if (!runner) return;
@@ -110,7 +111,7 @@ void tell_end(const store::Session& session, const ManagerOptions& options, cons
   launch.only_event = event;
   launch.constant_members = news_of(session, task);
   launch.cwd = task.cwd.value_or("/");
-  launch.environment = environment_for({}, marker);
+  launch.environment = environment_for({}, launch.cwd);
   auto spec = memory_file(launch_spec(launch));
   if (spec)
     static_cast<void>(spawn_runner({.runner = *runner,

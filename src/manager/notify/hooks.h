@@ -23,6 +23,7 @@ namespace perdure::manager {
 
 /// Tells the end of a task that this process has committed, since its runner could not (L34): returns once a process
 /// that runs the hooks has been started. A failure is nobody's: the outcome stands.
-void tell_end(const store::Session& session, const ManagerOptions& options, const Task& task);
+/// `runs_on_end`: the commands of its record are signed (trust::is_on_end_signed()).
+void tell_end(const store::Session& session, const ManagerOptions& options, const Task& task, bool runs_on_end);
 
 }  // namespace perdure::manager

@@ -1,12 +1,17 @@
 #include "manager/status/assess.h"
 
 #include "base/clock.h"
+#include "base/files.h"
 #include "base/process.h"
+#include "codec/unescape.h"
 #include "contract/outcome.h"
+#include "manager/link/runner_process.h"
 #include "manager/status/orphans.h"
 #include "manager/status/question.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
+
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -93,31 +98,100 @@ Assessment recovered(Task task, const Notes& notes) {
   return settled(std::move(task), std::move(explained));
 }
 
+Assessment unverified(Task task, std::string explained) {
+  task.unverified = true;
+  return {.task = std::move(task), .explained = std::move(explained)};
+}
+
+Assessment unverified_own(Task task, std::string explained) {
+  Assessment found = unverified(std::move(task), std::move(explained));
+  found.is_own = true;
+  return found;
+}
+
+bool is_another_boot(const Task& task) {
+  return task.boot_id && !boot_id().empty() && *task.boot_id != boot_id();
+}
+
+bool is_another_machine(const Task& task) {
+  return task.machine_id && !machine_id().empty() && *task.machine_id != machine_id();
+}
+
+// From another boot: nothing of it can live, if this is the machine and the session that it ran in. Machines that were
+// cloned have one id, and what other machines write may look like another boot of ours.
+Assessment assess_after_boot(const store::Session& session, Task task) {
+  const bool is_of_0_1 = !task.session_folder;
+  const bool is_here = task.machine_id && !machine_id().empty() && *task.machine_id == machine_id();
+  if (is_of_0_1 || (is_here && is_on_local_disk(session.path())))
+    return lost(std::move(task), Evidence::rebooted, boot_time_ms(), "the machine was started anew since");
+  return unverified_own(std::move(task), "it was started under another boot, perhaps of another machine");
+}
+
+// May the processes that this process sees say anything about the task?
+std::optional<std::string> why_processes_prove_nothing(const Task& task) {
+  if (!look_at_process(::getpid())) return "the processes of this machine can't be seen here: /proc is not usable";
+  if (task.pid_namespace && *task.pid_namespace != own_pid_namespace())
+    return "it runs in another pid namespace, as in another container";
+  if (!task.pid_namespace && !in_initial_pid_namespace())
+    return "its record does not say in which pid namespace it runs, and this one is not the machine's own";
+  return std::nullopt;
+}
+
+// The user's standing decision (L52): in a container that is alone with its session, a free lock under this boot proves
+// that the container the task ran in is gone.
+bool is_sole_container() {
+  const char* const value = std::getenv("PERDURE_SOLE_CONTAINER");  // NOLINT(concurrency-mt-unsafe): never changed here
+  return value != nullptr && std::string_view(value) == "1";
+}
+
+// The runner is not there to ask: what it noted, then what is known of processes, decides.
 Result<Assessment> assess_own(const store::Session& session, Task task) {
   if (is_own_question(task)) return assess_question(session, std::move(task));
-  const Notes notes = store::read_runner_notes(session, task.id);
-  const bool rebooted = task.boot_id && !boot_id().empty() && *task.boot_id != boot_id();
+  if (is_copy(session, task))
+    return unverified_own(std::move(task), "this session is a copy of the one in which it was started");
+  Notes notes = store::read_runner_notes(session, task.id);
+  if (!notes.exit && !notes.decision)
+    if (const auto wish = read_stop_wish(session, task.id)) {
+      notes.decision = Notes::Decision{.cause = wish->is_quiet ? contract::Cause::stop_quietly : contract::Cause::stop,
+                                       .at_ms = now_ms(),
+                                       .reason = codec::unescape(wish->escaped_reason)};
+      if (find_runner_process(session, task))
+        return unverified_own(std::move(task), "it is being stopped by its runner, whose lock is gone");
+    }
   if (notes.exit || notes.decision) return recovered(std::move(task), notes);
-  if (rebooted) return lost(std::move(task), Evidence::rebooted, boot_time_ms(), "the machine was started anew since");
+  if (is_another_boot(task)) return assess_after_boot(session, std::move(task));
+  if (is_another_machine(task)) return unverified_own(std::move(task), "it runs on another machine");
+  const bool is_in_process = task.in_process.value_or(false);
+  if (auto why = why_processes_prove_nothing(task); why && !is_in_process) {
+    if (is_sole_container() && task.pid_namespace)
+      return lost(std::move(task), Evidence::adopted, now_ms(), *why + "; this container is said to be the only one");
+    return unverified_own(std::move(task), *std::move(why));
+  }
+  for (const auto& runner : {notes.holder, task.runner})
+    if (runner && !is_in_process && runner->start_ticks > 0 && is_alive(*runner))
+      return unverified_own(std::move(task),
+                            fmt::format("its runner, process {}, is alive, but its lock is gone", runner->pid));
+  if (task.runner && task.runner->start_ticks == 0 && !is_in_process)
+    return unverified_own(std::move(task), "its record does not say when its runner was started");
   if (notes.holder && !notes.gate_opened)
     return lost(std::move(task), Evidence::never_started, now_ms(),
                 "its runner was killed before the command was let go");
   // What is in the session of a program that had work in its process is its own, and nothing of the task's.
-  const auto remains = task.in_process.value_or(false) ? std::vector<ProcessIdentity>() : find_remains(session, task);
-  if (!remains.empty()) {
+  const Remains remains = is_in_process ? Remains() : find_remains(session, task);
+  if (!remains.processes.empty()) {
     task.runner_gone = true;
-    return Assessment{.task = std::move(task),
-                      .settles = true,
-                      .is_own = true,
-                      .explained = fmt::format("the runner was killed; {} of its processes are alive", remains.size())};
+    return Assessment{
+        .task = std::move(task),
+        .settles = true,
+        .is_own = true,
+        .explained = fmt::format("the runner was killed; {} of its processes are alive", remains.processes.size())};
   }
-  return lost(std::move(task), Evidence::runner_killed, now_ms(),
-              "the runner was killed and nothing of the task is left");
-}
-
-Assessment unverified(Task task, std::string explained) {
-  task.unverified = true;
-  return {.task = std::move(task), .explained = std::move(explained)};
+  std::string explained = "the runner was killed and no process with the task's mark is left";
+  if (remains.unread > 0) {
+    explained += fmt::format("; {} processes could not be looked at", remains.unread);
+    task.unread_processes = remains.unread;
+  }
+  return lost(std::move(task), Evidence::runner_killed, now_ms(), std::move(explained));
 }
 
 bool names_command(const std::string& line, const Task& task) {
@@ -170,16 +244,16 @@ Result<Assessment> assess_without_runner(const store::Session& session, Task rec
 Result<Assessment> assess(const store::Session& session, Task recorded) {
   if (is_terminal(recorded.status)) return Assessment{.task = std::move(recorded), .explained = "it has ended"};
   if (!is_own_record(session, recorded)) return assess_foreign(std::move(recorded));
-  if (recorded.machine_id && !machine_id().empty() && *recorded.machine_id != machine_id()) {
-    Assessment elsewhere = unverified(std::move(recorded), "it runs on another machine");
-    elsewhere.is_own = true;
-    return elsewhere;
-  }
   auto alive = store::is_runner_alive(session, recorded.id);
   if (!alive) return std::unexpected(alive.error());
   // A child of the program that held it may hold it still: then only the program's own death is proof.
   if (*alive && recorded.in_process.value_or(false) && recorded.runner && !is_alive(*recorded.runner)) *alive = false;
-  if (*alive) return Assessment{.task = std::move(recorded), .is_own = true, .explained = "its runner is alive"};
+  if (*alive) {
+    const auto look = recorded.pid > 0 ? look_at_process(recorded.pid) : std::nullopt;
+    recorded.paused = look && look->state == 'T' && recorded.runner &&
+                      (look->session == recorded.runner->pid || look->session == recorded.pid);  // the latter: --pty
+    return Assessment{.task = std::move(recorded), .is_own = true, .explained = "its runner is alive"};
+  }
   // Only now does the record's word count: its runner may have ended since it was read.
   auto again = store::reread(recorded);
   if (!again) return std::unexpected(again.error());

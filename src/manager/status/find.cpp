@@ -77,7 +77,10 @@ Result<std::vector<Task>> tasks_without_record(const store::Session& session, co
   auto tasks = queued_tasks(session);
   if (!tasks) return tasks;
   std::unordered_set<std::string> queued;
-  for (const auto& task : *tasks) queued.insert(task.id.str());
+  for (auto& task : *tasks) {
+    queued.insert(task.id.str());
+    task.runner_gone = !store::is_runner_alive(session, task.id).value_or(true);
+  }
   for (const auto& id : recordless) {
     if (queued.contains(id.str()) || !store::is_runner_alive(session, id).value_or(false)) continue;
     auto look = look_at_foreground(session, id);

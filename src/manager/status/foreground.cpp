@@ -221,13 +221,14 @@ Result<Released> TaskManager::wait_for_release(const TaskId& id, std::optional<s
 }
 
 Result<Task> TaskManager::detach(const TaskId& id, std::optional<std::chrono::milliseconds> timeout) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   if (timeout && timeout->count() < 0) return fail(ErrorCode::usage, "the timeout is negative: 0 means none");
   const auto& session = state_->session;
   auto client = manager::RunnerClient::connect(session, id);
   if (!client) return std::unexpected(client.error());
   if (*client && (*client)->send(fmt::format("{} {}", contract::kDetach, timeout ? timeout->count() : -1))) {
     const auto answer = (*client)->receive();
+    if ((*client)->is_silent()) return manager::unresponsive(id);
     if (answer && answer->starts_with("error ")) {
       int os_error = 0;
       std::from_chars(answer->data() + 6, answer->data() + answer->size(), os_error);
@@ -238,7 +239,7 @@ Result<Task> TaskManager::detach(const TaskId& id, std::optional<std::chrono::mi
 }
 
 Result<Task> TaskManager::keep(const TaskId& id) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   const auto& session = state_->session;
   const auto held = state_->held->find(id);
   if (!held) return get(id);

@@ -196,7 +196,8 @@ Result<bool> close_question(const store::Session& session, const Task& recorded,
         return fail_os(error, "answering", recorded.id.str());
       }
       // Until it is committed: what is read next then says how it ended.
-      if (answer && (*client)->send(contract::kWait)) static_cast<void>((*client)->receive());
+      if (answer && (*client)->send(contract::kWait)) static_cast<void>((*client)->receive(-1));
+      if (!answer && (*client)->is_silent()) return unresponsive(recorded.id);
       if (answer) return *answer == contract::kOk;
       if (draft && draft->was_given()) return true;  // that much it did before it was killed
       continue;

@@ -2,15 +2,18 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/files.h"
 #include "codec/json.h"
 #include "codec/record.h"
 #include "contract/launch_spec.h"
 #include "manager/link/program.h"
 #include "manager/link/spawn.h"
 #include "manager/status/waiting.h"
+#include "store/agent.h"
 #include "store/outbox.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
+#include "trust/signature.h"
 
 #include <fmt/format.h>
 
@@ -59,7 +62,18 @@ struct Entry {
   Task task;
   std::int64_t spec_version = 0;
   std::string launch_spec;
+  std::string signed_bytes;  // all of it but the signature
+  std::optional<Signature> signature;
 };
+
+constexpr std::string_view kSignatureMember = ",\"signature\":{\"key\":\"";
+
+// What a signature of an entry covers: what stands before it, and the plan of a subagent.
+std::string bytes_to_sign(const store::Session& session, const TaskId& id, std::string_view entry) {
+  std::string bytes(entry);
+  if (auto plan = store::read_plan(session, id)) bytes += *plan;
+  return bytes;
+}
 
 Result<std::optional<Entry>> read_entry(const store::Session& session, const store::QueueEntry& entry) {
   auto text = store::read_queue_entry(session, entry);
@@ -82,12 +96,27 @@ Result<std::optional<Entry>> read_entry(const store::Session& session, const sto
     if (member.key == "specVersion") read.spec_version = codec::integer_of(member).value_or(0);
     if (member.key == "spec" && member.type == codec::JsonType::string)
       read.launch_spec = from_base64(member.between_quotes());
+    if (member.key == "signature" && member.type == codec::JsonType::object) {
+      const auto parts = codec::split_object(member.raw);
+      Signature signature;
+      for (const auto& part : parts ? *parts : std::vector<codec::Member>()) {
+        if (part.key == "key") signature.key = std::string(part.between_quotes());
+        if (part.key == "value") signature.value = std::string(part.between_quotes());
+      }
+      read.signature = std::move(signature);
+    }
   }
   if (!has_task || read.launch_spec.empty()) return bad("the task or its launch specification is missing");
+  read.signed_bytes =
+      bytes_to_sign(session, entry.id, std::string_view(**text).substr(0, (*text)->rfind(kSignatureMember)));
   read.task.status = Status::queued;
   read.task.raw.clear();
   read.task.source = session.record_path(entry.id);
   return std::optional(std::move(read));
+}
+
+bool is_signed_entry(const store::Session& session, const Entry& entry) {
+  return trust::is_signed(session, entry.task.id, trust::Purpose::queue_entry, entry.signed_bytes, entry.signature);
 }
 
 // Its runner was killed, perhaps while it was being started. True: nothing of it has run, so it may be started again.
@@ -111,6 +140,8 @@ Result<> revive(const store::Session& session, const store::QueueEntry& entry, c
   auto read = read_entry(session, entry);
   if (!read) return std::unexpected(read.error());
   if (!*read || (*read)->spec_version != contract::kSpecVersion) return {};  // doctor tells of the latter
+  // What lies in queue/ may have been planted there: only what this user signed is run (L51).
+  if (!is_signed_entry(session, **read)) return {};
   auto program = find_runner(runner);
   if (!program) return std::unexpected(program.error());
   if (auto made = session.claim(entry.id); !made) return std::unexpected(made.error());
@@ -127,14 +158,22 @@ Result<> revive(const store::Session& session, const store::QueueEntry& entry, c
   return {};
 }
 
+// Without a key it waits as well, as long as its runner lives; only starting it again then needs `reconcile --trust`.
+std::string signed_entry(const store::Session& session, const TaskId& id, std::string text) {
+  const auto signature = trust::sign(session, id, trust::Purpose::queue_entry, bytes_to_sign(session, id, text));
+  if (signature) text += fmt::format("{}{}\",\"value\":\"{}\"}}", kSignatureMember, signature->key, signature->value);
+  return text + "}\n";
+}
+
 }  // namespace
 
-std::string queue_entry_text(const Task& task, std::string_view launch_spec) {
+std::string queue_entry_text(const store::Session& session, const Task& task, std::string_view launch_spec) {
   Task as_record = task;
   as_record.status = Status::running;
   as_record.started_at = task.queued_at.value_or(0);
-  return fmt::format("{{\"format\":1,\"task\":{},\"specVersion\":{},\"spec\":\"{}\"}}\n", codec::encode(as_record),
-                     contract::kSpecVersion, to_base64(launch_spec));
+  std::string text = fmt::format("{{\"format\":1,\"task\":{},\"specVersion\":{},\"spec\":\"{}\"",
+                                 codec::encode(as_record), contract::kSpecVersion, to_base64(launch_spec));
+  return signed_entry(session, task.id, std::move(text));
 }
 
 Result<std::optional<Task>> read_queued(const store::Session& session, const store::QueueEntry& entry) {
@@ -175,7 +214,38 @@ Result<std::string> cannot_start_again(const store::Session& session, const stor
   auto read = read_entry(session, entry);
   if (!read) return std::unexpected(read.error());
   if (*read && (*read)->spec_version != contract::kSpecVersion) return "another version of Perdure queued it";
+  if (*read && !is_signed_entry(session, **read))
+    return "this user has not signed it: look at what it would run with `perdure reconcile --trust`";
   return "";
+}
+
+Result<std::vector<Untrusted>> untrusted_entries(const store::Session& session) {
+  std::vector<Untrusted> found;
+  auto entries = store::list_queue(session);
+  if (!entries) return std::unexpected(entries.error());
+  for (const auto& entry : *entries) {
+    const auto alive = store::is_runner_alive(session, entry.id);
+    const auto read = alive && !*alive ? read_entry(session, entry) : Result<std::optional<Entry>>(std::nullopt);
+    if (!read || !*read || is_signed_entry(session, **read)) continue;
+    found.push_back({.task = (*read)->task, .runs = (*read)->task.command});
+  }
+  return found;
+}
+
+Result<> trust_entry(const store::Session& session, const TaskId& id) {
+  auto entries = store::list_queue(session);
+  if (!entries) return std::unexpected(entries.error());
+  const auto entry = std::ranges::find(*entries, id, &store::QueueEntry::id);
+  if (entry == entries->end()) return {};
+  auto text = store::read_queue_entry(session, *entry);
+  if (!text || !*text) return text ? Result<>() : std::unexpected(text.error());
+  // The folder is a part of what is signed.
+  if (auto made = session.claim(id); !made) return std::unexpected(made.error());
+  std::string bytes = (*text)->substr(0, (*text)->rfind(kSignatureMember));
+  if (bytes.size() == (*text)->size()) bytes.resize(bytes.rfind('}'));
+  auto folder = session.open_queue();
+  if (!folder) return std::unexpected(folder.error());
+  return replace_file(folder->get(), entry->name, signed_entry(session, id, std::move(bytes)), entry->name);
 }
 
 Result<bool> end_queued(const store::Session& session, const TaskId& id, const StopOptions& options,
@@ -203,8 +273,9 @@ Result<bool> end_queued(const store::Session& session, const TaskId& id, const S
     if (auto announced = store::add_to_outbox(session, id); !announced) return std::unexpected(announced.error());
   if (auto written = store::write_record(ended); !written) return std::unexpected(written.error());
   if (auto removed = store::remove_queue_entry(session, *entry); !removed) return std::unexpected(removed.error());
+  const bool runs_on_end = trust::is_on_end_signed(session, ended);
   (*lock)->clean_up_and_release();
-  telemetry.settled(ended);
+  telemetry.settled(ended, runs_on_end);
   return true;
 }
 

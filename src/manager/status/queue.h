@@ -12,7 +12,9 @@
 namespace perdure::manager {
 
 /// The content of an entry: what a killed runner would need to be started again, and what people want to know.
-[[nodiscard]] std::string queue_entry_text(const Task& task, std::string_view launch_spec);
+/// Signed by this user, where there is a key (L51); tasks/<id> and the plan of a subagent must be there.
+[[nodiscard]] std::string queue_entry_text(const store::Session& session, const Task& task,
+                                           std::string_view launch_spec);
 
 /// The task as its entry tells of it, status queued. Absent: it has started or ended meanwhile. Errors: record_invalid.
 [[nodiscard]] Result<std::optional<Task>> read_queued(const store::Session& session, const store::QueueEntry& entry);
@@ -26,6 +28,16 @@ namespace perdure::manager {
 
 /// Why a task whose runner was killed can't be started again as it waits; "": it can. Errors: record_invalid.
 [[nodiscard]] Result<std::string> cannot_start_again(const store::Session& session, const store::QueueEntry& entry);
+
+/// A queued task without a live runner that this user has not signed, and what it would run.
+struct Untrusted {
+  Task task;
+  std::string runs;
+};
+[[nodiscard]] Result<std::vector<Untrusted>> untrusted_entries(const store::Session& session);
+
+/// Signs exactly the bytes of its entry: the user has looked at them.
+[[nodiscard]] Result<> trust_entry(const store::Session& session, const TaskId& id);
 
 /// Ends a queued task whose runner was killed and could not be started again. False: it is not in the queue.
 [[nodiscard]] Result<bool> end_queued(const store::Session& session, const TaskId& id, const StopOptions& options,

@@ -11,6 +11,7 @@
 #include "store/output_log.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
+#include "trust/signature.h"
 
 #include <fmt/format.h>
 
@@ -30,6 +31,16 @@ Result<> announce(const store::Session& session, const Task& task) {
   return store::add_to_outbox(session, task.id);
 }
 
+// A person's decision about a task of which nothing can be proven here.
+void adopt_as_lost(Assessment& found) {
+  found.task.unverified = false;
+  found.task.status = Status::lost;
+  found.task.lost_evidence = Evidence::adopted;
+  found.task.ended_at = std::max(now_ms(), found.task.started_at);
+  found.settles = true;
+  found.explained = "a person said so: " + found.explained;
+}
+
 }  // namespace
 
 Result<> commit_end(const store::Session& session, Task& task, store::RunnerLock& lock, Telemetry& telemetry) {
@@ -37,15 +48,17 @@ Result<> commit_end(const store::Session& session, Task& task, store::RunnerLock
   task.ended_seq = session.next_seq();
   if (auto announced = announce(session, task); !announced) return announced;
   if (auto written = store::write_record(task); !written) return written;
+  const bool runs_on_end = trust::is_on_end_signed(session, task);  // its folder, which the signature covers, goes now
   lock.clean_up_and_release();
-  telemetry.settled(task);
+  telemetry.settled(task, runs_on_end);
   return {};
 }
 
-Result<Verdict> settle_own(const store::Session& session, const Task& recorded, Telemetry& telemetry) {
+Result<Verdict> settle_own(const store::Session& session, const Task& recorded, Telemetry& telemetry, bool adopt) {
   if (is_own_question(recorded)) return settle_question(session, recorded, telemetry);
   auto found = assess(session, recorded);
   if (!found) return std::unexpected(found.error());
+  if (found->task.unverified && adopt) adopt_as_lost(*found);
   if (!found->settles) return unchanged(recorded, std::move(*found));
 
   auto lock = store::RunnerLock::take(session, recorded.id);
@@ -63,7 +76,8 @@ Result<Verdict> settle_own(const store::Session& session, const Task& recorded, 
   // What a command's natural end left behind may live on; what was to be stopped, or has no runner, may not, and nothing
   // of a subagent (L30).
   std::vector<ProcessIdentity> survivors;
-  if ((!ended_by_itself || recorded.kind == Kind::agent) && !recorded.in_process.value_or(false))
+  const bool is_elsewhere = found->task.lost_evidence == Evidence::adopted;  // no process here is known to be its own
+  if ((!ended_by_itself || recorded.kind == Kind::agent) && !recorded.in_process.value_or(false) && !is_elsewhere)
     survivors = end_remains(session, *again);
   if (found->task.runner_gone) {
     if (!survivors.empty()) return unchanged(recorded, std::move(*found));
@@ -82,14 +96,7 @@ Result<Verdict> settle_own(const store::Session& session, const Task& recorded, 
 Result<Verdict> settle_foreign(const store::Session& session, const Task& recorded, bool adopt, Telemetry& telemetry) {
   auto found = assess(session, recorded);
   if (!found) return std::unexpected(found.error());
-  if (found->task.unverified && adopt && !found->is_own) {
-    found->task.unverified = false;
-    found->task.status = Status::lost;
-    found->task.lost_evidence = Evidence::adopted;
-    found->task.ended_at = std::max(now_ms(), found->task.started_at);
-    found->settles = true;
-    found->explained = "a person said so: " + found->explained;
-  }
+  if (found->task.unverified && adopt && !found->is_own) adopt_as_lost(*found);
   if (!found->settles) return unchanged(recorded, std::move(*found));
   if (!store::can_be_written(recorded)) {
     found->explained += "; a record of the current shape can't have its id, so nothing is written";
@@ -107,7 +114,7 @@ Result<Verdict> settle_foreign(const store::Session& session, const Task& record
   if (auto announced = announce(session, found->task); !announced) return std::unexpected(announced.error());
   if (auto written = store::write_record(found->task); !written) return std::unexpected(written.error());
   store::wake_waiters(session, found->task.id);
-  telemetry.settled(found->task);
+  telemetry.settled(found->task, trust::is_on_end_signed(session, found->task));
   return Verdict{.task = std::move(found->task),
                  .before = recorded.status,
                  .changed = true,
@@ -117,14 +124,15 @@ Result<Verdict> settle_foreign(const store::Session& session, const Task& record
 }  // namespace manager
 
 Result<std::vector<Verdict>> TaskManager::reconcile(const ReconcileOptions& options) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
+  if (options.queue_only) return std::vector<Verdict>();
   auto found = store::scan_records(state_->session, {.terminal = false});
   if (!found) return std::unexpected(found.error());
   std::ranges::sort(found->tasks, {}, &Task::started_at);
   std::vector<Verdict> verdicts;
   for (const auto& task : found->tasks) {
     auto verdict = manager::is_own_record(state_->session, task)
-                       ? manager::settle_own(state_->session, task, *state_->telemetry)
+                       ? manager::settle_own(state_->session, task, *state_->telemetry, options.adopt)
                        : manager::settle_foreign(state_->session, task, options.adopt, *state_->telemetry);
     // A task that was removed while we looked is no failure of the others.
     if (!verdict && verdict.error().os_error == ENOENT) continue;

@@ -37,12 +37,19 @@ std::vector<TaskId> waiters_of(const store::Session& session, const TaskId& id) 
 }  // namespace
 
 std::optional<TaskId> task_inside(const store::Session& session) {
-  const char* const marker = std::getenv(contract::kTaskVariable);  // NOLINT(concurrency-mt-unsafe): never changed here
-  if (marker == nullptr) return std::nullopt;
-  const std::string_view text = marker;
-  auto id = TaskId::parse(text.substr(0, text.find('@')));
-  if (!id || session.marker(*id) != text) return std::nullopt;
-  return std::move(*id);
+  // Neither is ever changed here, so reading them is safe: NOLINTBEGIN(concurrency-mt-unsafe)
+  const char* const name = std::getenv(contract::kTaskVariable);
+  const char* const where = std::getenv(contract::kSessionVariable);
+  // NOLINTEND(concurrency-mt-unsafe)
+  if (name == nullptr) return std::nullopt;
+  const std::string_view text = name;
+  const auto at = text.find('@');  // in the environment of a task of 0.1 both stand together
+  auto id = TaskId::parse(text.substr(0, at));
+  if (!id) return std::nullopt;
+  const bool is_here = at != std::string_view::npos
+                           ? session.marker(*id) == text
+                           : where != nullptr && store::Session(where).path() == session.path();
+  return is_here ? std::optional(std::move(*id)) : std::nullopt;
 }
 
 std::string wait_request(const store::Session& session) {

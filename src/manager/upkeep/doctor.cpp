@@ -4,14 +4,19 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/process.h"
+#include "codec/record.h"
+#include "contract/names.h"
 #include "manager/link/state.h"
 #include "manager/status/assess.h"
 #include "manager/upkeep/host_checks.h"
+#include "store/output_log.h"
+#include "store/precedence.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
 #include "store/stale_files.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -26,10 +31,27 @@ namespace {
 
 using Level = Finding::Level;
 
-// Ids with a record in more than one folder: the first, an agent's own, is the one that counts.
+// Another program wrote what it believes of a task of ours.
+void look_at_copy(const store::Session& session, const TaskId& id, const std::string& path,
+                  std::vector<Finding>& findings) {
+  const auto bytes = read_regular_file(AT_FDCWD, path, codec::kMaxRecordBytes, path);
+  const auto copy = bytes ? codec::decode(*bytes, id.str()) : std::unexpected(bytes.error());
+  const auto ours = store::find_record(session, id);
+  const bool says_the_same = copy && ours && *ours && copy->status == (*ours)->status &&
+                             copy->exit_code == (*ours)->exit_code && copy->ended_at == (*ours)->ended_at;
+  findings.push_back({says_the_same ? Level::note : Level::problem, path,
+                      says_the_same
+                          ? fmt::format("is a copy of the record of {}, which Perdure runs: it is not read", id.str())
+                          : fmt::format("is not what holds of {}, which Perdure runs: another program wrote it; it "
+                                        "is not read, and it may be removed",
+                                        id.str())});
+}
+
+// Ids with a record in more than one folder: one takes precedence, the others are copies (L54).
 Result<> look_for_doubles(const store::Session& session, std::vector<Finding>& findings) {
   auto folders = session.record_folders();
   if (!folders) return std::unexpected(folders.error());
+  store::Precedence precedence(session);
   std::map<std::string, std::string> first;
   for (const auto& path : *folders) {
     auto folder = open_folder_at(AT_FDCWD, path, path);
@@ -41,6 +63,11 @@ Result<> look_for_doubles(const store::Session& session, std::vector<Finding>& f
       if (!entry.name.ends_with(kSuffix)) continue;
       const auto id = TaskId::parse(std::string_view(entry.name).substr(0, entry.name.size() - kSuffix.size()));
       if (!id || !id->has_record_form()) continue;
+      const bool is_copy = path != session.tasks_path() && precedence.is_ours(*id);
+      if (is_copy) {
+        look_at_copy(session, *id, path + "/" + entry.name, findings);
+        continue;
+      }
       const auto [seen, is_new] = first.try_emplace(id->str(), path + "/" + entry.name);
       if (!is_new)
         findings.push_back({Level::note, path + "/" + entry.name,
@@ -50,8 +77,22 @@ Result<> look_for_doubles(const store::Session& session, std::vector<Finding>& f
   return {};
 }
 
-void look_at_ended(const Task& task, std::vector<Finding>& findings) {
+// Has the log what the record says that was written? (L56)
+void look_at_log(const store::Session& session, const Task& task, std::vector<Finding>& findings) {
+  if (task.output_bytes.value_or(0) == 0 || !is_own_record(session, task)) return;
+  struct stat about{};
+  const std::string path = store::output_folder(session, task) + "/" + contract::kOutputFile;
+  const bool is_there = ::lstat(path.c_str(), &about) == 0;
+  if (is_there && (task.dropped_bytes.value_or(0) > 0 || about.st_size >= *task.output_bytes)) return;
+  findings.push_back({Level::problem, task.id.str(),
+                      fmt::format("{} of the {} bytes that it printed are missing: its log {} was {}",
+                                  *task.output_bytes - (is_there ? about.st_size : 0), *task.output_bytes, path,
+                                  is_there ? "cut" : "removed")});
+}
+
+void look_at_ended(const store::Session& session, const Task& task, std::vector<Finding>& findings) {
   const std::string& id = task.id.str();
+  look_at_log(session, task, findings);
   if (task.status == Status::lost)
     findings.push_back({Level::note, id,
                         task.lost_evidence ? fmt::format("is lost; evidence: {}", name_of(*task.lost_evidence))
@@ -110,7 +151,7 @@ Result<> look_at_tasks(const store::Session& session, std::vector<Task> tasks, s
     if (!found) return std::unexpected(found.error());
     const Task& task = found->task;
     if (is_terminal(task.status) && !found->settles) {
-      look_at_ended(task, findings);
+      look_at_ended(session, task, findings);
     } else {
       look_at_running(*found, findings);
     }

@@ -1,8 +1,10 @@
 #include "manager/upkeep/host_checks.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/files.h"
+#include "base/process.h"
 #include "manager/link/program.h"
 #include "manager/upkeep/doctor.h"
 #include "store/stale_files.h"
@@ -113,6 +115,24 @@ void read_logind_file(const std::string& path, bool& kills) {
   }
 }
 
+// Runners that have ended stay in the table of processes until their parent, mostly pid 1, asks for their status.
+void look_at_pid_1(std::vector<Finding>& findings) {
+  constexpr std::int64_t kLongEnded = 5'000;  // ms since it was started, so that one that just ended does not count
+  int unreaped = 0;
+  for (const pid_t pid : all_processes()) {
+    const auto look = look_at_process(pid);
+    if (!look || look->state != 'Z' || look->parent != 1) continue;
+    if (now_ms() - start_time_ms(look->start_ticks) < kLongEnded) continue;
+    const std::string name = std::string(trimmed(read_kernel_file(fmt::format("/proc/{}/comm", pid))));
+    if (name == "perdure-runner" || name.starts_with("memfd:")) ++unreaped;
+  }
+  if (unreaped > 0)
+    findings.push_back({Level::problem, "pid 1",
+                        fmt::format("{} does not take note of {} runners that have ended: the table of processes fills "
+                                    "up; run the container with an init (docker run --init)",
+                                    command_line_of(1), unreaped)});
+}
+
 }  // namespace
 
 bool kills_user_processes(const std::string& folder) {
@@ -135,6 +155,7 @@ std::vector<Finding> look_at_surroundings(const store::Session& session, const M
     look_at_disk(session.path(), findings);
     look_at_file_system(session.path(), findings);
   }
+  look_at_pid_1(findings);
   if (const Fd watch(::inotify_init1(IN_CLOEXEC)); !watch)
     findings.push_back({Level::note, "inotify",
                         fmt::format("no instance is to be had ({}): events are looked for once a "

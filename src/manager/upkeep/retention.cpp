@@ -92,7 +92,7 @@ Result<> sweep_litter(const store::Session& session, bool dry_run, Removed& remo
 }  // namespace manager
 
 Result<void> TaskManager::remove(const TaskId& id) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   const auto& session = state_->session;
   auto found = manager::find_task(session, *state_->held, id);
   if (!found) return std::unexpected(found.error());
@@ -111,7 +111,7 @@ Result<void> TaskManager::remove(const TaskId& id) {
 }
 
 Result<Removed> TaskManager::collect_garbage(const RetentionOptions& options) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   const auto& session = state_->session;
   if (options.keep.value_or(0) < 0 || options.max_bytes.value_or(0) < 0 ||
       options.older_than.value_or(std::chrono::milliseconds(0)).count() < 0)
@@ -149,7 +149,7 @@ Result<Removed> TaskManager::collect_garbage(const RetentionOptions& options) {
 }
 
 Result<bool> TaskManager::sweep_is_due() {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   return store::claim_daily_sweep(state_->session);
 }
 

@@ -84,6 +84,19 @@ auto with_log(const store::Session& session, HeldTasks& held, const TaskId& id, 
   }
 }
 
+// Bytes that the stream had and the log has not: it was removed or cut (L56). Of a task that runs its runner knows how
+// many there are; the log is then looked at anew, since it has grown meanwhile.
+std::int64_t missing_bytes(const store::Session& session, const Reading& reading,
+                           const std::optional<RunnerCounts>& counts) {
+  if (is_terminal(reading.task.status)) {
+    if (!is_own_record(session, reading.task)) return 0;
+    return std::max<std::int64_t>(0, reading.task.output_bytes.value_or(0) - reading.log.size());
+  }
+  if (!counts || counts->stream <= reading.log.size()) return 0;
+  const auto again = store::OutputLog::open(session, reading.task);
+  return again ? std::max<std::int64_t>(0, counts->stream - again->size()) : 0;
+}
+
 }  // namespace
 
 Result<Preview> preview_of(const store::OutputLog& log, std::int64_t limit, bool ended) {
@@ -140,6 +153,7 @@ Result<OutputChunk> TaskManager::read_output(const TaskId& id, std::int64_t offs
                              chunk.size = reading.log.size();
                              chunk.dropped = reading.log.dropped();
                              chunk.eof = is_terminal(reading.task.status) && chunk.next_offset >= chunk.size;
+                             if (chunk.eof) chunk.missing = manager::missing_bytes(state_->session, reading, {});
                              return chunk;
                            });
 }
@@ -162,14 +176,15 @@ Result<OutputSnapshot> TaskManager::output_snapshot(const TaskId& id, std::int64
     snapshot.next_offset = ended ? snapshot.size_bytes : preview->end;
     snapshot.eof = ended;
     std::int64_t unstored = reading.task.unstored_bytes.value_or(0);
-    if (!ended && manager::is_own_record(session, reading.task)) {
-      if (const auto counts = manager::ask_for_counts(session, id)) {
-        unstored = counts->unstored;
-        snapshot.dropped_bytes = std::max(snapshot.dropped_bytes, counts->dropped);
-      }
+    std::optional<manager::RunnerCounts> counts;
+    if (!ended && manager::is_own_record(session, reading.task)) counts = manager::ask_for_counts(session, id);
+    if (counts) {
+      unstored = counts->unstored;
+      snapshot.dropped_bytes = std::max(snapshot.dropped_bytes, counts->dropped);
     }
-    snapshot.full_output_available =
-        (snapshot.path || !reading.task.detached) && snapshot.dropped_bytes == 0 && unstored == 0;
+    snapshot.missing_bytes = manager::missing_bytes(session, reading, counts);
+    snapshot.full_output_available = (snapshot.path || !reading.task.detached) && snapshot.dropped_bytes == 0 &&
+                                     unstored == 0 && snapshot.missing_bytes == 0;
     return snapshot;
   });
 }

@@ -56,7 +56,7 @@ class Waiting {
     auto ended = look(watched);
     if (!ended) return std::unexpected(ended.error());
     if (*ended) {
-      result.ended.push_back(std::move(watched.task));
+      note_end(std::move(watched.task));
     } else {
       watched_.push_back(std::move(watched));
     }
@@ -93,7 +93,7 @@ class Waiting {
       auto ended = look(watched);
       if (!ended) return std::unexpected(ended.error());
       if (*ended) {
-        result.ended.push_back(std::move(watched.task));
+        note_end(std::move(watched.task));
       } else {
         still.push_back(std::move(watched));
       }
@@ -113,7 +113,9 @@ class Waiting {
   bool cancelled = false;
 
  private:
-  // Has it ended? If not, something is set up that tells when to look again.
+  void note_end(Task task) { (is_terminal(task.status) ? result.ended : result.unverified).push_back(std::move(task)); }
+
+  // Has it ended, or will nothing here ever tell? If not, something is set up that tells when to look again.
   Result<bool> look(Watched& watched) {
     watched.look_again_at = -1;
     if (!watched.has_record) {
@@ -187,7 +189,8 @@ class Waiting {
         watched.look_again_at = look_again_at_question(watched.task, *held);
         return false;
       }
-      if (watched.task.unverified || steady_ms() >= until) {
+      if (watched.task.unverified) return true;
+      if (steady_ms() >= until) {
         watched.look_again_at = steady_ms() + kAfterHangUpMs;
         return false;
       }
@@ -329,7 +332,7 @@ Result<WaitResult> wait_for(const store::Session& session, HeldTasks& held, Tele
 }  // namespace manager
 
 Result<WaitResult> TaskManager::wait(const WaitOptions& options) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
   const std::int64_t began = steady_ms();
   auto result = manager::wait_for(state_->session, *state_->held, *state_->telemetry, options);
   if (!result || options.is_part) return result;

@@ -26,17 +26,6 @@ std::string owner_in(std::string_view client, std::string_view project) {
   return fmt::format("{}@{}", client.empty() ? "mcp" : client, project);
 }
 
-// "<taskId>@<session>", as in the environment of everything a task runs.
-std::optional<TaskId> task_around(const std::string& session) {
-  const char* const marker = std::getenv(contract::kTaskVariable);
-  if (marker == nullptr) return std::nullopt;
-  const std::string_view text(marker);
-  const auto at = text.find('@');
-  if (at == std::string_view::npos || text.substr(at + 1) != session) return std::nullopt;
-  auto id = TaskId::parse(text.substr(0, at));
-  return id ? std::optional(std::move(*id)) : std::nullopt;
-}
-
 constexpr std::int64_t kPreview = 32'768;
 // Claude Code saves what is longer than some 25,000 tokens to a file and shows 2 kB of it.
 constexpr std::int64_t kClaudePreview = 20'000;
@@ -48,10 +37,7 @@ std::string default_owner(std::string_view client, const std::string& folder) {
 }
 
 Service::Service(TaskManager& manager, ServiceOptions options)
-    : manager_(manager),
-      options_(std::move(options)),
-      project_(project_root(".")),
-      own_task_(task_around(manager.session())) {}
+    : manager_(manager), options_(std::move(options)), project_(project_root(".")), own_task_(manager.own_task()) {}
 
 std::string Service::owner_of(const Caller& caller) const {
   if (options_.owner) return *options_.owner;
@@ -85,7 +71,7 @@ Result<Task> Service::look_at(std::string_view id) const {
   if (!task || !task->runner_gone) return task;
   auto settled = manager_.wait({.ids = {*parsed}, .timeout = std::chrono::milliseconds(0), .is_part = true});
   if (!settled) return std::unexpected(settled.error());
-  return std::move(settled->ended.empty() ? settled->running.front() : settled->ended.front());
+  return settled->only();
 }
 
 void Service::note_started(const TaskId& id) {

@@ -130,8 +130,8 @@ Reply result_legacy(Service& service, Request& request, Task task) {
   if (!is_terminal(task.status)) {
     auto waited = service.manager().wait({.ids = {task.id}, .cancel_fd = request.call.stop.fd(), .is_part = true});
     if (!waited) return fault(jsonrpc::kInternalError, waited.error().message);
-    if (waited->ended.empty()) return fault(jsonrpc::kInternalError, "cancelled");
-    task = std::move(waited->ended.front());
+    if (waited->ended.empty() && waited->unverified.empty()) return fault(jsonrpc::kInternalError, "cancelled");
+    task = waited->only();
   }
   if (task.status == Status::lost) return fault(jsonrpc::kInternalError, outcome_sentence(task));
   auto result = result_of_ended(service, request.caller, task);

@@ -142,7 +142,7 @@ ToolAnswer output(ToolCall& call) {
     auto waited =
         call.manager().wait({.ids = {task->id}, .timeout = timeout, .cancel_fd = call.stop_fd(), .is_part = true});
     if (!waited) return tool_error(waited.error());
-    if (!waited->ended.empty()) *task = std::move(waited->ended.front());
+    *task = waited->only();
   }
   const auto offset = call.arguments.integer("offset");
   auto members = describe_with_output(call.service, call.request.caller, *task,

@@ -196,6 +196,11 @@ ToolAnswer told(ToolCall& call, const Waiting& waiting, Outcome outcome) {
   if (outcome.line) result.structured["matched_line"] = *outcome.line;
   result.structured["completed_during_wait"] = std::move(meanwhile);
   result.structured["still_running"] = std::move(running);
+  if (!outcome.result.unverified.empty()) {
+    json::array unverified;
+    for (const auto& task : outcome.result.unverified) unverified.emplace_back(task.id.str());
+    result.structured["unverified"] = std::move(unverified);
+  }
   result.text = lines_of(result.structured) + outputs;
   result.structured["finished"] = std::move(finished);
   result.delivered = std::move(outcome.result.ended);

@@ -80,6 +80,16 @@ int Spec::read(int fd) {
   return constant.empty() ? -EINVAL : 0;
 }
 
+std::string_view Spec::variable(std::string_view name) const {
+  for (unsigned i = 0; i < header->envc; ++i) {
+    const std::string_view one(envp[i]);
+    if (one.size() > name.size() && one.starts_with(name) && one[name.size()] == '=') {
+      return {envp[i] + name.size() + 1, one.size() - name.size() - 1};
+    }
+  }
+  return {};
+}
+
 void Spec::drop_command() {
   if (header->hook_count > 0) return;
   static perdure::contract::LaunchSpec copy;

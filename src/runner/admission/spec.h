@@ -30,6 +30,9 @@ struct Spec {
   [[nodiscard]] int read(int fd);
 
   /// Gives back the memory that only the command needed. Hooks get the same environment, so with them it stays.
+  /// The value of a variable of the command's environment; "" where it has none. Before drop_command().
+  [[nodiscard]] std::string_view variable(std::string_view name) const;
+
   void drop_command();
 };
 

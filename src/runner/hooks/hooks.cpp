@@ -90,7 +90,8 @@ char* variable(std::string_view name, std::string_view value) {
 char** environment_of_hooks(const Spec& spec, char* const (&own)[3]) {
   auto** const all = static_cast<char**>(std::calloc(spec.header->envc + 4UL, sizeof(char*)));
   if (all == nullptr) return nullptr;
-  constexpr std::string_view kReplaced[] = {kTaskVariable, kSessionVariable, kEventVariable, kEventTaskVariable};
+  constexpr std::string_view kReplaced[] = {kTaskVariable, kSessionVariable, kKeyVariable, kEventVariable,
+                                            kEventTaskVariable};
   unsigned used = 0;
   for (unsigned i = 0; i < spec.header->envc; ++i) {
     std::string_view name(spec.envp[i]);

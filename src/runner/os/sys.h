@@ -32,8 +32,10 @@ inline T checked(T value) {
   return value < 0 ? static_cast<T>(-errno) : value;
 }
 
+// Never blocks: a FIFO in the place of a file opens at once, and reads and writes of it fail (L53). For regular files
+// O_NONBLOCK means nothing.
 inline int open_at(int folder, const char* name, int flags, unsigned mode = 0600) {
-  return checked(::openat(folder, name, flags | O_CLOEXEC, mode));
+  return checked(::openat(folder, name, flags | O_CLOEXEC | O_NONBLOCK, mode));
 }
 inline void close(int fd) {
   ::close(fd);  // never retried: the descriptor is free even after EINTR

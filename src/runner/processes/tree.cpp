@@ -5,30 +5,16 @@
 #include "runner/os/fd.h"
 #include "runner/os/sys.h"
 #include "runner/os/text.h"
+#include "runner/processes/inner_runner.h"
 
 #include <cstdlib>
-#include <cstring>
 
 namespace runner {
 namespace {
 
 using Path = Text<128>;
 
-bool is_scarcity(int error) {
-  return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
-}
-
-// Reads a small file of /proc in one go; what is beyond the buffer is not needed.
-std::string_view read_all(const Fd& fd, char* into, unsigned long size) {
-  unsigned long have = 0;
-  while (fd && have < size) {
-    const long n = sys::read(fd.get(), into + have, size - have);
-    if (n == -EINTR) continue;
-    if (n <= 0) break;
-    have += static_cast<unsigned long>(n);
-  }
-  return {into, have};
-}
+constexpr long kAnswerPatienceMs = 1'000;  // for all runners below together, however many there are
 
 struct Stat {
   char state = 'X';  // '?': it could not be looked at, which is no death
@@ -117,45 +103,13 @@ bool Tree::is_ours(int pid) const {
   return false;
 }
 
-// A runner is another task, not a part of this one. Its word alone does not count: the lock it names must be held
-// and the socket beside it must have been bound by this very process.
-Tree::Answer Tree::is_runner_of_another_task(int pid, int* control) {
+Answer Tree::find_inner_runner(int pid, int* control) {
   *control = -1;
-  char buffer[4096 + 256];
-  const Fd environment(sys::open_at(AT_FDCWD, (Path() << "/proc/" << pid << "/environ").c_str(), O_RDONLY));
-  if (is_scarcity(environment.get())) return Answer::unknown;
-  const std::string_view text = read_all(environment, buffer, sizeof buffer - 1);
-  const std::string_view variable(perdure::contract::kRunnerVariable);
-  if (!text.starts_with(variable) || text.size() <= variable.size() || text[variable.size()] != '=') return Answer::no;
-  std::string_view value = behind(text, variable.size() + 1);
-  value = first(value, value.find('\0'));
-  const auto at = value.find('@');
-  if (at == std::string_view::npos) return Answer::no;
-  Text<4096 + 128> folder;
-  folder << behind(value, at + 1) << "/" << perdure::contract::kTasksDir << "/" << first(value, at);
-  if (!folder.whole()) return Answer::no;
-  Fd dir(sys::open_at(AT_FDCWD, folder.c_str(), O_RDONLY | O_DIRECTORY));
-  if (!dir) return is_scarcity(dir.get()) ? Answer::unknown : Answer::no;
-
-  // A runner that outlives its task's end for the sake of leftovers holds the other lock.
-  Fd lock(sys::open_at(dir.get(), perdure::contract::kRunnerLock, O_RDONLY | O_NOFOLLOW));
-  Fd leftover(sys::open_at(dir.get(), perdure::contract::kLeftoverLock, O_RDONLY | O_NOFOLLOW));
-  if (is_scarcity(lock.get()) || is_scarcity(leftover.get())) return Answer::unknown;
-  if (!(lock && sys::is_locked(lock.get())) && !(leftover && sys::is_locked(leftover.get()))) return Answer::no;
-
-  Fd socket(sys::checked(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
-  if (!socket) return Answer::unknown;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const auto name = Text<sizeof address.sun_path>()
-                    << "/proc/self/fd/" << dir.get() << "/" << perdure::contract::kControlSocket;
-  std::memcpy(address.sun_path, name.c_str(), name.view().size() + 1);
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return Answer::no;
-  ucred peer{};
-  socklen_t length = sizeof peer;
-  if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.pid != pid) return Answer::no;
-  *control = ::dup(socket.get());
-  return Answer::yes;
+  if (!is_same_program(pid)) return Answer::no;
+  int prober = 0;
+  const Answer answer = probe_runner(pid, control, &prober);
+  if (prober > 0) leave_out(prober);
+  return answer;
 }
 
 // One look at everything below. False when somebody died while it was made: its children became ours behind the
@@ -168,7 +122,7 @@ bool Tree::look(Pids& living, Pids& runners) {
     const int pid = queue[i];
     if ((pid == command_ && command_ended_) || is_left_out(pid)) continue;
     int control = -1;
-    const Answer runner = is_runner_of_another_task(pid, &control);
+    const Answer runner = find_inner_runner(pid, &control);
     if (runner == Answer::yes) {
       sys::close(control);
       runners.add(pid);
@@ -200,7 +154,7 @@ void Tree::walk(F&& visit) {
     for (unsigned i = 0; i < living.size(); ++i) visit(living[i], -1);
     for (unsigned i = 0; i < runners.size(); ++i) {
       int control = -1;
-      if (is_runner_of_another_task(runners[i], &control) != Answer::yes) continue;
+      if (find_inner_runner(runners[i], &control) != Answer::yes) continue;
       const Fd owned(control);
       visit(runners[i], owned.get());
     }
@@ -256,7 +210,7 @@ int Tree::kill_all(long patience_ms) {
       // Stopped first, so that what was looked at is what is killed: a process may become a runner by exec.
       sys::pidfd_signal(process.get(), SIGSTOP);
       int other = -1;
-      const Answer runner = is_runner_of_another_task(pid, &other);
+      const Answer runner = find_inner_runner(pid, &other);
       const Fd close_it(other);
       sys::pidfd_signal(process.get(), is_ours(pid) && runner == Answer::no ? SIGKILL : SIGCONT);
     });
@@ -274,22 +228,15 @@ int Tree::kill_all(long patience_ms) {
 }
 
 int Tree::stop_owned_tasks(long grace_ms) {
-  int owned = 0;
-  walk([&](int, int control) {
+  OwnerRequests requests(own_id_, other_name_, grace_ms);
+  walk([&](int pid, int control) {
     if (control < 0) return;
-    const timeval patience{1, 0};
-    ::setsockopt(control, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    for (const std::string_view name : {own_id_, other_name_}) {
-      if (name.empty()) continue;
-      const auto request = Text<1024>() << perdure::contract::kStopOwned << " " << grace_ms << " " << name << "\n";
-      if (::send(control, request.c_str(), request.view().size(), MSG_NOSIGNAL) < 0) return;
-      char answer[8] = {};
-      if (::recv(control, answer, sizeof answer - 1, 0) <= 0 || answer[0] != 'o') continue;
-      ++owned;
-      return;
-    }
+    // One that was stopped by a signal has the request in its queue and could not answer it.
+    const Fd process(sys::pidfd_open(pid));
+    if (process) sys::pidfd_signal(process.get(), SIGCONT);
+    requests.add(control);
   });
-  return owned;
+  return requests.send_and_count(kAnswerPatienceMs);
 }
 
 void Tree::reap_adopted() {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "runner/processes/inner_runner.h"
+
 #include <cstdlib>
 #include <string_view>
 
@@ -75,8 +77,7 @@ class Tree {
   void walk(F&& visit);
   [[nodiscard]] bool is_ours(int pid) const;
   [[nodiscard]] bool is_left_out(int pid) const;
-  enum class Answer { no, yes, unknown };
-  static Answer is_runner_of_another_task(int pid, int* control);
+  Answer find_inner_runner(int pid, int* control);
 
   std::string_view own_id_, other_name_;
   int command_ = 0;

@@ -22,6 +22,10 @@ int LockPage::open(int task_folder, std::string_view task_id) {
   return 0;
 }
 
+void LockPage::note_key(std::string_view key) {
+  if (static_cast<long>(key.size()) < kKeyBytes) sys::write_at(file_.get(), key.data(), key.size(), kKeyAt);
+}
+
 void LockPage::note_gate() {
   sys::write_at(file_.get(), "G", 1, kGateAt);
 }

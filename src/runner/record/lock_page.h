@@ -14,6 +14,8 @@ class LockPage {
   /// Takes the lock and says who holds it. 0 or -errno; -EAGAIN: another runner has it.
   [[nodiscard]] int open(int task_folder, std::string_view task_id);
 
+  /// The task's random key, by which its processes are known (L52).
+  void note_key(std::string_view key);
   void note_gate();
   void note_exit(int exit_code, int signal, std::int64_t at_ms);
   void note_out_of_memory();

@@ -10,7 +10,7 @@ namespace runner {
 namespace {
 
 // Room for everything the runner adds: the reason (escaped: six times its length at the most) and the numbers.
-using Members = Text<10240>;
+using Members = Text<11264>;
 
 Members members;
 
@@ -29,7 +29,7 @@ void write_exit(Members& to, const Facts& f) {
   }
 }
 
-void write_members(Members& to, const Facts& f) {
+void write_members(Members& to, const Facts& f, std::string_view identity) {
   to << ",\"status\":\"" << f.status << "\",\"detached\":" << (f.detached ? "true" : "false");
   add(to, "startedAt", f.started_ms);
   to << ",\"endedAt\":";
@@ -47,7 +47,7 @@ void write_members(Members& to, const Facts& f) {
   if (!f.is_question) write_exit(to, f);
   if (!f.note.empty()) to << "," << f.note;
   if (f.signal > 0) add(to, "signal", f.signal);
-  to << ",\"runner\":{\"pid\":" << ::getpid() << ",\"startTicks\":" << Record::start_ticks() << "}";
+  to << ",\"runner\":{\"pid\":" << ::getpid() << ",\"startTicks\":" << Record::start_ticks() << "}" << identity;
   if (f.output_bytes >= 0) add(to, "outputBytes", f.output_bytes);
   if (f.dropped_bytes > 0) {
     add(to, "droppedBytes", f.dropped_bytes);
@@ -100,7 +100,7 @@ int Record::commit(const Facts& facts) {
 
 int Record::write_to(int file, const Facts& facts) const {
   members.clear();
-  write_members(members, facts);
+  write_members(members, facts, identity_);
   long at = 0;
   for (const std::string_view part : {std::string_view("{"), constant_, members.view()}) {
     for (unsigned long done = 0; done < part.size();) {
@@ -117,7 +117,7 @@ int Record::write_to(int file, const Facts& facts) const {
 int Record::reserve_next() {
   next_ = Fd(sys::open_at(folder_, perdure::contract::kNextRecord, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
   if (!next_) return next_.get();
-  constexpr long kOrdinary = 2048;  // what the runner adds, but for a very long reason
+  constexpr long kOrdinary = 3072;  // what the runner adds, but for a very long reason
   return sys::reserve(next_.get(), static_cast<long>(constant_.size()) + note_room_ + kOrdinary);
 }
 

@@ -40,6 +40,8 @@ class Record {
  public:
   /// `constant`: the members the manager prepared, kept for good by the caller. `note_room`: bytes that Facts::note may
   /// come to have.
+  /// `identity`: members that say where it runs (identity.h); "" for a question.
+  void set_identity(std::string_view identity) { identity_ = identity; }
   void open(int tasks_folder, int task_folder, std::string_view task_id, std::string_view constant, long note_room = 0);
 
   /// Writes, syncs and renames. 0 or -errno; on failure the old record stands.
@@ -61,7 +63,7 @@ class Record {
 
  private:
   int tasks_ = -1, folder_ = -1;
-  std::string_view constant_;
+  std::string_view constant_, identity_;
   long note_room_ = 0;
   Text<80> name_;
   Fd next_;

@@ -36,6 +36,10 @@ class ConfigTest : public ::testing::Test {
   [[nodiscard]] std::string session_file() const { return disk.path() + "/perdure.toml"; }
   void own(const std::string& text) const { disk.write(own_file(), text); }
   void of_session(const std::string& text) const { disk.write(session_file(), text); }
+  void trusted_of_session(const std::string& text) const {
+    of_session(text);
+    EXPECT_TRUE(trust_config(disk.path()).has_value());
+  }
   [[nodiscard]] Config load() const {
     auto config = load_config(disk.path());
     EXPECT_TRUE(config.has_value()) << (config ? "" : config.error().message);
@@ -165,7 +169,7 @@ TEST_F(ConfigTest, WhatIsWrongIsNamedWithFileLineAndKey) {
 
 TEST_F(ConfigTest, HooksOfBothFilesCountThePersonsFirst) {
   own("[[hooks]]\nmatcher = \"lost\"\ncommand = \"a\"\ntimeout = \"2m\"\n[[hooks]]\ncommand = \"b\"\n");
-  of_session("[[hooks]]\ncommand = \"c\"\ntimeout = 5\n");
+  trusted_of_session("[[hooks]]\ncommand = \"c\"\ntimeout = 5\n");
   const Config config = load();
   ASSERT_EQ(config.hooks.size(), 3U);
   EXPECT_EQ(config.hooks[0].matcher, "lost");
@@ -179,7 +183,7 @@ TEST_F(ConfigTest, HooksOfBothFilesCountThePersonsFirst) {
 TEST_F(ConfigTest, AnAgentsKeysAreReplacedOneByOne) {
   own("[agents.claude]\ncommand = [\"claude\", \"--acp\"]\nmodel = \"a\"\nenv = { A = \"1\", B = \"1\" }\n"
       "permission = \"ask\"\ntimeout = \"1h\"\nauth = \"key\"\n");
-  of_session("[agents.claude]\nmodel = \"b\"\nenv = { B = \"2\" }\n[agents.mine]\ncommand = \"exec mine\"\n");
+  trusted_of_session("[agents.claude]\nmodel = \"b\"\nenv = { B = \"2\" }\n[agents.mine]\ncommand = \"exec mine\"\n");
   const Config config = load();
   const ConfiguredAgent& claude = config.agents.at("claude");
   EXPECT_THAT(claude.command, ElementsAre("claude", "--acp"));
@@ -190,6 +194,42 @@ TEST_F(ConfigTest, AnAgentsKeysAreReplacedOneByOne) {
   EXPECT_EQ(claude.from.at("model"), session_file() + ":2");
   EXPECT_EQ(claude.from.at("auth"), own_file() + ":7");
   EXPECT_THAT(config.agents.at("mine").command, ElementsAre("/bin/sh", "-c", "exec mine"));
+}
+
+TEST_F(ConfigTest, L51_WhatRunsProgramsInASessionsFileHasNoEffectUntilItIsTrusted) {
+  const std::string text =
+      "[task]\nshell = \"/bin/false\"\nkill_grace_period_ms = 7\n[[hooks]]\ncommand = \"c\"\n[agents.mine]\ncommand = "
+      "\"x\"\n";
+  of_session(text);
+  Config config = load();
+  EXPECT_TRUE(config.hooks.empty());
+  EXPECT_TRUE(config.agents.empty());
+  EXPECT_EQ(config.shell.value, "/bin/sh");
+  EXPECT_EQ(config.kill_grace_period.value, 7ms) << "what runs nothing holds";
+  ASSERT_EQ(config.untrusted.size(), 3U);
+  EXPECT_EQ(config.untrusted[0].name, "[[hooks]]");
+  EXPECT_EQ(config.untrusted[0].from, session_file() + ":4");
+  EXPECT_EQ(config.untrusted[1].name, "[agents]");
+  EXPECT_EQ(config.untrusted[2].name, "shell in [task]");
+
+  trusted_of_session(text);
+  config = load();
+  EXPECT_EQ(config.hooks.size(), 1U);
+  EXPECT_EQ(config.agents.size(), 1U);
+  EXPECT_EQ(config.shell.value, "/bin/false");
+  EXPECT_TRUE(config.untrusted.empty());
+
+  of_session(text + "[[hooks]]\ncommand = \"another\"\n");
+  config = load();
+  EXPECT_TRUE(config.hooks.empty()) << "another file than the trusted one";
+  EXPECT_EQ(config.untrusted.size(), 3U);
+}
+
+TEST_F(ConfigTest, L51_AFileThatIsNotAllowedIsNotTrusted) {
+  of_session("[[hooks]]\nmatcher = \"(\"\ncommand = \"true\"\n");
+  const auto trusted = trust_config(disk.path());
+  ASSERT_FALSE(trusted.has_value());
+  EXPECT_THAT(trusted.error().message, HasSubstr("matcher"));
 }
 
 TEST_F(ConfigTest, TheBuiltInAgentsNeedNoConfiguration) {
@@ -235,7 +275,7 @@ TEST_F(ConfigTest, ANewNameJoinsTheBuiltInAgents) {
 
 TEST_F(ConfigTest, AnAgentsVariablesAreMergedOneByOne) {
   own("[agents.kimi]\nenv = { A = \"1\", B = \"1\" }\n");
-  of_session("[agents.kimi]\nenv = { B = \"2\", C = \"2\" }\n");
+  trusted_of_session("[agents.kimi]\nenv = { B = \"2\", C = \"2\" }\n");
   const auto agents = agent_definitions(load());
   EXPECT_THAT(agents.at("kimi").env, ElementsAre(Pair("A", "1"), Pair("B", "2"), Pair("C", "2")));
   EXPECT_THAT(agents.at("kimi").commands, ElementsAre(ElementsAre("kimi", "acp")));

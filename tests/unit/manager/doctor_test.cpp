@@ -54,14 +54,22 @@ TEST_F(DoctorTest, L20_AMalformedRecordIsAProblemWithItsPathAndReason) {
   EXPECT_THAT(about(disk.record_path(kId)), HasSubstr("problem: "));
 }
 
-TEST_F(DoctorTest, ARecordThatAnAgentsOwnHidesIsNamed) {
+TEST_F(DoctorTest, L54_ACopyOfOurRecordThatSaysOtherwiseIsAProblem) {
   disk.own(kId, "completed");
+  const std::string folder = disk.path() + "/agents/main/tasks";
+  disk.record(folder, kId, "lost", "");
+  EXPECT_THAT(about(folder + "/" + kId + ".json"), HasSubstr("problem: is not what holds of " + std::string(kId)));
+  EXPECT_EQ(about(disk.record_path(kId)), "");
+}
+
+TEST_F(DoctorTest, ARecordThatAnAgentsOwnHidesIsNamed) {
+  disk.record(disk.path() + "/tasks", kId, "completed", "");
   disk.record(disk.path() + "/agents/main/tasks", kId, "completed", "");
   EXPECT_THAT(about(disk.record_path(kId)), HasSubstr("note: is not read: " + disk.path() + "/agents/main/tasks/"));
 }
 
 TEST_F(DoctorTest, AnAgentsOwnRecordHidesTheOtherAlsoWhenItIsUnreadable) {
-  disk.own(kId, "completed");
+  disk.record(disk.path() + "/tasks", kId, "completed", "");
   const std::string winner = disk.path() + "/agents/main/tasks/" + kId + ".json";
   disk.write(winner, "{");
   EXPECT_THAT(about(winner), HasSubstr("problem: "));
@@ -220,7 +228,7 @@ TEST_F(DoctorTest, APlaceInTheQueueOfAnotherVersionIsAProblem) {
   queued(0);
   EXPECT_THAT(about(kId), HasSubstr("problem: waits, but another version of Perdure queued it"));
   queued(contract::kSpecVersion);
-  EXPECT_THAT(about(kId), HasSubstr("note: waits, but its runner was killed"));
+  EXPECT_THAT(about(kId), HasSubstr("waits, but this user has not signed it"));
   const Fd runner = disk.hold(kId);
   EXPECT_EQ(about(kId), "");
 }
