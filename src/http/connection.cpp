@@ -196,43 +196,71 @@ std::optional<int> status_for(const error_code& error) {
   return 400;
 }
 
+template <class Message>
+Request header_of(const Message& message) {
+  Request request{.method = std::string(message.method_string()), .target = std::string(message.target())};
+  for (const auto& field : message) request.headers.emplace_back(field.name_string(), field.value());
+  return request;
+}
+
+// The peer is to read the answer before the rest of its bytes makes this end a reset: some of it is read for that.
+void refuse(Stream& stream, const Refusal& refusal) {
+  constexpr int kMostParts = 64;
+  constexpr int kPatienceMs = 200;
+  Connected(stream, {}, 11, false).respond(refusal.status, refusal.headers, refusal.body);
+  ::shutdown(stream.fd(), SHUT_WR);
+  char ignored[4096];
+  stream.read_until(steady_ms() + kPatienceMs);
+  for (int i = 0; i < kMostParts; ++i) {
+    error_code error;
+    if (stream.read_some(boost::asio::mutable_buffer(ignored, sizeof ignored), error) == 0) return;
+  }
+}
+
 // Reads one request. Absent: there is none any more; what is wrong with it was answered.
-std::optional<Connected> next_request(Stream& stream, boost::beast::flat_buffer& buffer, const Limits& limits) {
-  if (buffer.size() == 0 && !stream.await(POLLIN, steady_ms() + limits.idle_ms, true)) return std::nullopt;
-  stream.read_until(steady_ms() + limits.request_ms);
+std::optional<Connected> next_request(Stream& stream, boost::beast::flat_buffer& buffer, const Limits& limits,
+                                      const Service& service, std::atomic<bool>& is_known) {
+  const int patience = is_known ? limits.idle_ms : limits.header_ms;
+  if (buffer.size() == 0 && !stream.await(POLLIN, steady_ms() + patience, true)) return std::nullopt;
+  stream.read_until(steady_ms() + limits.header_ms);
   beast::request_parser<beast::string_body> parser;
   parser.header_limit(static_cast<std::uint32_t>(limits.header_bytes));
   parser.body_limit(limits.body_bytes);
   error_code error;
   beast::read_header(stream, buffer, parser, error);
+  if (!error) {
+    if (const auto refusal = service.refuses(header_of(parser.get()))) {
+      refuse(stream, *refusal);
+      return std::nullopt;
+    }
+    is_known = true;
+    stream.read_until(steady_ms() + limits.request_ms);
+  }
   if (!error && parser.get()[beast::field::expect] == "100-continue") {
     beast::response<beast::empty_body> go_on(beast::status::continue_, 11);
     beast::write(stream, go_on, error);
   }
   if (!error) beast::read(stream, buffer, parser, error);
   if (error) {
-    if (const auto status = status_for(error)) Connected(stream, {}, 11, false).respond(*status, {}, "");
-    // Let the peer read that before the rest of its bytes makes this end a reset.
-    ::shutdown(stream.fd(), SHUT_WR);
+    if (const auto status = status_for(error)) refuse(stream, {.status = *status, .headers = {}, .body = {}});
     return std::nullopt;
   }
   auto message = parser.release();
-  Request request{.method = std::string(message.method_string()), .target = std::string(message.target())};
+  Request request = header_of(message);
   request.body = std::move(message.body());
-  for (const auto& field : message) request.headers.emplace_back(field.name_string(), field.value());
   return Connected(stream, std::move(request), message.version(), message.keep_alive());
 }
 
 }  // namespace
 
-void serve_connection(Fd socket, const Limits& limits, int stop_fd, const std::function<void(Exchange&)>& handler) {
+void serve_connection(Fd socket, const Limits& limits, int stop_fd, Service& service, std::atomic<bool>& is_known) {
   Stream stream(std::move(socket), stop_fd);
   stream.write_patience(limits.write_ms);
   boost::beast::flat_buffer buffer;
   while (true) {
-    auto exchange = next_request(stream, buffer, limits);
+    auto exchange = next_request(stream, buffer, limits, service, is_known);
     if (!exchange) return;
-    handler(*exchange);
+    service.answer(*exchange);
     if (!exchange->finish()) return;
     buffer.shrink_to_fit();  // one large request must not be paid for until the connection ends
   }

@@ -3,12 +3,13 @@
 #include "base/fd.h"
 #include "http/exchange.h"
 
-#include <functional>
+#include <atomic>
 
 namespace perdure::http {
 
-/// Serves the requests of one connection, one after the other, until it is closed by either side.
-void serve_connection(Fd socket, const Limits& limits, int stop_fd, const std::function<void(Exchange&)>& handler);
+/// Serves the requests of one connection, one after the other, until it is closed by either side. `is_known` is set as soon
+/// as a request was admitted.
+void serve_connection(Fd socket, const Limits& limits, int stop_fd, Service& service, std::atomic<bool>& is_known);
 
 /// Answers 503 and closes: there are too many.
 void refuse_connection(Fd socket);

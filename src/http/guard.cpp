@@ -26,10 +26,30 @@ bool is_same(std::string_view a, std::string_view b) {
   return difference == 0;
 }
 
-// "localhost:80" -> "localhost", "[::1]:80" -> "::1"
+// "localhost:80" -> "localhost", "[::1]:80" -> "::1"; "" for what is no host with a port, as "localhost:80@evil.example".
 std::string_view without_port(std::string_view host) {
-  if (host.starts_with('[')) return host.substr(1, host.find(']') == std::string_view::npos ? 0 : host.find(']') - 1);
-  return host.substr(0, host.find(':'));
+  std::size_t end = host.find(':');
+  std::string_view name = host.substr(0, end);
+  if (host.starts_with('[')) {
+    const auto close = host.find(']');
+    if (close == std::string_view::npos) return {};
+    name = host.substr(1, close - 1);
+    end = close + 1 == host.size() ? std::string_view::npos : close + 1;
+  }
+  if (end == std::string_view::npos) return name;
+  const std::string_view port = host.substr(end + 1);
+  const bool is_port = host[end] == ':' && port.find_first_not_of("0123456789") == std::string_view::npos;
+  return is_port ? name : std::string_view();
+}
+
+// The scheme is known by its letters, in either case (RFC 9110, 11.1); "" for another one.
+std::string_view bearer_token(std::string_view header) {
+  constexpr std::string_view kScheme = "bearer ";
+  const bool is_bearer = header.size() > kScheme.size() &&
+                         std::ranges::equal(header.substr(0, kScheme.size()), kScheme, [](unsigned char a, char b) {
+                           return static_cast<char>(a >= 'A' && a <= 'Z' ? a + 32 : a) == b;
+                         });
+  return is_bearer ? header.substr(kScheme.size()) : std::string_view();
 }
 
 bool is_numeric(std::string_view host) {
@@ -48,18 +68,21 @@ bool Guard::is_ours(std::string_view host) const {
   return (endpoint_.address == "0.0.0.0" || endpoint_.address == "::") && is_numeric(host);
 }
 
-std::optional<int> Guard::refuses(const Request& request) const {
-  if (!is_ours(request.header("Host"))) return 403;
+std::optional<Refusal> Guard::refuses(const Request& request) const {
+  const auto refuse = [](int status, Headers headers = {}) {
+    return Refusal{.status = status, .headers = std::move(headers), .body = {}};
+  };
+  // Of two, one reader takes the first and another the last.
+  for (const char* const name : {"Host", "Origin", "Authorization"})
+    if (request.count_of(name) > 1) return refuse(400);
+  if (!is_ours(request.header("Host"))) return refuse(403);
   if (request.has_header("Origin")) {
     const std::string_view origin = request.header("Origin");
     const auto scheme = origin.find("://");
-    if (scheme == std::string_view::npos || !is_ours(origin.substr(scheme + 3))) return 403;
+    if (scheme == std::string_view::npos || !is_ours(origin.substr(scheme + 3))) return refuse(403);
   }
-  if (!token_) return std::nullopt;
-  constexpr std::string_view kBearer = "Bearer ";
-  const std::string_view given = request.header("Authorization");
-  if (!given.starts_with(kBearer) || !is_same(given.substr(kBearer.size()), *token_)) return 401;
-  return std::nullopt;
+  if (!token_ || is_same(bearer_token(request.header("Authorization")), *token_)) return std::nullopt;
+  return refuse(401, {{"WWW-Authenticate", "Bearer"}});
 }
 
 Result<Token> load_or_make_token(const std::string& folder, const std::string& name) {

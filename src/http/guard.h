@@ -15,9 +15,9 @@ class Guard {
   Guard(Endpoint endpoint, std::optional<std::string> token)
       : endpoint_(std::move(endpoint)), token_(std::move(token)) {}
 
-  /// The status with which a request is refused; absent where it may pass: 403 for a foreign Host or Origin, 401
-  /// without the token.
-  [[nodiscard]] std::optional<int> refuses(const Request& request) const;
+  /// Absent where a request may pass. 403 for a foreign Host or Origin, 400 for a second Host, Origin or Authorization, 401
+  /// without the token. Looks at the header only.
+  [[nodiscard]] std::optional<Refusal> refuses(const Request& request) const;
 
  private:
   [[nodiscard]] bool is_ours(std::string_view host) const;

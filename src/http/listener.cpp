@@ -4,6 +4,7 @@
 #include "http/connection.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -65,7 +66,7 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
 // The threads of the connections. A finished one is joined by the accepting thread.
 class Connections {
  public:
-  explicit Connections(int most) : most_(most), done_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  explicit Connections(const Limits& limits) : limits_(limits), done_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
   ~Connections() {
     for (auto& thread : threads_) thread.thread.join();
   }
@@ -88,12 +89,14 @@ class Connections {
   template <class Serve>
   void start(Fd socket, const Serve& serve) {
     reap();
-    if (threads_.size() >= static_cast<std::size_t>(most_)) return refuse_connection(std::move(socket));
+    make_room();
+    if (threads_.size() >= static_cast<std::size_t>(limits_.connections)) return refuse_connection(std::move(socket));
     threads_.emplace_back();
     One* const one = &threads_.back();
+    one->other_end = Fd(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
     try {
       one->thread = std::thread([this, one, serve, fd = socket.get()] {
-        serve(Fd(fd));
+        serve(Fd(fd), one->is_known);
         one->is_done = true;
         const std::uint64_t count = 1;
         [[maybe_unused]] const ssize_t n = ::write(done_.get(), &count, sizeof count);
@@ -108,9 +111,20 @@ class Connections {
  private:
   struct One {
     std::thread thread;
-    std::atomic<bool> is_done = false;
+    Fd other_end;  // the same socket, to end it from here
+    std::atomic<bool> is_known = false, is_done = false;
   };
-  int most_;
+
+  // Whoever has shown nothing must not keep out those who can show something: of too many the oldest goes.
+  void make_room() {
+    const auto is_stranger = [](const One& one) { return !one.is_known && !one.is_done && one.other_end; };
+    if (std::ranges::count_if(threads_, is_stranger) < limits_.strangers) return;
+    One& oldest = *std::ranges::find_if(threads_, is_stranger);
+    ::shutdown(oldest.other_end.get(), SHUT_RDWR);
+    oldest.other_end.reset();
+  }
+
+  Limits limits_;
   Fd done_;
   std::list<One> threads_;
 };
@@ -125,6 +139,11 @@ std::string_view Request::header(std::string_view name) const {
 
 bool Request::has_header(std::string_view name) const {
   return std::ranges::any_of(headers, [&](const auto& one) { return equal_ignoring_case(one.first, name); });
+}
+
+std::size_t Request::count_of(std::string_view name) const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(headers, [&](const auto& one) { return equal_ignoring_case(one.first, name); }));
 }
 
 std::string_view Request::path() const {
@@ -171,9 +190,11 @@ Result<Listener> Listener::open(const Endpoint& endpoint) {
   return Listener(std::move(socket), std::move(real));
 }
 
-void Listener::serve(const std::function<void(Exchange&)>& handler, const Limits& limits, int stop_fd) {
-  Connections connections(limits.connections);
-  const auto serve_one = [&](Fd socket) { serve_connection(std::move(socket), limits, stop_fd, handler); };
+void Listener::serve(Service& service, const Limits& limits, int stop_fd) {
+  Connections connections(limits);
+  const auto serve_one = [&](Fd socket, std::atomic<bool>& is_known) {
+    serve_connection(std::move(socket), limits, stop_fd, service, is_known);
+  };
   while (true) {
     pollfd look[] = {{.fd = stop_fd, .events = POLLIN, .revents = 0},
                      {.fd = socket_.get(), .events = POLLIN, .revents = 0},

@@ -5,7 +5,6 @@
 #include <perdure/error.h>
 
 #include <cstdint>
-#include <functional>
 #include <string>
 
 namespace perdure::http {
@@ -30,9 +29,8 @@ class Listener {
   /// The port is the real one.
   [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }
 
-  /// Answers requests, each by `handler` in the thread of its connection, until `stop_fd` is readable and all
-  /// connections are closed. A handler that returns without a response gives 500.
-  void serve(const std::function<void(Exchange&)>& handler, const Limits& limits, int stop_fd);
+  /// Answers requests, each in the thread of its connection, until `stop_fd` is readable and all connections are closed.
+  void serve(Service& service, const Limits& limits, int stop_fd);
 
  private:
   Listener(Fd socket, Endpoint endpoint) : socket_(std::move(socket)), endpoint_(std::move(endpoint)) {}

@@ -1,6 +1,13 @@
 #include "jsonrpc/message.h"
 
+#include <boost/json/basic_parser_impl.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_set>
 #include <utility>
+#include <vector>
 
 namespace perdure::jsonrpc {
 namespace {
@@ -35,6 +42,53 @@ std::expected<Message, Unreadable> read_response(json::object& object, Message m
   return message;
 }
 
+// Looks for a key that stands twice in one object: of two readers one would believe the first and one the last.
+class KeyCheck {
+ public:
+  static constexpr std::size_t max_object_size = std::size_t(-1), max_array_size = std::size_t(-1),
+                               max_key_size = std::size_t(-1), max_string_size = std::size_t(-1);
+  using error_code = boost::system::error_code;
+  using string_view = json::string_view;
+
+  [[nodiscard]] const std::optional<std::string>& doubled() const { return doubled_; }
+
+  bool on_document_begin(error_code&) { return true; }
+  bool on_document_end(error_code&) { return true; }
+  bool on_object_begin(error_code&) { return objects_.emplace_back(), true; }
+  bool on_object_end(std::size_t, error_code&) { return objects_.pop_back(), true; }
+  bool on_array_begin(error_code&) { return true; }
+  bool on_array_end(std::size_t, error_code&) { return true; }
+  bool on_key_part(string_view part, std::size_t, error_code&) { return key_.append(part), true; }
+  bool on_key(string_view part, std::size_t, error_code&) {
+    key_.append(part);
+    if (!objects_.back().insert(key_).second && !doubled_) doubled_ = key_;
+    key_.clear();
+    return true;
+  }
+  bool on_string_part(string_view, std::size_t, error_code&) { return true; }
+  bool on_string(string_view, std::size_t, error_code&) { return true; }
+  bool on_number_part(string_view, error_code&) { return true; }
+  bool on_int64(std::int64_t, string_view, error_code&) { return true; }
+  bool on_uint64(std::uint64_t, string_view, error_code&) { return true; }
+  bool on_double(double, string_view, error_code&) { return true; }
+  bool on_bool(bool, error_code&) { return true; }
+  bool on_null(error_code&) { return true; }
+  bool on_comment_part(string_view, error_code&) { return true; }
+  bool on_comment(string_view, error_code&) { return true; }
+
+ private:
+  std::vector<std::unordered_set<std::string>> objects_;
+  std::string key_;
+  std::optional<std::string> doubled_;
+};
+
+std::optional<std::string> doubled_key(std::string_view text, const json::parse_options& options) {
+  json::basic_parser<KeyCheck> parser(options);
+  boost::system::error_code error;
+  parser.write_some(false, text.data(), text.size(), error);
+  return parser.handler().doubled();
+}
+
 }  // namespace
 
 std::expected<json::value, Unreadable> parse_text(std::string_view text) {
@@ -43,6 +97,11 @@ std::expected<json::value, Unreadable> parse_text(std::string_view text) {
   boost::system::error_code error;
   json::value value = json::parse(text, error, {}, options);
   if (error) return std::unexpected(Unreadable{{kParseError, "Parse error: " + error.message()}});
+  if (const auto key = doubled_key(text, options)) {
+    const auto* const object = value.if_object();
+    const auto* const id = object == nullptr || *key == "id" ? nullptr : object->if_contains("id");
+    return refuse("the key '" + *key + "' is given twice", id != nullptr && is_id(*id) ? *id : json::value(nullptr));
+  }
   return value;
 }
 

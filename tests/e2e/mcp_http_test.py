@@ -84,14 +84,26 @@ class Access(HttpTest):
     def test_the_token_is_made_once_kept_private_and_wanted(self):
         self.assertEqual(os.stat(os.path.join(self.scratch, 'perdure', 'http-token')).st_mode & 0o777, 0o600)
         self.assertIn(self.token(), ''.join(self.said))
-        for authorization in ({}, {'Authorization': 'Bearer x'}, {'Authorization': f'Bearer {self.token()}x'}, {'Authorization': self.token()}):
+        for authorization in ({}, {'Authorization': 'Bearer x'}, {'Authorization': f'Bearer {self.token()}x'}, {'Authorization': self.token()},
+                              {'Authorization': 'Bearer ' + self.token()[:-1] + ('0' if self.token()[-1] != '0' else '1')},  # of the right length
+                              {'Authorization': f'Basic {self.token()}'}):
             refused = self.modern('tools/list', authorization)
             self.assertEqual((refused.status, refused.headers['WWW-Authenticate']), (401, 'Bearer'))
-        self.assertEqual(self.modern('tools/list', {'Authorization': f'Bearer {self.token()}'}).status, 200)
+        for scheme in ('Bearer', 'bearer', 'BEARER'):
+            self.assertEqual(self.modern('tools/list', {'Authorization': f'{scheme} {self.token()}'}).status, 200)
         again = subprocess.run([PERDURE, '--session', self.session, 'mcp', '--http', f'127.0.0.1:{self.port}'], stdin=subprocess.DEVNULL,
                                capture_output=True, text=True, check=False, timeout=60, env={**os.environ, 'XDG_STATE_HOME': self.scratch})
         self.assertEqual(again.returncode, 1)  # the port is taken
         self.assertNotIn(self.token(), again.stderr)
+
+    def test_whoever_may_not_pass_is_answered_before_the_body_is_read(self):
+        for head, status in (('Host: localhost\r\nContent-Type: application/json', b' 401 '), ('Host: evil.example', b' 403 '),
+                             (f'Host: localhost\r\nAuthorization: Bearer {self.token()}\r\nContent-Type: text/plain', b' 415 '),
+                             (f'Host: localhost\r\nHost: localhost\r\nAuthorization: Bearer {self.token()}', b' 400 ')):
+            with socket.create_connection(('127.0.0.1', self.port)) as sock:
+                sock.settimeout(10)
+                sock.sendall(f'POST /mcp HTTP/1.1\r\n{head}\r\nContent-Length: 16000000\r\n\r\n'.encode())
+                self.assertIn(status, sock.recv(4096), head)
 
     def test_a_token_that_others_can_read_is_refused(self):
         os.chmod(os.path.join(self.scratch, 'perdure', 'http-token'), 0o644)
@@ -109,7 +121,8 @@ class Guard(HttpTest):
     def test_no_web_page_gets_in(self):
         for headers, status in (({'Host': 'evil.example.com'}, 403), ({'Host': f'localhost:{self.port}'}, 200),
                                 ({'Host': '[::1]:1'}, 200), ({'Origin': 'http://evil.example.com'}, 403), ({'Origin': 'null'}, 403),
-                                ({'Origin': 'http://localhost.evil.com'}, 403), ({'Origin': 'http://127.0.0.1:3000'}, 200),
+                                ({'Origin': 'http://localhost.evil.com'}, 403), ({'Origin': 'http://localhost:80@evil.example'}, 403),
+                                ({'Host': 'localhost:80@evil.example'}, 403), ({'Host': ''}, 403), ({'Origin': 'http://127.0.0.1:3000'}, 200),
                                 ({'Content-Type': 'text/plain'}, 415), ({'Content-Type': 'application/json; charset=utf-8'}, 200)):
             self.assertEqual(self.modern('tools/list', headers).status, status, headers)
 
@@ -229,13 +242,46 @@ class Limits(HttpTest):
         self.assertEqual(self.modern('server/discover').status, 200)
 
     def test_too_many_connections_are_told_so(self):
-        many = [socket.create_connection(('127.0.0.1', self.port)) for _ in range(128)]
-        for sock in many:
-            self.addCleanup(sock.close)
+        # Each has had a request admitted, so none of them is a stranger.
+        body = json.dumps({'jsonrpc': '2.0', 'id': 1, 'method': 'server/discover', 'params': {'_meta': modern_meta()}})
+        many = [http.client.HTTPConnection('127.0.0.1', self.port, timeout=60) for _ in range(128)]
+        for connection in many:
+            self.addCleanup(connection.close)
+            connection.request('POST', '/mcp', body, {**JSON, 'MCP-Protocol-Version': '2026-07-28', 'Mcp-Method': 'server/discover'})
+            self.assertEqual(connection.getresponse().read()[:1], b'{')
         eventually(lambda: self.send('GET', path='/').status == 503, 'a refusal')
         for sock in many:
             sock.close()
         eventually(lambda: self.modern('server/discover').status == 200, 'there is room again')
+
+    def test_silent_strangers_keep_nobody_out(self):
+        strangers = []
+        for number in range(400):
+            sock = socket.create_connection(('127.0.0.1', self.port))
+            self.addCleanup(sock.close)
+            if number % 2:
+                sock.sendall(b'P')
+            strangers.append(sock)
+        for _ in range(5):
+            self.assertEqual(self.modern('server/discover').status, 200)
+        # Of those that showed nothing only a few are left.
+        self.assertLess(len(os.listdir(f'/proc/{self.server.pid}/task')), 40)
+
+    def test_a_header_must_come_within_five_seconds(self):
+        sock = socket.create_connection(('127.0.0.1', self.port))
+        self.addCleanup(sock.close)
+        sock.sendall(b'POST /mcp HTTP/1.1\r\nHost: loc')
+        sock.settimeout(15)
+        self.assertIn(b' 408 ', sock.recv(4096))
+
+    def test_a_key_given_twice_is_refused(self):
+        for body in (b'{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call"}',
+                     b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"Bash","arguments":{"command":"true","comm\\u0061nd":"id"}}}'):
+            refused = self.send(body=body)
+            self.assertEqual(refused.status, 400)
+            fault = answer(refused)
+            self.assertEqual(fault['id'], 1)
+            self.assertIn('given twice', fault['error']['message'])
 
     def test_nonsense_is_400_and_many_clients_are_served_at_once(self):
         with socket.create_connection(('127.0.0.1', self.port)) as sock:

@@ -50,7 +50,7 @@ Result<int> serve_http(Call& call, mcp::Server& server, const std::string& where
   const Interrupts interrupts;
   mcp::HttpService service(server, http::Guard(listener->endpoint(), std::move(*token)));
   note(fmt::format("perdure: serving MCP at http://{}/mcp", listener->endpoint().text()));
-  listener->serve([&](http::Exchange& exchange) { service.answer(exchange); }, {}, interrupts.fd());
+  listener->serve(service, {}, interrupts.fd());
   service.end();
   return 0;
 }

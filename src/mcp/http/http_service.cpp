@@ -71,31 +71,32 @@ struct HttpService::Work {
   [[nodiscard]] bool is_resumable() const { return !is_modern() && request.caller.knows(kSinceResumable); }
 };
 
+std::optional<http::Refusal> HttpService::refuses(const http::Request& header) const {
+  if (auto refusal = guard_.refuses(header)) return refusal;
+  if (header.path() != kPath) return http::Refusal{.status = 404, .headers = {}, .body = {}};
+  const bool converses = header.has_header("Mcp-Session-Id");
+  if (header.method != "POST" && !(converses && (header.method == "GET" || header.method == "DELETE")))
+    return http::Refusal{.status = 405, .headers = {{"Allow", "POST"}}, .body = {}};
+  // A web page can send text and forms to any server, JSON only to those that allow it.
+  if (header.method == "POST" && !is_json(header.header("Content-Type")))
+    return http::Refusal{.status = 415,
+                         .headers = kJson,
+                         .body = json::serialize(jsonrpc::make_fault(
+                             nullptr, {jsonrpc::kInvalidRequest, "Content-Type must be application/json"}))};
+  return std::nullopt;
+}
+
 void HttpService::answer(http::Exchange& exchange) {
-  const auto& request = exchange.request();
-  if (const auto status = guard_.refuses(request)) {
-    const http::Headers challenge = {{"WWW-Authenticate", "Bearer"}};
-    exchange.respond(*status, *status == 401 ? challenge : http::Headers(), "");
-  } else if (request.path() != kPath) {
-    exchange.respond(404, {}, "");
-  } else if (request.method == "POST") {
-    post(exchange);
-  } else if (request.method == "GET" && request.has_header("Mcp-Session-Id")) {
-    get(exchange);
-  } else if (request.method == "DELETE" && request.has_header("Mcp-Session-Id")) {
-    drop(exchange);
-  } else {
-    exchange.respond(405, {{"Allow", "POST"}}, "");
-  }
+  const std::string& method = exchange.request().method;
+  if (method == "POST") return post(exchange);
+  if (method == "GET") return get(exchange);
+  drop(exchange);
 }
 
 void HttpService::post(http::Exchange& exchange) {
   const auto& http = exchange.request();
-  // A web page can send text and forms to any server, JSON only to those that allow it.
-  if (!is_json(http.header("Content-Type")))
-    return refuse(exchange, 415, {jsonrpc::kInvalidRequest, "Content-Type must be application/json"});
   auto value = jsonrpc::parse_text(http.body);
-  if (!value) return refuse(exchange, 400, value.error().fault);
+  if (!value) return refuse(exchange, 400, value.error().fault, value.error().id);
   auto message = jsonrpc::read_message(std::move(*value));
   if (!message) return refuse(exchange, 400, message.error().fault, message.error().id);
   if (message->kind == jsonrpc::Message::Kind::request) return post_request(exchange, std::move(*message));

@@ -11,12 +11,12 @@ namespace perdure::mcp {
 
 /// Streamable HTTP of both eras at /mcp. Modern: one POST a request, and closing its response is the cancel. Legacy:
 /// conversations named by Mcp-Session-Id, whose streams can be resumed.
-class HttpService {
+class HttpService final : public http::Service {
  public:
   HttpService(Server& server, http::Guard guard) : server_(server), guard_(std::move(guard)) {}
 
-  /// In the thread of a connection. Blocks as long as the request takes.
-  void answer(http::Exchange& exchange);
+  [[nodiscard]] std::optional<http::Refusal> refuses(const http::Request& header) const override;
+  void answer(http::Exchange& exchange) override;
 
   /// Whoever waits for something stops waiting; returns when all have. No task is touched.
   void end();
