@@ -12,7 +12,7 @@ inline constexpr int kAnswerFd = 4;  // a pipe; the runner writes one answer lin
 inline constexpr int kStreamFd = 5;  // with has_stream: a pipe that takes the output as it comes
 
 inline constexpr std::uint32_t kSpecMagic = 0x50445231;  // "PDR1"
-inline constexpr std::uint32_t kSpecVersion = 4;
+inline constexpr std::uint32_t kSpecVersion = 5;
 
 // background: a slot or a refusal. queued: a slot, sooner or later. foreground: no slot, and no record until detached.
 // question: no slot and no command, only a deadline; argument 0 is the answer that it brings, "" where it ends the question.
