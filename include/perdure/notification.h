@@ -30,6 +30,8 @@ struct Notification {
   std::optional<std::string> output_path;  ///< absolute path of the log; absent: it printed nothing that was kept
   std::int64_t output_bytes = 0;           ///< bytes that it printed
   std::string preview;                     ///< the last 1,024 bytes of the output at most
+  std::string failure_line;                ///< of one that failed: the line of its output that names the cause, if any
+  std::string brief;                       ///< `body` in few words, for a model that pays for each
   std::vector<TaskId> tasks;               ///< what it tells of; acknowledged together
 };
 
@@ -40,8 +42,9 @@ struct Notification {
 [[nodiscard]] PERDURE_API std::string notification_json(const Notification& notification);
 
 /// An element `<notification id category type source_kind source_id agent_id?>` with the children title, severity, body
-/// and either `<output-file path bytes/>` or `<output-preview>`, for the context of a model: nothing that a command
-/// printed or was named can end an element or begin one (L26). Without a line end.
+/// and either `<output-file path bytes>` or `<output-preview>`, which hold the last lines of the output, for the context
+/// of a model: nothing that a command printed or was named can end an element or begin one (L26). At most 700 bytes,
+/// unless ids and paths alone are longer. Without a line end.
 [[nodiscard]] PERDURE_API std::string notification_xml(const Notification& notification);
 
 struct ClaimOptions {

@@ -153,7 +153,7 @@ bool contains_any(std::string_view line, auto& patterns) {
 
 // Sums up what was said before: worth telling only if nothing better is there.
 bool is_summary(std::string_view line) {
-  constexpr std::array<std::string_view, 13> kSummaries = {"could not compile",
+  constexpr std::array<std::string_view, 16> kSummaries = {"could not compile",
                                                            "aborting due to",
                                                            "BUILD FAILED",
                                                            "build stopped",
@@ -164,15 +164,17 @@ bool is_summary(std::string_view line) {
                                                            "Build failed",
                                                            "ELIFECYCLE",
                                                            "exit status",
-                                                           "A complete log of this",
-                                                           "Process completed with exit code"};
+                                                           "failed to solve",
+                                                           "A complete log",
+                                                           "Process completed with",
+                                                           "did not complete successfully",
+                                                           "FAIL\t"};
   return contains_any(line, kSummaries);
 }
 
 bool names_cause(std::string_view line) {
-  constexpr std::array<std::string_view, 26> kExact = {"FAILED",
+  constexpr std::array<std::string_view, 25> kExact = {"FAILED",
                                                        "--- FAIL",
-                                                       "FAIL\t",
                                                        "FAIL ",
                                                        "panic:",
                                                        "panicked at",

@@ -242,7 +242,7 @@ class Tools(McpTest):
         waiting = client.begin('tools/call', {'name': 'Bash', 'arguments': {'command': 'echo early; sleep 300', 'timeout': 300}})
         running = eventually(lambda: client.call('TaskList')['structuredContent']['tasks'], 'it is listed')
         task = running[0]['task_id']
-        self.assertFalse(running[0]['detached'])
+        self.assertTrue(running[0]['foreground'])
         client.call('WaitFor', timeout=60, task_id=task, match='early')
         detached = client.call('TaskDetach', task_id=task)['structuredContent']
         self.assertEqual((detached['status'], detached['detached']), ('running', True))
@@ -251,6 +251,34 @@ class Tools(McpTest):
         self.assertEqual(client.call('TaskDetach', task_id=task)['structuredContent']['task_id'], task)
         client.call('TaskStop', task_id=task)
         self.assertEqual(client.call('TaskDetach', task_id=task)['structuredContent']['status'], 'killed')
+
+    def test_F7_a_dialogue_with_a_terminal_takes_one_call_a_turn(self):
+        client = self.legacy()
+        task = self.background(client, 'tput cols; read -p "name? " n; read -sp "word? " w; echo; echo "$n:$w:$TERM"; read -rsn3 k; printf %q "$k"; sleep 300',
+                               pty=True)
+        client.call('WaitFor', timeout=60, task_id=task, match='120')
+        told = client.call('TaskWrite', task_id=task, text='Ada', keys=['enter'], wait_for='word\\?', timeout=60)['structuredContent']
+        self.assertEqual((told['matched'], told['output'], told['status']), (True, 'word? \n', 'running'))
+        told = client.call('TaskWrite', task_id=task, text='secret\n', wait_for='Ada:', timeout=60)['structuredContent']
+        self.assertEqual(told['output'].strip(), 'Ada:secret:xterm-256color')
+        told = client.call('TaskWrite', task_id=task, keys=['up'], wait_for=r'\[A', timeout=60)['structuredContent']
+        self.assertTrue(told['matched'], told)
+        self.assertFalse(client.call('TaskWrite', task_id=task, text='x', wait_for='never', timeout=1)['structuredContent']['matched'])
+        client.call('TaskWrite', task_id=task, keys=['ctrl-c'])
+        self.assertEqual(client.call('WaitFor', timeout=60, task_id=task)['structuredContent']['finished'][0]['signal'], signal.SIGINT)
+
+    def test_F7_stdin_pipe_is_what_TaskWrite_sends(self):
+        client = self.legacy()
+        task = self.background(client, 'while read -r line; do echo "got $line"; done', stdin='pipe')
+        told = client.call('TaskWrite', task_id=task, text='one', keys=['enter'], wait_for='got', timeout=60)['structuredContent']
+        self.assertEqual(told['output'], 'got one\n')
+        self.assertTrue(client.call('TaskWrite', task_id=task, eof=True)['structuredContent']['closed'])
+        self.assertEqual(client.call('WaitFor', timeout=60, task_id=task)['structuredContent']['finished'][0]['exit_code'], 0)
+        for arguments, said in (({}, 'text: is required'), ({'keys': ['hyper-x']}, 'hyper-x'), ({'text': 'x', 'wait_for': '('}, 'no regular')):
+            refused = client.call('TaskWrite', task_id=self.background(client, 'cat', stdin='pipe'), **arguments)
+            self.assertTrue(refused['isError'])
+            self.assertIn(said, text_of(refused))
+        self.perdure('stop', '--all', check=0)
 
     def test_TaskWrite_gives_a_command_something_to_read(self):
         client = self.legacy()
@@ -366,14 +394,14 @@ with McpClient(os.environ['PERDURE_SESSION']) as client:
     print(client.call('WaitFor', timeout=600, all_owners=True)['structuredContent']['wait_status'])
     print(client.call('WaitFor', timeout=600, all_owners=True, task_id=os.environ['PERDURE_TASK_ID'])['content'][0]['text'])
     inner = client.call('Bash', command='true', run_in_background=True, description='inner')['structuredContent']['task_id']
-    print(client.call('WaitFor', timeout=600, task_id=inner)['structuredContent']['finished'][0]['owner'])
+    print(client.call('WaitFor', timeout=600, task_id=inner)['structuredContent']['finished'][0]['task_id'])
 ''')
         outer = self.sh(f'{sys.executable} {script}')
         self.perdure('wait', outer, '--timeout', '60s', check=0)
         lines = self.log(outer).decode().splitlines()
         self.assertEqual(lines[0], 'no_tasks')
         self.assertIn('task.wait_cycle', lines[1])
-        self.assertEqual(lines[2], outer)  # what a task starts is its own
+        self.assertEqual(self.record(lines[2])['owner'], outer)  # what a task starts is its own
 
 
 class Waiting(McpTest):
@@ -432,6 +460,10 @@ QUESTION = {'question': 'Which one?', 'header': 'Choice', 'options': [{'label': 
                                                                       {'label': 'B', 'description': 'the second'}]}
 
 
+DISMISSED = {'answers': {}, 'note': 'The person dismissed the question'}
+READING = 1.1  # seconds: who declines sooner has not read the form
+
+
 class Questions(McpTest):
     def open_task(self):
         return eventually(lambda: self.json('list'), 'it is open')[0]['taskId']
@@ -439,7 +471,7 @@ class Questions(McpTest):
     def test_the_result_of_an_open_question_asks_a_legacy_client_with_a_form(self):
         client = self.legacy(capabilities={'elicitation': {}, 'tasks': {}})
         for action, content, told in (('accept', {'answer_1': 'A'}, {'answers': {'Which one?': 'A'}}),
-                                      ('cancel', None, {'answers': {}, 'note': 'The person dismissed the question'})):
+                                      ('cancel', None, DISMISSED)):
             created = client.result('tools/call', {'name': 'AskUserQuestion', 'arguments': {'questions': [QUESTION]}, 'task': {}})
             task = created['task']['taskId']
             self.assertEqual(client.result('tasks/get', {'taskId': task})['status'], 'input_required')
@@ -447,6 +479,7 @@ class Questions(McpTest):
             form = client.asked.get(timeout=30)
             self.assertEqual(form['method'], 'elicitation/create')
             self.assertEqual(form['params']['_meta'][P + 'related-task'], {'taskId': task})
+            time.sleep(0 if content else READING)
             client.send({'jsonrpc': '2.0', 'id': form['id'], 'result': {'action': action, **({'content': content} if content else {})}})
             self.assertEqual(client.answer(asking)['result']['structuredContent'], told)
             self.assertEqual(client.result('tasks/get', {'taskId': task})['status'], 'completed')
@@ -458,13 +491,33 @@ class Questions(McpTest):
         client = self.legacy(capabilities={'elicitation': {}})
         for action, content, told in (('accept', {'answer_1': 'B'}, {'answers': {'Which one?': 'B'}}),
                                       ('accept', {'answer_1': 'B', 'own_words_1': 'neither'}, {'answers': {'Which one?': 'neither'}}),
-                                      ('decline', None, {'answers': {}, 'note': 'The person dismissed the question'})):
+                                      ('decline', None, DISMISSED)):
             asking = client.begin('tools/call', {'name': 'AskUserQuestion', 'arguments': {'questions': [QUESTION]}})
             form = client.asked.get(timeout=30)
             self.assertEqual(form['method'], 'elicitation/create')
             self.assertEqual(form['params']['requestedSchema']['properties']['answer_1']['enum'], ['A', 'B'])
+            time.sleep(0 if content else READING)
             client.send({'jsonrpc': '2.0', 'id': form['id'], 'result': {'action': action, **({'content': content} if content else {})}})
             self.assertEqual(client.answer(asking)['result']['structuredContent'], told)
+
+    def test_A14_a_form_that_is_declined_at_once_was_not_refused_by_the_person(self):
+        client = self.legacy(capabilities={'elicitation': {}})
+        asking = client.begin('tools/call', {'name': 'AskUserQuestion', 'arguments': {'questions': [QUESTION]}})
+        client.send({'jsonrpc': '2.0', 'id': client.asked.get(timeout=30)['id'], 'result': {'action': 'decline'}})
+        told = client.answer(asking)['result']['structuredContent']
+        self.assertEqual(told['answers'], {})
+        self.assertIn('declined the form by itself', told['note'])
+        self.assertNotIn('dismissed', told['note'])
+        client = self.client()
+        call = {'name': 'AskUserQuestion', 'arguments': {'questions': [QUESTION]},
+                '_meta': modern_meta() | {P + 'clientCapabilities': {'elicitation': {}}}}
+        state = client.result('tools/call', call)['requestState']
+        answer = {**call, 'inputResponses': {'answer': {'action': 'decline'}}}
+        told = client.result('tools/call', {**answer, 'requestState': state})['structuredContent']
+        self.assertIn('declined the form by itself', told['note'])
+        time.sleep(READING)
+        for kept in (state, 'asked:1', 'rubbish', 7):
+            self.assertEqual(client.result('tools/call', {**answer, 'requestState': kept})['structuredContent'], DISMISSED)
 
     def test_a_modern_client_is_asked_in_rounds(self):
         client = self.client()
@@ -474,7 +527,7 @@ class Questions(McpTest):
         self.assertEqual(needed['resultType'], 'input_required')
         self.assertEqual(needed['inputRequests']['answer']['method'], 'elicitation/create')
         for response, told in (({'action': 'accept', 'content': {'answer_1': 'A'}}, {'answers': {'Which one?': 'A'}}),
-                               ({'action': 'cancel'}, {'answers': {}, 'note': 'The person dismissed the question'})):
+                               ({'action': 'cancel'}, DISMISSED)):
             done = client.result('tools/call', {**call, 'inputResponses': {'answer': response}})
             self.assertEqual((done['resultType'], done['structuredContent']), ('complete', told))
         self.assertEqual(client.result('tools/call', {**call, 'inputResponses': {'other': {}}})['resultType'], 'input_required')

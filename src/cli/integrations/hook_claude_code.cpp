@@ -2,24 +2,35 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/utf8.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
+#include "mcp/service/describe.h"
+#include "mcp/service/news.h"
 #include "mcp/service/service.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <functional>
 
 namespace perdure::cli {
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t kMostAtOnce = 20;
+constexpr std::size_t kMostAtOnce = 20, kMostListed = 20;
+constexpr std::chrono::milliseconds kLookAgain = std::chrono::seconds(20), kRewakePatience = std::chrono::hours(24);
+constexpr int kRewake = 2;                           // what Claude Code takes as the wish to begin a turn
 constexpr std::string_view kClient = "claude-code";  // as it calls itself over MCP: both see the same tasks
 constexpr std::string_view kVia = "hook";
 
@@ -46,9 +57,14 @@ std::string project_of(const json::object& input) {
   return folder != nullptr && folder->is_string() ? std::string(folder->get_string()) : ".";
 }
 
+const mcp::Caller& caller() {
+  static const mcp::Caller kCaller{.name = std::string(kClient)};
+  return kCaller;
+}
+
 std::string text_of(const std::vector<Notification>& news) {
   std::string text;
-  for (const auto& one : news) text += notification_xml(one) + "\n";
+  for (const auto& one : news) text += mcp::news_xml(one, caller()) + "\n";
   return text;
 }
 
@@ -56,15 +72,30 @@ Result<std::string> what_runs(TaskManager& manager, const std::string& owner) {
   auto tasks = manager.list({.owner = owner});
   if (!tasks) return std::unexpected(tasks.error());
   if (tasks->empty()) return std::string();
-  std::string text =
-      "These background tasks of yours are still running; TaskOutput, WaitFor and TaskStop of the server "
-      "perdure take their task_id:\n";
-  for (const auto& task : *tasks)
-    text += fmt::format(
-        "- {} ({}, for {}{}): {}\n", task.id.str(), name_of(task.status), duration_text(now_ms() - task.started_at),
-        task.agent_id ? fmt::format(", subagent with agent_id {}", harmless_line(task.agent_id->text)) : "",
-        harmless_line(task.description));
+  std::string text = mcp::with_tool_names(
+      "These background tasks of yours are still running; @TaskOutput, @WaitFor and @TaskStop of the server perdure "
+      "take "
+      "their task_id:\n",
+      caller());
+  for (std::size_t i = 0; i < tasks->size() && i < kMostListed; ++i) {
+    const Task& task = (*tasks)[i];
+    text += "- " + mcp::task_line(task);
+    if (task.agent_id) text += fmt::format(" (agent_id {})", harmless_line(task.agent_id->text));
+    text += "\n";
+  }
+  if (tasks->size() > kMostListed)
+    text += mcp::with_tool_names(fmt::format("- and {} more: @TaskList\n", tasks->size() - kMostListed), caller());
   return text;
+}
+
+bool write_error(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(STDERR_FILENO, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return true;
 }
 
 void put_context(std::string_view event, const std::string& context) {
@@ -78,17 +109,24 @@ class Hook {
 
   // A turn that would end goes on where something has ended meanwhile. News comes once, so this ends by itself.
   Result<int> stop(std::optional<std::chrono::milliseconds> patience) {
-    auto news = claim();
-    if (news && news->empty() && patience) {
-      if (auto waited = manager_.await_notifications({.owner = owner_, .timeout = patience}); !waited)
-        return std::unexpected(waited.error());
-      news = claim();
-    }
+    auto news = patience ? claim_within(*patience) : claim();
     if (!news) return std::unexpected(news.error());
     if (news->empty()) return 0;
     put_line(json::serialize(json::object{
         {"decision", "block"}, {"reason", to_valid_utf8("Background tasks have ended:\n" + text_of(*news))}}));
     return acknowledge(*news);
+  }
+
+  // Runs beside an idle session (asyncRewake): its standard error and exit status 2 begin a turn.
+  Result<int> rewake(std::chrono::milliseconds patience) {
+    const Fd only_one = take_turn();
+    if (only_one.get() < 0) return 0;
+    auto news = claim_within(patience);
+    if (!news) return std::unexpected(news.error());
+    if (news->empty()) return 0;
+    if (!write_error("Background tasks have ended:\n" + text_of(*news))) return 0;
+    if (auto done = acknowledge(*news); !done) return done;
+    return kRewake;
   }
 
   Result<int> prompt() {
@@ -119,6 +157,35 @@ class Hook {
   }
 
  private:
+  // As soon as there is news, but no longer than something of the owner's runs: nothing else could bring any.
+  Result<std::vector<Notification>> claim_within(std::chrono::milliseconds patience) {
+    const std::int64_t until = steady_ms() + patience.count();
+    while (true) {
+      const auto active = manager_.list({.owner = owner_});
+      if (!active) return std::unexpected(active.error());
+      auto news = claim();  // after the look: what ended in between is in it
+      const std::int64_t left = until - steady_ms();
+      if (!news || !news->empty() || active->empty() || left <= 0) return news;
+      // An end that is no news (the owner's own stop) does not wake it: so it looks again now and then.
+      const auto waited = manager_.await_notifications(
+          {.owner = owner_, .timeout = std::min(std::chrono::milliseconds(left), kLookAgain)});
+      if (!waited) return std::unexpected(waited.error());
+    }
+  }
+
+  // One waiter for each session and owner. The name goes with the descriptor, however this process ends.
+  [[nodiscard]] Fd take_turn() const {
+    Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string name = fmt::format("perdure-rewake-{}-{:016x}", ::getuid(),
+                                         std::hash<std::string>()(manager_.session() + '\0' + owner_));
+    std::memcpy(address.sun_path + 1, name.data(), name.size());  // abstract: nothing on disk
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) return Fd();
+    return socket;
+  }
+
   Result<std::vector<Notification>> claim() {
     return manager_.claim_notifications({.owner = owner_, .most = kMostAtOnce});
   }
@@ -140,21 +207,24 @@ class Hook {
 
 Result<int> hook_claude_code(Call& call) {
   if (call.arguments.size() != 2)
-    return fail(ErrorCode::usage, "claude-code: name one event: stop, prompt, session-start or precompact");
+    return fail(ErrorCode::usage, "claude-code: name one event: stop, rewake, prompt, session-start or precompact");
   const std::string_view event = call.arguments[1];
   auto patience = call.duration("--wait");
   if (!patience) return std::unexpected(patience.error());
-  if (*patience && event != "stop") return fail(ErrorCode::usage, "--wait: is for `hook claude-code stop`");
+  if (*patience && event != "stop" && event != "rewake")
+    return fail(ErrorCode::usage, "--wait: is for `hook claude-code stop` and `rewake`");
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   const json::object input = read_input();
   Hook hook(**manager, call.value("--owner").value_or(mcp::default_owner(kClient, project_of(input))));
   if (event == "stop") return hook.stop(*patience);
+  if (event == "rewake") return hook.rewake(patience->value_or(kRewakePatience));
   if (event == "prompt") return hook.prompt();
   if (event == "session-start") return hook.session_start();
   if (event == "precompact") return hook.precompact();
-  return fail(ErrorCode::usage, fmt::format("claude-code: '{}' is none of stop, prompt, session-start, precompact",
-                                            harmless_line(event)));
+  return fail(ErrorCode::usage,
+              fmt::format("claude-code: '{}' is none of stop, rewake, prompt, session-start, precompact",
+                          harmless_line(event)));
 }
 
 }  // namespace perdure::cli

@@ -15,7 +15,7 @@ constexpr Option kOptions[] = {
     {"--retries", "N", "webhook: how often to try again (default: 3)"},
     {"--timeout", "D", "webhook: for each attempt (default: 5s)"},
     {"--owner", "O", "claude-code: whose tasks (default: those that its MCP server starts in this project)"},
-    {"--wait", "D", "claude-code stop: wait that long for the next end"},
+    {"--wait", "D", "claude-code stop, rewake: wait that long for the next end, if a task runs"},
 };
 
 Result<int> run(Call& call) {

@@ -1,6 +1,7 @@
 #include "manager/notify/notification.h"
 
 #include "base/error.h"
+#include "base/readable.h"
 #include "base/utf8.h"
 #include "manager/watch/output.h"
 #include "store/output_log.h"
@@ -17,6 +18,9 @@ namespace manager {
 namespace {
 
 constexpr std::int64_t kPreviewBytes = 1024;
+constexpr std::int64_t kSearchedForFailure = 64 << 10;
+constexpr std::size_t kMostOfFailure = 300;
+constexpr std::size_t kMostOfBriefReason = 120;
 constexpr std::size_t kMostOfDescription = 200;
 constexpr std::size_t kMostOfReason = 1000;
 constexpr std::string_view kOfTask = "task:";
@@ -127,6 +131,31 @@ std::string resume_sentence(const Task& task) {
       agent, agent);
 }
 
+// The same as the body, in few words.
+std::string brief_of(const Task& task, const Notification& news) {
+  std::string text = outcome_sentence(task);
+  if (task.stop_reason) text += fmt::format("\nReason: {}", quoted_words(*task.stop_reason, kMostOfBriefReason));
+  if (news.output_path) {
+    text += fmt::format("\nIt printed {} bytes: `perdure output {}`", grouped(news.output_bytes), task.id.str());
+    const std::int64_t missing = task.dropped_bytes.value_or(0) + task.unstored_bytes.value_or(0);
+    if (missing > 0) text += fmt::format("; {} bytes are not kept", grouped(missing));
+  } else if (task.kind == Kind::process) {
+    text += "\nIt printed nothing.";
+  }
+  if (!task.survivors.empty())
+    text += fmt::format("\nProcesses that outlived SIGKILL: {}", fmt::join(task.survivors, ", "));
+  if (task.kind == Kind::agent && task.agent_id && task.status != Status::completed)
+    text += fmt::format("\nResume the subagent by its agent id: `perdure agent --resume {} PROMPT`",
+                        quoted_words(task.agent_id->text, kMostOfDescription));
+  return text;
+}
+
+std::string failure_of(const store::Session& session, const Task& task) {
+  if (task.status != Status::failed || task.kind != Kind::process) return {};
+  const Readable readable = make_readable(output_tail(session, task, kSearchedForFailure));
+  return quoted_words(failure_line(readable.text), kMostOfFailure);
+}
+
 Notification summary_of_lost(const store::Session& session, const std::vector<Task>& tasks) {
   Notification news{.id = std::string(kOfLost), .type = "tasks.lost", .source_kind = "session"};
   news.source_id = session.path();
@@ -189,6 +218,9 @@ Notification describe_end(const store::Session& session, const Task& task) {
   if (!task.survivors.empty())
     news.body += fmt::format("\nProcesses that outlived SIGKILL: {}", fmt::join(task.survivors, ", "));
   news.body += resume_sentence(task);
+  news.brief = brief_of(task, news);
+  if (news.output_path) news.failure_line = failure_of(session, task);
+  if (!news.failure_line.empty()) news.body += fmt::format("\nFailure: {}", news.failure_line);
   return news;
 }
 

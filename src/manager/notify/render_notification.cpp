@@ -1,3 +1,4 @@
+#include "base/readable.h"
 #include "base/utf8.h"
 #include "codec/record.h"
 #include <perdure/notification.h>
@@ -63,6 +64,33 @@ std::string xml_attribute(std::string_view name, std::string_view value) {
   return out + "\"";
 }
 
+constexpr std::size_t kMostOfXml = 700, kMostOfTitle = 100, kMostOfLastLines = 220, kLeastOfFailure = 40;
+
+// Escaped, and at most `most` bytes: cut from behind, never inside a character or an entity.
+std::string xml_within(std::string_view text, std::size_t most) {
+  constexpr std::string_view kCut = "...";
+  std::string whole = xml_text(text);
+  if (whole.size() <= most) return whole;
+  if (most < kCut.size()) return {};
+  std::string out = whole.substr(0, most - kCut.size());
+  out.resize(out.size() - incomplete_suffix(out));
+  const auto entity = out.rfind('&');
+  if (entity != std::string::npos && out.find(';', entity) == std::string::npos) out.resize(entity);
+  return out += kCut;
+}
+
+// The last whole lines of an output, as a model reads them, escaped, at most `most` bytes.
+std::string last_lines(std::string_view output, std::size_t most) {
+  const std::string readable = make_readable(output).text;
+  for (std::size_t raw = most; raw >= 16; raw = raw * 3 / 4) {
+    std::string_view end = end_of(readable, raw);
+    if (end.ends_with('\n')) end.remove_suffix(1);
+    std::string escaped = xml_text(end);
+    if (escaped.size() <= most) return escaped;
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string_view name_of(Severity severity) {
@@ -100,19 +128,28 @@ std::string notification_json(const Notification& n) {
 }
 
 std::string notification_xml(const Notification& n) {
-  std::string xml = "<notification" + xml_attribute("id", n.id) + xml_attribute("category", "task") +
-                    xml_attribute("type", n.type) + xml_attribute("source_kind", n.source_kind) +
-                    xml_attribute("source_id", n.source_id);
-  if (n.agent_id) xml += xml_attribute("agent_id", n.agent_id->text);
-  xml += fmt::format(">\n<title>{}</title>\n<severity>{}</severity>\n<body>{}</body>\n", xml_text(n.title),
-                     name_of(n.severity), xml_text(n.body));
+  std::string head = "<notification" + xml_attribute("id", n.id) + xml_attribute("category", "task") +
+                     xml_attribute("type", n.type) + xml_attribute("source_kind", n.source_kind) +
+                     xml_attribute("source_id", n.source_id);
+  if (n.agent_id) head += xml_attribute("agent_id", n.agent_id->text);
+  head += ">\n<title>" + xml_within(n.title, kMostOfTitle) +
+          fmt::format("</title>\n<severity>{}</severity>\n<body>", name_of(n.severity));
+  std::string middle = "</body>\n", tail = "</output-preview>\n</notification>";
   if (n.output_path) {
-    xml += "<output-file" + xml_attribute("path", *n.output_path) +
-           xml_attribute("bytes", fmt::to_string(n.output_bytes)) + "/>\n";
+    middle += "<output-file" + xml_attribute("path", *n.output_path) +
+              xml_attribute("bytes", fmt::to_string(n.output_bytes)) + ">";
+    tail = "</output-file>\n</notification>";
   } else {
-    xml += fmt::format("<output-preview>{}</output-preview>\n", xml_text(n.preview));
+    middle += "<output-preview>";
   }
-  return xml + "</notification>";
+  std::size_t room = kMostOfXml - std::min(kMostOfXml, head.size() + middle.size() + tail.size());
+  std::string body = xml_within(n.brief.empty() ? n.body : n.brief, room);
+  room -= std::min(room, body.size());
+  std::string lines = last_lines(n.preview, std::min(room, kMostOfLastLines));
+  room -= std::min(room, lines.size());
+  if (!n.failure_line.empty() && !n.preview.contains(n.failure_line) && room > kLeastOfFailure)
+    body += "\nFailure: " + xml_within(n.failure_line, room - kLeastOfFailure / 2);
+  return head + body + middle + lines + tail;
 }
 
 }  // namespace perdure

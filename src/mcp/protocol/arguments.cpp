@@ -68,7 +68,7 @@ std::optional<std::string> fault_in(const Parameter& parameter, json::value& val
 
 }  // namespace
 
-json::object schema_of(std::span<const Parameter> parameters) {
+json::object schema_of(std::span<const Parameter> parameters, const ClientTraits& client) {
   json::object properties;
   json::array required;
   for (const auto& parameter : parameters) {
@@ -79,7 +79,7 @@ json::object schema_of(std::span<const Parameter> parameters) {
       continue;
     }
     if (parameter.type != Parameter::Type::any) one["type"] = type_word(parameter.type);
-    one["description"] = parameter.description;
+    one["description"] = with_tool_names(parameter.description, client);
     const bool is_list = parameter.type == Parameter::Type::texts;
     if (is_list) one["items"] = json::object{{"type", "string"}};
     if (parameter.least) one[is_list ? "minItems" : "minimum"] = *parameter.least;

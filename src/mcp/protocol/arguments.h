@@ -1,5 +1,6 @@
 #pragma once
 
+#include "mcp/protocol/client.h"
 #include "mcp/protocol/protocol.h"
 
 #include <cstdint>
@@ -24,7 +25,8 @@ struct Parameter {
   std::string_view schema = {};                       ///< any: its JSON Schema, instead of what stands above
 };
 
-[[nodiscard]] json::object schema_of(std::span<const Parameter> parameters);
+/// Descriptions name tools as this client does.
+[[nodiscard]] json::object schema_of(std::span<const Parameter> parameters, const ClientTraits& client);
 
 /// Arguments that were checked against their table. Reading one that was not declared is a bug.
 class Arguments {

@@ -1,6 +1,7 @@
 #include "mcp/service/delivery.h"
 
 #include "base/clock.h"
+#include "mcp/service/news.h"
 
 #include <fmt/format.h>
 
@@ -83,8 +84,8 @@ void add_news(Service& service, Request& request, ToolResult& result) {
   json::array list;
   if (!result.text.ends_with('\n')) result.text += '\n';
   for (const auto& news : *claimed) {
-    result.text += "\n" + notification_xml(news) + "\n";
-    list.push_back(json::parse(notification_json(news)));
+    result.text += "\n" + news_xml(news, request.caller) + "\n";
+    list.push_back(news_members(news, request.caller));
   }
   if (!result.structured.empty()) result.structured["notifications"] = std::move(list);
   auto claim = std::make_shared<Claim>(service.manager(), std::move(*claimed));

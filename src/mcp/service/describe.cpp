@@ -1,6 +1,9 @@
 #include "mcp/service/describe.h"
 
+#include "base/clock.h"
+#include "base/readable.h"
 #include "base/utf8.h"
+#include "mcp/service/shown_output.h"
 
 #include <fmt/format.h>
 
@@ -11,7 +14,10 @@
 namespace perdure::mcp {
 namespace {
 
-// Of no use to a model, and it pays for every word.
+constexpr std::int64_t kTailOfEnded = 2'048;
+constexpr std::size_t kLine = 80;
+
+// Of no use to whoever reads a record as a resource.
 constexpr std::array<std::string_view, 6> kInternal = {"runner",     "bootId",   "machineId",
                                                        "startedSeq", "endedSeq", "labels"};
 
@@ -20,6 +26,17 @@ std::string snake(std::string_view camel) {
   for (const char c : camel) {
     if (std::isupper(static_cast<unsigned char>(c)) != 0) text += '_';
     text += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return text;
+}
+
+// At most so many characters; "..." where something was cut.
+std::string cut_to_characters(const std::string& text, std::size_t most) {
+  std::size_t count = 0, kept = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if ((static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U) continue;
+    if (++count == most - 2) kept = at;
+    if (count > most) return text.substr(0, kept) + "...";
   }
   return text;
 }
@@ -43,6 +60,62 @@ json::object describe(const Task& task) {
   if (task.runner_gone) members["runner_gone"] = true;
   if (task.unverified) members["unverified"] = true;
   return members;
+}
+
+json::object outcome_facts(const Task& task) {
+  json::object facts{{"status", name_of(task.status)}};
+  const auto put = [&](std::string_view key, const auto& value) {
+    if (value) facts[key] = *value;
+  };
+  const auto put_text = [&](std::string_view key, const std::optional<std::string>& text) {
+    if (text) facts[key] = to_valid_utf8(*text);
+  };
+  put("exit_code", task.exit_code);
+  put("signal", task.signal);
+  put("terminal_reason", terminal_reason(task));
+  put_text("stop_reason", task.stop_reason);
+  put_text("stop_code", task.stop_code);
+  put_text("timed_out_by", task.timed_out_by);
+  if (task.lost_evidence) facts["lost_evidence"] = name_of(*task.lost_evidence);
+  if (task.question_outcome) facts["question_outcome"] = name_of(*task.question_outcome);
+  if (task.agent_id) facts["agent_id"] = to_valid_utf8(task.agent_id->text);
+  if (task.kind == Kind::agent) put_text("actual_subagent_type", task.subagent_type);
+  put("queue_place", task.queue_place);
+  if (!task.detached && !is_terminal(task.status)) facts["foreground"] = true;
+  if (task.leftovers.value_or(0) > 0) facts["leftovers"] = *task.leftovers;
+  if (!task.survivors.empty()) facts["survivors"] = json::array(task.survivors.begin(), task.survivors.end());
+  if (task.runner_gone) facts["runner_gone"] = true;
+  if (task.unverified) facts["unverified"] = true;
+  return facts;
+}
+
+json::object listed_task(const Task& task) {
+  json::object members{{"task_id", task.id.str()}};
+  for (auto& fact : outcome_facts(task)) members[fact.key()] = std::move(fact.value());
+  members["started"] = ago(now_ms() - task.started_at);
+  if (task.ended_at) members["ended"] = ago(now_ms() - *task.ended_at);
+  if (task.pid > 0 && !is_terminal(task.status)) members["pid"] = task.pid;
+  if (!task.labels.empty()) {
+    json::object labels;
+    for (const auto& [name, value] : task.labels) labels[name] = to_valid_utf8(value);
+    members["labels"] = std::move(labels);
+  }
+  members["description"] = to_valid_utf8(task.description);
+  return members;
+}
+
+std::string task_line(const Task& task, bool with_owner) {
+  std::string line = fmt::format("{} {}", task.id.str(), name_of(task.status));
+  if (task.kind == Kind::question && task.status == Status::running) line += " (open question)";
+  if (!task.detached && !is_terminal(task.status)) line += " (foreground)";
+  if (task.status == Status::failed && task.exit_code) line += fmt::format(" (exit {})", *task.exit_code);
+  if (task.signal) line += fmt::format(" (signal {})", *task.signal);
+  if (task.leftovers.value_or(0) > 0) line += fmt::format(" ({} left running)", *task.leftovers);
+  line += fmt::format(", {} {}: ", task.ended_at ? "ended" : "started",
+                      ago(now_ms() - task.ended_at.value_or(task.started_at)));
+  if (with_owner && task.owner) line += fmt::format("[{}] ", to_plain_text(*task.owner, false));
+  line += to_plain_text(task.description, false);
+  return cut_to_characters(line, kLine);
 }
 
 std::string lines_of(const json::object& members) {
@@ -84,34 +157,6 @@ std::string outcome_sentence(const Task& task) {
   return "";
 }
 
-Result<json::object> describe_with_output(const Service& service, const Caller& caller, const Task& task,
-                                          std::int64_t tail) {
-  const std::int64_t limit = Service::preview_limit(caller);
-  auto snapshot = service.manager().output_snapshot(task.id, std::min(tail, limit));
-  if (!snapshot) return std::unexpected(snapshot.error());
-  json::object members = describe(task);
-  if (snapshot->path) members["output_path"] = to_valid_utf8(*snapshot->path);
-  members["output_size_bytes"] = snapshot->size_bytes;
-  members["output_preview_bytes"] = snapshot->preview_bytes;
-  members["output_truncated"] = snapshot->truncated;
-  members["dropped_bytes"] = snapshot->dropped_bytes;
-  members["full_output_available"] = snapshot->full_output_available;
-  members["next_offset"] = snapshot->next_offset;
-  members["eof"] = snapshot->eof;
-  if (const auto reason = terminal_reason(task)) members["terminal_reason"] = *reason;
-  if (tail > limit && snapshot->size_bytes > limit) members["preview_limit_bytes"] = limit;
-  members["output"] = snapshot->preview;
-  return members;
-}
-
-std::string text_with_output(const json::object& members) {
-  json::object head = members;
-  head.erase("output");
-  const auto* const output = members.if_contains("output");
-  const std::string_view text = output == nullptr ? std::string_view() : std::string_view(output->get_string());
-  return lines_of(head) + (text.empty() ? "\n(no output)\n" : fmt::format("\n{}", text));
-}
-
 ToolResult result_of_answer(const Answer& answer) {
   json::object answers;
   for (const auto& [question, text] : answer.answers) answers[question] = to_valid_utf8(text);
@@ -132,13 +177,13 @@ Result<ToolResult> result_of_ended(Service& service, const Caller& caller, const
   if (task.kind == Kind::question) {
     if (auto asked = service.manager().question_of(task.id)) return result_of_question(*asked);
   }
-  auto members = describe_with_output(service, caller, task, Service::preview_limit(caller));
-  if (!members) return std::unexpected(members.error());
+  auto shown = show_tail(service, caller, task, kTailOfEnded);
+  if (!shown) return std::unexpected(shown.error());
   ToolResult result;
-  result.text = fmt::format("{}\n{}", outcome_sentence(task), text_with_output(*members));
-  result.structured = std::move(*members);
-  result.is_error = task.status != Status::completed;
-  if (result.structured.contains("output_path")) result.outputs.push_back(task.id);
+  result.structured = answer_members(caller, task, *shown, "");
+  result.text = answer_text(result.structured);
+  result.command_failed = task.status != Status::completed;
+  if (shown->path) result.outputs.push_back(task.id);
   result.delivered.push_back(task);
   return result;
 }

@@ -4,9 +4,19 @@
 
 namespace perdure::mcp {
 
-/// A task as agents see it: the record's keys in snake_case, without those that are null, absent, or of use to
-/// Perdure alone.
+/// Everything that a record says, for programs (resources): its keys in snake_case, without those that are null, absent,
+/// or of use to Perdure alone.
 [[nodiscard]] json::object describe(const Task& task);
+
+/// How a task ended or stands, without what no model needs: status, exit code or signal, terminal_reason, and what else
+/// is out of the ordinary.
+[[nodiscard]] json::object outcome_facts(const Task& task);
+
+/// One task of TaskList, for clients that show structured content.
+[[nodiscard]] json::object listed_task(const Task& task);
+
+/// The same on one line of at most 80 characters, without a line end. `owner` too, where others' tasks are listed.
+[[nodiscard]] std::string task_line(const Task& task, bool with_owner = false);
 
 /// `key: value` lines; objects and arrays as JSON.
 [[nodiscard]] std::string lines_of(const json::object& members);
@@ -17,19 +27,12 @@ namespace perdure::mcp {
 /// How a task ended or stands, in one sentence.
 [[nodiscard]] std::string outcome_sentence(const Task& task);
 
-/// What TaskOutput tells: the record, what there is to know of its log, and at most `tail` bytes of its end. The last
-/// two members are `output` and, where the preview was cut smaller than asked, `preview_limit_bytes`.
-[[nodiscard]] Result<json::object> describe_with_output(const Service& service, const Caller& caller, const Task& task,
-                                                        std::int64_t tail);
-
-/// The members as lines, their `output` behind a blank line.
-[[nodiscard]] std::string text_with_output(const json::object& members);
-
 /// What was answered, as AskUserQuestion tells it: {"answers":{...}}, with a note where there is none.
 [[nodiscard]] ToolResult result_of_answer(const Answer& answer);
 [[nodiscard]] ToolResult result_of_question(const AskedQuestion& asked);
 
-/// The result of a task that has ended, as tasks/get and TaskOutput tell it.
+/// The result of a task that has ended, as tasks/get tells it: nobody asked how much of the output is wanted, so at
+/// most 2 KiB of its end.
 [[nodiscard]] Result<ToolResult> result_of_ended(Service& service, const Caller& caller, const Task& task);
 
 }  // namespace perdure::mcp

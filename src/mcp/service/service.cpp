@@ -1,6 +1,7 @@
 #include "mcp/service/service.h"
 
 #include "contract/names.h"
+#include "mcp/protocol/client.h"
 
 #include <sys/stat.h>
 
@@ -26,10 +27,6 @@ std::string owner_in(std::string_view client, std::string_view project) {
   return fmt::format("{}@{}", client.empty() ? "mcp" : client, project);
 }
 
-constexpr std::int64_t kPreview = 32'768;
-// Claude Code saves what is longer than some 25,000 tokens to a file and shows 2 kB of it.
-constexpr std::int64_t kClaudePreview = 20'000;
-
 }  // namespace
 
 std::string default_owner(std::string_view client, const std::string& folder) {
@@ -52,7 +49,7 @@ std::string Service::owner_of(const Caller& caller) const {
 }
 
 std::int64_t Service::preview_limit(const Caller& caller) {
-  return caller.name.starts_with("claude") ? kClaudePreview : kPreview;
+  return traits_of(caller).inline_bytes;
 }
 
 std::expected<Task, std::string> Service::find(const Caller& caller, std::string_view id, bool all_owners) const {

@@ -1,5 +1,6 @@
 #include "mcp/service/tool.h"
 
+#include "mcp/protocol/client.h"
 #include "mcp/service/describe.h"
 #include "mcp/service/resource.h"
 
@@ -17,10 +18,18 @@ constexpr std::array<const Tool*, 9> kTools = {&kBashTool,       &kAgentTool,   
 constexpr std::string_view kSinceStructured = "2025-06-18", kSinceAnnotations = "2025-03-26",
                            kSinceTasks = "2025-11-25";
 
+bool shows_structured(const Tool& tool, const ClientTraits& client) {
+  return !client.text_only && !(client.list_as_text && &tool == &kTaskListTool);
+}
+
 }  // namespace
 
 std::span<const Tool* const> all_tools() {
   return kTools;
+}
+
+std::string ToolCall::words(std::string_view text) const {
+  return with_tool_names(text, request.caller);
 }
 
 std::optional<std::string> tool_use_of(const Request& request) {
@@ -40,12 +49,17 @@ ToolResult tool_error(const Error& error) {
 }
 
 json::object listed(const Tool& tool, const Caller& caller) {
+  const ClientTraits& client = traits_of(caller);
   json::object shown{{"name", tool.name}};
   if (caller.knows(kSinceStructured)) shown["title"] = tool.title;
-  shown["description"] = tool.description;
-  shown["inputSchema"] = schema_of(tool.parameters);
-  if (caller.knows(kSinceStructured) && !tool.answers.empty()) {
-    json::object schema = schema_of(tool.answers);
+  std::string description = with_tool_names(tool.description, client);
+  // What the instructions say to all others.
+  if (!client.shows_instructions && &tool == &kBashTool)
+    description += with_tool_names(fmt::format(" {}", kWhoseIds), client);
+  shown["description"] = std::move(description);
+  shown["inputSchema"] = schema_of(tool.parameters, client);
+  if (caller.knows(kSinceStructured) && !tool.answers.empty() && shows_structured(tool, client)) {
+    json::object schema = schema_of(tool.answers, client);
     schema.erase("additionalProperties");  // the record's keys come besides
     shown["outputSchema"] = std::move(schema);
   }
@@ -55,6 +69,9 @@ json::object listed(const Tool& tool, const Caller& caller) {
                                         {"destructiveHint", tool.destructive},
                                         {"idempotentHint", tool.idempotent},
                                         {"openWorldHint", tool.open_world}};
+  if (client.defers_tools && &tool == &kBashTool)
+    shown["_meta"] = json::object{{"anthropic/alwaysLoad", true},
+                                  {"anthropic/searchHint", "durable background commands, dev servers, builds, tests"}};
   // Optional at most: a client without tasks must be able to call every tool.
   if (caller.era == Era::legacy && caller.knows(kSinceTasks))
     shown["execution"] = json::object{{"taskSupport", tool.may_be_task ? "optional" : "forbidden"}};
@@ -62,14 +79,18 @@ json::object listed(const Tool& tool, const Caller& caller) {
 }
 
 json::object call_result(Service& service, const ToolResult& result, const Caller& caller) {
+  const ClientTraits& client = traits_of(caller);
   json::array content;
   content.push_back(json::object{{"type", "text"}, {"text", result.text}});
   if (caller.knows(kSinceStructured))
     for (const auto& id : result.outputs)
       if (auto link = output_link(service, id)) content.push_back(std::move(*link));
   json::object answer{{"content", std::move(content)}};
-  if (caller.knows(kSinceStructured) && !result.structured.empty()) answer["structuredContent"] = result.structured;
-  answer["isError"] = result.is_error;
+  if (caller.knows(kSinceStructured) && !result.structured.empty() && !client.text_only)
+    answer["structuredContent"] = result.structured;
+  // Known clients spoil the result of a call that failed: they flatten, cut or escape it (review A3, A10). The exit code
+  // says it as well.
+  answer["isError"] = result.is_error || (result.command_failed && !client.is_known);
   return answer;
 }
 

@@ -11,12 +11,13 @@
 
 namespace perdure::mcp {
 
-/// What a tool has to say. Clients show a model either the text or the structured content, never both (measured), so
-/// each is complete by itself.
+/// What a tool has to say. Most clients show a model either the text or the structured content, so each is complete by
+/// itself; those that show both get the text alone (protocol/client.h).
 struct ToolResult {
   std::string text;
   json::object structured;
-  bool is_error = false;
+  bool is_error = false;        ///< Perdure could not do what was asked
+  bool command_failed = false;  ///< it could, and what it ran did not succeed
   std::vector<TaskId> outputs;  ///< tasks whose log is linked as a resource
   std::vector<Task> delivered;  ///< ended tasks whose outcome this tells: their owner needs no other news (L33)
 };
@@ -30,6 +31,7 @@ struct TaskStarted {
 /// Modern era: the call is to be made again with the answers to these requests.
 struct InputNeeded {
   json::object requests;  ///< by key
+  std::string state;      ///< comes back with them; not trusted
 };
 
 using ToolAnswer = std::variant<ToolResult, TaskStarted, InputNeeded>;
@@ -42,6 +44,8 @@ struct ToolCall {
   [[nodiscard]] TaskManager& manager() const { return service.manager(); }
   [[nodiscard]] std::string owner() const { return service.owner_of(request.caller); }
   [[nodiscard]] bool all_owners() const { return arguments.is_true("all_owners"); }
+  /// Our own words, with "@Tool" as this caller's model has to name it.
+  [[nodiscard]] std::string words(std::string_view text) const;
   [[nodiscard]] int stop_fd() const { return request.call.stop.fd(); }
 };
 

@@ -1,14 +1,19 @@
 #include "mcp/session/elicitation.h"
 
+#include "base/clock.h"
 #include "mcp/session/server.h"
 
 #include <fmt/format.h>
+
+#include <charconv>
 
 namespace perdure::mcp {
 namespace {
 
 // A person may be at lunch; whoever asks must not be kept for ever. The question stays open.
 constexpr std::chrono::minutes kPatience{10};
+
+constexpr std::chrono::milliseconds kNobodyReadsFaster{1000};
 
 constexpr std::string_view kSinceLists = "2025-11-25";
 
@@ -95,6 +100,31 @@ std::optional<FormAnswer> read_form(const std::vector<Question>& questions, cons
   return answer;
 }
 
+std::string dismissal_note(std::optional<std::int64_t> after_ms) {
+  if (!after_ms || *after_ms >= kNobodyReadsFaster.count()) return "The person dismissed the question";
+  return fmt::format(
+      "The client declined the form by itself after {} ms; the person has probably not seen the question. Ask in your "
+      "answer, or with background=true",
+      *after_ms);
+}
+
+std::string asked_now() {
+  return fmt::format("asked:{}", now_ms());
+}
+
+std::optional<std::int64_t> asked_ago_ms(const Request& request) {
+  constexpr std::string_view kAsked = "asked:";
+  const auto* const state = request.param("requestState");
+  if (state == nullptr || !state->is_string()) return std::nullopt;
+  std::string_view text = state->get_string();
+  if (!text.starts_with(kAsked)) return std::nullopt;
+  text.remove_prefix(kAsked.size());
+  std::int64_t then = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), then);
+  if (error != std::errc() || end != text.data() + text.size() || then > now_ms()) return std::nullopt;
+  return now_ms() - then;
+}
+
 bool can_be_asked(const Request& request) {
   return request.caller.era == Era::legacy && request.conversation != nullptr && request.caller.has("elicitation");
 }
@@ -103,13 +133,14 @@ Result<Task> ask_by_form(Service& service, Request& request, const std::vector<Q
   json::object params = form_for(questions, request.caller);
   if (request.method == "tasks/result")
     params["_meta"] = json::object{{kRelatedTaskKey, json::object{{"taskId", id.str()}}}};
+  const std::int64_t asked = steady_ms();
   const auto response = request.conversation->asks.ask(request.outlet, "elicitation/create", std::move(params),
                                                        request.call.stop, kPatience);
   const auto form = response ? read_form(questions, *response) : std::nullopt;
   Result<Task> done = service.manager().get(id);
   if (!form || !done || is_terminal(done->status)) return done;
   if (form->is_complete) done = service.manager().answer(id, form->answers);
-  if (form->is_dismissed) done = service.manager().dismiss(id, "The person dismissed the question");
+  if (form->is_dismissed) done = service.manager().dismiss(id, dismissal_note(steady_ms() - asked));
   if (!done && done.error().code == ErrorCode::question_closed) return service.manager().get(id);
   return done;
 }

@@ -25,6 +25,14 @@ struct FormAnswer {
 /// Absent: it is no answer to a form.
 [[nodiscard]] std::optional<FormAnswer> read_form(const std::vector<Question>& questions, const json::value& response);
 
+/// What is told of a form that was dismissed so long after it was sent. Nobody reads and declines one in less than a
+/// second: then the client did it by itself, and nothing was refused. Absent: not known.
+[[nodiscard]] std::string dismissal_note(std::optional<std::int64_t> after_ms);
+
+/// Modern era, which keeps nothing between two calls: the client hands this back as `requestState`, with the answer.
+[[nodiscard]] std::string asked_now();
+[[nodiscard]] std::optional<std::int64_t> asked_ago_ms(const Request& request);
+
 /// Can this caller be shown a form within its conversation?
 [[nodiscard]] bool can_be_asked(const Request& request);
 

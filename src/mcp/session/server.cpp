@@ -1,5 +1,6 @@
 #include "mcp/session/server.h"
 
+#include "mcp/protocol/client.h"
 #include "mcp/service/delivery.h"
 #include "mcp/service/describe.h"
 #include "mcp/session/task_methods.h"
@@ -19,9 +20,16 @@ namespace {
 
 constexpr std::string_view kInstructions =
     "Perdure runs commands as durable background tasks. A task survives this conversation, this server and a restart "
-    "of the agent; its output, exit code and outcome are kept. Start what takes long with Bash and run_in_background, "
-    "go on with other work, then WaitFor or TaskOutput with its task_id. After a restart, TaskList shows what still "
+    "of the agent; its output, exit code and outcome are kept. Start what takes long with @Bash and run_in_background, "
+    "go on with other work, then @WaitFor or @TaskOutput with its task_id. After a restart, @TaskList shows what still "
     "runs.";
+
+std::string instructions_for(const Caller& caller) {
+  const ClientTraits& client = traits_of(caller);
+  std::string text = with_tool_names(kInstructions, client);
+  if (client.is_known) text += with_tool_names(fmt::format(" {}", kWhoseIds), client);
+  return text;
+}
 
 json::object server_info() {
   return {{"name", "perdure"}, {"title", "Perdure"}, {"version", PERDURE_VERSION}};
@@ -142,7 +150,7 @@ json::object Server::capabilities(const Caller& caller) const {
 Reply Server::discover(const Request& request) const {
   return json::object{{"supportedVersions", json::array(kModernVersions.begin(), kModernVersions.end())},
                       {"capabilities", capabilities(request.caller)},
-                      {"instructions", kInstructions}};
+                      {"instructions", instructions_for(request.caller)}};
 }
 
 Reply Server::initialize(Request& request) const {
@@ -158,7 +166,7 @@ Reply Server::initialize(Request& request) const {
   json::object result{{"protocolVersion", caller.version},
                       {"capabilities", capabilities(caller)},
                       {"serverInfo", std::move(info)},
-                      {"instructions", kInstructions}};
+                      {"instructions", instructions_for(caller)}};
   if (request.conversation != nullptr) {
     request.conversation->caller = std::move(caller);
     request.conversation->is_initialized = true;
@@ -192,7 +200,9 @@ Reply Server::call_tool(Request& request) {
   ToolAnswer answer = tool.call(call);
   if (auto* const started = std::get_if<TaskStarted>(&answer)) return answer_with_task(request, std::move(*started));
   if (auto* const needed = std::get_if<InputNeeded>(&answer))
-    return json::object{{"resultType", "input_required"}, {"inputRequests", std::move(needed->requests)}};
+    return json::object{{"resultType", "input_required"},
+                        {"inputRequests", std::move(needed->requests)},
+                        {"requestState", std::move(needed->state)}};
   auto& result = std::get<ToolResult>(answer);
   note_delivered(service_, request, result.delivered);
   add_news(service_, request, result);

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "mcp/service/describe.h"
+#include "mcp/service/shown_output.h"
 #include "mcp/service/tool.h"
 #include <perdure/agent.h>
 
@@ -41,7 +42,7 @@ constexpr Parameter kParameters[] = {
 };
 
 constexpr Parameter kAnswers[] = {
-    {.name = "task_id", .description = "names the task: for WaitFor, TaskOutput and TaskStop", .required = true},
+    {.name = "task_id", .description = "names the task: for @WaitFor, @TaskOutput and @TaskStop", .required = true},
     {.name = "agent_id", .description = "names the subagent: for resume"},
     {.name = "actual_subagent_type", .description = "which agent it is", .required = true},
     {.name = "status", .description = "running, completed, failed, timed_out, killed or lost", .required = true},
@@ -88,10 +89,10 @@ std::expected<AgentOptions, std::string> agent_options(const ToolCall& call) {
   return options;
 }
 
-std::string how_to_resume(const Task& task) {
-  if (!task.agent_id) return "The agent has no id yet: TaskOutput tells it once it has.";
-  return fmt::format("To go on with this subagent later, call Agent with resume=\"{}\" (not with the task_id).",
-                     to_plain_text(task.agent_id->text, false));
+std::string how_to_resume(const ToolCall& call, const Task& task) {
+  if (!task.agent_id) return call.words("The agent has no id yet: @TaskOutput tells it once it has.");
+  return call.words("To go on with this subagent later, call @Agent with resume=") +
+         fmt::format("\"{}\" (not with the task_id).", to_plain_text(task.agent_id->text, false));
 }
 
 json::object names_of(const Task& task) {
@@ -141,35 +142,37 @@ Result<Task> await_agent_id(const ToolCall& call, const TaskId& id) {
   }
 }
 
-TaskStarted started(Task task, std::string_view why) {
+TaskStarted started(const ToolCall& call, Task task, std::string_view why) {
   ToolResult told;
   told.structured = names_of(task);
-  told.structured["description"] = task.description;
-  told.structured["automatic_notification"] = true;
-  told.text = fmt::format(
-      "{}\n{}The subagent works in the background, also when this conversation ends. WaitFor with task_id {} "
-      "waits for its final message, TaskStop ends it. {}\n",
-      lines_of(told.structured), why, task.id.str(), how_to_resume(task));
+  told.structured["description"] = to_valid_utf8(task.description);
+  if (call.request.asks_for_task()) told.structured["automatic_notification"] = true;
+  if (!why.empty()) told.structured["moved_because"] = why;
+  told.structured["next"] =
+      call.words(
+          "The subagent works in the background, also when this conversation ends. @WaitFor waits for its final "
+          "message, @TaskStop ends it. ") +
+      how_to_resume(call, task);
+  told.text = lines_of(told.structured);
   return {std::move(task), std::move(told)};
 }
 
 ToolAnswer ended(ToolCall& call, const Task& task) {
-  auto members =
-      describe_with_output(call.service, call.request.caller, task, Service::preview_limit(call.request.caller));
-  if (!members) return tool_error(members.error());
+  const Caller& caller = call.request.caller;
+  auto shown = show_tail(call.service, caller, task, Service::preview_limit(caller));
+  if (!shown) return tool_error(shown.error());
+  json::object members = answer_members(caller, task, *shown, "");
   ToolResult result;
-  result.structured = names_of(task);
-  for (auto& member : *members)
+  result.structured = {{"output", shown->text}};
+  for (auto& member : names_of(task)) result.structured[member.key()] = std::move(member.value());
+  for (auto& member : members)
     if (!result.structured.contains(member.key())) result.structured[member.key()] = std::move(member.value());
-  result.structured["resume"] = how_to_resume(task);
-  const auto* const output = result.structured.if_contains("output");
-  const std::string_view message = output == nullptr ? "" : std::string_view(output->get_string());
-  std::string how = task.status == Status::completed ? "" : outcome_sentence(task) + "\n";
-  if (task.stop_code) how += fmt::format("stop_code: {}\n", to_plain_text(*task.stop_code, false));
-  result.text = fmt::format("{}{}\n{}{}\n", message, message.empty() ? "(no final message)\n" : "", how,
-                            lines_of(names_of(task)) + how_to_resume(task));
-  result.is_error = task.status != Status::completed;
-  if (result.structured.contains("output_path")) result.outputs.push_back(task.id);
+  result.structured["next"] = how_to_resume(call, task);
+  if (shown->text.empty()) members["output"] = "(no final message)\n";
+  members["actual_subagent_type"] = to_valid_utf8(task.subagent_type.value_or(""));
+  result.text = answer_text(members) + how_to_resume(call, task) + "\n";
+  result.command_failed = task.status != Status::completed;
+  if (shown->path) result.outputs.push_back(task.id);
   result.delivered.push_back(task);
   return result;
 }
@@ -190,20 +193,20 @@ ToolAnswer wait_for_end(ToolCall& call, const TaskId& id) {
   if (!waited) return tool_error(waited.error());
   if (!waited->ended.empty()) return ended(call, waited->ended.front());
   if (call.request.call.why == jsonrpc::Call::Ended::hung_up)
-    return started(std::move(waited->running.front()), "Its caller has gone. ");
+    return started(call, std::move(waited->running.front()), "its caller has gone");
   return interrupt(call, id);
 }
 
 ToolAnswer in_background(ToolCall& call, Task task) {
   // Whoever is told of a task by the protocol hears of its agent's id by that, too.
-  if (call.request.caller.has_tasks() || call.request.asks_for_task()) return started(std::move(task), "");
+  if (call.request.caller.has_tasks() || call.request.asks_for_task()) return started(call, std::move(task), "");
   auto known = await_agent_id(call, task.id);
-  if (!known) return started(std::move(task), "");
+  if (!known) return started(call, std::move(task), "");
   // An agent that could not even begin is an answer, not news for later.
   if (is_terminal(known->status)) return ended(call, *known);
   // Nobody was told of the task yet, so nobody would ever look after it.
   if (call.request.call.why == jsonrpc::Call::Ended::cancelled) return interrupt(call, task.id);
-  return started(std::move(*known), "");
+  return started(call, std::move(*known), "");
 }
 
 ToolAnswer run(ToolCall& call) {

@@ -1,12 +1,14 @@
 #include "base/utf8.h"
 #include "mcp/service/describe.h"
 #include "mcp/service/foreground.h"
+#include "mcp/service/shown_output.h"
 #include "mcp/service/tool.h"
 
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdlib>
 
 namespace perdure::mcp {
@@ -16,10 +18,11 @@ using std::chrono::seconds;
 
 constexpr std::int64_t kForegroundDefault = 60, kForegroundMost = 300, kBackgroundMost = 86'400;
 
+constexpr std::array<std::string_view, 2> kInputs = {"null", "pipe"};
+constexpr TerminalSize kTerminal{.rows = 40, .columns = 120};
+
 constexpr Parameter kParameters[] = {
-    {.name = "command",
-     .description = "The command line, run by a fresh shell. Its standard input is at end of file.",
-     .required = true},
+    {.name = "command", .description = "The command line, run by a fresh shell.", .required = true},
     {.name = "cwd", .description = "The folder to run it in; the server's working folder if left out."},
     {.name = "timeout",
      .type = Parameter::Type::integer,
@@ -32,12 +35,20 @@ constexpr Parameter kParameters[] = {
      .type = Parameter::Type::boolean,
      .description =
          "Return as soon as the command runs. It goes on whatever happens to this conversation; read it with "
-         "TaskOutput, wait for it with WaitFor.",
+         "@TaskOutput, wait for it with @WaitFor.",
      .default_text = "false"},
     {.name = "disable_timeout",
      .type = Parameter::Type::boolean,
      .description = "In the background: no deadline at all.",
      .default_text = "false"},
+    {.name = "pty",
+     .type = Parameter::Type::boolean,
+     .description = "Give it a terminal (120x40), for programs that want one; @TaskWrite types into it.",
+     .default_text = "false"},
+    {.name = "stdin",
+     .description = "null: at end of file. pipe: what @TaskWrite sends.",
+     .default_text = R"("null")",
+     .words = kInputs},
 };
 
 constexpr Parameter kAnswers[] = {
@@ -57,9 +68,15 @@ StartOptions start_options(const ToolCall& call) {
   start.cwd = call.arguments.text("cwd").value_or("");
   start.description = call.arguments.text("description").value_or("");
   start.owner = call.owner();
-  // Programs that would ask, page or colour must know that nobody is there; what the person set stays.
-  for (const auto& [name, value] : {std::pair("NO_COLOR", "1"), {"TERM", "dumb"}, {"GIT_TERMINAL_PROMPT", "0"}})
-    if (std::getenv(name) == nullptr) start.env[name] = value;
+  if (call.arguments.text("stdin") == "pipe") start.input = Input::pipe;
+  if (call.arguments.is_true("pty")) {
+    start.terminal = kTerminal;
+    start.env["TERM"] = "xterm-256color";
+  } else {
+    // Programs that would ask, page or colour must know that no terminal is there; what the user set stays.
+    for (const auto& [name, value] : {std::pair("NO_COLOR", "1"), {"TERM", "dumb"}, {"GIT_TERMINAL_PROMPT", "0"}})
+      if (std::getenv(name) == nullptr) start.env[name] = value;
+  }
   start.env["SHELL"] = start.shell;
   start.tool_call_id = tool_use_of(call.request);
   return start;
@@ -80,33 +97,36 @@ std::optional<std::string> fault_in(const Arguments& arguments) {
   return std::nullopt;
 }
 
+// How to go on with a task that was started. Who has the protocol's own tasks hears of the end by that.
+std::string next_step(const ToolCall& call) {
+  return call.words(fmt::format(
+      "It goes on also when this conversation ends. @TaskOutput reads what it prints, @WaitFor waits for its end, "
+      "@TaskStop ends it{}",
+      call.request.asks_for_task() ? "" : "; its end is told with your next call of a tool of this server"));
+}
+
 // `why` is absent for a task that was asked for.
 TaskStarted started(ToolCall& call, Task task, std::optional<std::string> why) {
   call.service.note_started(task.id);
   ToolResult told;
   told.structured = {{"task_id", task.id.str()},
                      {"pid", task.pid},
-                     {"description", task.description},
-                     {"status", name_of(task.status)},
-                     {"automatic_notification", true}};
+                     {"description", to_valid_utf8(task.description)},
+                     {"status", name_of(task.status)}};
+  if (call.request.asks_for_task()) told.structured["automatic_notification"] = true;
+  std::string output;
   if (why) {
     told.structured["moved_because"] = *why;
-    const auto output = call.manager().output_snapshot(task.id, Service::preview_limit(call.request.caller));
-    if (output) {
-      told.structured["foreground_output"] = output->preview;
-      told.structured["next_offset"] = output->next_offset;
+    const auto shown = show_tail(call.service, call.request.caller, task, Service::preview_limit(call.request.caller));
+    if (shown) {
+      output = shown->text;
+      told.structured["next_offset"] = shown->next_offset;
     }
   }
-  json::object head = told.structured;
-  head.erase("foreground_output");
-  told.text =
-      lines_of(head) + fmt::format(
-                           "\nThe command runs in the background, also when this conversation ends. TaskOutput with "
-                           "task_id {} reads what it prints, WaitFor waits for it, TaskStop ends it.\n",
-                           task.id.str());
-  if (const auto* const output = told.structured.if_contains("foreground_output");
-      output != nullptr && !output->get_string().empty())
-    told.text += fmt::format("\nOutput so far:\n{}", std::string_view(output->get_string()));
+  told.structured["next"] = next_step(call);
+  told.text = lines_of(told.structured);
+  if (why) told.structured["foreground_output"] = output;
+  if (!output.empty()) told.text += fmt::format("\nOutput so far:\n{}", output);
   return {std::move(task), std::move(told)};
 }
 
@@ -120,34 +140,50 @@ std::string foreground_sentence(const Outcome& outcome) {
 
 ToolAnswer finished(ToolCall& call, const Outcome& outcome) {
   const Task& task = outcome.task;
-  const std::int64_t limit = Service::preview_limit(call.request.caller);
-  auto output = call.manager().output_snapshot(task.id, limit);
-  if (!output) return tool_error(output.error());
-  if (output->truncated) {
-    // L41: what is not shown must be there to be read.
+  const Caller& caller = call.request.caller;
+  const std::int64_t limit = Service::preview_limit(caller);
+  const std::int64_t leftovers = task.leftovers.value_or(0);
+  auto shown = show_tail(call.service, caller, task, limit);
+  if (!shown) return tool_error(shown.error());
+  // L41: what is not shown must be there to be read.
+  const bool is_kept = !shown->is_whole || !shown->collapsed.empty();
+  if (is_kept) {
     if (auto kept = call.manager().keep(task.id); !kept) return tool_error(kept.error());
-    output = call.manager().output_snapshot(task.id, limit);
-    if (!output) return tool_error(output.error());
+    shown = show_tail(call.service, caller, task, limit);
+    if (!shown) return tool_error(shown.error());
   }
   ToolResult result;
-  result.structured = {{"status", name_of(task.status)}};
+  result.structured = {{"output", shown->text}, {"status", name_of(task.status)}};
   if (task.exit_code) result.structured["exit_code"] = *task.exit_code;
   if (task.signal) result.structured["signal"] = *task.signal;
-  if (task.stop_reason) result.structured["stop_reason"] = *task.stop_reason;
-  std::string tail;
-  if (output->truncated && output->path) {
+  if (task.stop_reason) result.structured["stop_reason"] = to_valid_utf8(*task.stop_reason);
+  if (!shown->failure.empty()) result.structured["failure_line"] = shown->failure;
+  std::string facts;
+  if (!shown->failure.empty()) facts += fmt::format("failure_line: {}\n", shown->failure);
+  if (is_kept || leftovers > 0) {
     result.structured["task_id"] = task.id.str();
-    result.structured["output_path"] = to_valid_utf8(*output->path);
-    result.structured["output_size_bytes"] = output->size_bytes;
-    tail = fmt::format("Only the last {} of {} bytes are shown. task_id: {}\noutput_path: {}\noutput_size_bytes: {}\n",
-                       output->preview_bytes, output->size_bytes, task.id.str(), to_valid_utf8(*output->path),
-                       output->size_bytes);
+    facts += fmt::format("task_id: {}\n", task.id.str());
+  }
+  if (is_kept && shown->path) {
+    result.structured["output_path"] = to_valid_utf8(*shown->path);
+    result.structured["output_size_bytes"] = shown->size;
+    facts += fmt::format("output_path: {}\noutput_size_bytes: {}{}\n", to_valid_utf8(*shown->path), shown->size,
+                         shown->is_whole ? "" : fmt::format(" (only the last {} are shown)", shown->text.size()));
     result.outputs.push_back(task.id);
   }
-  result.structured["output"] = output->preview;
-  const bool ends_line = output->preview.empty() || output->preview.ends_with('\n');
-  result.text = fmt::format("{}{}{}{}\n", output->preview, ends_line ? "" : "\n", tail, foreground_sentence(outcome));
-  result.is_error = task.status != Status::completed;
+  if (!shown->collapsed.empty()) {
+    const std::string note = call.words(fmt::format("{}; @TaskOutput with raw=true has them", shown->collapsed));
+    result.structured["collapsed"] = note;
+    facts += fmt::format("collapsed: {}\n", note);
+  }
+  if (leftovers > 0) {
+    result.structured["leftovers"] = leftovers;
+    facts += call.words(fmt::format("leftovers: {} process{} that it started still run; @TaskStop ends them\n",
+                                    leftovers, leftovers == 1 ? "" : "es"));
+  }
+  const bool ends_line = shown->text.empty() || shown->text.ends_with('\n');
+  result.text = fmt::format("{}{}{}{}\n", shown->text, ends_line ? "" : "\n", facts, foreground_sentence(outcome));
+  result.command_failed = task.status != Status::completed;
   return result;
 }
 

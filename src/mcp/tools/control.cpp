@@ -7,7 +7,7 @@ namespace perdure::mcp {
 namespace {
 
 constexpr Parameter kTaskId{
-    .name = "task_id", .description = "The task, as Bash or TaskList named it.", .required = true};
+    .name = "task_id", .description = "The task, as @Bash or @TaskList named it.", .required = true};
 
 // TaskStop
 
@@ -56,7 +56,8 @@ ToolAnswer detach(ToolCall& call) {
   auto detached = call.manager().detach(task->id);
   if (!detached) return tool_error(detached.error());
   ToolResult result;
-  result.structured = describe(*detached);
+  result.structured = {
+      {"task_id", detached->id.str()}, {"status", name_of(detached->status)}, {"detached", detached->detached}};
   result.text = fmt::format("{}\n{}\n", lines_of(result.structured), outcome_sentence(*detached));
   return result;
 }

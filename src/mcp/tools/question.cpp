@@ -52,12 +52,13 @@ std::expected<std::vector<Question>, std::string> questions_in(const Arguments& 
 TaskStarted open_question(ToolCall& call, Task task) {
   call.service.note_started(task.id);
   ToolResult told;
-  told.structured = {{"task_id", task.id.str()}, {"status", name_of(task.status)}, {"automatic_notification", true}};
-  told.text = fmt::format(
-      "{}\nThe question is open. The person can answer it with `perdure answer {}`; WaitFor waits for the answer, and "
-      "you "
-      "get news of it.\n",
-      lines_of(told.structured), task.id.str());
+  told.structured = {{"task_id", task.id.str()}, {"status", name_of(task.status)}};
+  if (call.request.asks_for_task()) told.structured["automatic_notification"] = true;
+  told.structured["next"] = call.words(
+      fmt::format("The question is open. The person can answer it with `perdure answer {}`; @WaitFor waits for the "
+                  "answer, which is also told with your next call of a tool of this server",
+                  task.id.str()));
+  told.text = lines_of(told.structured);
   return {std::move(task), std::move(told)};
 }
 
@@ -86,10 +87,12 @@ ToolAnswer ask_by_rounds(ToolCall& call, const std::vector<Question>& questions)
   const auto* const response =
       responses != nullptr && responses->is_object() ? responses->get_object().if_contains(kAnswerKey) : nullptr;
   const auto form = response == nullptr ? std::nullopt : read_form(questions, *response);
-  if (form && form->is_dismissed) return result_of_answer({.answers = {}, .note = "The person dismissed the question"});
+  if (form && form->is_dismissed)
+    return result_of_answer({.answers = {}, .note = dismissal_note(asked_ago_ms(call.request))});
   if (form && form->is_complete) return result_of_answer({.answers = form->answers, .note = ""});
   return InputNeeded{{{kAnswerKey, json::object{{"method", "elicitation/create"},
-                                                {"params", form_for(questions, call.request.caller)}}}}};
+                                                {"params", form_for(questions, call.request.caller)}}}},
+                     asked_now()};
 }
 
 ToolAnswer ask(ToolCall& call) {

@@ -1,5 +1,7 @@
 #include "base/utf8.h"
+#include "mcp/protocol/client.h"
 #include "mcp/service/describe.h"
+#include "mcp/service/shown_output.h"
 #include "mcp/service/tool.h"
 
 #include <fmt/format.h>
@@ -10,7 +12,7 @@ namespace perdure::mcp {
 namespace {
 
 constexpr Parameter kTaskId{
-    .name = "task_id", .description = "The task, as Bash or TaskList named it.", .required = true};
+    .name = "task_id", .description = "The task, as @Bash or @TaskList named it.", .required = true};
 constexpr std::int64_t kTailMost = 32'768;
 
 // TaskList
@@ -56,10 +58,12 @@ ToolAnswer list(ToolCall& call) {
       fmt::format("{} {}task{}{}\n", found->size(), active_only ? "active " : "", found->size() == 1 ? "" : "s",
                   shown < found->size() ? fmt::format(", {} of them not shown", found->size() - shown) : "");
   for (std::size_t i = 0; i < shown; ++i) {
-    tasks.push_back(describe((*found)[i]));
-    result.text += "\n" + lines_of(tasks.back().get_object());
+    tasks.push_back(listed_task((*found)[i]));
+    if (call.all_owners() && (*found)[i].owner) tasks.back().get_object()["owner"] = to_valid_utf8(*(*found)[i].owner);
+    result.text += task_line((*found)[i], call.all_owners()) + "\n";
   }
-  result.structured = {{"count", shown}, {"omitted", found->size() - shown}, {"tasks", std::move(tasks)}};
+  if (!traits_of(call.request.caller).list_as_text)
+    result.structured = {{"count", shown}, {"omitted", found->size() - shown}, {"tasks", std::move(tasks)}};
   return result;
 }
 
@@ -82,9 +86,13 @@ constexpr Parameter kOutputParameters[] = {
      .least = 0,
      .most = 1 << 20,
      .default_text = "32768"},
+    {.name = "raw",
+     .type = Parameter::Type::boolean,
+     .description = "Exactly as printed: with colours, redrawn and repeated lines.",
+     .default_text = "false"},
     {.name = "block",
      .type = Parameter::Type::boolean,
-     .description = "Wait for the task to end first. WaitFor does that for several, and tells progress.",
+     .description = "Wait for the task to end first. @WaitFor does that for several, and tells progress.",
      .default_text = "false"},
     {.name = "timeout",
      .type = Parameter::Type::integer,
@@ -98,40 +106,17 @@ constexpr Parameter kOutputAnswers[] = {
     {.name = "retrieval_status", .description = "success, not_ready (it runs on) or timeout", .required = true},
     {.name = "task_id", .description = "the task", .required = true},
     {.name = "status", .description = "running, completed, failed, timed_out, killed or lost", .required = true},
-    {.name = "output", .description = "the bytes that were asked for, as text", .required = true},
+    {.name = "output", .description = "what was asked for, as text", .required = true},
     {.name = "next_offset",
      .type = Parameter::Type::integer,
-     .description = "offset for the next call",
-     .required = true},
+     .description = "offset for the next call, where there may be more"},
     {.name = "eof",
      .type = Parameter::Type::boolean,
-     .description = "nothing will come behind next_offset",
+     .description = "nothing will come behind what is shown",
      .required = true},
     {.name = "output_size_bytes", .type = Parameter::Type::integer, .description = "all bytes so far"},
     {.name = "output_path", .description = "the whole log as a file"},
 };
-
-// Replaces the tail by the window that was asked for. A character that the window's end cuts is left for the next.
-Result<> read_window(ToolCall& call, const Task& task, std::int64_t offset, json::object& members) {
-  const std::int64_t limit = Service::preview_limit(call.request.caller);
-  const std::int64_t wanted = call.arguments.integer("limit").value_or(limit);
-  auto chunk = call.manager().read_output(task.id, offset, std::min(wanted, limit));
-  if (!chunk) return std::unexpected(chunk.error());
-  std::int64_t next = chunk->next_offset;
-  if (const std::size_t cut = incomplete_suffix(chunk->bytes); cut > 0 && cut < chunk->bytes.size() && !chunk->eof) {
-    chunk->bytes.resize(chunk->bytes.size() - cut);
-    next -= static_cast<std::int64_t>(cut);
-  }
-  members["offset"] = chunk->offset;
-  members["output_size_bytes"] = chunk->size;
-  members["output_preview_bytes"] = chunk->bytes.size();
-  members["output_truncated"] = chunk->offset > 0 || next < chunk->size;
-  members["next_offset"] = next;
-  members["eof"] = chunk->eof;
-  if (wanted > limit && next < chunk->size) members["preview_limit_bytes"] = limit;
-  members["output"] = to_valid_utf8(chunk->bytes);
-  return {};
-}
 
 ToolAnswer output(ToolCall& call) {
   auto task = call.service.find(call.request.caller, *call.arguments.text("task_id"), call.all_owners());
@@ -144,17 +129,20 @@ ToolAnswer output(ToolCall& call) {
     if (!waited) return tool_error(waited.error());
     *task = waited->only();
   }
+  const Caller& caller = call.request.caller;
   const auto offset = call.arguments.integer("offset");
-  auto members = describe_with_output(call.service, call.request.caller, *task,
-                                      offset ? 0 : call.arguments.integer("tail").value_or(kTailMost));
-  if (!members) return tool_error(members.error());
-  if (offset)
-    if (auto window = read_window(call, *task, *offset, *members); !window) return tool_error(window.error());
+  const std::int64_t tail = call.arguments.integer("tail").value_or(kTailMost);
+  const std::int64_t wanted = call.arguments.integer("limit").value_or(tail);
+  const bool raw = call.arguments.is_true("raw");
+  auto shown = offset ? show_window(call.service, caller, *task, *offset, call.arguments.integer("limit"), raw)
+                      : show_tail(call.service, caller, *task, tail, raw);
+  if (!shown) return tool_error(shown.error());
   const bool ended = is_terminal(task->status);
   ToolResult result;
-  result.structured = {{"retrieval_status", ended ? "success" : block ? "timeout" : "not_ready"}};
-  for (auto& member : *members) result.structured[member.key()] = std::move(member.value());
-  result.text = text_with_output(result.structured);
+  result.structured = answer_members(caller, *task, *shown, ended ? "success" : block ? "timeout" : "not_ready");
+  if (const std::int64_t limit = Service::preview_limit(caller); wanted > limit && !shown->is_whole && !shown->eof)
+    result.structured["preview_limit_bytes"] = limit;
+  result.text = answer_text(result.structured);
   if (ended) result.delivered.push_back(std::move(*task));
   return result;
 }
@@ -165,8 +153,8 @@ const Tool kTaskListTool{
     .name = "TaskList",
     .title = "List tasks",
     .description =
-        "Lists your background tasks: what runs, what has ended and how. Also those that were started before "
-        "a restart of this agent.",
+        "Lists your background tasks, one a line: what runs, what has ended and how. Also those that were started "
+        "before a restart of this agent.",
     .parameters = kListParameters,
     .answers = kListAnswers,
     .read_only = true,
@@ -178,8 +166,8 @@ const Tool kTaskOutputTool{
     .title = "Read a task's output",
     .description =
         "Reads what a task printed, while it runs and after it ended, with its status and exit code. By "
-        "default the end of it; with offset the bytes from there on: next_offset of one answer is the "
-        "offset of the next, and eof says when there is no more.",
+        "default the end of it; with offset from there on: next_offset of one answer is the offset of the next, and "
+        "eof says when there is no more. Colours are removed, redrawn and repeated lines collapsed, unless raw.",
     .parameters = kOutputParameters,
     .answers = kOutputAnswers,
     .read_only = true,

@@ -3,6 +3,7 @@
 #include "conditions/line_match.h"
 #include "conditions/port.h"
 #include "mcp/service/describe.h"
+#include "mcp/service/shown_output.h"
 #include "mcp/service/tool.h"
 
 #include <fmt/format.h>
@@ -176,32 +177,44 @@ std::expected<std::vector<TaskId>, std::string> wanted(ToolCall& call) {
   return ids;
 }
 
+json::array ids_of(const std::vector<Task>& tasks) {
+  json::array ids;
+  for (const auto& task : tasks) ids.emplace_back(task.id.str());
+  return ids;
+}
+
 ToolAnswer told(ToolCall& call, const Waiting& waiting, Outcome outcome) {
-  const std::int64_t limit = Service::preview_limit(call.request.caller);
+  const Caller& caller = call.request.caller;
+  const std::int64_t limit = Service::preview_limit(caller);
   const auto ended = static_cast<std::int64_t>(std::max<std::size_t>(1, outcome.result.ended.size()));
-  json::array finished, meanwhile, running;
+  json::array finished, meanwhile;
   ToolResult result;
   std::string outputs;
   for (const auto& task : outcome.result.ended) {
-    auto members = describe_with_output(call.service, call.request.caller, task, limit / ended);
-    if (!members) return tool_error(members.error());
+    auto shown = show_tail(call.service, caller, task, limit / ended);
+    if (!shown) return tool_error(shown.error());
+    json::object members = answer_members(caller, task, *shown, "");
     if (task.ended_at.value_or(0) >= waiting.begun_ms()) meanwhile.emplace_back(task.id.str());
-    outputs += fmt::format("\n{}\n{}", outcome_sentence(task), text_with_output(*members));
-    finished.emplace_back(std::move(*members));
+    outputs += fmt::format("\n{}\n{}", to_plain_text(task.description, false), answer_text(members));
+    finished.emplace_back(std::move(members));
   }
-  for (const auto& task : outcome.result.running) running.emplace_back(task.id.str());
   result.structured = {{"wait_status", outcome.result.timed_out ? "timed_out" : "completed"},
                        {"waited_ms", waiting.waited_ms()}};
   if (outcome.matched) result.structured["matched"] = *outcome.matched;
   if (outcome.line) result.structured["matched_line"] = *outcome.line;
+  const json::object head = result.structured;
   result.structured["completed_during_wait"] = std::move(meanwhile);
-  result.structured["still_running"] = std::move(running);
-  if (!outcome.result.unverified.empty()) {
-    json::array unverified;
-    for (const auto& task : outcome.result.unverified) unverified.emplace_back(task.id.str());
-    result.structured["unverified"] = std::move(unverified);
-  }
-  result.text = lines_of(result.structured) + outputs;
+  result.structured["still_running"] = ids_of(outcome.result.running);
+  if (!outcome.result.unverified.empty()) result.structured["unverified"] = ids_of(outcome.result.unverified);
+  if (!outcome.result.running.empty())
+    result.structured["next"] =
+        call.words("@WaitFor again to go on waiting; @TaskOutput reads what they print meanwhile");
+  result.text = lines_of(head);
+  for (const std::string_view key : {"still_running", "unverified", "next"})
+    if (const auto* const value = result.structured.if_contains(key);
+        value != nullptr && !(value->is_array() && value->get_array().empty()))
+      result.text += lines_of({{key, *value}});
+  result.text += outputs;
   result.structured["finished"] = std::move(finished);
   result.delivered = std::move(outcome.result.ended);
   return result;

@@ -1,6 +1,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/readable.h"
+#include "base/utf8.h"
 #include "mcp/service/describe.h"
 #include "mcp/service/tool.h"
 
@@ -10,21 +12,39 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <regex>
 
 namespace perdure::mcp {
 namespace {
 
 constexpr std::int64_t kPatienceMs = 10'000;  // for a command that does not read, while the caller waits for us
-constexpr std::size_t kPart = 4096;           // what a pipe that has room at all takes at once (PIPE_BUF)
+constexpr std::size_t kMostOfReply = 64 << 10, kMostOfLine = 4 << 10;
+constexpr std::int64_t kReplyTimeout = 30;
+constexpr std::size_t kPart = 4096;  // what a pipe that has room at all takes at once (PIPE_BUF)
 
 constexpr Parameter kParameters[] = {
-    {.name = "task_id", .description = "The task, as TaskList named it.", .required = true},
-    {.name = "text", .description = "What it shall read; nothing is added, so end a line with \\n.", .required = true},
+    {.name = "task_id", .description = "The task, as @TaskList named it.", .required = true},
+    {.name = "text", .description = "What it shall read; nothing is added, so end a line with \\n or the key enter."},
+    {.name = "keys",
+     .type = Parameter::Type::texts,
+     .description = "Keys to press after the text: enter, tab, escape, up, down, left, right, backspace, delete, home, "
+                    "end, page-up, page-down, space, ctrl-c, ctrl-d (any ctrl-LETTER), or one character.",
+     .least = 1,
+     .most = 100},
     {.name = "eof",
      .type = Parameter::Type::boolean,
      .description = "Close its input afterwards.",
      .default_text = "false"},
+    {.name = "wait_for",
+     .description = "Then wait until its output matches this regular expression (ECMAScript), and return that output."},
+    {.name = "timeout",
+     .type = Parameter::Type::integer,
+     .description = "Seconds to wait with wait_for.",
+     .least = 1,
+     .most = 600,
+     .default_text = "30"},
     kAllOwners,
 };
 constexpr Parameter kAnswers[] = {
@@ -35,7 +55,50 @@ constexpr Parameter kAnswers[] = {
      .description = "how much of the text it took",
      .required = true},
     {.name = "closed", .type = Parameter::Type::boolean, .description = "its input is at its end", .required = true},
+    {.name = "output", .description = "with wait_for: what it printed since"},
+    {.name = "matched", .type = Parameter::Type::boolean, .description = "with wait_for: whether it came true"},
 };
+
+struct Key {
+  std::string_view name, bytes;
+};
+// As xterm sends them in its normal mode. A terminal makes a line end of the carriage return; a pipe needs one.
+constexpr std::array<Key, 17> kKeys = {{{"enter", "\r"},
+                                        {"tab", "\t"},
+                                        {"shift-tab", "\x1b[Z"},
+                                        {"escape", "\x1b"},
+                                        {"up", "\x1b[A"},
+                                        {"down", "\x1b[B"},
+                                        {"right", "\x1b[C"},
+                                        {"left", "\x1b[D"},
+                                        {"backspace", "\x7f"},
+                                        {"delete", "\x1b[3~"},
+                                        {"home", "\x1b[H"},
+                                        {"end", "\x1b[F"},
+                                        {"page-up", "\x1b[5~"},
+                                        {"page-down", "\x1b[6~"},
+                                        {"space", " "},
+                                        {"return", "\r"},
+                                        {"esc", "\x1b"}}};
+
+// What a key sends. The error is for the model.
+std::expected<std::string, std::string> bytes_of(std::string_view key, bool is_terminal) {
+  constexpr std::string_view kControl = "ctrl-";
+  if (const auto found = std::ranges::find(kKeys, key, &Key::name); found != kKeys.end())
+    return found->bytes == "\r" && !is_terminal ? std::string("\n") : std::string(found->bytes);
+  if (key.starts_with(kControl) && key.size() == kControl.size() + 1) {
+    const char c = key.back();
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '[' && c <= '_'))
+      return std::string(1, static_cast<char>(c & 0x1F));
+  }
+  if (key.size() == 1 ||
+      (key.size() <= 4 && is_valid_utf8(key) && continuation_prefix(key.substr(1)) == key.size() - 1))
+    return std::string(key);
+  return std::unexpected(
+      fmt::format("keys: '{}' is none of enter, tab, escape, up, down, left, right, backspace, delete, home, end, "
+                  "page-up, page-down, space, ctrl-LETTER, or one character",
+                  to_plain_text(key, false)));
+}
 
 // How many bytes it took before it went, or stopped reading for too long.
 Result<std::size_t> write_to(int input, std::string_view text, int stop_fd) {
@@ -55,31 +118,126 @@ Result<std::size_t> write_to(int input, std::string_view text, int stop_fd) {
   return done;
 }
 
+// A terminal shows what is typed: that is not an answer, nor is a part of it.
+std::string_view without_echo(std::string_view output, std::string_view typed) {
+  std::string echo;
+  for (const char c : typed) {
+    if (c == '\n' || c == '\r') {
+      echo += "\r\n";
+    } else {
+      echo += c;
+    }
+  }
+  if (output.starts_with(echo)) return output.substr(echo.size());
+  return echo.starts_with(output) ? std::string_view() : output;
+}
+
+struct CommandReply {
+  bool matched = false;
+  std::string output;
+  std::int64_t next_offset = 0;
+};
+
+// Reads what the command prints behind `offset` until it matches, the command has ended, or the time has passed.
+Result<CommandReply> await_reply(const ToolCall& call, const TaskId& id, std::int64_t offset, std::string_view typed,
+                                 const std::regex& pattern, std::chrono::seconds timeout) {
+  const std::int64_t until = steady_ms() + std::chrono::milliseconds(timeout).count();
+  std::string seen;
+  CommandReply reply{.next_offset = offset};
+  while (true) {
+    auto chunk = call.manager().read_output(id, reply.next_offset, static_cast<std::int64_t>(kMostOfReply));
+    if (!chunk) return std::unexpected(chunk.error());
+    seen += chunk->bytes;
+    reply.next_offset = chunk->next_offset;
+    if (seen.size() > kMostOfReply) seen.erase(0, seen.size() - kMostOfReply);
+    const std::string readable = make_readable(without_echo(seen, typed)).text;
+    reply.output = std::string(end_of(readable, static_cast<std::size_t>(Service::preview_limit(call.request.caller))));
+    for (std::string_view rest = readable; !rest.empty() && !reply.matched;) {
+      const auto end = std::min(rest.find('\n'), rest.size());
+      const std::string_view line = rest.substr(0, std::min(end, kMostOfLine));
+      reply.matched = std::regex_search(line.begin(), line.end(), pattern);
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    const std::int64_t left = until - steady_ms();
+    if (reply.matched || chunk->eof || left <= 0 || call.request.call.stop.is_raised()) return reply;
+    if (auto more = call.manager().await_output(id, reply.next_offset, std::chrono::milliseconds(left), call.stop_fd());
+        !more)
+      return std::unexpected(more.error());
+  }
+}
+
+std::expected<std::optional<std::regex>, std::string> pattern_in(const Arguments& arguments) {
+  const auto text = arguments.text("wait_for");
+  if (!text) return std::nullopt;
+  try {
+    return std::regex(*text, std::regex::ECMAScript | std::regex::optimize);
+  } catch (const std::regex_error& error) {
+    return std::unexpected(fmt::format("wait_for: '{}' is no regular expression: {}", *text, error.what()));
+  }
+}
+
+// The text, then the keys.
+std::expected<std::string, std::string> typed_bytes(const Arguments& arguments, bool is_terminal) {
+  std::string bytes = arguments.text("text").value_or("");
+  for (const auto& key : arguments.texts("keys").value_or(std::vector<std::string>())) {
+    auto sent = bytes_of(key, is_terminal);
+    if (!sent) return std::unexpected(sent.error());
+    bytes += *sent;
+  }
+  return bytes;
+}
+
 ToolAnswer write(ToolCall& call) {
-  auto task = call.service.find(call.request.caller, *call.arguments.text("task_id"), call.all_owners());
+  const auto& arguments = call.arguments;
+  if (!arguments.has("text") && !arguments.has("keys") && !arguments.is_true("eof"))
+    return tool_error("text: is required, or keys, or eof");
+  const auto pattern = pattern_in(arguments);
+  if (!pattern) return tool_error(pattern.error());
+  auto task = call.service.find(call.request.caller, *arguments.text("task_id"), call.all_owners());
   if (!task) return tool_error(task.error());
-  const std::string text = *call.arguments.text("text");
+  std::string bytes;
   std::size_t written = 0;
-  if (!text.empty()) {
+  std::int64_t offset = 0;
+  if (arguments.has("text") || arguments.has("keys")) {
     auto opened = call.manager().open_input(task->id);
     if (!opened) return tool_error(opened.error());
     const Fd input(*opened);
-    auto done = write_to(input.get(), text, call.stop_fd());
+    auto typed = typed_bytes(arguments, ::isatty(input.get()) == 1);
+    if (!typed) return tool_error(typed.error());
+    bytes = std::move(*typed);
+    if (*pattern) {
+      const auto before = call.manager().output_snapshot(task->id, 0);
+      if (!before) return tool_error(before.error());
+      offset = before->size_bytes;
+    }
+    auto done = write_to(input.get(), bytes, call.stop_fd());
     if (!done) return tool_error(done.error());
     written = *done;
   }
-  const bool whole = written == text.size();
-  const bool closes = whole && call.arguments.is_true("eof");
+  const bool whole = written == bytes.size();
+  const bool closes = whole && arguments.is_true("eof");
   if (closes)
     if (auto closed = call.manager().close_input(task->id); !closed) return tool_error(closed.error());
   ToolResult result;
   result.structured = {
       {"task_id", task->id.str()}, {"status", name_of(task->status)}, {"written_bytes", written}, {"closed", closes}};
-  result.text = lines_of(result.structured) + "\n";
+  std::string output;
+  if (*pattern && whole) {
+    auto reply = await_reply(call, task->id, offset, bytes, **pattern,
+                             std::chrono::seconds(arguments.integer("timeout").value_or(kReplyTimeout)));
+    if (!reply) return tool_error(reply.error());
+    if (const auto now = call.manager().get(task->id)) result.structured["status"] = name_of(now->status);
+    result.structured["matched"] = reply->matched;
+    result.structured["next_offset"] = reply->next_offset;
+    output = reply->output;
+    if (!output.empty() && !output.ends_with('\n')) output += '\n';
+  }
+  result.text = output + lines_of(result.structured);
+  if (*pattern && whole) result.structured["output"] = output;
   if (!whole) {
     result.is_error = true;
     result.text += fmt::format("It took {} of {} bytes and then read no more: write the rest later, or stop it.\n",
-                               written, text.size());
+                               written, bytes.size());
   }
   return result;
 }
@@ -90,8 +248,8 @@ const Tool kTaskWriteTool{
     .name = "TaskWrite",
     .title = "Write to a task's input",
     .description =
-        "Gives a running task's command something to read. Only for tasks that were started with an input "
-        "(perdure run --stdin pipe, or --pty): the commands of Bash read the end of file at once.",
+        "Types into a running task that has an input (@Bash with pty or stdin=pipe, perdure run --pty or --stdin "
+        "pipe). With wait_for it returns what the command answered, so that a dialogue takes one call a turn.",
     .parameters = kParameters,
     .answers = kAnswers,
     .call = write};

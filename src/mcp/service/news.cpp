@@ -1,0 +1,70 @@
+#include "mcp/service/news.h"
+
+#include "base/readable.h"
+#include "base/utf8.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace perdure::mcp {
+namespace {
+
+constexpr std::size_t kMost = 700, kMostOfLines = 220;
+
+// What stands between two marks of a command line in `text`, with the marks, becomes `tool`.
+void replace_command(std::string& text, std::string_view start, std::string_view end, auto tool) {
+  for (auto at = text.find(start); at != std::string::npos; at = text.find(start, at + 1)) {
+    const auto behind = at + start.size();
+    const auto stop = text.find(end, behind);
+    if (stop == std::string::npos) return;
+    const std::string words = tool(std::string_view(text).substr(behind, stop - behind));
+    text.replace(at, stop + end.size() - at, words);
+  }
+}
+
+// A person types commands, a model calls tools.
+std::string for_model(std::string brief, const Caller& caller) {
+  replace_command(brief, "`perdure output ", "`",
+                  [&](std::string_view) { return with_tool_names("@TaskOutput reads it", caller); });
+  replace_command(brief, "`perdure agent --resume ", " PROMPT`", [&](std::string_view id) {
+    return with_tool_names("@Agent with resume=", caller) + fmt::format("\"{}\"", id);
+  });
+  return brief;
+}
+
+}  // namespace
+
+std::string news_xml(const Notification& news, const Caller& caller) {
+  Notification told = news;
+  told.brief = for_model(news.brief.empty() ? news.body : news.brief, caller);
+  return notification_xml(told);
+}
+
+json::object news_members(const Notification& news, const Caller& caller) {
+  json::object members{{"source_id", news.source_id}, {"status", name_of(news.status)}};
+  if (news.exit_code) members["exitCode"] = *news.exit_code;
+  if (news.agent_id) members["agentId"] = to_valid_utf8(news.agent_id->text);
+  if (news.tasks.size() > 1) {
+    json::array ids;
+    for (const auto& id : news.tasks) ids.emplace_back(id.str());
+    members["tasks"] = std::move(ids);
+  }
+  members["title"] = news.title;
+  std::string body = for_model(news.brief.empty() ? news.body : news.brief, caller);
+  if (!news.failure_line.empty() && !news.preview.contains(news.failure_line))
+    body += "\nFailure: " + news.failure_line;
+  const auto room = [&] { return kMost - std::min(kMost, json::serialize(members).size() + 24); };
+  body.resize(std::min(body.size(), room()));
+  body.resize(body.size() - incomplete_suffix(body));
+  members["body"] = std::move(body);
+  const std::string readable = make_readable(news.preview).text;
+  for (std::size_t most = std::min(room(), kMostOfLines); most >= 16; most = most * 3 / 4) {
+    members["last_lines"] = end_of(readable, most);
+    if (readable.empty() || json::serialize(members).size() > kMost) members.erase("last_lines");
+    if (readable.empty() || members.contains("last_lines")) break;
+  }
+  return members;
+}
+
+}  // namespace perdure::mcp
