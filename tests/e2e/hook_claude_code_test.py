@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
@@ -64,6 +65,49 @@ class ClaudeCode(SessionTest):
                                f'claude-code@{self.project}'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as waiting:
             open(go, 'w').close()
             self.assertIn(task, json.loads(waiting.stdout.read())['reason'])
+
+    def rewake(self, *args):
+        waiter = subprocess.Popen([PERDURE, '--session', self.session, 'hook', 'claude-code', 'rewake', '--owner', f'claude-code@{self.project}',
+                                   *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(lambda: (waiter.kill(), waiter.communicate()))
+        return waiter
+
+    def test_A6_stop_and_rewake_return_at_once_when_nothing_runs(self):
+        for start in (lambda: self.assertEqual(self.hook('stop', '--wait', '60s'), ''),
+                      lambda: self.assertEqual(self.rewake().wait(timeout=30), 0)):
+            begun = time.monotonic()
+            start()
+            self.assertLess(time.monotonic() - begun, 10)
+        ended = self.ended()
+        self.assertIn(ended, self.hook('stop', '--wait', '60s'))
+        # A task of somebody else keeps nobody.
+        other = self.sh('sleep 300', '--owner', 'other')
+        begun = time.monotonic()
+        self.assertEqual(self.hook('stop', '--wait', '60s'), '')
+        self.assertLess(time.monotonic() - begun, 10)
+        self.perdure('stop', other, check=0)
+
+    def test_A7_rewake_tells_the_next_end_on_standard_error_with_status_2_once(self):
+        go = os.path.join(self.scratch, 'go')
+        task = self.start(f'until test -e {go}; do sleep 0.01; done; echo broken; exit 3')
+        waiter = self.rewake()
+        def is_waiting():
+            with open('/proc/net/unix', encoding='utf-8') as f:
+                return '@perdure-rewake-' in f.read()
+        eventually(is_waiting, 'the first waits')
+        self.assertEqual(self.rewake().wait(timeout=30), 0, 'each other one leaves')
+        self.assertIsNone(waiter.poll())
+        with open(go, 'w', encoding='utf-8'):
+            pass
+        out, err = waiter.communicate(timeout=60)
+        self.assertEqual((waiter.returncode, out), (2, ''))
+        self.assertIn(task, err)
+        self.assertIn('exit code 3', err)
+        self.assertIn('broken', err)
+        self.assertIn('mcp__perdure__TaskOutput', err)
+        self.assertEqual(self.record(task)['notifiedVia'], 'hook')
+        self.assertEqual(self.rewake().wait(timeout=30), 0)
+        self.assertEqual(self.hook('stop'), '')
 
     def test_L32_the_prompt_carries_the_news(self):
         task = self.ended()

@@ -64,7 +64,7 @@ std::string xml_attribute(std::string_view name, std::string_view value) {
   return out + "\"";
 }
 
-constexpr std::size_t kMostOfXml = 700, kMostOfTitle = 100, kMostOfLastLines = 220, kLeastOfFailure = 40;
+constexpr std::size_t kMostOfXml = 700, kMostOfTitle = 100, kMostOfLastLines = 220, kMostOfFailure = 160;
 
 // Escaped, and at most `most` bytes: cut from behind, never inside a character or an entity.
 std::string xml_within(std::string_view text, std::size_t most) {
@@ -146,9 +146,13 @@ std::string notification_xml(const Notification& n) {
   std::string body = xml_within(n.brief.empty() ? n.body : n.brief, room);
   room -= std::min(room, body.size());
   std::string lines = last_lines(n.preview, std::min(room, kMostOfLastLines));
-  room -= std::min(room, lines.size());
-  if (!n.failure_line.empty() && !n.preview.contains(n.failure_line) && room > kLeastOfFailure)
-    body += "\nFailure: " + xml_within(n.failure_line, room - kLeastOfFailure / 2);
+  // The cause is worth more than the end, where the end does not name it.
+  if (!n.failure_line.empty() && !lines.contains(xml_text(n.failure_line))) {
+    constexpr std::string_view kFailure = "\nFailure: ";
+    body += std::string(kFailure) + xml_within(n.failure_line, std::min(kMostOfFailure, room / 2));
+    room = kMostOfXml - std::min(kMostOfXml, head.size() + body.size() + middle.size() + tail.size());
+    lines = last_lines(n.preview, std::min(room, kMostOfLastLines));
+  }
   return head + body + middle + lines + tail;
 }
 

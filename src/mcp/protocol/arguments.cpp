@@ -15,7 +15,7 @@ std::string_view type_word(Parameter::Type type) {
     case Parameter::Type::integer: return "integer";
     case Parameter::Type::boolean: return "boolean";
     case Parameter::Type::texts: return "array";
-    case Parameter::Type::any: return "value";
+    case Parameter::Type::any: return "";
   }
   return "";
 }

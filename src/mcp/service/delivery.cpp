@@ -44,6 +44,31 @@ class Claim {
   std::vector<Notification> news_;
 };
 
+// Ends that an answer tells of. The next call may come before they are acknowledged; if the answer is never written, they
+// are news again.
+class Telling {
+ public:
+  Telling(Service& service, std::vector<std::string> ids) : service_(service), ids_(std::move(ids)) {
+    service_.begin_telling(ids_);
+  }
+  ~Telling() { service_.end_telling(ids_); }
+  Telling(const Telling&) = delete;
+  Telling& operator=(const Telling&) = delete;
+
+  void acknowledge() {
+    // What fails here is told once more: better twice than never.
+    [[maybe_unused]] const auto done = service_.manager().acknowledge(ids_, kVia);
+  }
+
+ private:
+  Service& service_;
+  std::vector<std::string> ids_;
+};
+
+bool is_being_told(const std::multiset<std::string>& telling, const Notification& news) {
+  return std::ranges::all_of(news.tasks, [&](const TaskId& id) { return telling.contains(id.str()); });
+}
+
 bool is_left_to_polling(const Service& service, const Request& request, const Notification& news) {
   if (!request.caller.has_tasks()) return false;
   return std::ranges::all_of(news.tasks, [&](const TaskId& id) {
@@ -66,17 +91,18 @@ void note_delivered(Service& service, Request& request, std::vector<Task> tasks)
   for (const auto& task : tasks)
     if (task.owner == owner && is_terminal(task.status) && !task.notified_at) ids.push_back(task.id.str());
   if (ids.empty()) return;
-  after_answer(request, [&manager = service.manager(), ids = std::move(ids)] {
-    [[maybe_unused]] const auto done = manager.acknowledge(ids, kVia);
-  });
+  auto telling = std::make_shared<Telling>(service, std::move(ids));
+  after_answer(request, [telling = std::move(telling)] { telling->acknowledge(); });
 }
 
 void add_news(Service& service, Request& request, ToolResult& result) {
+  // Before the claim: what is acknowledged between the two is in neither.
+  const auto telling = service.telling();
   auto claimed =
       service.manager().claim_notifications({.owner = service.owner_of(request.caller), .most = kMostAtOnce});
   if (!claimed || claimed->empty()) return;  // news that can't be read now comes with the next answer
   const auto kept = std::ranges::partition(*claimed, [&](const Notification& news) {
-    return !is_told_by(result, news) && !is_left_to_polling(service, request, news);
+    return !is_told_by(result, news) && !is_being_told(telling, news) && !is_left_to_polling(service, request, news);
   });
   service.manager().release_notifications({kept.begin(), kept.end()});
   claimed->erase(kept.begin(), kept.end());

@@ -52,13 +52,13 @@ json::object news_members(const Notification& news, const Caller& caller) {
   }
   members["title"] = news.title;
   std::string body = for_model(news.brief.empty() ? news.body : news.brief, caller);
-  if (!news.failure_line.empty() && !news.preview.contains(news.failure_line))
+  const std::string readable = make_readable(news.preview).text;
+  if (!news.failure_line.empty() && !end_of(readable, kMostOfLines / 2).contains(news.failure_line))
     body += "\nFailure: " + news.failure_line;
   const auto room = [&] { return kMost - std::min(kMost, json::serialize(members).size() + 24); };
   body.resize(std::min(body.size(), room()));
   body.resize(body.size() - incomplete_suffix(body));
   members["body"] = std::move(body);
-  const std::string readable = make_readable(news.preview).text;
   for (std::size_t most = std::min(room(), kMostOfLines); most >= 16; most = most * 3 / 4) {
     members["last_lines"] = end_of(readable, most);
     if (readable.empty() || json::serialize(members).size() > kMost) members.erase("last_lines");

@@ -54,6 +54,10 @@ std::int64_t Service::preview_limit(const Caller& caller) {
 
 std::expected<Task, std::string> Service::find(const Caller& caller, std::string_view id, bool all_owners) const {
   auto task = look_at(id);
+  if (!task && task.error().code == ErrorCode::task_not_found)
+    return std::unexpected(
+        fmt::format("no task {} here; ", id) +
+        with_tool_names("@TaskList with active_only=false shows yours, with all_owners=true those of others", caller));
   if (!task) return std::unexpected(task.error().message);
   if (!all_owners && task->owner != owner_of(caller))
     return std::unexpected(fmt::format("{} belongs to {}, not to you: pass all_owners=true if you mean it", id,
@@ -77,6 +81,22 @@ void Service::note_started(const TaskId& id) {
     started_.push_back(id);
   }
   if (options_.on_start) options_.on_start();
+}
+
+void Service::begin_telling(const std::vector<std::string>& ids) {
+  const std::lock_guard lock(mutex_);
+  telling_.insert(ids.begin(), ids.end());
+}
+
+void Service::end_telling(const std::vector<std::string>& ids) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& id : ids)
+    if (const auto found = telling_.find(id); found != telling_.end()) telling_.erase(found);
+}
+
+std::multiset<std::string> Service::telling() const {
+  const std::lock_guard lock(mutex_);
+  return telling_;
 }
 
 void Service::stop_started() {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,12 @@ class Service {
   /// The task that this very process is a part of, in this session (rule L43: nobody waits for itself).
   [[nodiscard]] const std::optional<TaskId>& own_task() const { return own_task_; }
 
+  /// An answer that is being written tells of these ends; until it is acknowledged, another answer of this server must
+  /// not tell of them again (L32).
+  void begin_telling(const std::vector<std::string>& ids);
+  void end_telling(const std::vector<std::string>& ids);
+  [[nodiscard]] std::multiset<std::string> telling() const;
+
   /// How much output goes inline into one answer, in bytes. Smaller for clients that were seen to cut earlier.
   [[nodiscard]] static std::int64_t preview_limit(const Caller& caller);
 
@@ -63,6 +70,7 @@ class Service {
   mutable std::mutex mutex_;
   mutable std::optional<std::string> own_agent_;  // once it is known
   std::vector<TaskId> started_;
+  std::multiset<std::string> telling_;
 };
 
 }  // namespace perdure::mcp

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace perdure::mcp {
@@ -18,8 +19,15 @@ constexpr std::array<const Tool*, 9> kTools = {&kBashTool,       &kAgentTool,   
 constexpr std::string_view kSinceStructured = "2025-06-18", kSinceAnnotations = "2025-03-26",
                            kSinceTasks = "2025-11-25";
 
-bool shows_structured(const Tool& tool, const ClientTraits& client) {
-  return !client.text_only && !(client.list_as_text && &tool == &kTaskListTool);
+// For programs: which members are always there. What they mean is in docs/mcp.md; each word of a list of tools is paid
+// for again with every conversation.
+std::optional<json::object> promise_of(const Tool& tool) {
+  constexpr std::array<const Tool*, 4> kPromising = {&kBashTool, &kTaskListTool, &kTaskOutputTool, &kWaitForTool};
+  if (std::ranges::find(kPromising, &tool) == kPromising.end()) return std::nullopt;
+  json::array required;
+  for (const auto& answer : tool.answers)
+    if (answer.required) required.emplace_back(answer.name);
+  return json::object{{"type", "object"}, {"required", std::move(required)}};
 }
 
 }  // namespace
@@ -58,11 +66,8 @@ json::object listed(const Tool& tool, const Caller& caller) {
     description += with_tool_names(fmt::format(" {}", kWhoseIds), client);
   shown["description"] = std::move(description);
   shown["inputSchema"] = schema_of(tool.parameters, client);
-  if (caller.knows(kSinceStructured) && !tool.answers.empty() && shows_structured(tool, client)) {
-    json::object schema = schema_of(tool.answers, client);
-    schema.erase("additionalProperties");  // the record's keys come besides
-    shown["outputSchema"] = std::move(schema);
-  }
+  if (caller.knows(kSinceStructured) && !client.is_known)
+    if (auto promise = promise_of(tool)) shown["outputSchema"] = std::move(*promise);
   if (caller.knows(kSinceAnnotations))
     shown["annotations"] = json::object{{"title", tool.title},
                                         {"readOnlyHint", tool.read_only},

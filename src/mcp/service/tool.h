@@ -67,7 +67,7 @@ extern const Tool kBashTool, kAgentTool, kTaskListTool, kTaskOutputTool, kTaskSt
 /// Parameter that every tool has which looks at tasks.
 inline constexpr Parameter kAllOwners{.name = "all_owners",
                                       .type = Parameter::Type::boolean,
-                                      .description = "Look at tasks of every owner in this session, not only your own.",
+                                      .description = "Tasks of every owner, not only yours.",
                                       .default_text = "false"};
 
 /// The client's own id of this tool call, where it tells one.

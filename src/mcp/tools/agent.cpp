@@ -25,18 +25,16 @@ constexpr Parameter kParameters[] = {
      .description = "What the subagent is to do. It knows nothing of this conversation.",
      .required = true},
     {.name = "description", .description = "What it is for, in a few words.", .required = true},
-    {.name = "subagent_type",
-     .description = "Which agent, by its configured name; left out: one like you, if there is one."},
+    {.name = "subagent_type", .description = "Which agent, by its configured name; left out: one like you."},
     {.name = "resume",
-     .description = "agent_id of a subagent of yours: it goes on with all that it knows. Excludes subagent_type."},
+     .description = "agent_id of a subagent of yours, which goes on with all that it knows. Excludes subagent_type."},
     {.name = "run_in_background",
      .type = Parameter::Type::boolean,
-     .description = "Return as soon as it works; you are told when it has ended. It goes on whatever happens to this "
-                    "conversation.",
+     .description = "Return as soon as it works. It goes on whatever happens to this conversation.",
      .default_text = "false"},
     {.name = "timeout",
      .type = Parameter::Type::integer,
-     .description = "Seconds after which its turn is ended; as configured if left out. It can be resumed after that.",
+     .description = "Seconds after which its turn is ended; it can be resumed after that.",
      .least = kLeastTimeout,
      .most = kMostTimeout},
 };
@@ -222,21 +220,19 @@ ToolAnswer run(ToolCall& call) {
 
 }  // namespace
 
-const Tool kAgentTool{.name = "Agent",
-                      .title = "Have a subagent do something",
-                      .description =
-                          "Starts another coding agent as a task of its own: it gets your prompt, works by itself in "
-                          "this folder, and its final "
-                          "message is the answer. With run_in_background you get a task_id and an agent_id at once. A "
-                          "subagent that ended, "
-                          "however it ended, can be resumed by its agent_id with a new prompt. What it asks permission "
-                          "for is asked of the person "
-                          "(`perdure answer`), unless configured otherwise.",
-                      .parameters = kParameters,
-                      .answers = kAnswers,
-                      .destructive = true,
-                      .open_world = true,
-                      .may_be_task = true,
-                      .call = run};
+const Tool kAgentTool{
+    .name = "Agent",
+    .title = "Run a subagent",
+    .description =
+        "Starts another coding agent as a task: it works by itself on your prompt in this folder, and its final "
+        "message is the answer. With run_in_background you get a task_id and an agent_id at once. However it ended, it "
+        "can be resumed by its agent_id with a new prompt. What it asks permission for is asked of the person "
+        "(`perdure answer`), unless configured otherwise.",
+    .parameters = kParameters,
+    .answers = kAnswers,
+    .destructive = true,
+    .open_world = true,
+    .may_be_task = true,
+    .call = run};
 
 }  // namespace perdure::mcp

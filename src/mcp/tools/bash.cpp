@@ -23,30 +23,29 @@ constexpr TerminalSize kTerminal{.rows = 40, .columns = 120};
 
 constexpr Parameter kParameters[] = {
     {.name = "command", .description = "The command line, run by a fresh shell.", .required = true},
-    {.name = "cwd", .description = "The folder to run it in; the server's working folder if left out."},
+    {.name = "cwd", .description = "Folder to run it in; left out: the server's."},
     {.name = "timeout",
      .type = Parameter::Type::integer,
-     .description = "Seconds. Foreground: how long to wait before the command is moved to the background (default 60, "
-                    "at most 300). Background: the deadline at which it is ended (default 600, 0 for none).",
+     .description = "Seconds. Foreground: when it is moved to the background (default 60, at most 300). Background: "
+                    "its deadline (default 600, 0 for none).",
      .least = 0,
      .most = kBackgroundMost},
-    {.name = "description", .description = "What the command is for, in a few words. Required with run_in_background."},
+    {.name = "description", .description = "What it is for, in a few words. Required with run_in_background."},
     {.name = "run_in_background",
      .type = Parameter::Type::boolean,
-     .description =
-         "Return as soon as the command runs. It goes on whatever happens to this conversation; read it with "
-         "@TaskOutput, wait for it with @WaitFor.",
+     .description = "Return at once; the command goes on whatever happens to this conversation. @TaskOutput reads it, "
+                    "@WaitFor waits for it.",
      .default_text = "false"},
     {.name = "disable_timeout",
      .type = Parameter::Type::boolean,
-     .description = "In the background: no deadline at all.",
+     .description = "In the background: no deadline.",
      .default_text = "false"},
     {.name = "pty",
      .type = Parameter::Type::boolean,
-     .description = "Give it a terminal (120x40), for programs that want one; @TaskWrite types into it.",
+     .description = "Give it a terminal (120x40); @TaskWrite types into it.",
      .default_text = "false"},
     {.name = "stdin",
-     .description = "null: at end of file. pipe: what @TaskWrite sends.",
+     .description = "pipe: @TaskWrite sends its input. null: end of file.",
      .default_text = R"("null")",
      .words = kInputs},
 };
@@ -213,10 +212,10 @@ const Tool kBashTool{
     .name = "Bash",
     .title = "Run a command",
     .description =
-        "Runs a shell command. In the foreground you get its output and exit code; a command that takes longer than "
-        "its timeout is not killed but moved to the background, and you are told its task_id. With run_in_background "
-        "you get a task_id at once: builds, servers, test runs, anything that takes more than a minute. A background "
-        "task survives this conversation, this server and a restart of the agent; nothing of its output is lost.",
+        "Runs a shell command and returns its output and exit code. One that takes longer than its timeout is not "
+        "killed but moved to the background, and you get its task_id. With run_in_background you get a task_id at "
+        "once: for builds, servers, test runs, anything over a minute. A background task survives this conversation, "
+        "this server and a restart of the agent; no output is lost.",
     .parameters = kParameters,
     .answers = kAnswers,
     .destructive = true,

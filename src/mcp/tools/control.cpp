@@ -1,8 +1,6 @@
 #include "mcp/service/describe.h"
 #include "mcp/service/tool.h"
 
-#include <fmt/format.h>
-
 namespace perdure::mcp {
 namespace {
 
@@ -13,9 +11,7 @@ constexpr Parameter kTaskId{
 
 constexpr Parameter kStopParameters[] = {
     kTaskId,
-    {.name = "reason",
-     .description = "Why, for the record and whoever asks later.",
-     .default_text = R"("Stopped by TaskStop")"},
+    {.name = "reason", .description = "Why, for the record.", .default_text = R"("Stopped by TaskStop")"},
     kAllOwners,
 };
 constexpr Parameter kStopAnswers[] = {
@@ -33,7 +29,7 @@ ToolAnswer stop(ToolCall& call) {
   ToolResult result;
   result.structured = {{"task_id", stopped->id.str()}, {"status", name_of(stopped->status)}};
   if (stopped->stop_reason) result.structured["reason"] = *stopped->stop_reason;
-  result.text = fmt::format("{}\n{}\n", lines_of(result.structured), outcome_sentence(*stopped));
+  result.text = lines_of(result.structured);
   result.delivered.push_back(std::move(*stopped));
   return result;
 }
@@ -58,33 +54,31 @@ ToolAnswer detach(ToolCall& call) {
   ToolResult result;
   result.structured = {
       {"task_id", detached->id.str()}, {"status", name_of(detached->status)}, {"detached", detached->detached}};
-  result.text = fmt::format("{}\n{}\n", lines_of(result.structured), outcome_sentence(*detached));
+  result.text = lines_of(result.structured);
   return result;
 }
 
 }  // namespace
 
-const Tool kTaskStopTool{
-    .name = "TaskStop",
-    .title = "Stop a task",
-    .description =
-        "Ends a task with everything it started: SIGTERM, five seconds later SIGKILL. Returns when it is "
-        "gone. Safe on a task that has ended: that one stays as it is.",
-    .parameters = kStopParameters,
-    .answers = kStopAnswers,
-    .destructive = true,
-    .idempotent = true,
-    .call = stop};
+const Tool kTaskStopTool{.name = "TaskStop",
+                         .title = "Stop a task",
+                         .description =
+                             "Ends a task with everything it started: SIGTERM, five seconds later SIGKILL. Returns "
+                             "when it is gone. A task that has ended stays as it is.",
+                         .parameters = kStopParameters,
+                         .answers = kStopAnswers,
+                         .destructive = true,
+                         .idempotent = true,
+                         .call = stop};
 
-const Tool kTaskDetachTool{
-    .name = "TaskDetach",
-    .title = "Let a task go on in the background",
-    .description =
-        "Releases whoever waits for a command in the foreground: it goes on in the background, with all of "
-        "its output. A task that is in the background already, or has ended, is returned as it is.",
-    .parameters = kDetachParameters,
-    .answers = kDetachAnswers,
-    .idempotent = true,
-    .call = detach};
+const Tool kTaskDetachTool{.name = "TaskDetach",
+                           .title = "Detach a task",
+                           .description =
+                               "Lets a command that somebody waits for in the foreground go on in the background. A "
+                               "task that is there already, or has ended, stays as it is.",
+                           .parameters = kDetachParameters,
+                           .answers = kDetachAnswers,
+                           .idempotent = true,
+                           .call = detach};
 
 }  // namespace perdure::mcp

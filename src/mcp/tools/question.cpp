@@ -28,7 +28,7 @@ constexpr Parameter kParameters[] = {
      .schema = kQuestionsSchema},
     {.name = "background",
      .type = Parameter::Type::boolean,
-     .description = "Do not wait for the answer: you get a task_id, and news when it was answered.",
+     .description = "Do not wait: you get a task_id.",
      .default_text = "false"},
 };
 constexpr Parameter kAnswers[] = {
@@ -113,9 +113,8 @@ const Tool kAskUserQuestionTool{
     .name = "AskUserQuestion",
     .title = "Ask the person",
     .description =
-        "Asks the person one to four questions with answers to choose from; an answer in own words is always "
-        "possible. In the background the question is a task: it stays open until somebody answers it, also "
-        "on the command line.",
+        "Asks the person one to four questions with answers to choose from; an own answer is always possible. In the "
+        "background the question is a task that stays open until somebody answers it, also on the command line.",
     .parameters = kParameters,
     .answers = kAnswers,
     .open_world = true,

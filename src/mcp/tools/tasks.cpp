@@ -24,7 +24,7 @@ constexpr Parameter kListParameters[] = {
      .default_text = "true"},
     {.name = "limit",
      .type = Parameter::Type::integer,
-     .description = "At most so many tasks. Running ones come first, then ended ones, newest first.",
+     .description = "At most so many: running ones first, then ended ones, newest first.",
      .least = 1,
      .most = 100,
      .default_text = "20"},
@@ -73,7 +73,7 @@ constexpr Parameter kOutputParameters[] = {
     kTaskId,
     {.name = "offset",
      .type = Parameter::Type::integer,
-     .description = "Read from this byte of the output on; next_offset of the last answer continues there.",
+     .description = "Read from this byte on; next_offset of the last answer continues there.",
      .least = 0},
     {.name = "limit",
      .type = Parameter::Type::integer,
@@ -86,13 +86,10 @@ constexpr Parameter kOutputParameters[] = {
      .least = 0,
      .most = 1 << 20,
      .default_text = "32768"},
-    {.name = "raw",
-     .type = Parameter::Type::boolean,
-     .description = "Exactly as printed: with colours, redrawn and repeated lines.",
-     .default_text = "false"},
+    {.name = "raw", .type = Parameter::Type::boolean, .description = "Exactly as printed.", .default_text = "false"},
     {.name = "block",
      .type = Parameter::Type::boolean,
-     .description = "Wait for the task to end first. @WaitFor does that for several, and tells progress.",
+     .description = "Wait for its end first. @WaitFor does that for several, with progress.",
      .default_text = "false"},
     {.name = "timeout",
      .type = Parameter::Type::integer,
@@ -149,25 +146,24 @@ ToolAnswer output(ToolCall& call) {
 
 }  // namespace
 
-const Tool kTaskListTool{
-    .name = "TaskList",
-    .title = "List tasks",
-    .description =
-        "Lists your background tasks, one a line: what runs, what has ended and how. Also those that were started "
-        "before a restart of this agent.",
-    .parameters = kListParameters,
-    .answers = kListAnswers,
-    .read_only = true,
-    .idempotent = true,
-    .call = list};
+const Tool kTaskListTool{.name = "TaskList",
+                         .title = "List tasks",
+                         .description =
+                             "Lists your background tasks, one a line: what runs, what has ended and how. Also those "
+                             "from before a restart of this agent.",
+                         .parameters = kListParameters,
+                         .answers = kListAnswers,
+                         .read_only = true,
+                         .idempotent = true,
+                         .call = list};
 
 const Tool kTaskOutputTool{
     .name = "TaskOutput",
     .title = "Read a task's output",
     .description =
-        "Reads what a task printed, while it runs and after it ended, with its status and exit code. By "
-        "default the end of it; with offset from there on: next_offset of one answer is the offset of the next, and "
-        "eof says when there is no more. Colours are removed, redrawn and repeated lines collapsed, unless raw.",
+        "Reads what a task printed, while it runs and after its end, with its status and exit code: the end of it, or "
+        "with offset from there on (next_offset of one answer is the offset of the next, eof says when there is no "
+        "more). Colours are removed, redrawn and repeated lines collapsed, unless raw.",
     .parameters = kOutputParameters,
     .answers = kOutputAnswers,
     .read_only = true,

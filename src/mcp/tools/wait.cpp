@@ -29,16 +29,15 @@ constexpr Parameter kParameters[] = {
     {.name = "task_id", .description = "Wait for this task."},
     {.name = "task_ids",
      .type = Parameter::Type::texts,
-     .description = "Wait for these tasks. Without task_id and task_ids: all of yours that run now.",
+     .description = "Wait for these tasks; without any: all of yours that run now.",
      .least = 1,
      .most = 100},
     {.name = "mode",
      .description = "any: until one has ended. all: until all have. first_failure: until one failed, or all ended.",
      .default_text = R"("all")",
      .words = kModes},
-    {.name = "match",
-     .description = "With one task: until a line of its output matches this regular expression (ECMAScript)."},
-    {.name = "ready", .description = "With one task: until this machine's port accepts connections, as tcp:8080."},
+    {.name = "match", .description = "With one task: until a line of its output matches this regular expression."},
+    {.name = "ready", .description = "With one task: until this machine's port accepts connections: tcp:8080."},
     kAllOwners,
 };
 constexpr Parameter kAnswers[] = {
@@ -254,9 +253,8 @@ const Tool kWaitForTool{
     .name = "WaitFor",
     .title = "Wait for tasks",
     .description =
-        "Blocks until tasks end, without polling: yours that run now, or those you name. Also until a line "
-        "of a task's output matches, or a port is open (a server is ready). Tells how each ended, with the "
-        "end of its output. Never waits longer than its timeout; call it again to go on waiting.",
+        "Blocks until tasks end, without polling: yours that run now, or those you name. Also until a line of a task's "
+        "output matches, or a port is open (a server is ready). Tells how each ended, with the end of its output.",
     .parameters = kParameters,
     .answers = kAnswers,
     .read_only = true,

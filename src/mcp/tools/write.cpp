@@ -29,8 +29,8 @@ constexpr Parameter kParameters[] = {
     {.name = "text", .description = "What it shall read; nothing is added, so end a line with \\n or the key enter."},
     {.name = "keys",
      .type = Parameter::Type::texts,
-     .description = "Keys to press after the text: enter, tab, escape, up, down, left, right, backspace, delete, home, "
-                    "end, page-up, page-down, space, ctrl-c, ctrl-d (any ctrl-LETTER), or one character.",
+     .description = "Then press: enter tab escape up down left right backspace delete home end page-up page-down space "
+                    "ctrl-LETTER, or a character.",
      .least = 1,
      .most = 100},
     {.name = "eof",
@@ -38,7 +38,7 @@ constexpr Parameter kParameters[] = {
      .description = "Close its input afterwards.",
      .default_text = "false"},
     {.name = "wait_for",
-     .description = "Then wait until its output matches this regular expression (ECMAScript), and return that output."},
+     .description = "Then wait until its output matches this regular expression, and return that output."},
     {.name = "timeout",
      .type = Parameter::Type::integer,
      .description = "Seconds to wait with wait_for.",
@@ -248,8 +248,8 @@ const Tool kTaskWriteTool{
     .name = "TaskWrite",
     .title = "Write to a task's input",
     .description =
-        "Types into a running task that has an input (@Bash with pty or stdin=pipe, perdure run --pty or --stdin "
-        "pipe). With wait_for it returns what the command answered, so that a dialogue takes one call a turn.",
+        "Types into a running task that has an input (@Bash with pty or stdin=pipe). With wait_for it returns what the "
+        "command answered, so that a dialogue takes one call a turn.",
     .parameters = kParameters,
     .answers = kAnswers,
     .call = write};
