@@ -74,6 +74,7 @@ struct StartOptions {
   Leftovers leftovers = Leftovers::keep;  ///< what happens to processes that outlive a natural end
   std::optional<std::string> owner;
   std::optional<std::string> tool_call_id;
+  std::optional<std::string> delivered_by;  ///< the channel that will notify the owner, so that no other does
   std::map<std::string, std::string> labels;
   std::optional<std::string> idempotency_key;  ///< 1 to 120 bytes (L06)
   bool session_lifetime = false;               ///< true: session close stops it (L16)

@@ -165,6 +165,7 @@ struct Task {
   std::optional<std::int64_t> leftovers;       ///< processes that ran on after a natural end
   std::optional<std::int64_t> notified_at;
   std::optional<std::string> notified_via;
+  std::optional<std::string> delivered_by;  ///< "tasks": its owner polls it over MCP and is notified by that
   std::optional<std::int64_t> started_seq;  ///< place of `task.started` among the session's events
   std::optional<std::int64_t> ended_seq;    ///< place of `task.terminated`
 

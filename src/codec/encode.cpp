@@ -100,6 +100,7 @@ void write_asked(Writer& w, const Task& task) {
   w.text("lifetime", task.lifetime);
   w.text("cwd", task.cwd);
   w.text("idempotencyKey", task.idempotency_key);
+  w.text("deliveredBy", task.delivered_by);
   w.number("queuedAt", task.queued_at);
   w.number("priority", task.priority);
   w.text("after", task.after);

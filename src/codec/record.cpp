@@ -196,6 +196,7 @@ void read_own(Fields& fields, Task& task) {
     task.on_end = std::move(commands).value_or(std::vector<std::string>());
   }
   task.notified_via = fields.text("notifiedVia", Need::optional);
+  task.delivered_by = fields.text("deliveredBy", Need::optional);
   task.in_process = fields.boolean("inProcess");
   task.recovered = fields.boolean("recovered");
   if (const auto signal = fields.integer("signal", Need::optional, 1, 255)) task.signal = static_cast<int>(*signal);

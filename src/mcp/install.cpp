@@ -17,7 +17,7 @@ constexpr std::string_view kServer = "perdure";
 // WaitFor blocks for ten minutes at most; some clients give up on a tool after one.
 constexpr std::int64_t kToolTimeoutMs = 660'000;
 
-constexpr std::array<Client, 7> kClients = {{
+constexpr std::array<Client, 9> kClients = {{
     {.name = "claude", .title = "Claude Code", .file = ".mcp.json"},
     {.name = "codex",
      .title = "Codex",
@@ -25,6 +25,12 @@ constexpr std::array<Client, 7> kClients = {{
      .folder_variable = "CODEX_HOME",
      .file_in_folder = "config.toml",
      .is_toml = true},
+    {.name = "copilot",
+     .title = "Copilot CLI",
+     .file = "~/.copilot/mcp-config.json",
+     .folder_variable = "COPILOT_HOME",
+     .file_in_folder = "mcp-config.json"},
+    {.name = "cursor", .title = "Cursor", .file = ".cursor/mcp.json"},
     {.name = "gemini", .title = "Gemini CLI", .file = "~/.gemini/settings.json"},
     {.name = "kimi",
      .title = "Kimi Code",
@@ -56,6 +62,11 @@ json::object entry_for(const Client& client, const CommandLine& command) {
             {"timeout", kToolTimeoutMs}};
   json::object entry{{"command", command.front()}, {"args", arguments}};
   if (client.name == "claude" || client.name == "vscode") entry["type"] = "stdio";
+  if (client.name == "copilot") {
+    entry["type"] = "local";
+    entry["tools"] = json::array{"*"};
+  }
+  if (client.name == "claude") entry["alwaysLoad"] = true;  // else its model sees nine bare names
   if (client.name == "gemini" || client.name == "qwen") entry["timeout"] = kToolTimeoutMs;
   if (client.name == "kimi") entry["toolTimeoutMs"] = kToolTimeoutMs;
   return entry;

@@ -7,7 +7,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
-from mcp_client import McpClient  # noqa: E402
+from mcp_client import McpClient, modern_meta  # noqa: E402
 from session import PERDURE, SessionTest, eventually  # noqa: E402
 
 
@@ -108,6 +108,27 @@ class ClaudeCode(SessionTest):
         self.assertEqual(self.record(task)['notifiedVia'], 'hook')
         self.assertEqual(self.rewake().wait(timeout=30), 0)
         self.assertEqual(self.hook('stop'), '')
+
+    def test_A8_what_the_client_hears_by_polling_is_left_to_that_for_half_a_minute(self):
+        client = McpClient(self.session, cwd=self.project)
+        self.addCleanup(client.__exit__)
+        start = {'name': 'Bash', 'arguments': {'command': 'exit 3', 'run_in_background': True, 'description': 'x'},
+                 '_meta': modern_meta(name='claude-code')}
+        told, untold = (client.result('tools/call', start)['taskId'] for _ in range(2))
+        for task in (told, untold):
+            self.perdure('wait', task)
+            self.assertEqual(self.record(task)['deliveredBy'], 'tasks')
+        for event in ('stop', 'prompt', 'session-start'):
+            self.assertEqual(self.hook(event), '', 'tasks/get tells it')
+        client.result('tasks/get', {'taskId': told, '_meta': modern_meta(name='claude-code')})
+        eventually(lambda: 'notifiedAt' in self.record(told), 'it is acknowledged')
+        # Nobody has polled the other one for so long.
+        record = self.record(untold)
+        with open(self.path(untold), 'w', encoding='utf-8') as f:
+            json.dump({**record, 'startedAt': record['startedAt'] - 40_000, 'endedAt': record['endedAt'] - 31_000}, f)
+        news = self.hook('prompt')
+        self.assertIn(untold, news)
+        self.assertNotIn(told, news)
 
     def test_L32_the_prompt_carries_the_news(self):
         task = self.ended()

@@ -1,6 +1,7 @@
 """`perdure mcp install`: what each client's configuration gets, and what stays as it was."""
 import json
 import os
+import subprocess
 import sys
 import tomllib
 import unittest
@@ -9,12 +10,13 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 from session import PERDURE, SessionTest  # noqa: E402
 
 FILES = {'claude': '.mcp.json', 'codex': '.codex/config.toml', 'gemini': '.gemini/settings.json', 'kimi': '.kimi-code/mcp.json',
-         'opencode': '.config/opencode/opencode.json', 'qwen': '.qwen/settings.json', 'vscode': '.vscode/mcp.json'}
+         'opencode': '.config/opencode/opencode.json', 'qwen': '.qwen/settings.json', 'vscode': '.vscode/mcp.json',
+         'copilot': '.copilot/mcp-config.json', 'cursor': '.cursor/mcp.json'}
 
 
 class Install(SessionTest):
     def install(self, *args, check=0, **env):
-        clean = {name: '' for name in ('CODEX_HOME', 'KIMI_CODE_HOME', 'XDG_CONFIG_HOME')}
+        clean = {name: '' for name in ('CODEX_HOME', 'KIMI_CODE_HOME', 'COPILOT_HOME', 'XDG_CONFIG_HOME')}
         return self.perdure('mcp', 'install', *args, check=check, cwd=self.scratch, env={'HOME': self.scratch, **clean, **env})
 
     def file(self, name):
@@ -45,6 +47,16 @@ class Install(SessionTest):
         for name in FILES:
             self.install(name, '--owner', 'me', '--write')
             self.assertEqual(self.command(name), [PERDURE, 'mcp', '--session', self.session, '--owner', 'me'])
+
+    def test_A9_the_session_of_the_environment_is_written_since_a_client_may_filter_that(self):
+        done = self.perdure('mcp', 'install', 'codex', '--write', check=0, session=None, cwd=self.scratch,
+                            env={'HOME': self.scratch, 'CODEX_HOME': '', 'PERDURE_SESSION': '/elsewhere'})
+        self.assertEqual(self.command('codex')[-1], self.session, 'what is said goes first')
+        self.assertNotIn('PERDURE_SESSION', done.stderr)
+        done = subprocess.run([PERDURE, 'mcp', 'install', 'codex', '--write'], capture_output=True, text=True, check=True, cwd=self.scratch,
+                              env={**os.environ, 'HOME': self.scratch, 'CODEX_HOME': '', 'PERDURE_SESSION': '/elsewhere'})
+        self.assertEqual(self.command('codex'), [PERDURE, 'mcp', '--session', '/elsewhere'])
+        self.assertIn('PERDURE_SESSION, /elsewhere', done.stderr)
 
     def test_what_was_there_stays_and_an_older_entry_is_replaced(self):
         for name in FILES:

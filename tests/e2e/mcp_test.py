@@ -267,6 +267,25 @@ class Tools(McpTest):
         client.call('TaskWrite', task_id=task, keys=['ctrl-c'])
         self.assertEqual(client.call('WaitFor', timeout=60, task_id=task)['structuredContent']['finished'][0]['signal'], signal.SIGINT)
 
+    def test_I08_a_prompt_that_waits_is_reported_as_a_guess(self):
+        client = self.legacy()
+        asking = self.background(client, 'read -p "Continue? [y/N] " x; read -sp "Password: " y; sleep 300', pty=True)
+        working = self.background(client, 'echo working; sleep 300', pty=True)
+        screen = self.background(client, 'printf "\\033[?1049hmenu: "; sleep 300', pty=True)
+        piped = self.background(client, 'printf "name? "; read -r x; sleep 300', stdin='pipe')
+
+        def guess(task):
+            got = client.call('TaskOutput', task_id=task)['structuredContent']
+            return got.get('maybe_waiting_for_input', False), got.get('asks_secret', False)
+        eventually(lambda: guess(asking) == (True, False), 'it is noticed')
+        self.assertIn('maybe_waiting_for_input: true', text_of(client.call('TaskOutput', task_id=asking)))
+        for other in (working, screen, piped):
+            self.assertEqual(guess(other), (False, False), self.log(other))
+        self.assertEqual(client.call('WaitFor', timeout=1)['structuredContent']['maybe_waiting_for_input'], [asking])
+        client.call('TaskWrite', task_id=asking, keys=['y', 'enter'])
+        eventually(lambda: guess(asking) == (True, True), 'a secret is asked for')
+        self.perdure('stop', '--all', check=0)
+
     def test_F7_stdin_pipe_is_what_TaskWrite_sends(self):
         client = self.legacy()
         task = self.background(client, 'while read -r line; do echo "got $line"; done', stdin='pipe')
@@ -436,6 +455,39 @@ class Waiting(McpTest):
         line = client.call('WaitFor', timeout=60, task_id=server, match='[0-9]+')['structuredContent']['matched_line']
         self.assertTrue(client.call('WaitFor', timeout=60, task_id=server, ready=f'tcp:{line}')['structuredContent']['matched'])
         client.call('TaskStop', task_id=server)
+
+    def test_L64_a_start_returns_when_the_command_can_be_used(self):
+        client = self.legacy()
+        start = {'run_in_background': True, 'description': 'a server'}
+        told = client.call('Bash', command='echo starting; sleep 0.2; echo listening on 1; sleep 300', match='listening on [0-9]+', **start)
+        self.assertFalse(told['isError'])
+        got = told['structuredContent']
+        self.assertEqual((got['matched'], got['matched_line'], got['status']), (True, 'listening on 1', 'running'))
+        self.assertIn(got['task_id'], text_of(told))
+        late = client.call('Bash', command='sleep 300', match='never', ready_timeout=1, **start)['structuredContent']
+        self.assertEqual((late['matched'], late['status']), (False, 'running'))
+        early = client.call('Bash', command='echo "address already in use"; exit 1', match='listening', **start)
+        self.assertTrue(early['isError'])
+        got = early['structuredContent']
+        self.assertEqual((got['matched'], got['status'], got['exit_code'], got['output']), (False, 'failed', 1, 'address already in use\n'))
+        server = client.call('Bash', command=f'{sys.executable} -c "import socket,time; s=socket.socket(); s.bind((\'127.0.0.1\',0)); s.listen(); '
+                                             'print(s.getsockname()[1],flush=True); time.sleep(300)"', match='[0-9]+', **start)
+        port = server['structuredContent']['matched_line']
+        other = client.call('Bash', command='echo up; sleep 300', match='up', ready=f'tcp:{port}', **start)['structuredContent']
+        self.assertEqual((other['matched'], other['matched_line']), (True, 'up'))
+        for wrong, said in (({'match': '('}, 'no regular'), ({'ready': 'http:1'}, 'tcp:PORT')):
+            self.assertIn(said, text_of(client.call('Bash', command='sleep 300', **wrong, **start)))
+        self.assertIn('run_in_background only', text_of(client.call('Bash', command='true', match='x')))
+        self.assertEqual(len(self.json('list')), 4, 'nothing was started for a wrong condition')
+        # Who has the protocol's tasks is told as well: a task could not say that it is ready.
+        modern = self.client().modern('tools/call', name='Bash', arguments={'command': 'echo up; sleep 300', 'match': 'up', **start})
+        self.assertTrue(modern['structuredContent']['matched'])
+        waiting = client.begin('tools/call', {'name': 'Bash', 'arguments': {'command': 'sleep 300', 'match': 'never', **start}})
+        running = eventually(lambda: len(self.json('list')) == 6 and self.json('list'), 'it runs')
+        client.notify('notifications/cancelled', {'requestId': waiting})
+        eventually(lambda: len(self.json('list')) == 5, 'who calls it off has no task')
+        self.assertEqual(len(running), 6)
+        self.perdure('stop', '--all', check=0)
 
     def test_progress_is_told_while_it_blocks(self):
         client = self.legacy()

@@ -10,6 +10,7 @@
 #include "mcp/service/news.h"
 #include "mcp/service/service.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 #include <cstddef>
 #include <cstring>
 #include <functional>
+#include <optional>
 
 namespace perdure::cli {
 namespace {
@@ -165,7 +167,12 @@ class Hook {
       if (!active) return std::unexpected(active.error());
       auto news = claim();  // after the look: what ended in between is in it
       const std::int64_t left = until - steady_ms();
-      if (!news || !news->empty() || active->empty() || left <= 0) return news;
+      if (!news || !news->empty() || (active->empty() && !grace_) || left <= 0) return news;
+      if (grace_) {
+        // Pending, but the client is about to be told by another channel.
+        ::poll(nullptr, 0, static_cast<int>(std::min({grace_->count(), left, std::int64_t{1000}})));
+        continue;
+      }
       // An end that is no news (the owner's own stop) does not wake it: so it looks again now and then.
       const auto waited = manager_.await_notifications(
           {.owner = owner_, .timeout = std::min(std::chrono::milliseconds(left), kLookAgain)});
@@ -186,8 +193,21 @@ class Hook {
     return socket;
   }
 
+  // Without what the client hears by polling: a hook that runs in between would tell it twice.
   Result<std::vector<Notification>> claim() {
-    return manager_.claim_notifications({.owner = owner_, .most = kMostAtOnce});
+    grace_.reset();
+    auto news = manager_.claim_notifications({.owner = owner_, .most = kMostAtOnce});
+    if (!news) return news;
+    std::vector<Notification> left;
+    std::erase_if(*news, [&](const Notification& one) {
+      const auto grace = mcp::left_to_polling(manager_, one);
+      if (grace.count() == 0) return false;
+      grace_ = std::min(grace_.value_or(grace), grace);
+      left.push_back(one);
+      return true;
+    });
+    manager_.release_notifications(left);
+    return news;
   }
   // Reached only when all was written: a reader that has gone ends the program before.
   Result<int> acknowledge(const std::vector<Notification>& news) {
@@ -201,6 +221,7 @@ class Hook {
 
   TaskManager& manager_;
   std::string owner_;
+  std::optional<std::chrono::milliseconds> grace_;  // after claim(): the first of what was left to others is free then
 };
 
 }  // namespace

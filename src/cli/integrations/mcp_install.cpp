@@ -44,9 +44,11 @@ Result<mcp::CommandLine> command_line(const Call& call) {
   const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
   if (length <= 0) return fail_errno("reading", "/proc/self/exe");
   mcp::CommandLine command{std::string(self, static_cast<std::size_t>(length)), "mcp"};
-  if (call.session) {
-    auto session = absolute(*call.session);
+  // A client that filters the environment of its servers (Codex) would start it on another session than this shell's.
+  if (const auto chosen = call.session ? call.session : environment("PERDURE_SESSION")) {
+    auto session = absolute(*chosen);
     if (!session) return std::unexpected(session.error());
+    if (!call.session) note(fmt::format("perdure: with the session of PERDURE_SESSION, {}", harmless_line(*session)));
     command.insert(command.end(), {"--session", *session});
   }
   if (const auto owner = call.value("--owner")) command.insert(command.end(), {"--owner", *owner});

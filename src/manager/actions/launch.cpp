@@ -109,6 +109,7 @@ Task constant_part(const TaskId& id, const StartOptions& options, const Work& wo
   task.owner = options.owner;
   task.labels = options.labels;
   task.parent_tool_call_id = options.tool_call_id;
+  task.delivered_by = options.delivered_by;
   if (options.idle_timeout.count() > 0) task.idle_timeout_ms = options.idle_timeout.count();
   note_limits(options, task);
   task.idempotency_key = options.idempotency_key;

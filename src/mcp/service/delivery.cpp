@@ -1,6 +1,5 @@
 #include "mcp/service/delivery.h"
 
-#include "base/clock.h"
 #include "mcp/service/news.h"
 
 #include <fmt/format.h>
@@ -12,9 +11,6 @@ namespace {
 
 constexpr std::string_view kVia = "mcp";
 constexpr std::size_t kMostAtOnce = 20;  // in one answer: more would bury what was asked for
-// A client that polls tasks hears of an end from tasks/get, which acknowledges it; only what it left aside so long is
-// told here.
-constexpr std::int64_t kPollersPatienceMs = 30'000;
 
 void after_answer(Request& request, std::function<void()> more) {
   request.after_answer = [before = std::move(request.after_answer), more = std::move(more)] {
@@ -69,14 +65,6 @@ bool is_being_told(const std::multiset<std::string>& telling, const Notification
   return std::ranges::all_of(news.tasks, [&](const TaskId& id) { return telling.contains(id.str()); });
 }
 
-bool is_left_to_polling(const Service& service, const Request& request, const Notification& news) {
-  if (!request.caller.has_tasks()) return false;
-  return std::ranges::all_of(news.tasks, [&](const TaskId& id) {
-    const auto task = service.manager().get(id);
-    return task && task->ended_at.value_or(0) > now_ms() - kPollersPatienceMs;
-  });
-}
-
 bool is_told_by(const ToolResult& result, const Notification& news) {
   return std::ranges::all_of(news.tasks, [&](const TaskId& id) {
     return std::ranges::find(result.delivered, id, &Task::id) != result.delivered.end();
@@ -102,7 +90,8 @@ void add_news(Service& service, Request& request, ToolResult& result) {
       service.manager().claim_notifications({.owner = service.owner_of(request.caller), .most = kMostAtOnce});
   if (!claimed || claimed->empty()) return;  // news that can't be read now comes with the next answer
   const auto kept = std::ranges::partition(*claimed, [&](const Notification& news) {
-    return !is_told_by(result, news) && !is_being_told(telling, news) && !is_left_to_polling(service, request, news);
+    return !is_told_by(result, news) && !is_being_told(telling, news) &&
+           left_to_polling(service.manager(), news).count() == 0;
   });
   service.manager().release_notifications({kept.begin(), kept.end()});
   claimed->erase(kept.begin(), kept.end());

@@ -1,5 +1,6 @@
 #include "mcp/service/news.h"
 
+#include "base/clock.h"
 #include "base/readable.h"
 #include "base/utf8.h"
 
@@ -10,6 +11,8 @@
 namespace perdure::mcp {
 namespace {
 
+// A client that polls tasks hears of an end from tasks/get; only what it left aside so long is told otherwise.
+constexpr std::int64_t kPollersPatienceMs = 30'000;
 constexpr std::size_t kMost = 700, kMostOfLines = 220;
 
 // What stands between two marks of a command line in `text`, with the marks, becomes `tool`.
@@ -34,6 +37,18 @@ std::string for_model(std::string brief, const Caller& caller) {
 }
 
 }  // namespace
+
+std::chrono::milliseconds left_to_polling(const TaskManager& manager, const Notification& news) {
+  std::int64_t longest = 0;
+  for (const auto& id : news.tasks) {
+    const auto task = manager.get(id);
+    const std::int64_t left = task ? task->ended_at.value_or(0) + kPollersPatienceMs - now_ms() : 0;
+    // More than all of it: the clock was set back.
+    if (!task || task->delivered_by != kDeliveredByTasks || left <= 0 || left > kPollersPatienceMs) return {};
+    longest = std::max(longest, left);
+  }
+  return std::chrono::milliseconds(longest);
+}
 
 std::string news_xml(const Notification& news, const Caller& caller) {
   Notification told = news;

@@ -19,7 +19,8 @@ constexpr std::size_t kMostOfFailure = 300;
 
 constexpr std::array<std::string_view, 5> kCutKeys = {"output_truncated", "output_size_bytes", "dropped_bytes",
                                                       "output_path", "preview_limit_bytes"};
-constexpr std::array<std::string_view, 3> kGoOnKeys = {"next_offset", "eof", "next"};
+constexpr std::array<std::string_view, 5> kGoOnKeys = {"next_offset", "eof", "maybe_waiting_for_input", "asks_secret",
+                                                       "next"};
 
 bool may_name_a_failure(const Task& task) {
   return task.status == Status::failed && task.kind == Kind::process;

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "mcp/service/describe.h"
+#include "mcp/service/news.h"
 #include "mcp/service/shown_output.h"
 #include "mcp/service/tool.h"
 #include <perdure/agent.h>
@@ -83,6 +84,7 @@ std::expected<AgentOptions, std::string> agent_options(const ToolCall& call) {
     return std::unexpected("description: is blank");
   options.start.owner = call.owner();
   options.start.tool_call_id = tool_use_of(call.request);
+  if (call.request.caller.has_tasks()) options.start.delivered_by = kDeliveredByTasks;
   options.start.timeout = seconds(call.arguments.integer("timeout").value_or(0));
   return options;
 }

@@ -1,8 +1,10 @@
 #include "base/utf8.h"
 #include "mcp/service/describe.h"
 #include "mcp/service/foreground.h"
+#include "mcp/service/news.h"
 #include "mcp/service/shown_output.h"
 #include "mcp/service/tool.h"
+#include "mcp/service/waiting.h"
 
 #include <unistd.h>
 
@@ -16,7 +18,7 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr std::int64_t kForegroundDefault = 60, kForegroundMost = 300, kBackgroundMost = 86'400;
+constexpr std::int64_t kForegroundDefault = 60, kForegroundMost = 300, kBackgroundMost = 86'400, kReadyDefault = 45;
 
 constexpr std::array<std::string_view, 2> kInputs = {"null", "pipe"};
 constexpr TerminalSize kTerminal{.rows = 40, .columns = 120};
@@ -48,6 +50,15 @@ constexpr Parameter kParameters[] = {
      .description = "pipe: @TaskWrite sends its input. null: end of file.",
      .default_text = R"("null")",
      .words = kInputs},
+    {.name = "match",
+     .description = "In the background: return when a line of its output matches this regular expression."},
+    {.name = "ready", .description = "In the background: return when this port accepts connections: tcp:8080."},
+    {.name = "ready_timeout",
+     .type = Parameter::Type::integer,
+     .description = "Seconds to wait for match and ready; it runs on.",
+     .least = 1,
+     .most = 600,
+     .default_text = "45"},
 };
 
 constexpr Parameter kAnswers[] = {
@@ -78,6 +89,7 @@ StartOptions start_options(const ToolCall& call) {
   }
   start.env["SHELL"] = start.shell;
   start.tool_call_id = tool_use_of(call.request);
+  if (call.request.caller.has_tasks()) start.delivered_by = kDeliveredByTasks;
   return start;
 }
 
@@ -91,6 +103,8 @@ std::optional<std::string> fault_in(const Arguments& arguments) {
     return fmt::format("timeout: {} is over the maximum of {} in the foreground; up to {} with run_in_background",
                        timeout, kForegroundMost, kBackgroundMost);
   if (!background && timeout == 0) return "timeout: 0 is below the minimum of 1 in the foreground";
+  if (!background && (arguments.has("match") || arguments.has("ready")))
+    return "match and ready: are for run_in_background only";
   if (arguments.is_true("disable_timeout") && arguments.has("timeout") && timeout != 0)
     return "timeout: excludes disable_timeout";
   return std::nullopt;
@@ -127,6 +141,48 @@ TaskStarted started(ToolCall& call, Task task, std::optional<std::string> why) {
   if (why) told.structured["foreground_output"] = output;
   if (!output.empty()) told.text += fmt::format("\nOutput so far:\n{}", output);
   return {std::move(task), std::move(told)};
+}
+
+// The answer to a start that waits until the command can be used. Not a task of the protocol, which could not tell that.
+ToolAnswer when_ready(ToolCall& call, Task task, const std::optional<std::string>& match,
+                      const std::optional<std::string>& ready) {
+  const TaskId id = task.id;
+  TaskStarted start = started(call, std::move(task), std::nullopt);
+  ToolResult& told = start.told;
+  Waiting waiting(call, {id}, seconds(call.arguments.integer("ready_timeout").value_or(kReadyDefault)));
+  Result<Waited> waited = match ? waiting.for_match(*match) : waiting.for_port(*ready);
+  if (match && ready && waited && waited->matched.value_or(false)) {
+    const auto line = waited->line;
+    waited = waiting.for_port(*ready);
+    if (waited) waited->line = line;
+  }
+  if (!waited) return tool_error(waited.error());
+  const bool is_ready = waited->matched.value_or(false);
+  if (!is_ready && waited->result.ended.empty() && call.request.call.why == jsonrpc::Call::Ended::cancelled) {
+    // Nobody was told of the task, so nobody would look after it.
+    auto stopped = call.manager().stop(id, {.reason = "Interrupted", .by = call.owner()});
+    if (!stopped) return tool_error(stopped.error());
+    waited->result.ended = {std::move(*stopped)};
+  }
+  json::object facts{{"matched", is_ready}};
+  if (waited->line) facts["matched_line"] = *waited->line;
+  if (waited->result.ended.empty()) {
+    facts["waited_ms"] = waiting.waited_ms();
+    for (auto& member : told.structured) facts[member.key()] = std::move(member.value());
+    told.text = lines_of(facts);
+    told.structured = std::move(facts);
+    return std::move(told);
+  }
+  Task& ended = waited->result.ended.front();
+  const Caller& caller = call.request.caller;
+  auto shown = show_tail(call.service, caller, ended, Service::preview_limit(caller));
+  if (!shown) return tool_error(shown.error());
+  told.structured = answer_members(caller, ended, *shown, "");
+  for (auto& fact : facts) told.structured[fact.key()] = std::move(fact.value());
+  told.text = answer_text(told.structured);
+  told.command_failed = ended.status != Status::completed;
+  told.delivered.push_back(std::move(ended));
+  return std::move(told);
 }
 
 std::string foreground_sentence(const Outcome& outcome) {
@@ -195,8 +251,11 @@ ToolAnswer run(ToolCall& call) {
     start.timeout = call.arguments.is_true("disable_timeout") ? seconds(0)
                     : timeout                                 ? seconds(*timeout)
                                                               : call.service.options().background_timeout;
+    const auto match = call.arguments.text("match"), ready = call.arguments.text("ready");
+    if (auto wrong = condition_fault(call.manager(), match, ready)) return tool_error(std::move(*wrong));
     auto task = call.manager().start(start);
     if (!task) return tool_error(task.error());
+    if ((match || ready) && !call.request.asks_for_task()) return when_ready(call, std::move(*task), match, ready);
     return started(call, std::move(*task), std::nullopt);
   }
   const seconds patience(timeout.value_or(kForegroundDefault));

@@ -1,6 +1,7 @@
 #include "base/utf8.h"
 #include "mcp/protocol/client.h"
 #include "mcp/service/describe.h"
+#include "mcp/service/prompt_guess.h"
 #include "mcp/service/shown_output.h"
 #include "mcp/service/tool.h"
 
@@ -139,6 +140,7 @@ ToolAnswer output(ToolCall& call) {
   result.structured = answer_members(caller, *task, *shown, ended ? "success" : block ? "timeout" : "not_ready");
   if (const std::int64_t limit = Service::preview_limit(caller); wanted > limit && !shown->is_whole && !shown->eof)
     result.structured["preview_limit_bytes"] = limit;
+  add_prompt_guess(call.manager(), caller, *task, result.structured);
   result.text = answer_text(result.structured);
   if (ended) result.delivered.push_back(std::move(*task));
   return result;

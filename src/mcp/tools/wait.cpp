@@ -1,10 +1,9 @@
-#include "base/clock.h"
 #include "base/utf8.h"
-#include "conditions/line_match.h"
-#include "conditions/port.h"
 #include "mcp/service/describe.h"
+#include "mcp/service/prompt_guess.h"
 #include "mcp/service/shown_output.h"
 #include "mcp/service/tool.h"
+#include "mcp/service/waiting.h"
 
 #include <fmt/format.h>
 
@@ -14,9 +13,6 @@
 namespace perdure::mcp {
 namespace {
 
-using std::chrono::milliseconds;
-
-constexpr milliseconds kProgressEvery{1000};
 constexpr std::array<std::string_view, 3> kModes = {"any", "all", "first_failure"};
 
 constexpr Parameter kParameters[] = {
@@ -59,99 +55,6 @@ constexpr Parameter kAnswers[] = {
     {.name = "matched_line", .description = "with match: the line"},
 };
 
-struct Outcome {
-  WaitResult result;
-  std::optional<bool> matched;
-  std::optional<std::string> line;
-};
-
-// One WaitFor while it blocks.
-class Waiting {
- public:
-  Waiting(ToolCall& call, std::vector<TaskId> ids, milliseconds timeout)
-      : call_(call), ids_(std::move(ids)), begun_(steady_ms()), until_(begun_ + timeout.count()) {}
-
-  [[nodiscard]] std::int64_t waited_ms() const { return steady_ms() - begun_; }
-  [[nodiscard]] std::int64_t begun_ms() const { return now_ms() - waited_ms(); }
-
-  Result<Outcome> for_ends(WaitMode mode) {
-    const auto progress = [this](std::size_t running) {
-      report(fmt::format("{} of {} have ended", ids_.size() - std::min(running, ids_.size()), ids_.size()));
-    };
-    auto result = call_.manager().wait({.ids = ids_,
-                                        .mode = mode,
-                                        .timeout = most(milliseconds(until_ - begun_)),
-                                        .cancel_fd = call_.stop_fd(),
-                                        .progress = progress});
-    if (!result) return std::unexpected(result.error());
-    return Outcome{.result = std::move(*result)};
-  }
-
-  Result<Outcome> for_match(const std::string& pattern) {
-    auto match = conditions::LineMatch::compile(call_.manager(), ids_.front(), pattern);
-    if (!match) {
-      match.error().message = fmt::format("match: '{}' is {}", pattern, match.error().message);
-      return std::unexpected(match.error());
-    }
-    while (true) {
-      auto found = match->look();
-      if (!found) return std::unexpected(found.error());
-      if (*found || match->is_at_end() || is_over()) {
-        auto now = slice(milliseconds(0));
-        if (!now) return std::unexpected(now.error());
-        Outcome outcome{.result = std::move(*now), .matched = *found};
-        outcome.result.timed_out = !*found && !match->is_at_end();
-        if (*found) outcome.line = to_valid_utf8(match->line());
-        return outcome;
-      }
-      if (auto more =
-              call_.manager().await_output(ids_.front(), match->offset(), most(kProgressEvery), call_.stop_fd());
-          !more)
-        return std::unexpected(more.error());
-      report(fmt::format("{} bytes of output, no match yet", match->offset()));
-    }
-  }
-
-  Result<Outcome> for_port(const std::string& where) {
-    auto port = conditions::parse_port(where);
-    if (!port) {
-      port.error().message = fmt::format("ready: '{}' is {}", where, port.error().message);
-      return std::unexpected(port.error());
-    }
-    while (true) {
-      const bool open = conditions::is_port_open(*port);
-      auto now = slice(open ? milliseconds(0) : conditions::kPortEvery);
-      if (!now) return std::unexpected(now.error());
-      const bool ended = now->running.empty();
-      if (open || ended || is_over()) {
-        now->timed_out = !open && !ended;
-        return Outcome{.result = std::move(*now), .matched = open};
-      }
-      report(fmt::format("{} accepts no connections yet", where));
-    }
-  }
-
- private:
-  [[nodiscard]] bool is_over() const { return call_.request.call.stop.is_raised() || steady_ms() >= until_; }
-  [[nodiscard]] milliseconds most(milliseconds wanted) const {
-    return std::min(wanted, milliseconds(std::max<std::int64_t>(0, until_ - steady_ms())));
-  }
-  Result<WaitResult> slice(milliseconds wanted) {
-    return call_.manager().wait({.ids = ids_, .timeout = most(wanted), .cancel_fd = call_.stop_fd(), .is_part = true});
-  }
-  // Once a second at most, and with seconds as the measure: it always grows.
-  void report(std::string_view message) {
-    const std::int64_t second = waited_ms() / 1000;
-    if (second <= reported_) return;
-    reported_ = second;
-    report_progress(call_.request, static_cast<double>(second), message, static_cast<double>((until_ - begun_) / 1000));
-  }
-
-  ToolCall& call_;
-  std::vector<TaskId> ids_;
-  std::int64_t begun_, until_, reported_ = 0;
-};
-
 // The tasks that are meant. The error is for the model.
 std::expected<std::vector<TaskId>, std::string> wanted(ToolCall& call) {
   const auto one = call.arguments.text("task_id");
@@ -182,7 +85,7 @@ json::array ids_of(const std::vector<Task>& tasks) {
   return ids;
 }
 
-ToolAnswer told(ToolCall& call, const Waiting& waiting, Outcome outcome) {
+ToolAnswer told(ToolCall& call, const Waiting& waiting, Waited outcome) {
   const Caller& caller = call.request.caller;
   const std::int64_t limit = Service::preview_limit(caller);
   const auto ended = static_cast<std::int64_t>(std::max<std::size_t>(1, outcome.result.ended.size()));
@@ -205,11 +108,15 @@ ToolAnswer told(ToolCall& call, const Waiting& waiting, Outcome outcome) {
   result.structured["completed_during_wait"] = std::move(meanwhile);
   result.structured["still_running"] = ids_of(outcome.result.running);
   if (!outcome.result.unverified.empty()) result.structured["unverified"] = ids_of(outcome.result.unverified);
+  json::array prompting;
+  for (const auto& task : outcome.result.running)
+    if (guess_prompt(call.manager(), task).maybe_waiting_for_input) prompting.emplace_back(task.id.str());
+  if (!prompting.empty()) result.structured["maybe_waiting_for_input"] = std::move(prompting);
   if (!outcome.result.running.empty())
     result.structured["next"] =
         call.words("@WaitFor again to go on waiting; @TaskOutput reads what they print meanwhile");
   result.text = lines_of(head);
-  for (const std::string_view key : {"still_running", "unverified", "next"})
+  for (const std::string_view key : {"still_running", "unverified", "maybe_waiting_for_input", "next"})
     if (const auto* const value = result.structured.if_contains(key);
         value != nullptr && !(value->is_array() && value->get_array().empty()))
       result.text += lines_of({{key, *value}});
