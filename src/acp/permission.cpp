@@ -12,7 +12,9 @@
 namespace perdure::acp {
 namespace {
 
-constexpr std::size_t kMostChoices = 4, kMostCalls = 1'000, kMostInput = 600, kMostTitle = 300;
+constexpr std::size_t kMostChoices = 4, kMostCalls = 1'000, kMostTitle = 300;
+constexpr std::size_t kMostShown = 16 << 10;  // of a question's text, which may have 64 KiB with its choices
+constexpr std::size_t kMostLocations = 100;
 
 std::string lower(std::string_view text) {
   std::string out;
@@ -45,6 +47,41 @@ std::vector<PermissionOption> most_telling(std::vector<PermissionOption> options
   for (const auto& option : options)
     if (std::ranges::find(chosen, option) == chosen.end() && chosen.size() < kMostChoices) chosen.push_back(option);
   return chosen;
+}
+
+std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+// Only what differs: the lines before and behind are the same in both.
+std::string change_text(const std::string& path, std::string_view before, std::string_view after) {
+  const auto old_lines = lines_of(before), new_lines = lines_of(after);
+  const std::size_t shorter = std::min(old_lines.size(), new_lines.size());
+  std::size_t head = 0, tail = 0;
+  while (head < shorter && old_lines[head] == new_lines[head]) ++head;
+  while (tail < shorter - head && old_lines[old_lines.size() - 1 - tail] == new_lines[new_lines.size() - 1 - tail])
+    ++tail;
+  std::string text = fmt::format("{}, from line {}:\n", path, head + 1);
+  for (std::size_t i = head; i < old_lines.size() - tail; ++i) text += fmt::format("- {}\n", old_lines[i]);
+  for (std::size_t i = head; i < new_lines.size() - tail; ++i) text += fmt::format("+ {}\n", new_lines[i]);
+  return text;
+}
+
+// Nothing is dropped in silence: the user approves what is shown.
+std::string shown(std::string_view text, std::size_t most) {
+  std::string plain = to_plain_text(text, true);
+  while (plain.ends_with('\n')) plain.pop_back();
+  if (plain.size() <= most) return plain;
+  const std::size_t cut = plain.size() - most;
+  plain.resize(most);
+  plain.resize(most - incomplete_suffix(plain));
+  return plain + fmt::format("\n[AND {} MORE BYTES THAT ARE NOT SHOWN HERE]", cut);
 }
 
 json::object outcome_of(const std::optional<PermissionOption>& chosen) {
@@ -88,6 +125,43 @@ std::optional<PermissionOption> choose_as_said(const std::vector<PermissionOptio
   return choose(options, std::ranges::find(kYes, word) != kYes.end());
 }
 
+std::string content_text(const json::array& content) {
+  std::string text;
+  for (const auto& item : content) {
+    if (!item.is_object()) continue;
+    const auto& object = item.get_object();
+    const std::string type = text_in(object, "type");
+    if (type == "diff") {
+      text += change_text(text_in(object, "path"), text_in(object, "oldText"), text_in(object, "newText"));
+    } else if (const auto* const block = object_in(object, "content"); block != nullptr) {
+      std::string words = text_in(*block, "text");
+      if (words.empty()) {
+        if (const auto* const resource = object_in(*block, "resource"); resource != nullptr)
+          words = text_in(*resource, "text");
+      }
+      if (words.empty()) words = text_in(*block, "uri");
+      if (words.empty()) words = fmt::format("[{}]", text_in(*block, "type"));
+      text += words + (words.ends_with('\n') ? "" : "\n");
+    }
+  }
+  return text;
+}
+
+std::string location_text(const json::array& locations) {
+  std::string text;
+  std::size_t count = 0;
+  for (const auto& item : locations) {
+    if (!item.is_object()) continue;
+    const std::string path = text_in(item.get_object(), "path");
+    if (path.empty()) continue;
+    if (++count > kMostLocations) break;
+    const auto* const line = item.get_object().if_contains("line");
+    text += fmt::format("{}{}{}\n", count == 1 ? "in " : "and ", path,
+                        line != nullptr && line->is_int64() ? fmt::format(":{}", line->get_int64()) : "");
+  }
+  return text;
+}
+
 void Permissions::note_tool_call(const json::object& update) {
   const std::string id = text_in(update, "toolCallId");
   const std::lock_guard lock(mutex_);
@@ -95,10 +169,14 @@ void Permissions::note_tool_call(const json::object& update) {
   ToolCall& call = calls_[id];
   if (auto title = text_in(update, "title"); !title.empty()) call.title = std::move(title);
   if (auto kind = text_in(update, "kind"); !kind.empty()) call.kind = std::move(kind);
+  // An agent may put the command, a change or the paths into any of these (kimi: into the content alone).
+  if (const auto* const content = array_in(update, "content"); content != nullptr && !content->empty())
+    call.content = content_text(*content);
+  if (const auto* const locations = array_in(update, "locations"); locations != nullptr && !locations->empty())
+    call.locations = location_text(*locations);
   const auto* const input = update.if_contains("rawInput");
   if (input == nullptr || input->is_null()) return;
-  const json::value brief = shortened(*input, kMostInput);
-  call.input = brief.is_string() ? std::string(brief.get_string()) : json::serialize(brief);
+  call.input = input->is_string() ? std::string(input->get_string()) : json::serialize(*input);
 }
 
 Permissions::ToolCall Permissions::about(const json::object& params) {
@@ -114,9 +192,12 @@ std::optional<PermissionOption> Permissions::ask(const ToolCall& tool, const std
   std::string title = to_plain_text(tool.title.empty() ? "use a tool" : tool.title, false);
   if (title.size() > kMostTitle)
     title.resize(kMostTitle - incomplete_suffix(std::string_view(title).substr(0, kMostTitle)));
+  std::string details;
+  for (const std::string* part : {&tool.input, &tool.content, &tool.locations})
+    if (!part->empty() && !title.contains(*part) && !details.contains(*part)) details += "\n" + *part;
   Question question{.text = fmt::format("{} asks for permission: {}{}{}", owner_.agent(), title,
                                         tool.kind.empty() ? "" : " (" + tool.kind + ")",
-                                        tool.input.empty() ? "" : "\n" + to_plain_text(tool.input, true)),
+                                        details.empty() ? "" : shown(details, kMostShown)),
                     .header = "Permission",
                     .options = as_choices(options)};
   if (question.options.size() < 2) question.options.clear();  // one alone is no choice; own words are a yes or a no

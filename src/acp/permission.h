@@ -27,6 +27,10 @@ struct PermissionOption {
 /// Labels of their own for at most four of the options, as a question offers them: two options may share their names.
 [[nodiscard]] std::vector<Choice> as_choices(const std::vector<PermissionOption>& options);
 
+/// What a tool call shows besides its title and input: text, changes of files as lines with + and -, paths. "" for nothing.
+[[nodiscard]] std::string content_text(const json::array& content);
+[[nodiscard]] std::string location_text(const json::array& locations);
+
 /// Answers session/request_permission. Thread-safe.
 class Permissions {
  public:
@@ -38,7 +42,7 @@ class Permissions {
 
  private:
   struct ToolCall {
-    std::string title, kind, input;
+    std::string title, kind, input, content, locations;
   };
   [[nodiscard]] ToolCall about(const json::object& params);
   [[nodiscard]] std::optional<PermissionOption> ask(const ToolCall& tool, const std::vector<PermissionOption>& options,

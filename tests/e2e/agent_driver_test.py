@@ -165,6 +165,16 @@ class Asked(AgentTest):
                 self.assertEqual([n['source_id'] for n in self.json('notifications', '--format', 'json')], [task])
                 self.perdure('notifications', 'ack', task, check=0)
 
+    def test_A1_the_question_shows_everything_that_the_agent_sent_of_what_it_wants_to_do(self):
+        task = self.agent('permission-content')
+        question = eventually(lambda: self.json('list', '--kind', 'question'), 'it asks')[0]['taskId']
+        shown = self.perdure('show', question, check=0).stdout
+        for words in ('Bash (execute)', 'Running: rm -rf /precious', '/etc/hosts, from line 2:', '- b', '+ c', '/etc/passwd:7'):
+            self.assertIn(words, shown)
+        self.perdure('answer', question, 'no', check=0)
+        self.finished(task)
+        self.assertEqual(self.log(task).decode().strip(), 'permission reject_once')
+
     def test_options_that_share_a_name_can_be_told_apart(self):
         task = self.agent('options A,A,a,r,R permission')
         shown = self.json('show', self.question()['taskId'])

@@ -658,6 +658,13 @@ class Delivery(McpTest):
             eventually(lambda: not self.pending(), 'it is acknowledged')
         self.assertNotIn('notifications', client.call('TaskList')['structuredContent'])
 
+    def test_L33_the_call_right_after_a_wait_does_not_tell_it_again(self):
+        client = self.legacy()
+        for _ in range(40):  # the acknowledgement comes after the answer: a race with the next call
+            task = self.ended(client)
+            client.call('WaitFor', timeout=60, task_id=task)
+            self.assertNotIn('notifications', client.call('TaskList')['structuredContent'])
+
     def test_L33_a_look_by_another_owner_acknowledges_nothing(self):
         one, two = self.legacy(name='one'), self.legacy(name='two')
         task = self.ended(one)

@@ -237,6 +237,15 @@ class Agent:
         if kind == 'cancelled' and self.cancelled.is_set():
             raise Cancelled
 
+    def do_permission_content(self):
+        """As kimi asks: the command is in the content of the request only."""
+        options = [{'optionId': k, 'name': k, 'kind': k} for k in ('allow_once', 'reject_once')]
+        call = {'toolCallId': 'call_2', 'title': 'Bash', 'kind': 'execute', 'locations': [{'path': '/etc/passwd', 'line': 7}],
+                'content': [{'type': 'content', 'content': {'type': 'text', 'text': 'Requesting approval to Running: rm -rf /precious'}},
+                            {'type': 'diff', 'path': '/etc/hosts', 'oldText': 'a\nb\n', 'newText': 'a\nc\n'}]}
+        outcome = self.request('session/request_permission', toolCall=call, options=options)['result']['outcome']
+        self.text('agent_message_chunk', f'permission {outcome.get("optionId", outcome["outcome"])}', messageId='permission')
+
     def do_fs(self):
         path = os.path.join(self.cwd, 'a.txt')
         read = self.request('fs/read_text_file', path=path, line=2, limit=1)

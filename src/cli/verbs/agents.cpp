@@ -10,6 +10,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <thread>
 
@@ -17,6 +19,7 @@ namespace perdure::cli {
 namespace {
 
 constexpr std::chrono::seconds kPatience{15};
+constexpr std::size_t kAtOnce = 3;
 
 constexpr Option kOptions[] = {
     {"--no-ask", nullptr, "do not start those that are installed to ask what they can do"},
@@ -74,7 +77,10 @@ std::string installed_text(const Found& found) {
 std::string answer_text(const Found& found) {
   if (!found.answer) return "-";
   if (!*found.answer && found.through_npx) return "no: npx fetches it when it is first started";
-  if (!*found.answer) return "no: " + found.answer->error().message;
+  if (!*found.answer) {
+    const std::string& why = found.answer->error().message;
+    return (why.contains("did not answer within") ? "slow: " : "no: ") + why;
+  }
   const auto& able = **found.answer;
   return harmless_line(able.name.empty() ? fmt::format("ACP {}", able.protocol)
                                          : fmt::format("{} {}, ACP {}", able.name, able.version, able.protocol));
@@ -128,9 +134,13 @@ Result<int> run(Call& call) {
   std::vector<Found> all;
   for (const auto& [name, agent] : agent_definitions(**config)) all.push_back(look_for(agent));
   if (!call.has("--no-ask")) {
+    // All at once would be too much for a small machine: those that start slowly would seem not to answer.
+    std::atomic<std::size_t> next = 0;
     std::vector<std::thread> asking;
-    for (auto& found : all)
-      if (found.command) asking.emplace_back([&found] { ask(found); });
+    for (std::size_t i = 0; i < std::min(kAtOnce, all.size()); ++i)
+      asking.emplace_back([&] {
+        for (std::size_t mine = next++; mine < all.size(); mine = next++) ask(all[mine]);
+      });
     for (auto& thread : asking) thread.join();
   }
   if (!call.json) {

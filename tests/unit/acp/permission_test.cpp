@@ -71,5 +71,19 @@ TEST(ChooseAsSaid, ALabelMeansTheOptionThatItWasMadeOf) {
   EXPECT_EQ(id_of(choose_as_said(same, offered, offered[1].label)), "2");
 }
 
+TEST(Shown, A1TextChangesAndPathsOfACall) {
+  const auto content = json::parse(R"([
+    {"type": "content", "content": {"type": "text", "text": "Requesting approval to Running: rm -rf build"}},
+    {"type": "diff", "path": "/w/a.c", "oldText": "one\ntwo\nthree\n", "newText": "one\n2\n2b\nthree\n"},
+    {"type": "diff", "path": "/w/new", "newText": "x\n"},
+    {"type": "terminal", "terminalId": "t"}, 7, {}])");
+  EXPECT_EQ(content_text(content.get_array()),
+            "Requesting approval to Running: rm -rf build\n/w/a.c, from line 2:\n- two\n+ 2\n+ 2b\n/w/new, from line "
+            "1:\n+ x\n");
+  EXPECT_EQ(location_text(json::parse(R"([{"path": "/w/a.c", "line": 3}, {"path": "/w/b"}, {}])").get_array()),
+            "in /w/a.c:3\nand /w/b\n");
+  EXPECT_EQ(content_text({}), "");
+}
+
 }  // namespace
 }  // namespace perdure::acp
