@@ -2,12 +2,15 @@
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 import time
 import unittest
+import unittest.mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+import mcp_client  # noqa: E402
 from mcp_client import P, TASKS, McpClient, modern_meta  # noqa: E402
 from session import SessionTest, eventually, is_alive  # noqa: E402
 
@@ -658,12 +661,23 @@ class Delivery(McpTest):
             eventually(lambda: not self.pending(), 'it is acknowledged')
         self.assertNotIn('notifications', client.call('TaskList')['structuredContent'])
 
+    @unittest.skipUnless(shutil.which('strace') and not SANITIZED, 'needs strace')
     def test_L33_the_call_right_after_a_wait_does_not_tell_it_again(self):
         client = self.legacy()
-        for _ in range(40):  # the acknowledgement comes after the answer: a race with the next call
-            task = self.ended(client)
-            client.call('WaitFor', timeout=60, task_id=task)
-            self.assertNotIn('notifications', client.call('TaskList')['structuredContent'])
+        # The acknowledgement comes after the answer. Here it is slow, so that the next call is there before it.
+        starter = self.legacy()
+        task = self.ended(starter)
+        slow = os.path.join(self.scratch, 'slow-perdure')
+        with open(slow, 'w', encoding='ascii') as f:
+            f.write(f'#!/bin/sh\nexec strace -f -o /dev/null -e trace=renameat,renameat2,rename '
+                    f'-e inject=renameat,renameat2,rename:delay_enter=500000 {mcp_client.PERDURE} "$@"\n')
+        os.chmod(slow, 0o755)
+        with unittest.mock.patch('mcp_client.PERDURE', slow):
+            client = self.legacy()
+        client.call('WaitFor', timeout=60, task_id=task)
+        self.assertNotIn('notifications', client.call('TaskList')['structuredContent'])
+        eventually(lambda: not self.pending(), 'it is acknowledged')
+        client.end()
 
     def test_L33_a_look_by_another_owner_acknowledges_nothing(self):
         one, two = self.legacy(name='one'), self.legacy(name='two')
