@@ -13,7 +13,7 @@ namespace perdure::acp {
 namespace {
 
 constexpr std::size_t kMostChoices = 4, kMostCalls = 1'000, kMostTitle = 300;
-constexpr std::size_t kMostShown = 16 << 10;  // of a question's text, which may have 64 KiB with its choices
+constexpr std::size_t kMostShown = 16 << 10;  // of a question's text, so that a terminal and a form can show it
 constexpr std::size_t kMostLocations = 100;
 
 std::string lower(std::string_view text) {
@@ -49,7 +49,7 @@ std::vector<PermissionOption> most_telling(std::vector<PermissionOption> options
   return chosen;
 }
 
-std::vector<std::string_view> lines_of(std::string_view text) {
+std::vector<std::string_view> split_lines(std::string_view text) {
   std::vector<std::string_view> lines;
   while (!text.empty()) {
     const auto end = std::min(text.find('\n'), text.size());
@@ -61,7 +61,7 @@ std::vector<std::string_view> lines_of(std::string_view text) {
 
 // Only what differs: the lines before and behind are the same in both.
 std::string change_text(const std::string& path, std::string_view before, std::string_view after) {
-  const auto old_lines = lines_of(before), new_lines = lines_of(after);
+  const auto old_lines = split_lines(before), new_lines = split_lines(after);
   const std::size_t shorter = std::min(old_lines.size(), new_lines.size());
   std::size_t head = 0, tail = 0;
   while (head < shorter && old_lines[head] == new_lines[head]) ++head;
@@ -74,7 +74,7 @@ std::string change_text(const std::string& path, std::string_view before, std::s
 }
 
 // Nothing is dropped in silence: the user approves what is shown.
-std::string shown(std::string_view text, std::size_t most) {
+std::string cut_openly(std::string_view text, std::size_t most) {
   std::string plain = to_plain_text(text, true);
   while (plain.ends_with('\n')) plain.pop_back();
   if (plain.size() <= most) return plain;
@@ -197,7 +197,7 @@ std::optional<PermissionOption> Permissions::ask(const ToolCall& tool, const std
     if (!part->empty() && !title.contains(*part) && !details.contains(*part)) details += "\n" + *part;
   Question question{.text = fmt::format("{} asks for permission: {}{}{}", owner_.agent(), title,
                                         tool.kind.empty() ? "" : " (" + tool.kind + ")",
-                                        details.empty() ? "" : shown(details, kMostShown)),
+                                        details.empty() ? "" : cut_openly(details, kMostShown)),
                     .header = "Permission",
                     .options = as_choices(options)};
   if (question.options.size() < 2) question.options.clear();  // one alone is no choice; own words are a yes or a no

@@ -238,7 +238,22 @@ class Golden(View):
         yield 'unknown id', seen(client.call('TaskOutput', task_id='bash-00000000')), 160
         yield 'wrong argument', seen(client.call('Bash', command='x', timeout=301)), 160
         yield 'open question', seen(client.call('AskUserQuestion', questions=[QUESTION])), 350
+        if client_name == 'claude-code':
+            yield from self.hook_texts(client)
         self.perdure('stop', '--all', check=0)
+
+    def hook_texts(self, client):
+        owner = self.json('list')[0]['owner']
+        self.start(client, 'sleep 300', 'the server')
+        for event in ('precompact', 'session-start', 'prompt', 'stop', 'rewake'):
+            if event != 'precompact':
+                self.ended(client, 'echo "x.c:3: error: no"; exit 2', description='the build')
+            done = self.perdure('hook', 'claude-code', event, '--owner', owner, check=2 if event == 'rewake' else 0)
+            text = done.stderr if event == 'rewake' else done.stdout
+            if text.startswith('{'):
+                told = json.loads(text)
+                text = told.get('reason') or told['hookSpecificOutput']['additionalContext']
+            yield f'hook {event}', text, 400 + NOTIFICATION * (event != 'precompact')
 
     def test_every_text_that_a_model_sees(self):
         for name, (client_name, _, _) in {**CLIENTS, 'other': ('other', '', False)}.items():

@@ -64,7 +64,7 @@ std::string xml_attribute(std::string_view name, std::string_view value) {
   return out + "\"";
 }
 
-constexpr std::size_t kMostOfXml = 700, kMostOfTitle = 100, kMostOfLastLines = 220, kMostOfFailure = 160;
+constexpr std::size_t kMostOfXml = 700, kMostOfTitle = 100, kMostOfLastLines = 220, kFailureInXml = 160;
 
 // Escaped, and at most `most` bytes: cut from behind, never inside a character or an entity.
 std::string xml_within(std::string_view text, std::size_t most) {
@@ -80,7 +80,7 @@ std::string xml_within(std::string_view text, std::size_t most) {
 }
 
 // The last whole lines of an output, as a model reads them, escaped, at most `most` bytes.
-std::string last_lines(std::string_view output, std::size_t most) {
+std::string last_lines_of(std::string_view output, std::size_t most) {
   const std::string readable = make_readable(output).text;
   for (std::size_t raw = most; raw >= 16; raw = raw * 3 / 4) {
     std::string_view end = end_of(readable, raw);
@@ -145,13 +145,13 @@ std::string notification_xml(const Notification& n) {
   std::size_t room = kMostOfXml - std::min(kMostOfXml, head.size() + middle.size() + tail.size());
   std::string body = xml_within(n.brief.empty() ? n.body : n.brief, room);
   room -= std::min(room, body.size());
-  std::string lines = last_lines(n.preview, std::min(room, kMostOfLastLines));
+  std::string lines = last_lines_of(n.preview, std::min(room, kMostOfLastLines));
   // The cause is worth more than the end, where the end does not name it.
   if (!n.failure_line.empty() && !lines.contains(xml_text(n.failure_line))) {
     constexpr std::string_view kFailure = "\nFailure: ";
-    body += std::string(kFailure) + xml_within(n.failure_line, std::min(kMostOfFailure, room / 2));
+    body += std::string(kFailure) + xml_within(n.failure_line, std::min(kFailureInXml, room / 2));
     room = kMostOfXml - std::min(kMostOfXml, head.size() + body.size() + middle.size() + tail.size());
-    lines = last_lines(n.preview, std::min(room, kMostOfLastLines));
+    lines = last_lines_of(n.preview, std::min(room, kMostOfLastLines));
   }
   return head + body + middle + lines + tail;
 }

@@ -15,7 +15,7 @@ namespace {
 
 // Progress frames take far more room in the log than in what is shown of it.
 constexpr std::int64_t kReadAhead = 8, kMostRead = 1 << 20, kLeastRead = 64 << 10;
-constexpr std::size_t kMostOfFailure = 300;
+constexpr std::size_t kFailureLine = 300;
 
 constexpr std::array<std::string_view, 5> kCutKeys = {"output_truncated", "output_size_bytes", "dropped_bytes",
                                                       "output_path", "preview_limit_bytes"};
@@ -82,7 +82,7 @@ Result<ShownOutput> show_tail(const Service& service, const Caller& caller, cons
   if (limit > 0) shown.collapsed = collapsed_words(readable);
   if (may_name_a_failure(task) && limit > 0)
     if (const auto line = failure_line(readable.text); !line.empty() && !end.contains(line))
-      shown.failure = cut_line(line, kMostOfFailure);
+      shown.failure = cut_line(line, kFailureLine);
   shown.text = std::string(end);
   return shown;
 }

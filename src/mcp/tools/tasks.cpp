@@ -138,7 +138,7 @@ ToolAnswer output(ToolCall& call) {
   const bool ended = is_terminal(task->status);
   ToolResult result;
   result.structured = answer_members(caller, *task, *shown, ended ? "success" : block ? "timeout" : "not_ready");
-  if (const std::int64_t limit = Service::preview_limit(caller); wanted > limit && !shown->is_whole && !shown->eof)
+  if (const std::int64_t limit = Service::preview_limit(caller); wanted > limit && !shown->is_whole)
     result.structured["preview_limit_bytes"] = limit;
   add_prompt_guess(call.manager(), caller, *task, result.structured);
   result.text = answer_text(result.structured);
