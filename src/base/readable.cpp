@@ -282,7 +282,7 @@ std::string ago(std::int64_t ms) {
   if (s < 1) return "now";
   if (s < 120) return fmt::format("{} s ago", s);
   if (s < 7200) return fmt::format("{} min ago", s / 60);
-  if (s < 2 * 86'400) return fmt::format("{} h ago", s / 3600);
+  if (s < 172'800) return fmt::format("{} h ago", s / 3600);
   return fmt::format("{} d ago", s / 86'400);
 }
 

@@ -9,6 +9,7 @@ import re
 import sys
 import time
 import unittest
+import xml.etree.ElementTree
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from build_logs import LOGS  # noqa: E402
@@ -123,6 +124,24 @@ class Sizes(View):
                 self.assertIn(word, shown, name)
             self.assertNotIn('perdure output', shown, 'a model has tools')
             self.assertNotIn('step 2999', shown)
+
+    def test_a_notification_that_is_all_to_be_escaped_fits_too(self):
+        evil = '"\\<&>\t' * 60
+        for client_name in ('claude-code', 'test-client', 'gemini-cli'):
+            client = self.client(client_name)
+            task = self.start(client, f"printf '%s\\n' '{evil}'; sleep 300", evil)
+            eventually(lambda t=task: self.log(t), 'it has printed')
+            self.perdure('stop', task, '--reason', evil, check=0)
+            running = self.start(self.client('other'), 'sleep 300')
+            result = client.call('TaskDetach', task_id=running, all_owners=True)
+            self.perdure('stop', running, check=0)
+            if 'structuredContent' in result:
+                for note in result['structuredContent']['notifications']:
+                    self.assertLessEqual(len(json.dumps(note, ensure_ascii=False, separators=(',', ':'))), NOTIFICATION)
+            for note in re.findall('<notification .*?</notification>', result['content'][0]['text'], re.S):
+                self.assertLessEqual(len(note), NOTIFICATION)
+                xml.etree.ElementTree.fromstring(note)
+            self.assertIn(task, json.dumps(result))
 
     def test_A4_an_end_that_is_told_by_the_protocol_has_two_kilobytes_of_the_end(self):
         client = McpClient(self.session)

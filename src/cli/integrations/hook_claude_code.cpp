@@ -59,9 +59,8 @@ std::string project_of(const json::object& input) {
   return folder != nullptr && folder->is_string() ? std::string(folder->get_string()) : ".";
 }
 
-const mcp::Caller& caller() {
-  static const mcp::Caller kCaller{.name = std::string(kClient)};
-  return kCaller;
+mcp::Caller caller() {
+  return {.name = std::string(kClient)};
 }
 
 std::string text_of(const std::vector<Notification>& news) {

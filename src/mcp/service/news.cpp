@@ -13,7 +13,7 @@ namespace {
 
 // A client that polls tasks hears of an end from tasks/get; only what it left aside so long is told otherwise.
 constexpr std::int64_t kPollersPatienceMs = 30'000;
-constexpr std::size_t kMost = 700, kMostOfLines = 220;
+constexpr std::size_t kMost = 700, kMostOfLines = 220, kMostOfTitle = 100, kMostIds = 10;
 
 // What stands between two marks of a command line in `text`, with the marks, becomes `tool`.
 void replace_command(std::string& text, std::string_view start, std::string_view end, auto tool) {
@@ -34,6 +34,12 @@ std::string for_model(std::string brief, const Caller& caller) {
     return with_tool_names("@Agent with resume=", caller) + fmt::format("\"{}\"", id);
   });
   return brief;
+}
+
+std::string within(std::string_view text, std::size_t most) {
+  std::string cut(text.substr(0, most));
+  cut.resize(cut.size() - incomplete_suffix(cut));
+  return cut;
 }
 
 }  // namespace
@@ -62,18 +68,22 @@ json::object news_members(const Notification& news, const Caller& caller) {
   if (news.agent_id) members["agentId"] = to_valid_utf8(news.agent_id->text);
   if (news.tasks.size() > 1) {
     json::array ids;
-    for (const auto& id : news.tasks) ids.emplace_back(id.str());
+    for (const auto& id : news.tasks)
+      if (ids.size() < kMostIds) ids.emplace_back(id.str());
     members["tasks"] = std::move(ids);
+    members["count"] = news.tasks.size();
   }
-  members["title"] = news.title;
+  members["title"] = within(news.title, kMostOfTitle);
   std::string body = for_model(news.brief.empty() ? news.body : news.brief, caller);
   const std::string readable = make_readable(news.preview).text;
   if (!news.failure_line.empty() && !end_of(readable, kMostOfLines / 2).contains(news.failure_line))
     body += "\nFailure: " + news.failure_line;
   const auto room = [&] { return kMost - std::min(kMost, json::serialize(members).size() + 24); };
-  body.resize(std::min(body.size(), room()));
-  body.resize(body.size() - incomplete_suffix(body));
-  members["body"] = std::move(body);
+  // What has to be escaped is longer in JSON: shorter, then, until it fits.
+  for (std::size_t most = room(); most > 0; most = most * 3 / 4) {
+    members["body"] = within(body, most);
+    if (json::serialize(members).size() <= kMost) break;
+  }
   for (std::size_t most = std::min(room(), kMostOfLines); most >= 16; most = most * 3 / 4) {
     members["last_lines"] = end_of(readable, most);
     if (readable.empty() || json::serialize(members).size() > kMost) members.erase("last_lines");

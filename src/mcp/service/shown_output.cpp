@@ -127,7 +127,7 @@ json::object answer_members(const Caller& caller, const Task& task, const ShownO
   if ((!shown.is_whole || !shown.collapsed.empty()) && shown.path) members["output_path"] = to_valid_utf8(*shown.path);
   if (!shown.is_whole || shown.is_window || !shown.eof) members["next_offset"] = shown.next_offset;
   members["eof"] = shown.eof;
-  if (std::string next = next_step(caller, task, shown); !next.empty()) members["next"] = std::move(next);
+  if (const std::string next = next_step(caller, task, shown); !next.empty()) members["next"] = next;
   if (!shown.failure.empty()) members["failure_line"] = shown.failure;
   if (!shown.collapsed.empty())
     members["collapsed"] =
