@@ -109,6 +109,32 @@ class ClaudeCode(SessionTest):
         self.assertEqual(self.rewake().wait(timeout=30), 0)
         self.assertEqual(self.hook('stop'), '')
 
+    def test_A7_news_is_kept_where_the_client_of_rewake_has_gone(self):
+        go, said = os.path.join(self.scratch, 'go'), os.path.join(self.scratch, 'said')
+        task = self.start(f'until test -e {go}; do sleep 0.01; done; exit 3')
+        client = subprocess.Popen(['/bin/sh', '-c', f'{PERDURE} --session {self.session} hook claude-code rewake --owner claude-code@{self.project} '
+                                                    f'2>{said} >/dev/null </dev/null & echo $!; wait'], stdout=subprocess.PIPE, text=True)
+        pid = int(client.stdout.readline())
+
+        def is_waiting():
+            with open('/proc/net/unix', encoding='utf-8') as f:
+                return '@perdure-rewake-' in f.read()
+        eventually(is_waiting, 'it waits')
+        client.kill()
+        client.communicate(timeout=60)
+        with open(go, 'w', encoding='utf-8'):
+            pass
+
+        def has_ended():
+            try:
+                with open(f'/proc/{pid}/stat', encoding='ascii') as f:
+                    return f.read().split()[2] == 'Z'
+            except FileNotFoundError:
+                return True
+        eventually(has_ended, 'it leaves')
+        self.assertEqual(os.stat(said).st_size, 0)
+        self.assertIn(task, self.hook('stop'))
+
     def test_A8_what_the_client_hears_by_polling_is_left_to_that_for_half_a_minute(self):
         client = McpClient(self.session, cwd=self.project)
         self.addCleanup(client.__exit__)

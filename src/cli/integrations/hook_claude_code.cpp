@@ -120,11 +120,13 @@ class Hook {
 
   // Runs beside an idle session (asyncRewake): its standard error and exit status 2 begin a turn.
   Result<int> rewake(std::chrono::milliseconds patience) {
+    const pid_t client = ::getppid();
     const Fd only_one = take_turn();
     if (only_one.get() < 0) return 0;
     auto news = claim_within(patience);
     if (!news) return std::unexpected(news.error());
-    if (news->empty()) return 0;
+    // A session that has ended meanwhile reads nothing: then the news stays for the next one.
+    if (news->empty() || ::getppid() != client) return 0;
     if (!write_error("Background tasks have ended:\n" + text_of(*news))) return 0;
     if (auto done = acknowledge(*news); !done) return done;
     return kRewake;

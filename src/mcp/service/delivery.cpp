@@ -29,6 +29,7 @@ class Claim {
 
   void acknowledge() {
     std::vector<std::string> ids;
+    ids.reserve(news_.size());
     for (const auto& one : news_) ids.push_back(one.id);
     // What fails here is told once more: better twice than never.
     [[maybe_unused]] const auto done = manager_.acknowledge(ids, kVia);
@@ -73,7 +74,7 @@ bool is_told_by(const ToolResult& result, const Notification& news) {
 
 }  // namespace
 
-void note_delivered(Service& service, Request& request, std::vector<Task> tasks) {
+void note_delivered(Service& service, Request& request, const std::vector<Task>& tasks) {
   std::vector<std::string> ids;
   const std::string owner = service.owner_of(request.caller);
   for (const auto& task : tasks)

@@ -9,7 +9,7 @@ namespace perdure::mcp {
 
 /// These outcomes are part of the answer to a request. Tasks of other owners are left out: a look by somebody else is
 /// no delivery.
-void note_delivered(Service& service, Request& request, std::vector<Task> tasks);
+void note_delivered(Service& service, Request& request, const std::vector<Task>& tasks);
 
 /// Puts the caller's undelivered news behind what a tool has to say. Once: nobody else delivers it meanwhile.
 void add_news(Service& service, Request& request, ToolResult& result);

@@ -64,7 +64,7 @@ json::object listed(const Tool& tool, const Caller& caller) {
   // What the instructions say to all others.
   if (!client.shows_instructions && &tool == &kBashTool)
     description += with_tool_names(fmt::format(" {}", kWhoseIds), client);
-  shown["description"] = std::move(description);
+  shown["description"] = description;
   shown["inputSchema"] = schema_of(tool.parameters, client);
   if (caller.knows(kSinceStructured) && !client.is_known)
     if (auto promise = promise_of(tool)) shown["outputSchema"] = std::move(*promise);

@@ -106,7 +106,8 @@ void Waiting::report(std::string_view message) {
   const std::int64_t second = waited_ms() / 1000;
   if (second <= reported_) return;
   reported_ = second;
-  report_progress(call_.request, static_cast<double>(second), message, static_cast<double>((until_ - begun_) / 1000));
+  const std::int64_t total = (until_ - begun_) / 1000;
+  report_progress(call_.request, static_cast<double>(second), message, static_cast<double>(total));
 }
 
 std::optional<std::string> condition_fault(TaskManager& manager, const std::optional<std::string>& match,

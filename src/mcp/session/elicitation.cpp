@@ -48,7 +48,7 @@ json::object choice_schema(const Question& question, const Caller& caller) {
     schema["type"] = "string";
     schema["enum"] = std::move(labels);
   }
-  schema["description"] = std::move(description);
+  schema["description"] = description;
   return schema;
 }
 
