@@ -1,4 +1,5 @@
 # Boost.JSON and {fmt} as small static libraries, compiled here from the headers that Debian ships.
+# RE2 (search, src/view) and terminfo (src/top): as archives where the command line is static, else as Debian's shared ones.
 #
 # Debian's libboost_json.a is not position independent and there is no libfmt.a, so with Debian's
 # binaries neither a shared libperdure without dependencies nor a static command line can be linked.
@@ -22,3 +23,19 @@ if(PERDURE_QUICK)
   target_link_libraries(perdure_common_headers PRIVATE perdure_flags perdure_boost_json perdure_fmt)
   target_precompile_headers(perdure_common_headers PRIVATE ${PROJECT_SOURCE_DIR}/cmake/common_headers.h)
 endif()
+# Of ncurses only libtinfo, what a terminal can do: src/top draws by itself, so that one table of widths holds for all.
+find_path(PERDURE_RE2_INCLUDE re2/re2.h REQUIRED)
+find_path(PERDURE_TERMINFO_INCLUDE term.h REQUIRED)
+if(PERDURE_STATIC_CLI AND NOT PERDURE_SANITIZE)
+  find_library(PERDURE_RE2 libre2.a REQUIRED)
+  find_library(PERDURE_TERMINFO libtinfo.a REQUIRED)
+else()
+  find_library(PERDURE_RE2 re2 REQUIRED)
+  find_library(PERDURE_TERMINFO tinfo REQUIRED)
+endif()
+add_library(perdure_re2 INTERFACE)
+target_include_directories(perdure_re2 SYSTEM INTERFACE ${PERDURE_RE2_INCLUDE})
+target_link_libraries(perdure_re2 INTERFACE ${PERDURE_RE2} Threads::Threads)
+add_library(perdure_terminfo INTERFACE)
+target_include_directories(perdure_terminfo SYSTEM INTERFACE ${PERDURE_TERMINFO_INCLUDE})
+target_link_libraries(perdure_terminfo INTERFACE ${PERDURE_TERMINFO})
