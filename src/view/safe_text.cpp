@@ -285,7 +285,7 @@ void draw(std::string_view text, Canvas& canvas) {
 }  // namespace
 
 Line safe_line(std::string_view bytes) {
-  Canvas canvas(16 * bytes.size() + 4096);
+  Canvas canvas(4 * bytes.size() + 4096);
   draw(to_valid_utf8(bytes), canvas);
   return canvas.line();
 }
