@@ -144,7 +144,7 @@ class Scanner {
 
   void read_part(int folder, const std::string& path, std::span<const FolderEntry* const> records, Scan& into) const {
     std::string buffer;
-    if (options_.terminal) into.tasks.reserve(into.tasks.size() + records.size());
+    if (options_.terminal && !options_.take) into.tasks.reserve(into.tasks.size() + records.size());
     for (const auto* entry : records) {
       const std::string file = path + "/" + entry->name;
       auto task = read_record(folder, entry->name, file, buffer);
@@ -158,6 +158,7 @@ class Scanner {
       if (task.error().os_error != ENOENT) into.bad.push_back(as_bad(path, task.error()));
     } else if (options_.terminal || !is_terminal(task->status) ||
                (options_.leftovers && task->leftovers.value_or(0) > 0)) {
+      if (options_.take) return options_.take(std::move(*task));
       into.tasks.push_back(std::move(*task));
     }
   }

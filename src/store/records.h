@@ -4,6 +4,7 @@
 #include "store/session.h"
 #include <perdure/manager.h>
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -24,6 +25,8 @@ struct Scan {
 struct ScanOptions {
   bool terminal = true;    ///< false: records of ended tasks are left out
   bool leftovers = false;  ///< but not those that say that processes outlived the command
+  /// Given each task instead of its being kept; called by several threads at once.
+  std::function<void(Task&&)> take;
 };
 /// Every record of the session, in the parts in which it was read: a task is a kilobyte to move, and some sessions
 /// have a hundred thousand.
