@@ -35,6 +35,7 @@ constexpr const Verb* kVerbs[] = {
     &kListVerb,
     &kShowVerb,
     &kOutputVerb,
+    &kTopVerb,
     &kWaitVerb,
     &kStopVerb,
     &kCloseVerb,

@@ -268,7 +268,7 @@ std::int64_t Index::key_of(const Entry& entry, Sort sort) {
     case Sort::started: return entry.started_at;
     case Sort::ended: return entry.ended_at == 0 ? INT64_MAX : entry.ended_at;
     case Sort::duration: return entry.ended_at == 0 ? INT64_MAX - entry.started_at : entry.ended_at - entry.started_at;
-    case Sort::status: return static_cast<std::int64_t>(kStatuses) - static_cast<std::int64_t>(entry.status);
+    case Sort::status: return entry.status == Status::running ? 2 : entry.status == Status::queued ? 1 : 0;
   }
   return 0;
 }

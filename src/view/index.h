@@ -49,7 +49,7 @@ struct Filter {
   std::optional<std::int64_t> since, until;  ///< by the start, ms since the epoch
 };
 
-/// The newest, the latest ended, the longest, or the most alive first; ties by the newest start.
+/// The newest, the latest ended, the longest, or what runs, then what is queued, then the others; ties by the newest start.
 enum class Sort { started, ended, duration, status };
 
 struct Counts {

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "top/terminal/keys.h"
+#include "top/terminal/screen.h"
+
+#include <functional>
+#include <string>
+
+namespace perdure::top {
+
+/// One line that a person types, in the last row. Or one key, y or anything else.
+struct Prompt {
+  std::string label;
+  std::string text;
+  bool yes_or_no = false;
+  std::function<void(const std::string&)> done;  ///< Enter, or y
+
+  void draw(Screen& screen, int row) const;
+  /// True: it is over. `done` is to be called where `accepted`.
+  bool on_key(const Key& key);
+  bool accepted = false;
+};
+
+}  // namespace perdure::top
