@@ -226,8 +226,10 @@ void App::on_list_key(const Key& key) {
     ask("filter:", [this](const std::string& text) { list_.set_filter(text); });
     prompt_->text = list_.filter_text();
   } else if (key.is("/") || key.is("n") || key.is("N") || key.is("!") || key.is("F")) {
+    choose_log();
     if (log_) on_log_key(key);
   } else if (key.name == enter || key.is("l") || key.name == right) {
+    choose_log();
     if (log_) shown_ = Shown::log;
   } else if (key.is("q")) {
     exit_ = 0;

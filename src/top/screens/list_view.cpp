@@ -58,7 +58,7 @@ std::string status_text(const view::Row& task, bool symbol_only) {
 // Columns become narrower and disappear in this order as the screen does (V62).
 ListView::Columns ListView::columns_for(int width) {
   Columns columns;
-  constexpr int kForDescription = 24;
+  constexpr int kForDescription = 20;
   const auto room = [&] {
     return width - 1 - columns.id - columns.status - columns.age - columns.time - columns.exit - columns.last - 1;
   };
@@ -82,7 +82,7 @@ void ListView::draw_row(Screen& screen, int row, const view::Row& task, const Co
   };
   const std::string id = task.id.str();
   // Where there is little room, what tells tasks apart.
-  cell(columns.id < 17 && id.size() > 8 ? id.substr(id.size() - 8) : id, columns.id);
+  cell(columns.id < 18 && id.size() > 8 ? id.substr(id.size() - 8) : id, columns.id);
   const bool asks = task.kind == Kind::question && is_alive(task);
   cell(status_text(task, columns.symbols), columns.status, asks ? plain_style(Style::kBold, 3) : style_of(task.status));
   const bool runs = task.status == Status::running && !asks;
@@ -93,8 +93,9 @@ void ListView::draw_row(Screen& screen, int row, const view::Row& task, const Co
     const auto printed = runs ? index_.last_output_at(id) : std::nullopt;
     cell(printed ? now - *printed < 1000 ? "now" : age_text(now - *printed) + " ago" : "", columns.last);
   }
-  screen.put(row, column, view::safe_words(task.description), plain_style(is_alive(task) ? 0 : Style::kDim),
-             screen.size().columns);
+  const auto room = static_cast<std::size_t>(std::max(0, screen.size().columns - column));
+  screen.put(row, column, view::cut_to(view::safe_words(task.description), room),
+             plain_style(is_alive(task) ? 0 : Style::kDim));
   const auto seen = [&](std::int64_t at) { due_ = std::min(due_.value_or(INT64_MAX), at); };
   if (runs && columns.time > 0) seen(next_change(task.started_at, now, task.duration(now) < 3'600'000));
   if (columns.age > 0) seen(next_change(task.started_at, now, false));
@@ -148,11 +149,19 @@ void ListView::draw(Screen& screen, int first_row, int rows, bool focused) {
   }
 }
 
+// The task at the place: keys may come faster than pictures.
+void ListView::settle() {
+  const auto page = index_.rows_at(filter_, sort_, place_, 1);
+  if (page.rows.empty()) return;
+  selected_ = page.rows.front().id.str();
+}
+
 void ListView::move(std::int64_t rows) {
   const auto last = static_cast<std::int64_t>(matched_) - 1;
   place_ = static_cast<std::size_t>(
       std::clamp<std::int64_t>(static_cast<std::int64_t>(place_) + rows, 0, std::max<std::int64_t>(0, last)));
   moved_ = true;
+  settle();
 }
 
 bool ListView::on_key(const Key& key) {
@@ -183,6 +192,7 @@ bool ListView::on_key(const Key& key) {
     if (place >= matched_) return false;
     place_ = place;
     moved_ = true;
+    settle();
   } else if (key.is("t")) {
     if (filter_.statuses) {
       filter_.statuses.reset();

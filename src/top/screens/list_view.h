@@ -30,12 +30,12 @@ class ListView {
 
  private:
   struct Columns {
-    int id = 17, status = 12, age = 5, time = 8, exit = 5, last = 9;
+    int id = 18, status = 12, age = 5, time = 8, exit = 5, last = 9;
     bool symbols = false;  // the status as a symbol alone
   };
   [[nodiscard]] static Columns columns_for(int width);
   void draw_row(Screen& screen, int row, const view::Row& task, const Columns& columns, std::int64_t now);
-  void select_place(std::size_t place);
+  void settle();
   void move(std::int64_t rows);
 
   view::Index& index_;
