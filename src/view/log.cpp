@@ -81,14 +81,22 @@ Result<Window> window(const Read& read, std::int64_t at, std::int64_t limit, Ali
       found.offset += static_cast<std::int64_t>(skip);
     }
   }
-  // Fewer bytes than there are to come: something was dropped here.
-  if (found.next_offset < found.size && found.next_offset - *start < limit) {
-    const auto behind = read(found.next_offset, 1);
-    const auto next = behind ? std::nullopt : next_kept(behind.error());
-    if (next && *next > found.next_offset) {
+  // Fewer bytes than there are to come: something was dropped here, or the rest is read yet.
+  while (found.next_offset < found.size && found.next_offset - *start < limit) {
+    auto more = read(found.next_offset, limit - (found.next_offset - *start));
+    if (more) {
+      if (more->bytes.empty()) break;
+      found.bytes += more->bytes;
+      found.next_offset = more->next_offset;
+      found.size = more->size;
+      found.eof = more->eof;
+      continue;
+    }
+    if (const auto next = next_kept(more.error()); next && *next > found.next_offset) {
       found.gap = Gap{found.next_offset, *next - found.next_offset};
       found.next_offset = *next;
     }
+    break;
   }
   return found;
 }
@@ -138,7 +146,7 @@ Result<std::vector<TextLine>> lines_before(const Read& read, std::int64_t at, st
     const std::int64_t from = std::max<std::int64_t>(0, at - kLookBack);
     auto start = window(read, from, at - from, from == 0 ? Align::none : Align::line);
     if (!start) return std::unexpected(start.error());
-    std::int64_t begin = start->offset;
+    const std::int64_t begin = start->offset;
     if (start->offset >= at) {
       // Nothing before is kept within reach: the gap is one line, and what is before it begins where it does.
       auto earlier = from;
@@ -156,7 +164,6 @@ Result<std::vector<TextLine>> lines_before(const Read& read, std::int64_t at, st
       at = earlier;
       continue;
     }
-    if (start->offset < from && start->offset + kLookBack < at) begin = from;
     std::vector<TextLine> found;
     for (std::int64_t p = begin; p < at;) {
       auto some = lines_from(read, p, 512);

@@ -32,11 +32,14 @@ bool has_capital(std::string_view text) {
   return false;
 }
 
-// The line around a match, cut to what is near it.
+// The line around a match, cut to what is near it. No further is looked: a long line may be full of matches.
 std::string text_around(std::string_view text, const Pattern::Match& match) {
-  const auto before = text.substr(0, match.at).rfind('\n');
-  std::size_t begin = before == std::string_view::npos ? 0 : before + 1;
-  const std::size_t end = std::min(text.find('\n', match.at + match.length), text.size());
+  const std::size_t behind = match.at + match.length;
+  const std::size_t reach = match.at - std::min(match.at, kMostText);
+  const auto before = text.substr(reach, match.at - reach).rfind('\n');
+  std::size_t begin = before == std::string_view::npos ? reach : reach + before + 1;
+  const auto after = text.substr(behind, kMostText).find('\n');
+  const std::size_t end = after == std::string_view::npos ? std::min(text.size(), behind + kMostText) : behind + after;
   if (end - begin > kMostText) {
     const std::size_t lead = std::min<std::size_t>(match.at - begin, kMostText / 4);
     begin = match.at - lead;

@@ -85,12 +85,14 @@ class Hostile(ScreenTest):
         task = self.ended_task("printf '日本|\\n👩‍💻|x\\ne\\314\\201|\\n🇩🇪|\\na\\tb|\\n'")
         top = self.top()
         top.shows(task)
-        top.press('\r', '日')
+        top.keys('\r')
+        top.until(lambda: top.lines()[1].startswith(' ' + task), 'the log is open')
         columns = {}
         for number in range(2, 8):
             cells = [top.screen.buffer[number][n].data for n in range(80)]
             if '|' in cells:
                 columns[cells[0][0]] = cells.index('|')
+        self.assertIn('a', columns, top.text())
         self.assertEqual(columns['日'], 4)
         self.assertEqual(columns['👩'], 2)
         self.assertEqual(columns['a'], 9)
