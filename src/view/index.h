@@ -10,6 +10,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -109,7 +110,7 @@ class Index {
 
  private:
   struct Entry;
-  using Entries = std::unordered_map<std::string, std::unique_ptr<Entry>>;
+  using Entries = std::unordered_map<std::string_view, std::unique_ptr<Entry>>;
 
   std::unique_ptr<Entry> make_entry(const Task& task);
   std::uint32_t pooled(const std::string& text);
