@@ -50,6 +50,7 @@ constexpr const Verb* kVerbs[] = {
     &kRemoveVerb,
     &kGcVerb,
     &kMcpVerb,
+    &kRpcVerb,
     &kHookVerb,
     &kConfigVerb,
     &kVersionVerb,

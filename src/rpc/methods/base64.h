@@ -1,0 +1,15 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace perdure::rpc {
+
+/// RFC 4648, with padding.
+[[nodiscard]] std::string base64_of(std::string_view bytes);
+
+/// Absent: it is not base64 with padding.
+[[nodiscard]] std::optional<std::string> bytes_of_base64(std::string_view text);
+
+}  // namespace perdure::rpc

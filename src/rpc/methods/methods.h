@@ -1,0 +1,26 @@
+#pragma once
+
+#include "rpc/place/request.h"
+
+#include <span>
+#include <string>
+
+namespace perdure::rpc {
+
+// One file each; all_methods() holds all of them, by name.
+[[nodiscard]] std::span<const Method> session_methods();
+[[nodiscard]] std::span<const Method> task_methods();
+[[nodiscard]] std::span<const Method> start_methods();
+[[nodiscard]] std::span<const Method> output_methods();
+[[nodiscard]] std::span<const Method> wait_methods();
+[[nodiscard]] std::span<const Method> question_methods();
+[[nodiscard]] std::span<const Method> notification_methods();
+[[nodiscard]] std::span<const Method> event_methods();
+
+[[nodiscard]] const std::vector<Method>& all_methods();
+[[nodiscard]] const Method* find_method(std::string_view name);
+
+/// The table as one JSON document.
+[[nodiscard]] std::string schema_json();
+
+}  // namespace perdure::rpc

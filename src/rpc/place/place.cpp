@@ -1,0 +1,23 @@
+#include "rpc/place/place.h"
+
+#include "base/error.h"
+
+#include <utility>
+
+namespace perdure::rpc {
+
+Result<std::shared_ptr<Place>> Places::open(const std::string& session) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(places_, [](const auto& one) { return one.second.expired(); });
+  if (const auto found = places_.find(session); found != places_.end())
+    if (auto place = found->second.lock()) return place;
+  auto config = load_config(session);
+  if (!config) return std::unexpected(config.error());
+  auto manager = TaskManager::open(manager_options(*config, session));
+  if (!manager) return std::unexpected(manager.error());
+  auto place = std::make_shared<Place>(session, std::move(*config), std::move(*manager));
+  places_[session] = place;
+  return place;
+}
+
+}  // namespace perdure::rpc

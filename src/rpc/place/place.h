@@ -1,0 +1,49 @@
+#pragma once
+
+#include "rpc/place/feed.h"
+#include <perdure/config.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+namespace perdure::rpc {
+
+struct Options {
+  std::string session;                                        ///< of clients that name none
+  std::string state_folder;                                   ///< below it lie the sessions that session.list shows
+  std::function<void(TaskManager&, const Config&)> on_start;  ///< after each start
+};
+
+/// A session that at least one connection works on.
+class Place {
+ public:
+  Place(std::string path, Config config, TaskManager manager)
+      : path_(std::move(path)), config_(std::move(config)), manager_(std::move(manager)), hub_(manager_) {}
+
+  [[nodiscard]] const Config& config() const { return config_; }
+  [[nodiscard]] TaskManager& manager() { return manager_; }
+  [[nodiscard]] Hub& hub() { return hub_; }
+  /// A manager for one call whose effects must stay its own: close().
+  [[nodiscard]] Result<TaskManager> open_another() const { return TaskManager::open(manager_options(config_, path_)); }
+
+ private:
+  const std::string path_;
+  const Config config_;
+  TaskManager manager_;
+  Hub hub_;  // ends before the manager
+};
+
+/// Sessions by path, shared by connections. The configuration is read when the first of them opens it. Thread-safe.
+class Places {
+ public:
+  [[nodiscard]] Result<std::shared_ptr<Place>> open(const std::string& session);
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::weak_ptr<Place>> places_;
+};
+
+}  // namespace perdure::rpc

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "jsonrpc/framing.h"
+#include "rpc/place/request.h"
+
+#include <atomic>
+
+namespace perdure::rpc {
+
+/// One connection, from its first line to its end. Requests are worked on side by side, each in a thread.
+class Connection {
+ public:
+  Connection(const Options& options, Places& places, int output);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  void take(std::string_view line);
+  void refuse(const jsonrpc::Unreadable& unreadable);
+
+  /// The client has gone: what waits on its behalf stops waiting, what runs for it runs on. True: nothing of it is
+  /// left; false: after `patience` something still works, such as a stop in its grace.
+  bool end(std::chrono::milliseconds patience);
+
+ private:
+  class Pipe final : public jsonrpc::Outlet {
+   public:
+    explicit Pipe(int fd) : writer_(fd) {}
+    bool send(const json::object& message) override { return writer_.write(json::serialize(message)); }
+    void close_soon() { writer_.close_soon(); }
+
+   private:
+    jsonrpc::LineWriter writer_;
+  };
+
+  void note(const jsonrpc::Message& message);
+  void start(jsonrpc::Message message);
+  void answer(const Method& method, const json::value& id, const json::object& params, jsonrpc::Call& call);
+
+  const Options& options_;
+  Places& places_;
+  Pipe pipe_;
+  Client client_;
+  jsonrpc::Calls calls_;
+  std::mutex mutex_;
+  std::condition_variable idle_;
+  std::size_t busy_ = 0;
+  std::map<std::string, std::shared_ptr<Subscription>> ended_;  // with the connection
+  jsonrpc::Workers workers_;
+};
+
+}  // namespace perdure::rpc
