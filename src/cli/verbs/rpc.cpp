@@ -54,8 +54,10 @@ Result<int> run(Call& call) {
   if (!path) return std::unexpected(path.error());
   // Before any thread is made: all of them inherit the mask.
   const Interrupts interrupts;
-  note(fmt::format("perdure: serving JSON-RPC at {}", *path));
-  if (auto served = rpc::serve_socket(options, *path, interrupts.fd()); !served) return std::unexpected(served.error());
+  if (auto served = rpc::serve_socket(options, *path, interrupts.fd(),
+                                      [&] { note(fmt::format("perdure: serving JSON-RPC at {}", *path)); });
+      !served)
+    return std::unexpected(served.error());
   return 0;
 }
 

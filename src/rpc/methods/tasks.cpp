@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/process.h"
@@ -52,10 +53,13 @@ Result<Place> place_of_cursor(const std::string& cursor, std::string_view sort) 
   return Place{*key, *started, parts[3]};
 }
 
-std::int64_t last_seq(const std::vector<Task>& tasks) {
+// A number before which every event is in the list. A number is given out some time before its record is visible, so
+// that the last one seen may have passed others: of what is younger than this, nothing is certain.
+std::int64_t settled_seq(const std::vector<Task>& tasks) {
+  constexpr std::int64_t kUnsettledUs = 10'000'000;
   std::int64_t last = 0;
   for (const auto& task : tasks) last = std::max({last, task.started_seq.value_or(0), task.ended_seq.value_or(0)});
-  return last;
+  return std::min(last, now_ms() * 1000 - kUnsettledUs);
 }
 
 json::object counts_of(const std::vector<Task>& tasks) {
@@ -88,7 +92,7 @@ Reply list(Request& request) {
   }
   auto tasks = request.manager().list({.ended = !active});
   if (!tasks) return failed(tasks.error());
-  json::object result{{"counts", counts_of(*tasks)}, {"kinds", kinds_of(*tasks)}, {"seq", last_seq(*tasks)}};
+  json::object result{{"counts", counts_of(*tasks)}, {"kinds", kinds_of(*tasks)}, {"seq", settled_seq(*tasks)}};
   if (const auto* const filter = request.find("filter"))
     std::erase_if(*tasks, [&](const Task& task) { return !matches(filter->get_object(), task); });
   result["total"] = tasks->size();
@@ -258,7 +262,7 @@ constexpr Field kListResult[] = {
     {"total", "integer", "tasks that match the filter", true},
     {"counts", "Counts", "of all tasks that were looked at, filtered or not", true},
     {"kinds", "object", "the same by kind", true},
-    {"seq", "integer", "the last event that the list contains: subscribe with it as `since`", true},
+    {"seq", "integer", "subscribe with it as `since`: nothing is missed, and what is told again is in the list", true},
 };
 constexpr Field kId[] = {{"id", "string", "exact id of a task", true}};
 constexpr Field kGetParams[] = {

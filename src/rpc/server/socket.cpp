@@ -152,9 +152,11 @@ class SocketServer {
 
 }  // namespace
 
-Result<> serve_socket(const Options& options, const std::string& path, int stop_fd) {
+Result<> serve_socket(const Options& options, const std::string& path, int stop_fd,
+                      const std::function<void()>& on_ready) {
   auto bound = bind_socket(path);
   if (!bound) return std::unexpected(bound.error());
+  on_ready();
   SocketServer server(options, stop_fd);
   while (true) {
     pollfd look[] = {{.fd = bound->socket.get(), .events = POLLIN, .revents = 0},
