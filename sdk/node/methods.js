@@ -32,5 +32,5 @@ export const REPEAT = {
   'notifications.ack': 'yes',
   'notifications.await': 'yes',
   'events.subscribe': 'yes',
-  'events.unsubscribe': 'yes',
+  'events.unsubscribe': 'no',
 };

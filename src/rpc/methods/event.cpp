@@ -227,6 +227,7 @@ constexpr Method kMethods[] = {
      .handle = subscribe},
     {.name = "events.unsubscribe",
      .help = "Ends a subscription. Nothing of it is sent after the answer.",
+     .repeat = Repeat::no,
      .params = kUnsubscribeParams,
      .result = kUnsubscribeResult,
      .handle = unsubscribe},
