@@ -86,7 +86,8 @@ class Sync(SdkTest):
         task.write(b'\xff', eof=True)
         self.assertEqual(task.wait().info['exitCode'], 5)
         self.assertEqual(b''.join(task.output()), 'grüße\n'.encode() + b'\xff')
-        other = p.start('sleep 60')
+        other = p.start('echo up; exec sleep 60')
+        other.wait(match='up')
         p.signal(other.id, signal.SIGINT)
         self.assertEqual(other.wait().info['signal'], signal.SIGINT)
         last = p.start('sleep 60')
@@ -223,7 +224,7 @@ class Killed(SdkTest):
 
     def test_others_say_what_happened(self):
         p = self.open()
-        stubborn = p.start('trap "" TERM; echo up; while :; do sleep 0.05; done', grace_ms=60_000)
+        stubborn = p.start('trap "" TERM; echo up; while :; do sleep 0.05; done', grace_ms=2_000)
         stubborn.wait(match='up')
         deaf = p.start('exec sleep 60', input='pipe')
         for call, retryable, uncertain in ((stubborn.stop, True, False), (lambda: deaf.write(b'x' * 1_000_000), False, True)):
@@ -241,7 +242,7 @@ class Killed(SdkTest):
             caller.join(30)
             self.assertEqual([(e.code, e.retryable, e.uncertain) for e in failed], [('connection.lost', retryable, uncertain)])
         deaf.stop()
-        stubborn.stop(grace_ms=1)
+        self.assertEqual(stubborn.wait().status, 'killed')
 
     def test_a_server_that_can_not_be_started_again(self):
         binary = os.path.join(self.scratch, 'perdure')
