@@ -10,28 +10,28 @@ const BUILD = process.env.BUILD ?? 'for i in 1 2 3; do echo "step $i"; sleep 0.1
 const perdure = await Perdure.open({ session: process.argv[2] });
 
 const routes = [
-  ['POST', /^\/builds$/, async (_, response) => {
+  { method: 'POST', pattern: /^\/builds$/, handle: async (_, response) => {
     const task = await perdure.start({ command: BUILD, description: 'build', timeoutMs: 600_000 });
     response.writeHead(201, { 'Content-Type': 'application/json' }).end(JSON.stringify({ id: task.id }));
-  }],
-  ['GET', /^\/builds\/([^/]+)$/, async ([id], response) => {
+  } },
+  { method: 'GET', pattern: /^\/builds\/([^/]+)$/, handle: async ([id], response) => {
     const task = await perdure.get(id);
     response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify({ id, status: task.status }));
-  }],
+  } },
   // The log from its beginning, then as it grows, until the build has ended or the reader has gone.
-  ['GET', /^\/builds\/([^/]+)\/log$/, async ([id], response) => {
+  { method: 'GET', pattern: /^\/builds\/([^/]+)\/log$/, handle: async ([id], response) => {
     const task = await perdure.get(id);
     const gone = new AbortController();
     response.on('close', () => gone.abort());
     response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' });
     await pipeline(task.output({ follow: true, signal: gone.signal }), response);
-  }],
+  } },
 ];
 
 const server = http.createServer(async (request, response) => {
   try {
-    for (const [method, pattern, handle] of routes) {
-      const match = request.method === method && pattern.exec(request.url);
+    for (const { method, pattern, handle } of routes) {
+      const match = request.method === method && pattern.exec(request.url ?? '');
       if (match) return await handle(match.slice(1), response);
     }
     return response.writeHead(404).end();
@@ -41,4 +41,7 @@ const server = http.createServer(async (request, response) => {
     return response.writeHead(status, { 'Content-Type': 'text/plain' }).end(error.message);
   }
 });
-server.listen(Number(process.env.PORT ?? 8080), '127.0.0.1', () => console.log(`serving http://127.0.0.1:${server.address().port}`));
+server.listen(Number(process.env.PORT ?? 8080), '127.0.0.1', () => {
+  const address = /** @type {import('node:net').AddressInfo} */ (server.address());
+  console.log(`serving http://127.0.0.1:${address.port}`);
+});
