@@ -203,6 +203,7 @@ class Killed(SdkTest):
         events = p.events()
         first = p.start('true')
         self.assertEqual(next(events).task['taskId'], first.id)
+        self.finished(first.id)
         os.kill(p.pid, signal.SIGSTOP)  # nothing more comes from this one
         second = self.sh('true')
         self.finished(second)
