@@ -51,6 +51,7 @@ constexpr const Verb* kVerbs[] = {
     &kGcVerb,
     &kMcpVerb,
     &kRpcVerb,
+    &kWebVerb,
     &kHookVerb,
     &kConfigVerb,
     &kVersionVerb,

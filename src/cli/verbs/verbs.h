@@ -29,6 +29,7 @@ extern const Verb kRemoveVerb;
 extern const Verb kGcVerb;
 extern const Verb kMcpVerb;
 extern const Verb kRpcVerb;
+extern const Verb kWebVerb;
 extern const Verb kHookVerb;
 extern const Verb kConfigVerb;
 extern const Verb kVersionVerb;

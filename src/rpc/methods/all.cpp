@@ -7,7 +7,7 @@ namespace {
 
 json::object schema_of(const Field& field, std::string_view type);
 
-json::object schema_of_members(std::span<const Field> fields) {
+json::object members_schema(std::span<const Field> fields) {
   json::object properties;
   json::array required;
   for (const auto& field : fields) {
@@ -50,6 +50,20 @@ json::object schema_of(const Field& field, std::string_view type) {
 
 }  // namespace
 
+json::object schema_of_members(std::span<const Field> fields) {
+  return members_schema(fields);
+}
+
+json::object schemas_of_shapes() {
+  json::object schemas;
+  for (const auto& shape : all_shapes()) {
+    auto schema = schema_of_members(shape.fields);
+    schema["description"] = shape.help;
+    schemas[shape.name] = std::move(schema);
+  }
+  return schemas;
+}
+
 const std::vector<Method>& all_methods() {
   static const std::vector<Method> methods = [] {
     std::vector<Method> all;
@@ -80,16 +94,10 @@ std::string schema_json() {
   for (const auto& one : all_announcements())
     announcements.push_back(
         json::object{{"name", one.name}, {"description", one.help}, {"params", schema_of_members(one.params)}});
-  json::object schemas;
-  for (const auto& shape : all_shapes()) {
-    auto schema = schema_of_members(shape.fields);
-    schema["description"] = shape.help;
-    schemas[shape.name] = std::move(schema);
-  }
   return json::serialize(json::object{{"protocol", 1},
                                       {"methods", std::move(methods)},
                                       {"notifications", std::move(announcements)},
-                                      {"components", json::object{{"schemas", std::move(schemas)}}}});
+                                      {"components", json::object{{"schemas", schemas_of_shapes()}}}});
 }
 
 }  // namespace perdure::rpc

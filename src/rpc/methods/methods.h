@@ -20,6 +20,11 @@ namespace perdure::rpc {
 [[nodiscard]] const std::vector<Method>& all_methods();
 [[nodiscard]] const Method* find_method(std::string_view name);
 
+/// The JSON Schema of an object with these members; shapes are referred to below #/components/schemas.
+[[nodiscard]] json::object schema_of_members(std::span<const Field> fields);
+/// The JSON Schemas of all shapes, by name.
+[[nodiscard]] json::object schemas_of_shapes();
+
 /// The table as one JSON document.
 [[nodiscard]] std::string schema_json();
 

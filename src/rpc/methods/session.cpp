@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 // initialize and session.*
 namespace perdure::rpc {
@@ -61,17 +60,9 @@ Result<json::object> describe_session(const std::string& path) {
                       {"lastChange", last}};
 }
 
-// Never a scan of the disk: only what lies where sessions without a name are made, and the client's own.
 Reply list_sessions(Request& request) {
-  std::vector<std::string> paths{request.manager().session()};
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(request.options.state_folder + "/sessions", ignored))
-    if (entry.is_directory(ignored)) paths.push_back(entry.path().string());
-  std::ranges::sort(paths);
-  const auto same = std::ranges::unique(paths);
-  paths.erase(same.begin(), same.end());
   json::array sessions;
-  for (const auto& path : paths)
+  for (const auto& path : session_paths(request.options, request.manager().session()))
     // One that can't be read is left out: doctor tells of it.
     if (auto session = describe_session(path)) sessions.push_back(std::move(*session));
   return json::object{{"sessions", std::move(sessions)}};

@@ -2,9 +2,22 @@
 
 #include "base/error.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <utility>
 
 namespace perdure::rpc {
+
+std::vector<std::string> session_paths(const Options& options, const std::string& own) {
+  std::vector<std::string> paths{own};
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(options.state_folder + "/sessions", ignored))
+    if (entry.is_directory(ignored)) paths.push_back(entry.path().string());
+  std::ranges::sort(paths);
+  const auto same = std::ranges::unique(paths);
+  paths.erase(same.begin(), same.end());
+  return paths;
+}
 
 Result<std::shared_ptr<Place>> Places::open(const std::string& session) {
   const std::lock_guard lock(mutex_);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace perdure::rpc {
 
@@ -16,6 +17,9 @@ struct Options {
   std::string state_folder;                                   ///< below it lie the sessions that session.list shows
   std::function<void(TaskManager&, const Config&)> on_start;  ///< after each start
 };
+
+/// Sessions that are known without a scan of the disk: `own`, and those where sessions without a name are made.
+[[nodiscard]] std::vector<std::string> session_paths(const Options& options, const std::string& own);
 
 /// A session that at least one connection works on.
 class Place {

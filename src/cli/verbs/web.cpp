@@ -1,0 +1,113 @@
+#include "base/error.h"
+#include "base/files.h"
+#include "cli/console/call.h"
+#include "cli/console/print.h"
+#include "cli/console/text.h"
+#include "cli/start/sweep.h"
+#include "cli/verbs/verbs.h"
+#include "http/listener.h"
+#include "web/service/service.h"
+
+#include <fcntl.h>
+
+#include <fmt/format.h>
+
+namespace perdure::cli {
+namespace {
+
+constexpr Option kOptions[] = {
+    {"--listen", "ADDRESS:PORT", "there instead of a free port of 127.0.0.1, which is remembered"},
+    {"--origin", "URL", "of a server in front that adds TLS: https://box.example"},
+    {"--insecure", nullptr, "with --listen: an address that others can reach, without TLS"},
+    {"--read-only", nullptr, "nothing can be stopped, answered or changed"},
+    {"--allow-start", nullptr, "tasks can be started, written to and sent signals"},
+    {"--link", nullptr, "print a new link to log in to the server that runs, and serve nothing"},
+};
+
+// The port that this session's server had last; 0: none.
+std::uint16_t remembered_port(const std::string& folder, const std::string& name) {
+  auto opened = open_folder_at(AT_FDCWD, folder, folder);
+  auto text = opened ? read_regular_file(opened->get(), name, 16, name) : std::unexpected(opened.error());
+  const auto port = text ? parse_integer(*text, 1, 65535) : std::unexpected(text.error());
+  return port ? static_cast<std::uint16_t>(*port) : std::uint16_t{0};
+}
+
+Result<> remember_port(const std::string& folder, const std::string& name, std::uint16_t port) {
+  auto opened = open_folder_at(AT_FDCWD, folder, folder);
+  if (!opened) return std::unexpected(opened.error());
+  return replace_file(opened->get(), name, fmt::format("{}", port), folder + "/" + name);
+}
+
+Result<http::Listener> listen_on(const Call& call, std::uint16_t port) {
+  http::Endpoint endpoint{.port = port};
+  if (const auto where = call.value("--listen")) {
+    auto parsed = http::Endpoint::parse(*where);
+    if (!parsed) return fail(ErrorCode::usage, fmt::format("--listen: {}", parsed.error().message));
+    endpoint = std::move(*parsed);
+    if (!endpoint.is_loopback() && !call.has("--insecure") && !call.has("--origin"))
+      return fail(ErrorCode::usage,
+                  fmt::format("--listen: others can reach {}: put a server with TLS in front and name it "
+                              "by --origin, or say --insecure",
+                              endpoint.text()));
+    return http::Listener::open(endpoint);
+  }
+  auto listener = http::Listener::open(endpoint);
+  // Taken by another program meanwhile: any other will do.
+  return listener || port == 0 ? std::move(listener) : http::Listener::open(http::Endpoint{});
+}
+
+std::string link_to(const Call& call, const std::string& authority, const web::Keys& keys) {
+  return fmt::format("{}/#t={}", call.value("--origin").value_or("http://" + authority), keys.make_link_token());
+}
+
+Result<int> run(Call& call) {
+  if (!call.arguments.empty())
+    return fail(ErrorCode::usage, fmt::format("web: '{}' is not expected here", harmless_line(call.arguments.front())));
+  if (call.has("--read-only") && call.has("--allow-start"))
+    return fail(ErrorCode::usage, "--read-only and --allow-start exclude each other");
+  if (const auto origin = call.value("--origin");
+      origin && (!origin->starts_with("https://") || origin->ends_with('/')))
+    return fail(ErrorCode::usage, fmt::format("--origin: expected https://NAME, got '{}'", harmless_line(*origin)));
+  auto manager = call.manager();
+  if (!manager) return std::unexpected(manager.error());
+  auto folder = Call::state_folder();
+  if (!folder) return std::unexpected(folder.error());
+  auto keys = web::Keys::open(*folder);
+  if (!keys) return std::unexpected(keys.error());
+  const std::string session = (*manager)->session();
+  const std::string port_file = "web-port-" + web::session_id(session);
+  const std::uint16_t port = remembered_port(*folder, port_file);
+  if (call.has("--link")) {
+    if (port == 0) return fail(ErrorCode::usage, "--link: no server has served this session: see `perdure web`");
+    put_line(link_to(call, http::Endpoint{.port = port}.text(), *keys));
+    return 0;
+  }
+  auto listener = listen_on(call, port);
+  if (!listener) return std::unexpected(listener.error());
+  const auto endpoint = listener->endpoint();
+  if (auto kept = remember_port(*folder, port_file, endpoint.port); !kept) return std::unexpected(kept.error());
+  // Before any thread is made: all of them inherit the mask.
+  const Interrupts interrupts;
+  web::Options options{.rpc = {.session = session,
+                               .state_folder = *folder,
+                               .on_start =
+                                   [](TaskManager& tasks, const Config& config) {
+                                     if (config.retention_auto.value) sweep_in_background(tasks);
+                                   }},
+                       .address = endpoint.address,
+                       .origin = call.value("--origin"),
+                       .read_only = call.has("--read-only"),
+                       .allow_start = call.has("--allow-start")};
+  put_line(link_to(call, endpoint.text(), *keys));
+  note(fmt::format("perdure: serving session {} at http://{}; for programs the token is in {}/web-token",
+                   web::session_id(session), endpoint.text(), *folder));
+  web::Service service(std::move(options), std::move(*keys));
+  listener->serve([&](http::Exchange& exchange) { service.answer(exchange); }, {}, interrupts.fd());
+  return 0;
+}
+
+}  // namespace
+
+const Verb kWebVerb{"web", "", "serve REST and events of sessions over HTTP on this machine", kOptions, run};
+
+}  // namespace perdure::cli

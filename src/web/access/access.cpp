@@ -1,0 +1,73 @@
+#include "web/access/access.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace perdure::web {
+namespace {
+
+// "localhost:80" -> "localhost", "[::1]:80" -> "::1"
+std::string_view without_port(std::string_view host) {
+  if (host.starts_with('[')) {
+    const auto end = host.find(']');
+    return host.substr(1, end == std::string_view::npos ? 0 : end - 1);
+  }
+  return host.substr(0, host.find(':'));
+}
+
+bool is_write(const http::Request& request) {
+  return request.method != "GET" && request.method != "HEAD";
+}
+
+bool is_json(std::string_view type) {
+  type = type.substr(0, type.find(';'));
+  while (type.ends_with(' ')) type.remove_suffix(1);
+  return std::ranges::equal(type, std::string_view("application/json"),
+                            [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; });
+}
+
+}  // namespace
+
+std::optional<Refusal> refusal_of(const http::Request& request, const std::string& address,
+                                  const std::optional<std::string>& origin) {
+  const std::string_view host = request.header("Host");
+  const std::string_view name = without_port(host);
+  const std::string front =
+      origin && origin->find("://") != std::string::npos ? origin->substr(origin->find("://") + 3) : "";
+  const bool is_front = !front.empty() && host == front;
+  if (name != "localhost" && name != "127.0.0.1" && name != "::1" && name != address && !is_front)
+    return Refusal{403, "the Host is not this server"};
+  const std::string expected = is_front ? *origin : fmt::format("http://{}", host);
+  // A page of another site can have a browser send requests; it cannot choose these headers.
+  if (request.has_header("Origin") && request.header("Origin") != expected)
+    return Refusal{403, "the Origin is another site"};
+  const std::string_view site = request.header("Sec-Fetch-Site");
+  if (!site.empty() && site != "same-origin" && site != "none")
+    return Refusal{403, "the request comes from another site"};
+  if (!is_write(request)) return std::nullopt;
+  if (!site.empty() && !request.has_header("Origin")) return Refusal{403, "a browser's write needs an Origin"};
+  if (!is_json(request.header("Content-Type"))) return Refusal{415, "expected Content-Type: application/json"};
+  if (request.header("X-Perdure") != "1") return Refusal{403, "a write needs X-Perdure: 1"};
+  return std::nullopt;
+}
+
+std::string_view bearer_of(const http::Request& request) {
+  constexpr std::string_view kBearer = "Bearer ";
+  const std::string_view given = request.header("Authorization");
+  return given.starts_with(kBearer) ? given.substr(kBearer.size()) : std::string_view();
+}
+
+http::Headers safe_headers(std::string_view type) {
+  return {{"Content-Type", std::string(type)},
+          {"Content-Security-Policy",
+           "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; manifest-src "
+           "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"},
+          {"X-Content-Type-Options", "nosniff"},
+          {"Referrer-Policy", "no-referrer"},
+          {"Cross-Origin-Opener-Policy", "same-origin"},
+          {"Cross-Origin-Resource-Policy", "same-origin"},
+          {"Cache-Control", "no-store"}};
+}
+
+}  // namespace perdure::web

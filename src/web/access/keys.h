@@ -1,0 +1,39 @@
+#pragma once
+
+#include <perdure/error.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace perdure::web {
+
+/// Links that log a browser in once, and the tokens that they are exchanged for. Both are checked by a key in a file, so
+/// that a server which is killed and started again knows them, and a link is made without asking a server (V40).
+class Keys {
+ public:
+  /// The key lies in `folder`, and is made where there is none. Errors: as of http::load_or_make_token().
+  [[nodiscard]] static Result<Keys> open(const std::string& folder);
+
+  /// Valid for 10 minutes, and once.
+  [[nodiscard]] std::string make_link_token() const;
+  /// False: it is wrong, too old, or was used before. Whoever else uses the same at once gets false.
+  [[nodiscard]] Result<bool> spend(std::string_view link_token) const;
+
+  /// For a browser that has logged in: valid for 30 days.
+  [[nodiscard]] std::string make_session_token() const;
+  [[nodiscard]] bool is_session_token(std::string_view token) const;
+
+  /// For programs: the content of the file `web-token` in the folder.
+  [[nodiscard]] bool is_program_token(std::string_view token) const;
+
+ private:
+  Keys(std::string folder, std::string key, std::string program_token)
+      : folder_(std::move(folder)), key_(std::move(key)), program_token_(std::move(program_token)) {}
+  [[nodiscard]] std::string make(std::string_view purpose, std::int64_t valid_ms) const;
+  [[nodiscard]] bool is_valid(std::string_view purpose, std::string_view token) const;
+
+  std::string folder_, key_, program_token_;
+};
+
+}  // namespace perdure::web

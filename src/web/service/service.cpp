@@ -1,0 +1,184 @@
+#include "web/service/service.h"
+
+#include "base/error.h"
+#include "rpc/methods/methods.h"
+#include "trust/sha256.h"
+#include "web/access/access.h"
+#include "web/routes/routes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace perdure::web {
+namespace {
+
+constexpr std::size_t kIdDigits = 12;
+constexpr std::int64_t kLongestWaitMs = 20'000;
+
+// What nobody waits for: REST answers are whole.
+class Nowhere final : public jsonrpc::Outlet {
+ public:
+  bool send(const json::object&) override { return true; }
+};
+
+std::string_view title_of(int status) {
+  switch (status) {
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 409: return "Conflict";
+    case 415: return "Unsupported Media Type";
+    case 416: return "Range Not Satisfiable";
+    case 422: return "Unprocessable Content";
+    case 429: return "Too Many Requests";
+    case 507: return "Insufficient Storage";
+    default: return "Internal Server Error";
+  }
+}
+
+rpc::Fault plain_fault(std::string_view code, std::string message) {
+  return {-32000, std::move(message), json::object{{"code", code}, {"retryable", false}, {"details", json::object()}}};
+}
+
+std::expected<json::object, rpc::Fault> body_of(const http::Request& request) {
+  if (request.body.empty()) return json::object();
+  auto value = jsonrpc::parse_text(request.body);
+  if (!value) return std::unexpected(rpc::Fault{jsonrpc::kInvalidParams, value.error().fault.message});
+  auto* const object = value->if_object();
+  if (object == nullptr) return std::unexpected(rpc::Fault{jsonrpc::kInvalidParams, "the body is no object"});
+  return std::move(*object);
+}
+
+// What a program waits for elsewhere: a thread is held meanwhile.
+void limit_waits(json::object& params) {
+  if (auto* const wait = params.if_contains("waitMs"); wait != nullptr && wait->is_int64())
+    *wait = std::min(wait->get_int64(), kLongestWaitMs);
+}
+
+// Sessions are named by their ids, here and in the URLs.
+void add_session_ids(json::object& result) {
+  if (auto* const sessions = result.if_contains("sessions"); sessions != nullptr)
+    for (auto& session : sessions->as_array())
+      session.as_object()["id"] = session_id(std::string(session.at("path").as_string()));
+}
+
+}  // namespace
+
+std::string session_id(const std::string& path) {
+  return trust::in_hex(trust::sha256(path)).substr(0, kIdDigits);
+}
+
+void respond_json(http::Exchange& exchange, int status, std::string_view body) {
+  exchange.respond(status, safe_headers("application/json"), body);
+}
+
+void respond_problem(http::Exchange& exchange, int status, const rpc::Fault& fault, http::Headers more) {
+  json::object problem{{"title", title_of(status)}, {"status", status}, {"detail", fault.message}};
+  const auto* const data = fault.data.if_object();
+  problem["code"] = data != nullptr && data->contains("code") ? data->at("code") : json::value("usage");
+  problem["retryable"] = data != nullptr && data->contains("retryable") ? data->at("retryable") : json::value(false);
+  problem["details"] = data != nullptr && data->contains("details") ? data->at("details") : json::value(json::object());
+  auto headers = safe_headers("application/problem+json");
+  headers.insert(headers.end(), more.begin(), more.end());
+  exchange.respond(status, headers, json::serialize(problem));
+}
+
+bool Service::is_allowed(const Found& found) const {
+  switch (found.route->right) {
+    case Right::look: return true;
+    case Right::act: return !options_.read_only;
+    case Right::start: return !options_.read_only && options_.allow_start;
+  }
+  return false;
+}
+
+Result<std::shared_ptr<rpc::Place>> Service::place_of(std::string_view session) {
+  for (const auto& path : rpc::session_paths(options_.rpc, options_.rpc.session)) {
+    if (!session.empty() && session_id(path) != session) continue;
+    if (session.empty() && path != options_.rpc.session) continue;
+    auto place = places_.open(path);
+    if (!place) return place;
+    const std::lock_guard lock(mutex_);
+    return kept_[path] = std::move(*place);
+  }
+  return fail(ErrorCode::task_not_found, fmt::format("there is no session {}", session));
+}
+
+void Service::answer(http::Exchange& exchange) {
+  const auto& request = exchange.request();
+  if (const auto refusal = refusal_of(request, options_.address, options_.origin))
+    return respond_problem(exchange, refusal->status, plain_fault("forbidden", refusal->why));
+  if (request.path() == "/healthz") {
+    exchange.respond(200, safe_headers("text/plain; charset=utf-8"), "ok\n");
+    return;
+  }
+  if (request.path() == "/login") return login(exchange);
+  const auto bearer = bearer_of(request);
+  if (!keys_.is_program_token(bearer) && !keys_.is_session_token(bearer))
+    return respond_problem(exchange, 401, plain_fault("unauthorized", "expected the token of this server"),
+                           {{"WWW-Authenticate", "Bearer"}});
+  const auto found = find_route(request.method == "HEAD" ? "GET" : request.method, request.path());
+  if (found.route == nullptr)
+    return respond_problem(exchange, found.other_method ? 405 : 404,
+                           plain_fault("usage", found.other_method ? "not with this method" : "there is no such path"));
+  if (!is_allowed(found))
+    return respond_problem(exchange, 403,
+                           plain_fault("forbidden", "this server was started without the right to do that"));
+  if (found.route->path == "/api/v1/openapi.json") return respond_json(exchange, 200, openapi_json());
+  if (found.route->path == "/api/v1/events") return send_events(exchange);
+  auto place = place_of(found.session);
+  if (!place) {
+    const auto fault = rpc::fault_of(place.error());
+    return respond_problem(exchange, status_of(fault), fault);
+  }
+  if (found.route->rpc.empty()) return send_log(exchange, found, **place);
+  call(exchange, found, *place);
+}
+
+void Service::login(http::Exchange& exchange) {
+  const auto& request = exchange.request();
+  if (request.method != "POST") return respond_problem(exchange, 405, plain_fault("usage", "expected POST"));
+  auto body = body_of(request);
+  const auto* const token = body ? body->if_contains("token") : nullptr;
+  if (token == nullptr || !token->is_string())
+    return respond_problem(exchange, 400, plain_fault("usage", "expected {token}"));
+  auto spent = keys_.spend(std::string_view(token->get_string()));
+  if (!spent) {
+    const auto fault = rpc::fault_of(spent.error());
+    return respond_problem(exchange, status_of(fault), fault);
+  }
+  if (!*spent)
+    return respond_problem(
+        exchange, 401,
+        plain_fault("unauthorized", "the link is wrong, too old, or was used: see `perdure web --link`"));
+  respond_json(exchange, 200, json::serialize(json::object{{"token", keys_.make_session_token()}}));
+}
+
+void Service::call(http::Exchange& exchange, const Found& found, const std::shared_ptr<rpc::Place>& place) {
+  const auto& request = exchange.request();
+  const rpc::Method* const method = rpc::find_method(found.route->rpc);
+  auto params = request.method == "POST" ? body_of(request) : params_of_query(request.target, method->params);
+  if (!params) return respond_problem(exchange, status_of(params.error()), params.error());
+  if (!found.id.empty()) (*params)["id"] = found.id;
+  if (request.has_header("Idempotency-Key") && !params->contains("idempotencyKey"))
+    (*params)["idempotencyKey"] = request.header("Idempotency-Key");
+  if (method->name == "task.list") params->erase("records");
+  limit_waits(*params);
+  if (auto fine = rpc::check(method->params, *params); !fine)
+    return respond_problem(exchange, status_of(fine.error()), fine.error());
+  Nowhere nowhere;
+  rpc::Client client(nowhere);
+  client.place = place;
+  jsonrpc::Call running;
+  rpc::Request asked{.params = *params, .options = options_.rpc, .places = places_, .client = client, .call = running};
+  auto reply = method->handle(asked);
+  if (!reply) return respond_problem(exchange, status_of(reply.error()), reply.error());
+  add_session_ids(*reply);
+  respond_json(exchange, 200, json::serialize(*reply));
+  if (asked.after_answer) asked.after_answer();
+}
+
+}  // namespace perdure::web

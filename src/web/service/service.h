@@ -1,0 +1,51 @@
+#pragma once
+
+#include "http/exchange.h"
+#include "rpc/place/request.h"
+#include "web/access/keys.h"
+
+#include <mutex>
+
+namespace perdure::web {
+
+struct Found;
+
+struct Options {
+  rpc::Options rpc;
+  std::string address = "127.0.0.1";  ///< that is listened on
+  std::optional<std::string> origin;  ///< of a server in front
+  bool read_only = false;
+  bool allow_start = false;
+};
+
+/// Answers requests. Holds nothing whose loss matters: the server may be killed at any instant. Thread-safe.
+class Service {
+ public:
+  Service(Options options, Keys keys) : options_(std::move(options)), keys_(std::move(keys)) {}
+
+  void answer(http::Exchange& exchange);
+
+ private:
+  void login(http::Exchange& exchange);
+  void call(http::Exchange& exchange, const Found& found, const std::shared_ptr<rpc::Place>& place);
+  void send_log(http::Exchange& exchange, const Found& found, rpc::Place& place);
+  void send_events(http::Exchange& exchange);
+  [[nodiscard]] bool is_allowed(const Found& found) const;
+  /// The session with that id; "": the server's own. Absent: there is none.
+  [[nodiscard]] Result<std::shared_ptr<rpc::Place>> place_of(std::string_view session);
+
+  const Options options_;
+  const Keys keys_;
+  rpc::Places places_;
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<rpc::Place>> kept_;  // with its configuration and watch, by path
+};
+
+/// The id of a session in a URL: no path is in any.
+[[nodiscard]] std::string session_id(const std::string& path);
+
+void respond_json(http::Exchange& exchange, int status, std::string_view body);
+/// RFC 9457.
+void respond_problem(http::Exchange& exchange, int status, const rpc::Fault& fault, http::Headers more = {});
+
+}  // namespace perdure::web
