@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """V52: tsc compiles what uses the declarations, and the examples. TypeScript is installed into the build folder."""
-import fcntl
 import json
 import os
 import shutil
@@ -9,32 +8,8 @@ import sys
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SOURCE = os.path.dirname(os.path.dirname(HERE))
-BUILD = os.environ.get('PERDURE_BUILD_DIR') or os.path.join(SOURCE, 'build', 'dev')
-FOLDER = os.path.join(BUILD, 'sdk-types')
-
-
-def install():
-    os.makedirs(FOLDER, exist_ok=True)
-    with open(os.path.join(FOLDER, 'lock'), 'w', encoding='ascii') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        changed = False
-        for name in ('package.json', 'package-lock.json'):
-            with open(os.path.join(HERE, 'node', name), encoding='utf-8') as f:
-                wanted = f.read()
-            target = os.path.join(FOLDER, name)
-            try:
-                with open(target, encoding='utf-8') as f:
-                    is_there = f.read() == wanted
-            except FileNotFoundError:
-                is_there = False
-            if not is_there:
-                changed = True
-                shutil.copy(os.path.join(HERE, 'node', name), target)
-        if changed or not os.path.exists(os.path.join(FOLDER, 'node_modules', 'typescript')):
-            if shutil.which('npm') is None:
-                sys.exit('npm is needed: ./dev test --all installs it')
-            subprocess.run(['npm', 'ci', '--ignore-scripts', '--no-audit', '--no-fund'], cwd=FOLDER, stdin=subprocess.DEVNULL, check=True, timeout=250)
+sys.path.insert(0, HERE)
+from node_packages import FOLDER, MODULES, SOURCE, install  # noqa: E402
 
 
 class Types(unittest.TestCase):
@@ -49,14 +24,14 @@ class Types(unittest.TestCase):
         shutil.copytree(os.path.join(SOURCE, 'sdk', 'node'), os.path.join(modules, 'perdure'))
         shutil.copytree(os.path.join(SOURCE, 'sdk', 'node'), os.path.join(self.program, 'sdk', 'node'))
         shutil.copytree(os.path.join(SOURCE, 'examples', 'node'), os.path.join(self.program, 'examples', 'node'))
-        os.symlink(os.path.join(FOLDER, 'node_modules', '@types'), os.path.join(modules, '@types'))
-        os.symlink(os.path.join(FOLDER, 'node_modules', 'undici-types'), os.path.join(modules, 'undici-types'))
+        os.symlink(os.path.join(MODULES, '@types'), os.path.join(modules, '@types'))
+        os.symlink(os.path.join(MODULES, 'undici-types'), os.path.join(modules, 'undici-types'))
 
     def compile(self, files, **options):
         with open(os.path.join(self.program, 'tsconfig.json'), 'w', encoding='utf-8') as f:
             json.dump({'compilerOptions': {'strict': True, 'noEmit': True, 'module': 'nodenext', 'target': 'es2022', 'skipLibCheck': False,
                                            'lib': ['es2023', 'esnext.disposable'], 'types': ['node'], **options}, 'files': files}, f)
-        return subprocess.run(['node', os.path.join(FOLDER, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', self.program], text=True,
+        return subprocess.run(['node', os.path.join(MODULES, 'typescript', 'bin', 'tsc'), '-p', self.program], text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=200, check=False)
 
     def test_programs_that_use_it(self):

@@ -115,6 +115,26 @@ json::object operation_of(const Route& route) {
   return operation;
 }
 
+// Those that are referred to from `text`, and from what that refers to.
+json::object schemas_used_by(std::string text) {
+  auto left = rpc::schemas_of_shapes();
+  json::object used;
+  for (bool found = true; found;) {
+    found = false;
+    for (auto one = left.begin(); one != left.end();) {
+      if (text.find("#/components/schemas/" + std::string(one->key()) + '"') == std::string::npos) {
+        ++one;
+        continue;
+      }
+      text += json::serialize(one->value());
+      used[one->key()] = one->value();
+      one = left.erase(one);
+      found = true;
+    }
+  }
+  return used;
+}
+
 }  // namespace
 
 std::string openapi_json() {
@@ -125,7 +145,7 @@ std::string openapi_json() {
     std::ranges::transform(verb, verb.begin(), [](char c) { return static_cast<char>(c | 0x20); });
     paths[route.path].as_object()[verb] = operation_of(route);
   }
-  auto schemas = rpc::schemas_of_shapes();
+  auto schemas = schemas_used_by(json::serialize(paths));
   schemas["Problem"] = {{"type", "object"},
                         {"description", "RFC 9457."},
                         {"properties",
