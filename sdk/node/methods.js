@@ -11,6 +11,7 @@ export const REPEAT = {
   'agent.list': 'yes',
   'task.list': 'yes',
   'task.get': 'yes',
+  'task.resolve': 'yes',
   'task.outputPath': 'yes',
   'task.processes': 'yes',
   'task.stop': 'no',

@@ -464,6 +464,20 @@ export interface TaskGetResult {
   output?: OutputSummary;
 }
 
+export interface TaskResolveParams {
+  /** an id, its last 8 characters, a prefix of it with 3 of them, or @N: the N-th newest */
+  text: string;
+  /** only among this owner's tasks */
+  owner?: string;
+}
+
+export interface TaskResolveResult {
+  /** where one task is meant */
+  id?: string;
+  /** where several are */
+  candidates?: Row[];
+}
+
 export interface TaskOutputPathParams {
   /** exact id of a task */
   id: string;
@@ -958,6 +972,8 @@ export interface Methods {
   'task.list': { params: TaskListParams; result: TaskListResult };
   /** What is known of one task, and the end of its output. */
   'task.get': { params: TaskGetParams; result: TaskGetResult };
+  /** Which task a person means. For interactive clients: all other methods take exact ids only. */
+  'task.resolve': { params: TaskResolveParams; result: TaskResolveResult };
   /** Where its log is. */
   'task.outputPath': { params: TaskOutputPathParams; result: TaskOutputPathResult };
   /** The living processes of a task. */

@@ -54,6 +54,7 @@ _REPEAT = {
     'agent.list': 'yes',
     'task.list': 'yes',
     'task.get': 'yes',
+    'task.resolve': 'yes',
     'task.outputPath': 'yes',
     'task.processes': 'yes',
     'task.stop': 'no',

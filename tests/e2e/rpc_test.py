@@ -179,6 +179,25 @@ class Tasks(RpcTest):
                                  ([], {'until': 1}), ([two, one], {'since': 1})):
             self.assertEqual([row['id'] for row in rpc.call('task.list', filter=wanted)['rows']], expected, wanted)
 
+    def test_what_a_person_means(self):
+        """I21: for interactive clients; all else takes exact ids."""
+        rpc = self.rpc()
+        one, two = self.start(rpc, 'true'), self.start(rpc, 'true', owner='me')
+        rpc.call('task.wait', ids=[one, two])
+        for text in (one, one[-8:], one[:-2], one[:8], '@2'):
+            self.assertEqual(rpc.call('task.resolve', text=text), {'id': one}, text)
+        self.assertEqual(rpc.call('task.resolve', text='@1'), {'id': two})
+        self.assertEqual(rpc.call('task.resolve', text='@1', owner='me'), {'id': two})
+        for text in ('bash-', one[:7], '@3', 'x', ''):
+            self.refused('task.not_found', rpc, 'task.resolve', text=text)
+        self.refused('usage', rpc, 'task.resolve', text='@x')
+        for name in (one[:8] + 'zzzzz', one[:8] + 'yyyyy'):
+            with open(self.path(one), encoding='utf-8') as f, open(self.path(name), 'w', encoding='utf-8') as copy:
+                copy.write(f.read().replace(one, name))
+        candidates = rpc.call('task.resolve', text=one[:8])['candidates']
+        self.assertEqual({row['id'] for row in candidates}, {one, one[:8] + 'zzzzz', one[:8] + 'yyyyy'})
+        self.refused('task.not_found', rpc, 'task.get', id=two[:-1] + ('x' if two[-1] != 'x' else 'y'))
+
     def test_what_acts_on_a_task(self):
         rpc = self.rpc()
         task = self.start(rpc, 'trap "echo hup; exit 4" HUP; echo ready; while :; do sleep 0.05; done', timeoutMs=60000)

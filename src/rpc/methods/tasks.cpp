@@ -238,6 +238,41 @@ Reply processes(Request& request) {
   return json::object{{"processes", std::move(json)}};
 }
 
+// Does a text that is no whole id mean this task? The last 8 characters of an id are random: at least 3 of them are
+// needed, else "bash-" would mean every task.
+bool may_mean(std::string_view text, const std::string& id) {
+  constexpr std::size_t kRandom = 8, kLeast = 3;
+  if (id.size() <= kRandom) return false;
+  const std::string_view random = std::string_view(id).substr(id.size() - kRandom);
+  if (text == random) return true;
+  return id.starts_with(text) && text.size() >= id.size() - kRandom + kLeast;
+}
+
+Reply resolve(Request& request) {
+  const std::string text = request.text("text").value_or("");
+  auto tasks = request.manager().list({.ended = true, .owner = request.text("owner")});
+  if (!tasks) return failed(tasks.error());
+  std::vector<const Task*> found;
+  if (text.starts_with('@')) {
+    const auto place = parse_integer(std::string_view(text).substr(1), 1, INT32_MAX);
+    if (!place) return refused(fmt::format("expected @N, the N-th newest task, got '{}'", text));
+    if (static_cast<std::size_t>(*place) <= tasks->size())
+      found.push_back(&(*tasks)[tasks->size() - static_cast<std::size_t>(*place)]);
+  } else if (const auto exact = std::ranges::find(*tasks, text, [](const Task& task) { return task.id.str(); });
+             exact != tasks->end()) {
+    found.push_back(&*exact);
+  } else {
+    for (const auto& task : *tasks)
+      if (may_mean(text, task.id.str())) found.push_back(&task);
+  }
+  if (found.empty())
+    return failed({.code = ErrorCode::task_not_found, .message = fmt::format("no task is meant by '{}'", text)});
+  if (found.size() == 1) return json::object{{"id", found.front()->id.str()}};
+  json::array candidates;
+  for (const Task* const task : found) candidates.push_back(row_json(*task));
+  return json::object{{"candidates", std::move(candidates)}};
+}
+
 Reply output_path(Request& request) {
   auto id = request.id();
   if (!id) return failed(id.error());
@@ -277,6 +312,14 @@ constexpr Field kGetResult[] = {
     {"task", "Task", "", true},
     {"output", "OutputSummary", "absent with previewBytes 0"},
 };
+constexpr Field kResolveParams[] = {
+    {"text", "string", "an id, its last 8 characters, a prefix of it with 3 of them, or @N: the N-th newest", true},
+    {"owner", "string", "only among this owner's tasks"},
+};
+constexpr Field kResolveResult[] = {
+    {"id", "string", "where one task is meant"},
+    {"candidates", "Row[]", "where several are"},
+};
 constexpr Field kTaskResult[] = {{"task", "Task", "", true}};
 constexpr Field kPathResult[] = {{"path", "string?", "absolute; null: it printed nothing that was kept", true}};
 constexpr Field kStopParams[] = {
@@ -311,6 +354,11 @@ constexpr Method kMethods[] = {
      .params = kGetParams,
      .result = kGetResult,
      .handle = get},
+    {.name = "task.resolve",
+     .help = "Which task a person means. For interactive clients: all other methods take exact ids only.",
+     .params = kResolveParams,
+     .result = kResolveResult,
+     .handle = resolve},
     {.name = "task.outputPath",
      .help = "Where its log is.",
      .params = kId,
