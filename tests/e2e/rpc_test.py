@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -450,6 +451,37 @@ class Events(RpcTest):
         while not expected <= set(seen):
             seen.append((lambda e: (e['task']['taskId'], e['type']))(rpc.next()[1]))
         self.assertEqual(len(seen), len(set(seen)))
+
+    def test_what_the_past_and_the_present_both_know_is_told_once(self):
+        """Subscriptions that begin while tasks start and end: each gets every event once, in order for each task."""
+        rpc, other = self.rpc(), self.rpc()
+        tasks, over = [], threading.Event()
+
+        def work():
+            while not over.is_set():
+                tasks.append(self.start(other, 'true'))
+        workers = [threading.Thread(target=work) for _ in range(3)]
+        for worker in workers:
+            worker.start()
+        names = []
+        for _ in range(20):
+            names.append(rpc.call('events.subscribe', since=0)['subscription'])
+            time.sleep(0.01)
+        over.set()
+        for worker in workers:
+            worker.join()
+        other.call('task.wait', ids=tasks)
+        expected = {(task, what) for task in tasks for what in ('task.started', 'task.terminated')}
+        seen = {name: [] for name in names}
+        for _ in range(len(names) * len(expected)):
+            event = rpc.next()[1]
+            seen[event['subscription']].append((event['task']['taskId'], event['type']))
+        time.sleep(0.1)
+        self.assertTrue(rpc.told.empty())
+        for told in seen.values():
+            self.assertEqual(len(told), len(set(told)))
+            self.assertEqual(set(told), expected)
+            self.assertTrue(all(told.index((task, 'task.started')) < told.index((task, 'task.terminated')) for task in tasks))
 
     def test_a_slow_reader_gets_overflow_and_goes_on_by_since(self):
         """V31"""
