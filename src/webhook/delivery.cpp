@@ -1,6 +1,7 @@
 #include "webhook/delivery.h"
 
 #include "base/error.h"
+#include "webhook/host.h"
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
@@ -39,6 +40,9 @@ class Attempt {
     if (!request_.url.tls) return exchange(stream_);
     asio::ssl::context trust(asio::ssl::context::tls_client);
     trust.set_default_verify_paths();
+    // A file that can't be read leaves the server untrusted, which the handshake reports.
+    error_code ignored;
+    if (const auto file = certificate_file(); !file.empty()) trust.load_verify_file(file, ignored);
     trust.set_verify_mode(asio::ssl::verify_peer);
     beast::ssl_stream<beast::tcp_stream&> secured(stream_, trust);
     secured.set_verify_callback(asio::ssl::host_name_verification(request_.url.host));

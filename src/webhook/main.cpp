@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "webhook/delivery.h"
+#include "webhook/host.h"
 #include "webhook/signature.h"
 
 #include <fcntl.h>
@@ -109,6 +110,7 @@ int run(int argc, char** argv) {
     return kUsage;
   }
   ::signal(SIGPIPE, SIG_IGN);
+  use_own_name_lookup();
   const auto refuse = [](const Error& error) {
     fmt::print(stderr, "perdure: webhook: {}\n", error.message);
     return kFailed;
