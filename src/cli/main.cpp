@@ -59,6 +59,7 @@ constexpr const Verb* kVerbs[] = {
     &kAcpDriveVerb,
     &kAgentNamesVerb,
     &kIdsVerb,
+    &kManVerb,
     &kSweepVerb,
 };
 // clang-format on

@@ -37,6 +37,7 @@ extern const Verb kCompletionVerb;
 extern const Verb kAcpDriveVerb;
 extern const Verb kAgentNamesVerb;
 extern const Verb kIdsVerb;
+extern const Verb kManVerb;
 extern const Verb kSweepVerb;
 
 }  // namespace perdure::cli

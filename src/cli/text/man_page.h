@@ -1,0 +1,16 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+// The man pages, made from the tables that also parse and explain: verbs, settings, exit statuses.
+namespace perdure::cli {
+
+struct ManPage {
+  std::string_view file;  ///< "perdure.1"
+  std::string (*print)(std::string_view date);
+};
+[[nodiscard]] std::span<const ManPage> man_pages();
+
+}  // namespace perdure::cli
