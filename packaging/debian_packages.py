@@ -10,7 +10,7 @@ import subprocess
 from archive import gzipped, normalise, put
 
 ARCHITECTURES = {'x86_64': 'amd64', 'aarch64': 'arm64'}
-MAINTAINER = 'Perdure developers <perdure@lists.perdure.dev>'
+MAINTAINER = 'Perdure developers <perdure@example.org>'
 
 _COPYRIGHT = '''Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: perdure
