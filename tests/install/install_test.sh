@@ -80,6 +80,10 @@ if [[ -x $PERDURE_BIN/perdure ]]; then
   for file in bash-completion/completions/perdure zsh/site-functions/_perdure fish/vendor_completions.d/perdure.fish; do
     [[ -s $prefix/share/$file ]] || fail "share/$file was not installed"
   done
+  for page in man1/perdure.1 man5/perdure-config.5 man8/perdure-runner.8; do
+    grep -q '^\.SH "SEE ALSO"' "$prefix/share/man/$page" || fail "share/man/$page was not installed"
+  done
+  [[ -s $prefix/share/doc/perdure/docs/limits.md ]] || fail "docs/, to which the help points, was not installed"
   bash -n "$prefix/share/bash-completion/completions/perdure" || fail "the bash completion is no bash"
 fi
 

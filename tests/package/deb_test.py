@@ -19,6 +19,10 @@ def dpkg(root, arch, *arguments):
     check(done.returncode == 0, f'{" ".join(map(str, arguments))}: {done.stderr}')
 
 
+def files(root):
+    return {str(path) for path in root.rglob('*') if not path.is_dir() and 'var/lib/dpkg' not in str(path)}
+
+
 def installs(arch):
     debian = ARCHITECTURES[arch]
     deb = packages.package(f'perdure_{packages.VERSION}_{debian}.deb')
@@ -29,16 +33,15 @@ def installs(arch):
         (root.path / 'var/lib/dpkg/updates').mkdir()
         for file in ('status', 'available'):
             (root.path / 'var/lib/dpkg' / file).touch()
-        before = {path for path in root.path.rglob('*') if 'var/lib/dpkg' not in str(path)}
+        before = files(root.path)
         dpkg(root.path, arch, '--install', deb)
         packages.use(root)
         packages.handshake(root.start('perdure', '--session', '/tmp/session', 'mcp'))
         shutil.rmtree(root.path / 'tmp')
         (root.path / 'tmp').mkdir()
         dpkg(root.path, arch, '--purge', 'perdure')
-        after = {path for path in root.path.rglob('*') if 'var/lib/dpkg' not in str(path)}
-        extra = sorted(str(path) for path in after - before if not path.is_dir())
-        check(not extra and before <= after, f'dpkg --purge left {extra}')
+        after = files(root.path)
+        check(after == before, f'dpkg --purge left {after - before} and took {before - after}')
 
 
 def library():
