@@ -42,7 +42,7 @@ class ManPages(unittest.TestCase):
                 continue
             section = re.split(rf'(?m)^\.SS "perdure {verb}[ "].*', text)[1].split('\n.S')[0]
             own = perdure('help', verb).split('Options of every command')[0].split('\nOptions\n')[1]
-            offered = re.search(rf"(?m)^    {verb}\\) words='([^']*)'", completed).group(1).split()
+            offered = re.search(rf"(?m)^    {verb}\) words='([^']*)'", completed).group(1).split()
             for option in set(re.findall(r'^  (--?[a-z][a-z-]*)', own, re.M)) & set(offered):
                 self.assertRegex(section, rf'(?m)^(.*, )?{option}( |,|$)', f'{verb} {option}')
 
