@@ -77,10 +77,12 @@ std::string term_of(const Option& option) {
   return option.value == nullptr ? term : term + " " + Roff::italic(option.value);
 }
 
-// The tables hold phrases for one line of help; a page has sentences.
+// The tables hold phrases for one line of help; a page has sentences. What begins with "webhook: " begins with what is typed.
 std::string sentence(std::string_view phrase) {
+  constexpr std::size_t kLongestArgument = 20;
   std::string text(phrase);
-  if (!text.empty()) text.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(text.front())));
+  if (!text.empty() && !phrase.substr(0, kLongestArgument).contains(": "))
+    text.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(text.front())));
   return text + ".";
 }
 
