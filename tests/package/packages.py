@@ -84,11 +84,12 @@ class Root:
         (folder / 'etc/hosts').write_text('127.0.0.1 localhost\n')
 
     def _command(self, command):
-        return ['unshare', '--user', '--map-root-user', '--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', _ENTER, 'enter',
+        # Ends with this test, however that ends.
+        return ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--user', '--map-root-user', '--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', _ENTER, 'enter',
                 self.path, self.arch if self.arch != NATIVE else 'native', *command]
 
     def run(self, *command, stdin=''):
-        return subprocess.run(self._command(command), input=stdin, capture_output=True, text=True, timeout=240, check=False)
+        return subprocess.run(self._command(command), input=stdin, capture_output=True, text=True, timeout=120, check=False)
 
     def sh(self, script):
         return self.run('sh', '-c', script)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """tarball_test.py ARCH: the tarball is enough, in a root with busybox only (an aarch64 one under qemu); and it leaves nothing."""
 import http.server
+import os
 import ssl
 import subprocess
 import sys
@@ -34,8 +35,11 @@ def webhook(root, folder):
     context.load_cert_chain(certificate, key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    # Modules of another C library, which a static program must not load.
+    # Modules of another C library, which a static program must not load: whoever opens these hangs.
     (root.path / 'etc/nsswitch.conf').write_text('hosts: mymachines resolve [!UNAVAIL=return] files myhostname dns\n')
+    (root.path / 'lib').mkdir(exist_ok=True)
+    for module in ('mymachines', 'resolve'):
+        os.mkfifo(root.path / f'lib/libnss_{module}.so.2')
     post = ('perdure', 'hook', 'webhook', f'https://localhost:{server.server_port}/', '--retries', '0')
     try:
         refused = root.run(*post, stdin='{"untrusted":1}')
