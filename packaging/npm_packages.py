@@ -14,8 +14,9 @@ def _manifest(folder, **members):
 def platform_package(work, dist, stage, version, arch, epoch):
     cpu = CPUS[arch]
     folder = work / f'npm-{arch}'
-    for part in ('bin', 'libexec'):
-        shutil.copytree(stage / part, folder / part)
+    for part in ('bin', 'libexec', 'share/perdure'):
+        if (stage / part).exists():
+            shutil.copytree(stage / part, folder / part)
     # Only npm removes what npm installed.
     (folder / 'libexec/perdure/uninstall').unlink(missing_ok=True)
     documents = stage / 'share/doc/perdure'

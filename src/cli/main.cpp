@@ -1,6 +1,7 @@
 // perdure: options, dispatch and exit statuses. Exit statuses are in docs/cli.md.
 
 #include "base/error.h"
+#include "base/name_service.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
@@ -260,6 +261,7 @@ const Verb* find_verb(std::string_view name) {
 }  // namespace perdure::cli
 
 int main(int argc, char** argv) {
+  perdure::use_own_name_service();
   try {
     if (::getpid() != 1) return perdure::cli::run(argc, argv);
     return perdure::cli::run_as_pid_1([&] { return perdure::cli::run(argc, argv); },

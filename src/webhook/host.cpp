@@ -4,9 +4,6 @@
 
 #include <cstdlib>
 #include <openssl/x509.h>
-#ifdef PERDURE_STATIC
-#include <nss.h>
-#endif
 
 namespace perdure::webhook {
 
@@ -25,12 +22,6 @@ std::string certificate_file() {
   for (const char* const place : kPlaces)
     if (exists(place)) return place;
   return {};
-}
-
-void use_own_name_lookup() {
-#ifdef PERDURE_STATIC
-  ::__nss_configure_lookup("hosts", "files dns");
-#endif
 }
 
 }  // namespace perdure::webhook

@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/name_service.h"
 #include "webhook/delivery.h"
-#include "webhook/host.h"
 #include "webhook/signature.h"
 
 #include <fcntl.h>
@@ -110,7 +110,7 @@ int run(int argc, char** argv) {
     return kUsage;
   }
   ::signal(SIGPIPE, SIG_IGN);
-  use_own_name_lookup();
+  use_own_name_service();
   const auto refuse = [](const Error& error) {
     fmt::print(stderr, "perdure: webhook: {}\n", error.message);
     return kFailed;

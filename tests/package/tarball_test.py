@@ -35,11 +35,6 @@ def webhook(root, folder):
     context.load_cert_chain(certificate, key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    # Modules of another C library, which a static program must not load: whoever opens these hangs.
-    (root.path / 'etc/nsswitch.conf').write_text('hosts: mymachines resolve [!UNAVAIL=return] files myhostname dns\n')
-    (root.path / 'lib').mkdir(exist_ok=True)
-    for module in ('mymachines', 'resolve'):
-        os.mkfifo(root.path / f'lib/libnss_{module}.so.2')
     post = ('perdure', 'hook', 'webhook', f'https://localhost:{server.server_port}/', '--retries', '0')
     try:
         refused = root.run(*post, stdin='{"untrusted":1}')
@@ -54,10 +49,20 @@ def webhook(root, folder):
         server.server_close()
 
 
+def foreign_modules(root):
+    """Modules of another C library, which a static program must not load: whoever opens these hangs."""
+    (root.path / 'etc/nsswitch.conf').write_text(
+        'passwd: sss files systemd\nhosts: mymachines resolve [!UNAVAIL=return] files myhostname dns\n')
+    (root.path / 'lib').mkdir(exist_ok=True)
+    for module in ('sss', 'systemd', 'mymachines', 'resolve', 'myhostname'):
+        os.mkfifo(root.path / f'lib/libnss_{module}.so.2')
+
+
 def main(arch):
     keep, folder = packages.scratch()
     with keep, tarfile.open(packages.tarball(arch)) as tar:
         root = packages.Root(folder / 'root', arch)
+        foreign_modules(root)
         before = {path for path in root.path.rglob('*')}
         where = root.path / 'usr/local'
         where.mkdir()
