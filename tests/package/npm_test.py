@@ -80,6 +80,22 @@ def works(npm, where):
                                         stdout=subprocess.PIPE, text=True))
 
 
+def in_busybox(folder):
+    """Neither npm nor Node nor bash is needed to run: the shell is busybox', reached through a link to a link."""
+    root = packages.Root(folder / 'root', packages.NATIVE)
+    for name, data in Registry.tarballs.items():
+        manifest = manifest_of(data)
+        where = root.path / 'n/node_modules' / manifest['name']
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            for member in tar.getmembers():
+                _, _, member.name = member.name.partition('/')
+                tar.extract(member, where)
+    (root.path / 'n/node_modules/.bin').mkdir()
+    (root.path / 'n/node_modules/.bin/perdure').symlink_to('../perdure/bin/perdure')
+    (root.path / 'usr/bin/perdure').symlink_to('/n/node_modules/.bin/perdure')
+    packages.use(root)
+
+
 def main():
     if shutil.which('npm') is None:
         packages.skip('there is no npm')
@@ -120,6 +136,8 @@ def main():
         bare = npm.project(folder, 'bare', '--omit=optional')
         refused = npm(bare, 'npx', 'perdure', 'version')
         check(refused.returncode == 1 and '--no-optional' in refused.stderr and f'@perdure/{HERE}' in refused.stderr, f'without the programs: {refused}')
+
+        in_busybox(folder)
 
         # Another machine.
         fake = folder / 'fake'
