@@ -24,6 +24,8 @@ export const REPEAT = {
   'task.output': 'yes',
   'task.activity': 'yes',
   'task.write': 'uncertain',
+  'task.search': 'yes',
+  'task.firstFailure': 'yes',
   'task.wait': 'yes',
   'question.ask': 'uncertain',
   'question.get': 'yes',

@@ -176,6 +176,20 @@ export interface OutputSummary {
   eof: boolean;
 }
 
+/** A match in a log. */
+export interface Hit {
+  /** of the task */
+  id: string;
+  /** of the match */
+  offset: number;
+  /** bytes of the match */
+  length: number;
+  /** from 1; absent where it was not counted */
+  line?: number;
+  /** of its line, at most 512 bytes around it */
+  text: string;
+}
+
 /** One of the answers that are offered. */
 export interface Option {
   /** what the answer is when it is chosen */
@@ -754,6 +768,48 @@ export interface TaskWriteResult {
   bytes: number;
 }
 
+export interface TaskSearchParams {
+  /** a match never reaches across a line end */
+  pattern: string;
+  /** in the log of this task (else of all that match the filter, the newest first) */
+  id?: string;
+  /** in the logs of these tasks */
+  filter?: Filter;
+  /** regex: RE2 (default: text) */
+  mode?: 'text' | 'regex';
+  /** smart: ignored unless the pattern has a capital letter (default) */
+  case?: 'exact' | 'ignore' | 'smart';
+  /** offset: hits from there on, or backward before it */
+  from?: number;
+  /** backward: the nearest first (default: forward) */
+  direction?: 'forward' | 'backward';
+  /** hits that are told; all are counted (default 100) */
+  limit?: number;
+  /** a name of yours: hits come as task.search.hit notifications with it, instead of in the result */
+  stream?: string;
+}
+
+export interface TaskSearchResult {
+  /** matches, also those that were not told */
+  total: number;
+  /** tasks with at least one */
+  tasks: number;
+  /** unless they were streamed */
+  hits?: Hit[];
+}
+
+export interface TaskFirstFailureParams {
+  /** exact id of a task */
+  id: string;
+}
+
+export interface TaskFirstFailureResult {
+  /** where to look first */
+  offset: number;
+  /** false: nothing looks like a failure, and it is the end */
+  found: boolean;
+}
+
 export interface TaskWaitParams {
   /** exact ids; absent or empty: every task that is active now */
   ids?: string[];
@@ -911,6 +967,22 @@ export interface EventsUnsubscribeResult {
   ended: boolean;
 }
 
+/** Found by a task.search with `stream`, before its answer. */
+export interface TaskSearchHitNotification {
+  /** `stream` of the call */
+  search: string;
+  /** of the task */
+  id: string;
+  /** of the match */
+  offset: number;
+  /** bytes of the match */
+  length: number;
+  /** from 1; absent where it was not counted */
+  line?: number;
+  /** of its line, at most 512 bytes around it */
+  text: string;
+}
+
 /** Something happened to a task. Events of one task are in order. */
 export interface EventNotification {
   /** from events.subscribe */
@@ -998,6 +1070,10 @@ export interface Methods {
   'task.activity': { params: TaskActivityParams; result: TaskActivityResult };
   /** Writes to a task's input. Waits while the command does not read. */
   'task.write': { params: TaskWriteParams; result: TaskWriteResult };
+  /** Looks for a text or a regular expression in logs, in time that is linear in their size. */
+  'task.search': { params: TaskSearchParams; result: TaskSearchResult };
+  /** A place in the log to jump to: the last line that looks like a failure. Never a verdict. */
+  'task.firstFailure': { params: TaskFirstFailureParams; result: TaskFirstFailureResult };
   /** Waits until tasks end, or until a condition holds. Cancelling it ends no task. */
   'task.wait': { params: TaskWaitParams; result: TaskWaitResult };
   /** Asks; the task runs until it is answered, from any process. */

@@ -67,6 +67,8 @@ _REPEAT = {
     'task.output': 'yes',
     'task.activity': 'yes',
     'task.write': 'uncertain',
+    'task.search': 'yes',
+    'task.firstFailure': 'yes',
     'task.wait': 'yes',
     'question.ask': 'uncertain',
     'question.get': 'yes',
@@ -178,6 +180,14 @@ OutputSummary = TypedDict('OutputSummary', {
     'preview': str,
     'nextOffset': int,
     'eof': bool,
+}, total=False)
+
+Hit = TypedDict('Hit', {
+    'id': str,
+    'offset': int,
+    'length': int,
+    'line': int,
+    'text': str,
 }, total=False)
 
 Option = TypedDict('Option', {

@@ -346,6 +346,58 @@ class Output(RpcTest):
         rpc.call('task.stop', id=task)
 
 
+class Search(RpcTest):
+    def test_hits_in_one_log_and_in_all(self):
+        """V22"""
+        rpc = self.rpc()
+        one = self.start(rpc, 'seq 1 5000; echo Error: no way; seq 1 10', owner='a')
+        two = self.start(rpc, 'echo nothing; echo error again')
+        rpc.call('task.wait', ids=[one, two])
+        found = rpc.call('task.search', id=one, pattern='error')
+        self.assertEqual((found['total'], found['tasks'], found['hits'][0]['line'], found['hits'][0]['text']), (1, 1, 5001, 'Error: no way'))
+        at = found['hits'][0]['offset']
+        self.assertEqual(rpc.call('task.output', id=one, at=at, limit=5)['data'], 'Error')
+        everywhere = rpc.call('task.search', pattern='error')
+        self.assertEqual((everywhere['total'], [hit['id'] for hit in everywhere['hits']]), (2, [two, one]))
+        self.assertEqual(rpc.call('task.search', pattern='error', filter={'owner': 'a'})['total'], 1)
+        self.assertEqual(rpc.call('task.search', pattern='Error')['total'], 1, 'smart case')
+        many = rpc.call('task.search', id=one, pattern='^[0-9]+$', mode='regex', limit=3)
+        self.assertEqual((many['total'], [hit['text'] for hit in many['hits']]), (5010, ['1', '2', '3']))
+        back = rpc.call('task.search', id=one, pattern='^[0-9]+$', mode='regex', limit=2, direction='backward')
+        self.assertEqual([hit['text'] for hit in back['hits']], ['10', '9'])
+        self.refused('usage', rpc, 'task.search', id=one, pattern='(', mode='regex')
+        self.refused('usage', rpc, 'task.search', id=one, pattern='')
+        self.refused('task.not_found', rpc, 'task.search', id='bash-00000000', pattern='x')
+        streamed = rpc.call('task.search', id=one, pattern='^[0-9]+$', mode='regex', limit=50, stream='mine')
+        self.assertNotIn('hits', streamed)
+        told = [rpc.next() for _ in range(50)]
+        self.assertEqual({(name, params['search']) for name, params in told}, {('task.search.hit', 'mine')})
+        self.assertTrue(rpc.told.empty())
+
+    def test_a_search_can_be_cancelled(self):
+        rpc = self.rpc()
+        task = self.start(rpc, 'yes | head -c 400000000', outputLimit=0)
+        self.ended(rpc, task)
+        request = rpc.send('task.search', id=task, pattern='(y|z)+x', mode='regex')
+        time.sleep(0.05)
+        rpc.note('$/cancelRequest', id=request)
+        with self.assertRaises(Failed) as refused:
+            rpc.result(request)
+        self.assertEqual(refused.exception.code, -32800)
+        rpc.call('session.gc', keep=0, undelivered=True)
+
+    def test_where_to_look_first(self):
+        """V23"""
+        rpc = self.rpc()
+        bad = self.start(rpc, 'echo fine; echo "x.c:1: error: no"; echo bye; exit 1')
+        good = self.start(rpc, 'echo fine')
+        rpc.call('task.wait', ids=[bad, good])
+        place = rpc.call('task.firstFailure', id=bad)
+        self.assertTrue(place['found'])
+        self.assertIn('error: no', rpc.call('task.output', id=bad, at=place['offset'], align=True)['data'].splitlines()[0])
+        self.assertEqual(rpc.call('task.firstFailure', id=good), {'found': False, 'offset': 5})
+
+
 class Questions(RpcTest):
     def test_ask_and_answer(self):
         rpc = self.rpc()

@@ -192,6 +192,9 @@ class Rest(WebTest):
         self.assertEqual(self.get(f'/tasks/{task}?previewBytes=0').json['task']['exitCode'], 3)
         self.assertEqual(self.get(f'/tasks/{task}/window?at=1&limit=1').json['data'], 'i')
         self.assertEqual(self.get(f'/tasks/{task}/processes').json, {'processes': []})
+        self.assertEqual(self.get(f'/tasks/{task}/search?pattern=h').json['hits'][0]['text'], 'hi')
+        self.assertEqual(self.get('/search?pattern=h.&mode=regex&status=failed').json['total'], 1)
+        self.assertEqual(self.get(f'/tasks/{task}/failure').json, {'offset': 3, 'found': False})
         sessions = self.ask('GET', '/api/v1/sessions').json['sessions']
         self.assertEqual([(s['id'], s['path'], s['counts']['failed']) for s in sessions], [(self.sid, self.session, 1)])
         for query, expected in (('status=failed,killed', [task]), ('status=running', []), ('q=hi', [task]), ('q=%68%69+%3B', []),

@@ -12,6 +12,7 @@ namespace perdure::rpc {
 [[nodiscard]] std::span<const Method> task_methods();
 [[nodiscard]] std::span<const Method> start_methods();
 [[nodiscard]] std::span<const Method> output_methods();
+[[nodiscard]] std::span<const Method> search_methods();
 [[nodiscard]] std::span<const Method> wait_methods();
 [[nodiscard]] std::span<const Method> question_methods();
 [[nodiscard]] std::span<const Method> notification_methods();

@@ -90,6 +90,14 @@ constexpr Field kOutputSummary[] = {
     {"eof", "boolean", "nothing more will come", true},
 };
 
+constexpr Field kHit[] = {
+    {"id", "string", "of the task", true},
+    {"offset", "integer", "of the match", true},
+    {"length", "integer", "bytes of the match", true},
+    {"line", "integer", "from 1; absent where it was not counted"},
+    {"text", "string", "of its line, at most 512 bytes around it", true},
+};
+
 constexpr Field kOption[] = {
     {"label", "string", "what the answer is when it is chosen", true},
     {"description", "string", "what choosing it means"},
@@ -202,6 +210,7 @@ constexpr Shape kShapes[] = {
     {"Terminal", "Size of a terminal.", kTerminal},
     {"Gap", "Bytes of the output that were not kept.", kGap},
     {"OutputSummary", "The end of a task's output, as `perdure show --json` prints it.", kOutputSummary},
+    {"Hit", "A match in a log.", kHit},
     {"Option", "One of the answers that are offered.", kOption},
     {"Question", "One thing to be asked.", kQuestion},
     {"Answer", "What was answered.", kAnswer},
@@ -236,7 +245,17 @@ constexpr Field kFailure[] = {
     {"message", "string", "why", true},
 };
 
+constexpr Field kStreamedHit[] = {
+    {"search", "string", "`stream` of the call", true},
+    {"id", "string", "of the task", true},
+    {"offset", "integer", "of the match", true},
+    {"length", "integer", "bytes of the match", true},
+    {"line", "integer", "from 1; absent where it was not counted"},
+    {"text", "string", "of its line, at most 512 bytes around it", true},
+};
+
 constexpr Announcement kAnnouncements[] = {
+    {"task.search.hit", "Found by a task.search with `stream`, before its answer.", kStreamedHit},
     {"event", "Something happened to a task. Events of one task are in order.", kEvent},
     {"reset",
      "After a subscription with `since`: the session has tasks of other programs, whose events have no numbers and "

@@ -19,7 +19,7 @@ json::object parameter(std::string_view name, std::string_view where, json::obje
 
 void add_query(json::array& parameters, std::span<const rpc::Field> fields) {
   for (const auto& field : fields) {
-    if (field.name == "id" || field.name == "waitMs" || field.name == "records") continue;
+    if (field.name == "id" || field.name == "waitMs" || field.name == "records" || field.name == "stream") continue;
     if (field.type == "Filter") {
       const auto shapes = rpc::all_shapes();
       add_query(parameters, std::ranges::find(shapes, std::string_view("Filter"), &rpc::Shape::name)->fields);
@@ -78,6 +78,7 @@ std::string operation_id(const Route& route) {
   std::string id(route.rpc);
   if (id.empty()) id = route.path.substr(route.path.rfind('/') + 1);
   std::ranges::replace(id, '.', '_');
+  if (route.path.ends_with("/search") && route.path.find("{id}") == std::string_view::npos) id = "session_search";
   return id;
 }
 

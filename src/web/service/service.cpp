@@ -166,6 +166,7 @@ void Service::call(http::Exchange& exchange, const Found& found, const std::shar
   if (request.has_header("Idempotency-Key") && !params->contains("idempotencyKey"))
     (*params)["idempotencyKey"] = request.header("Idempotency-Key");
   if (method->name == "task.list") params->erase("records");
+  if (method->name == "task.search") params->erase("stream");
   limit_waits(*params);
   if (auto fine = rpc::check(method->params, *params); !fine)
     return respond_problem(exchange, status_of(fine.error()), fine.error());
