@@ -19,6 +19,19 @@ std::vector<std::string> session_paths(const Options& options, const std::string
   return paths;
 }
 
+Result<view::Page> Place::page(const view::Filter& filter, view::Sort sort, const std::string& after,
+                               std::size_t limit) {
+  const std::lock_guard lock(index_mutex_);
+  if (index_ == nullptr) {
+    auto index = std::make_unique<view::Index>(manager_);
+    if (auto filled = index->fill(); !filled) return std::unexpected(filled.error());
+    index_ = std::move(index);
+  } else if (auto changes = index_->update(); !changes) {
+    return std::unexpected(changes.error());
+  }
+  return index_->page(filter, sort, after, limit);
+}
+
 Result<std::shared_ptr<Place>> Places::open(const std::string& session) {
   const std::lock_guard lock(mutex_);
   std::erase_if(places_, [](const auto& one) { return one.second.expired(); });

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "rpc/place/feed.h"
+#include "view/index.h"
 #include <perdure/config.h>
 
 #include <functional>
@@ -29,7 +30,12 @@ class Place {
 
   [[nodiscard]] const Config& config() const { return config_; }
   [[nodiscard]] TaskManager& manager() { return manager_; }
+  std::atomic<bool> is_large = false;  ///< pages are worth an index
   [[nodiscard]] Hub& hub() { return hub_; }
+
+  /// A page of rows from an index that is kept as tasks change; made by the first call, which reads everything.
+  [[nodiscard]] Result<view::Page> page(const view::Filter& filter, view::Sort sort, const std::string& after,
+                                        std::size_t limit);
   /// A manager for one call whose effects must stay its own: close().
   [[nodiscard]] Result<TaskManager> open_another() const { return TaskManager::open(manager_options(config_, path_)); }
 
@@ -38,6 +44,8 @@ class Place {
   const Config config_;
   TaskManager manager_;
   Hub hub_;  // ends before the manager
+  std::mutex index_mutex_;
+  std::unique_ptr<view::Index> index_;
 };
 
 /// Sessions by path, shared by connections. The configuration is read when the first of them opens it. Thread-safe.

@@ -151,8 +151,8 @@ json::object row_json(const Task& task) {
   if (task.unverified) flags.emplace_back("unverified");
   if (task.runner_gone) flags.emplace_back("runnerGone");
   if (task.leftovers.value_or(0) > 0) flags.emplace_back("leftovers");
-  if (is_terminal(task.status) && task.owner && !task.notified_at &&
-      !task.terminal_notification_suppressed.value_or(false))
+  // Of other programs' tasks nothing is known: they notify by themselves.
+  if (task.ended_seq && task.detached && !task.notified_at && !task.terminal_notification_suppressed.value_or(false))
     flags.emplace_back("undelivered");
   row["flags"] = std::move(flags);
   return row;
