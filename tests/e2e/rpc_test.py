@@ -418,7 +418,7 @@ class Search(RpcTest):
 
     def test_a_search_can_be_cancelled(self):
         rpc = self.rpc()
-        task = self.start(rpc, 'yes | head -c 400000000', outputLimit=0)
+        task = self.start(rpc, 'yes | head -c 150000000', outputLimit=0)
         self.ended(rpc, task)
         request = rpc.send('task.search', id=task, pattern='(y|z)+x', mode='regex')
         time.sleep(0.05)
