@@ -16,7 +16,7 @@ void read_task_options(const Request& request, StartOptions& start) {
   start.clear_env = request.is_true("clearEnv");
   start.timeout = request.time("timeoutMs").value_or(start.timeout);
   start.grace = request.time("graceMs").value_or(start.grace);
-  if (const auto limit = request.integer("outputLimit")) start.output_limit = *limit;
+  if (const auto limit = request.integer("outputLimit")) start.output_limit = limit;
   if (const auto word = request.text("onOutputLimit"))
     start.on_output_limit = *word == "stop" ? OnOutputLimit::stop : OnOutputLimit::truncate;
   start.session_lifetime = request.text("lifetime") == "session";
