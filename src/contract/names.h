@@ -13,6 +13,8 @@ inline constexpr char kQueueDir[] = "queue";
 inline constexpr char kOutboxDir[] = "outbox";  // an empty file <taskId> for each ending that nobody was told of yet
 inline constexpr char kNamesDir[] = "names";    // names of live tasks, hex, each holding a task id
 inline constexpr char kActiveDir[] = "active";  // an empty file <taskId> for each task that may be live
+inline constexpr char kFarDir[] =
+    "far";  // a file <taskId> for each task that runs elsewhere and has not ended by its record
 inline constexpr char kConversationsLock[] = "conversations.lock";  // held while a subagent's conversation is taken up
 inline constexpr char kSweptFile[] = "swept";  // empty; its mtime is the last time that ended tasks were swept
 inline constexpr char kAdmissionLock[] = "admission.lock";  // in queue/; held while the cap is looked at
@@ -25,6 +27,7 @@ inline constexpr char kOutputFile[] = "output.log";
 inline constexpr char kQuestionFile[] = "question.json";   // what was asked; the answer is output.log
 inline constexpr char kAgentFile[] = "agent.json";         // what a subagent is to do
 inline constexpr char kActivityFile[] = "activity.jsonl";  // what it did, beside its final message
+inline constexpr char kFarFile[] = "far.json";             // what was sent elsewhere, signed
 inline constexpr char kDraftPrefix[] = "answer.";          // written, but not given yet
 inline constexpr char kRunnerLock[] = "runner.lock";
 inline constexpr char kLeftoverLock[] = "leftover.lock";
@@ -42,6 +45,12 @@ inline constexpr char kSessionVariable[] = "PERDURE_SESSION";
 inline constexpr char kKeyVariable[] = "PERDURE_TASK_KEY";
 inline constexpr char kRunnerVariable[] =
     "PERDURE_RUNNER";  // "<taskId>@<session>", in the runner itself and only there
+// In the environment of a runner that a batch engine started as the job itself (docs/runner.md, "In place"): when the job
+// has to end, in seconds since the epoch; 0: unknown.
+inline constexpr char kInPlaceVariable[] = "PERDURE_IN_PLACE";
+// What such an engine tells its job in the environment: it is passed on to the command.
+inline constexpr const char* kEngineVariables[] = {
+    "SLURM_", "CUDA_VISIBLE_DEVICES=", "ROCR_VISIBLE_DEVICES=", "ZE_AFFINITY_MASK=", "GPU_DEVICE_ORDINAL=", "TMPDIR="};
 
 inline constexpr char kCgroupPrefix[] = "perdure-";  // and the task's id: the name of its cgroup
 

@@ -5,20 +5,21 @@
 // perdure-runner --version: "perdure-runner VERSION launch N", N being the version of the launch specification.
 //
 // Exit status: 0 the task's record was committed, or the launch was answered with an error; 2 not started by a
-// manager. docs/runner.md tells the rest.
+// manager. In place, as a batch job: as `perdure run --wait` ends. docs/runner.md tells the rest.
 
 #include "contract/launch_spec.h"
 #include "contract/names.h"
 #include "runner/question.h"
 #include "runner/run.h"
 
+#include <cstdlib>
 #include <new>
 
 namespace {
 
 using namespace perdure::contract;
 
-constexpr int kUsage = 2;
+constexpr int kUsage = 2, kNotStarted = 126;
 
 void say(int fd, std::string_view text) {
   sys::write(fd, text.data(), text.size());
@@ -82,12 +83,14 @@ int main(int argc, char** argv) {
     return kUsage;
   }
   ::syscall(SYS_close_range, kStreamFd + 1, ~0U, 0);
+  const char* const job_ends = std::getenv(kInPlaceVariable);
   block_signals();
   ::setsid();
   let_go_of_the_terminal();
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   ::fcntl(kAnswerFd, F_SETFD, FD_CLOEXEC);
-  const runner::Inherited inherited = take_what_changes();
+  runner::Inherited inherited = take_what_changes();
+  if (job_ends != nullptr) inherited.job_ends = std::atol(job_ends);
 
   runner::Fd answer(kAnswerFd);
   runner::Spec spec;
@@ -98,6 +101,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   sys::close(kSpecFd);
+  if (job_ends != nullptr && spec.add_engine_variables(environ) < 0) return 0;
   if (spec.header->has_stream != 0) {
     ::fcntl(kStreamFd, F_SETFD, FD_CLOEXEC);
   } else {
@@ -113,7 +117,8 @@ int main(int argc, char** argv) {
   }
   alignas(runner::Run) static char room[sizeof(runner::Run)];
   runner::Run& run = *new (room) runner::Run(spec, argv[2], argc > 3 ? argv[3] : "", inherited);
-  if (!run.launch(argv[1], std::move(answer))) sys::exit(0);
-  run.supervise();
-  sys::exit(0);
+  const bool started = run.launch(argv[1], std::move(answer));
+  if (started) run.supervise();
+  // The engine's accounting, and jobs that depend on this one, see the task's own outcome.
+  sys::exit(job_ends == nullptr ? 0 : started ? run.exit_status() : kNotStarted);
 }

@@ -149,8 +149,25 @@ void Run::end_as_wished() {
   const std::string_view reason = first(rest, rest.find('\n'));
   const bool whole = n > 0 && is_escaped_json(reason) && static_cast<long>(reason.size()) <= kMaxReasonBytes;
   if (whole) return end(quiet ? Cause::stop_quietly : Cause::stop, reason, grace < 0 ? spec_.header->grace_ms : grace);
+  if (inherited_.job_ends >= 0) return end_by_engine();
   const bool has_folder = ::fstat(folder_.get(), &about) == 0 && about.st_nlink > 0;
   end(Cause::stop, has_folder ? "The runner was told to terminate" : "SIGTERM", spec_.header->grace_ms);
+}
+
+// In place only the engine sends a signal, and this moment is the only one at which it can be known why.
+void Run::end_by_engine() {
+  if (inherited_.job_ends > 0 && sys::now_ms() >= inherited_.job_ends * 1000)
+    return end(Cause::deadline, "", spec_.header->grace_ms);
+  end(Cause::stop, "Cancelled in Slurm", spec_.header->grace_ms);
+}
+
+int Run::exit_status() const {
+  constexpr int kTimedOut = 124, kKilled = 143;
+  if (facts_.status == "completed") return 0;
+  if (facts_.status == "timed_out") return kTimedOut;
+  if (facts_.status == "killed") return kKilled;
+  if (facts_.signal > 0) return 128 + facts_.signal;
+  return facts_.exit_code > 0 ? facts_.exit_code : 1;
 }
 
 // The first cause stands; a second stop can only shorten the grace.

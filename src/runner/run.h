@@ -38,6 +38,9 @@ class Run {
   /// Returns when the task has ended, its record is committed and nobody is left to look after.
   void supervise();
 
+  /// What stands for the outcome of the task, once that is known: as `perdure wait` ends.
+  [[nodiscard]] int exit_status() const;
+
  private:
   // Why there was no slot, when there was none.
   struct Refusal {
@@ -116,6 +119,7 @@ class Run {
   void on_natural_end();
   void end(Cause cause, std::string_view reason, long grace_ms);
   void end_as_wished();
+  void end_by_engine();
   void note_wish(Cause cause, std::string_view reason);
   void terminate_tree(long grace_ms);
   void kill_tree();

@@ -1,6 +1,8 @@
 #include "runner/admission/spec.h"
 
+#include "contract/names.h"
 #include "runner/os/sys.h"
+#include "runner/os/text.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -88,6 +90,31 @@ std::string_view Spec::variable(std::string_view name) const {
     }
   }
   return {};
+}
+
+int Spec::add_engine_variables(char** environment) {
+  const auto is_engines = [](std::string_view variable) {
+    for (const char* const known : perdure::contract::kEngineVariables)
+      if (variable.starts_with(known)) return true;
+    return false;
+  };
+  unsigned long more = 0;
+  for (char** one = environment; *one != nullptr; ++one) more += is_engines(*one) ? 1U : 0U;
+  char** const all = static_cast<char**>(std::calloc(header->envc + more + 1, sizeof(char*)));
+  if (all == nullptr) return -ENOMEM;
+  unsigned long count = header->envc;
+  for (unsigned i = 0; i < header->envc; ++i) all[i] = envp[i];
+  for (char** one = environment; *one != nullptr; ++one) {
+    const std::string_view variable(*one);
+    if (!is_engines(variable)) continue;
+    const std::string_view name = first(variable, variable.find('=') + 1);
+    unsigned long at = 0;
+    while (at < count && !std::string_view(all[at]).starts_with(name)) ++at;
+    all[at] = *one;
+    if (at == count) ++count;
+  }
+  envp = all;
+  return 0;
 }
 
 void Spec::drop_command() {

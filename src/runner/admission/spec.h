@@ -34,6 +34,9 @@ struct Spec {
   [[nodiscard]] std::string_view variable(std::string_view name) const;
 
   void drop_command();
+
+  /// Adds to the command's environment what a batch engine has put into `environment`, over what is there.
+  [[nodiscard]] int add_engine_variables(char** environment);
 };
 
 }  // namespace runner

@@ -10,6 +10,7 @@ namespace runner {
 struct Inherited {
   mode_t umask = 0;
   rlimit open_files{};
+  long job_ends = -1;  // in place: when the job has to end, in seconds since the epoch, 0: unknown; -1: not in place
 };
 
 /// How far the command got, sent through a pipe that exec closes.
