@@ -1,6 +1,7 @@
 #pragma once
 
 #include <perdure/agent.h>
+#include <perdure/executor.h>
 
 namespace perdure {
 
@@ -72,6 +73,7 @@ struct Config {
 
   std::vector<ConfiguredHook> hooks;              ///< the person's first, then the session's
   std::map<std::string, ConfiguredAgent> agents;  ///< by name
+  std::map<std::string, ExecutorDefinition> executors;
 
   std::vector<UntrustedPart> untrusted;  ///< what was left out; `perdure config trust` shows it and takes it in
 };

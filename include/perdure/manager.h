@@ -1,5 +1,6 @@
 #pragma once
 
+#include <perdure/executor.h>
 #include <perdure/in_process.h>
 #include <perdure/notification.h>
 #include <perdure/output.h>
@@ -35,7 +36,8 @@ struct ManagerOptions {
   std::shared_ptr<TelemetrySink> telemetry;    ///< hears of what this manager takes part in; absent: off
   bool trust = false;       ///< for this manager onEnd of any record counts as signed (`reconcile --trust`)
   std::vector<Hook> hooks;  ///< for every task that is started, and those that are settled, from here
-  std::shared_ptr<const std::map<std::string, AgentDefinition>> agents;  ///< by name; absent: the built-in ones
+  std::shared_ptr<const std::map<std::string, AgentDefinition>> agents;        ///< by name; absent: the built-in ones
+  std::shared_ptr<const std::map<std::string, ExecutorDefinition>> executors;  ///< by name; absent: none
 };
 
 enum class OnOutputLimit { truncate, stop };
@@ -92,6 +94,14 @@ struct StartOptions {
   bool queue = false;           ///< over the cap: wait for a slot instead of a refusal
   int priority = 0;             ///< 0 to 999, the higher the sooner; those of the same priority in their order
   std::optional<TaskId> after;  ///< start when that task has completed; if it does not, end as killed. Implies queue.
+
+  // Elsewhere (docs/guide/elsewhere.md)
+  std::string on;                             ///< name of an executor; "": here
+  int cpus = 0;                               ///< slurm: processors; 0: as the executor has it
+  std::string gpus;                           ///< slurm: "2" or "a100:2"
+  std::string partition;                      ///< slurm
+  std::chrono::milliseconds time_limit{0};    ///< slurm: of the job; 0: by the timeout, else the partition's
+  std::vector<std::string> executor_options;  ///< slurm: further options of sbatch
 };
 
 /// How a foreground task let go of its caller.
@@ -226,6 +236,13 @@ class PERDURE_API TaskManager {
   [[nodiscard]] Result<std::vector<Untrusted>> untrusted() const;
   /// Signs exactly what untrusted() showed of that task's queue entry.
   Result<void> trust(const TaskId& id);
+
+  /// Looks at an executor: can it be reached, what is there? Errors: usage for a name that is not configured.
+  [[nodiscard]] Result<ExecutorReport> check_executor(const std::string& name);
+
+  /// Asks every executor that has tasks of this session how they are, and writes down what it says. One that does not
+  /// answer is no error: its tasks are unverified then.
+  Result<void> refresh();
 
   /// Starts runners of queued tasks whose runner was killed, as far as this user signed them (L50, L51). start(), ask(),
   /// wait() and reconcile() do this at their first call; a long-lived program may want to do it at its start.
@@ -387,6 +404,7 @@ class PERDURE_API TaskManager {
  private:
   struct State;
   [[nodiscard]] Result<Task> launch(const StartOptions& options, const manager::Work& work);
+  [[nodiscard]] Result<Task> launch_job(const StartOptions& options, const manager::Work& work);
   explicit TaskManager(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -59,7 +59,7 @@ enum class Status { queued, running, completed, failed, timed_out, killed, lost 
 enum class Shape { current, legacy, kimi_cli };
 
 /// Why a task may be called lost (rule L39). Exactly the words of the key `lostEvidence`.
-enum class Evidence { runner_killed, rebooted, never_started, process_gone, adopted };
+enum class Evidence { runner_killed, rebooted, never_started, process_gone, adopted, engine_gone, node_fail };
 [[nodiscard]] PERDURE_API std::string_view name_of(Evidence evidence);
 
 /// How a question ended, by name: `answered` and `dismissed` are completed, `expired` is timed_out, `withdrawn` is killed.
@@ -91,6 +91,21 @@ struct Signature {
   std::string key;    ///< names the key
   std::string value;  ///< HMAC-SHA-256, in hex
   bool operator==(const Signature&) const = default;
+};
+
+/// Where a task runs that does not run on this machine (`perdure run --on`), and what was last heard of it there. The
+/// record is a mirror then: the truth is the record at that place.
+struct ExecutorState {
+  std::string name, type;            ///< of the configuration: "gpu", "ssh"
+  std::string token;                 ///< names the task there, unique per task
+  std::optional<std::string> place;  ///< id of the task or job there; absent: not known yet
+  std::optional<std::string> node;   ///< host name
+  std::optional<std::string> machine_id, boot_id;
+  std::optional<std::string> state, reason, exit;  ///< the engine's last words, as it said them
+  std::optional<std::int64_t> submitted_at, started_at;
+  std::optional<std::int64_t> seen_at;       ///< ms since the epoch: when it was last heard of
+  std::optional<std::int64_t> silent_since;  ///< ms since the epoch: nothing is heard since; absent: no contact failed
+  std::optional<std::string> late;           ///< how it ended at the place after it was called lost here
 };
 
 /// Everything a record says about one task, and what reading it found out besides. A plain value.
@@ -168,6 +183,7 @@ struct Task {
   std::optional<std::string> delivered_by;  ///< "tasks": its owner polls it over MCP and is notified by that
   std::optional<std::int64_t> started_seq;  ///< place of `task.started` among the session's events
   std::optional<std::int64_t> ended_seq;    ///< place of `task.terminated`
+  std::optional<ExecutorState> executor;    ///< it runs elsewhere; absent: here
 
   // What reading found; never written
   Shape shape = Shape::current;

@@ -57,6 +57,30 @@ std::string signature_json(const Signature& signature) {
   return fmt::format(R"({{"key":{},"value":{}}})", json_quoted(signature.key), json_quoted(signature.value));
 }
 
+std::string executor_json(const ExecutorState& state) {
+  std::string json = fmt::format(R"({{"name":{},"type":{},"token":{})", json_quoted(state.name),
+                                 json_quoted(state.type), json_quoted(state.token));
+  const auto text = [&](std::string_view key, const std::optional<std::string>& value) {
+    if (value) json += fmt::format(",\"{}\":{}", key, json_quoted(*value));
+  };
+  const auto time = [&](std::string_view key, const std::optional<std::int64_t>& value) {
+    if (value) json += fmt::format(",\"{}\":{}", key, *value);
+  };
+  text("place", state.place);
+  text("node", state.node);
+  text("machineId", state.machine_id);
+  text("bootId", state.boot_id);
+  text("state", state.state);
+  text("reason", state.reason);
+  text("exit", state.exit);
+  time("submittedAt", state.submitted_at);
+  time("startedAt", state.started_at);
+  time("seenAt", state.seen_at);
+  time("silentSince", state.silent_since);
+  text("late", state.late);
+  return json + "}";
+}
+
 void write_identity(Writer& w, const Task& task) {
   w.text("taskId", task.id.str());
   w.text("description", task.description);
@@ -132,6 +156,7 @@ void write_found(Writer& w, const Task& task) {
   w.put("runner",
         !task.runner ? "" : fmt::format(R"({{"pid":{},"startTicks":{}}})", task.runner->pid, task.runner->start_ticks));
   w.boolean("inProcess", task.in_process);
+  w.put("executor", task.executor ? executor_json(*task.executor) : "");
   w.text("lostEvidence", task.lost_evidence ? std::optional(std::string(name_of(*task.lost_evidence))) : std::nullopt);
   w.number("unreadProcesses", task.unread_processes);
   w.boolean("recovered", task.recovered);

@@ -9,7 +9,8 @@ namespace perdure::codec {
 namespace {
 
 constexpr std::array kEvidence = {Evidence::runner_killed, Evidence::rebooted, Evidence::never_started,
-                                  Evidence::process_gone, Evidence::adopted};
+                                  Evidence::process_gone,  Evidence::adopted,  Evidence::engine_gone,
+                                  Evidence::node_fail};
 
 constexpr std::array kOnDeadline = {OnDeadline::wait, OnDeadline::take_default, OnDeadline::expire};
 constexpr std::array kQuestionOutcomes = {QuestionOutcome::answered, QuestionOutcome::dismissed,
@@ -138,6 +139,36 @@ void read_signature(Fields& fields, Task& task) {
   task.signature = Signature{.key = std::move(*key), .value = std::move(*value)};
 }
 
+void read_executor(Fields& fields, Task& task) {
+  const Member* const executor = fields.find("executor");
+  if (executor == nullptr) return;
+  const auto members =
+      executor->type == JsonType::object ? split_object(executor->raw) : fail(ErrorCode::record_invalid, "");
+  if (!members)
+    return fields.refuse("executor", fmt::format("is {}, not an object of its own", name_of(executor->type)));
+  Fields inside(*members);
+  ExecutorState state;
+  state.name = inside.text("name", Need::required).value_or("");
+  state.type = inside.text("type", Need::required).value_or("");
+  state.token = inside.text("token", Need::required).value_or("");
+  const auto text = [&](std::string_view key) { return inside.text(key, Need::optional); };
+  const auto time = [&](std::string_view key) { return inside.integer(key, Need::optional, 0, kMostTime); };
+  state.place = text("place");
+  state.node = text("node");
+  state.machine_id = text("machineId");
+  state.boot_id = text("bootId");
+  state.state = text("state");
+  state.reason = text("reason");
+  state.exit = text("exit");
+  state.submitted_at = time("submittedAt");
+  state.started_at = time("startedAt");
+  state.seen_at = time("seenAt");
+  state.silent_since = time("silentSince");
+  state.late = text("late");
+  if (!inside.problem().empty()) return fields.refuse("executor", inside.problem());
+  task.executor = std::move(state);
+}
+
 void read_labels(Fields& fields, Task& task) {
   const Member* const labels = fields.find("labels");
   if (labels == nullptr) return;
@@ -170,6 +201,7 @@ void read_survivors(Fields& fields, Task& task) {
 
 void read_own(Fields& fields, Task& task) {
   read_runner(fields, task);
+  read_executor(fields, task);
   read_labels(fields, task);
   read_survivors(fields, task);
   const auto number = [&](std::string_view key) { return fields.integer(key, Need::optional, 0, kMostInt); };

@@ -26,8 +26,8 @@ namespace {
 
 constexpr std::size_t kMaxFile = std::size_t{1} << 20;
 constexpr std::string_view kTask = "task", kOldTask = "background", kHooks = "hooks", kAgents = "agents",
-                           kShell = "shell";
-constexpr std::array<std::string_view, 4> kActs = {kHooks, kAgents, "executors", "webhook"};
+                           kExecutors = "executors", kShell = "shell";
+constexpr std::array<std::string_view, 3> kActs = {kHooks, kAgents, "webhook"};
 
 std::string absolute_variable(const char* name) {
   const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): never changed here
@@ -82,7 +82,7 @@ std::vector<std::string_view> sections() {
   std::vector<std::string_view> names{kTask, kOldTask};
   for (const auto& key : config_keys())
     if (std::ranges::find(names, key.section) == names.end()) names.push_back(key.section);
-  names.insert(names.end(), {kHooks, kAgents});
+  names.insert(names.end(), {kHooks, kAgents, kExecutors});
   return names;
 }
 
@@ -117,7 +117,7 @@ std::unexpected<Error> unknown_section(const TomlEntry& entry, const std::string
   return unknown_key(path, entry, "this file", sections());
 }
 
-Result<> read_entries(const TomlTable& entries, const std::string& path, Config& config) {
+Result<> read_entries(const TomlTable& entries, const std::string& path, bool untrusted, Config& config) {
   // The older name first, so that [task] wins wherever it stands.
   for (const auto& entry : entries)
     if (entry.key == kOldTask)
@@ -126,9 +126,10 @@ Result<> read_entries(const TomlTable& entries, const std::string& path, Config&
   for (const auto& entry : entries) {
     if (entry.key == kOldTask) continue;
     if (std::ranges::find(known, entry.key) == known.end()) return unknown_section(entry, path);
-    auto read = entry.key == kHooks    ? read_hooks(entry, path, config)
-                : entry.key == kAgents ? read_agents(entry, path, config)
-                                       : read_section(entry, entry.key, path, config);
+    auto read = entry.key == kHooks       ? read_hooks(entry, path, config)
+                : entry.key == kAgents    ? read_agents(entry, path, config)
+                : entry.key == kExecutors ? read_executors(entry, path, untrusted, config)
+                                          : read_section(entry, entry.key, path, config);
     if (!read) return read;
   }
   return {};
@@ -140,7 +141,7 @@ Result<> read_own_file(const std::string& path, Config& config) {
   if (!*text) return {};
   auto entries = parse_toml(**text, path);
   if (!entries) return std::unexpected(entries.error());
-  return read_entries(*entries, path, config);
+  return read_entries(*entries, path, false, config);
 }
 
 // Takes what would have Perdure run a program, or send something elsewhere, out of the entries (L51).
@@ -157,6 +158,9 @@ std::vector<UntrustedPart> take_untrusted(TomlTable& entries, const std::string&
         const bool many = std::holds_alternative<TomlArray>(entry.value.content);
         return many ? "[[" + entry.key + "]]" : "[" + entry.key + "]";
       });
+  // Executors stay known, so that whoever names one is told why it isn't used.
+  for (const auto& entry : entries)
+    if (entry.key == kExecutors) taken.push_back({.name = "[executors]", .from = fmt::format("{}:{}", path, entry.line)});
   for (auto& entry : entries)
     if (auto* const section = std::get_if<TomlTable>(&entry.value.content);
         section != nullptr && (entry.key == kTask || entry.key == kOldTask))
@@ -189,9 +193,10 @@ Result<> read_session_part(const std::string& session, Config& config) {
   auto file = read_session_file(session);
   if (!file) return std::unexpected(file.error());
   if (!*file) return {};
-  if (!trust::is_trusted_file((*file)->path, (*file)->text))
-    config.untrusted = take_untrusted((*file)->entries, (*file)->path);
-  return read_entries((*file)->entries, (*file)->path, config);
+  // A session may be anybody's: what is run or contacted is for the user to say (L51).
+  const bool is_trusted = trust::is_trusted_file((*file)->path, (*file)->text);
+  if (!is_trusted) config.untrusted = take_untrusted((*file)->entries, (*file)->path);
+  return read_entries((*file)->entries, (*file)->path, !is_trusted, config);
 }
 
 }  // namespace
@@ -216,7 +221,7 @@ Result<std::vector<UntrustedPart>> trust_config(const std::string& session) {
                                "does not exist: there is nothing to trust");
   // What is not allowed in it is said now, and not by the next command.
   Config all;
-  if (auto fine = manager::read_entries((*file)->entries, (*file)->path, all); !fine)
+  if (auto fine = manager::read_entries((*file)->entries, (*file)->path, false, all); !fine)
     return std::unexpected(fine.error());
   if (auto trusted = trust::trust_file((*file)->path, (*file)->text); !trusted) return std::unexpected(trusted.error());
   return manager::take_untrusted((*file)->entries, (*file)->path);
@@ -249,6 +254,7 @@ ManagerOptions manager_options(const Config& config, std::string session) {
   for (const auto& hook : config.hooks)
     options.hooks.push_back({.command = hook.command, .matcher = hook.matcher, .timeout = hook.timeout});
   options.telemetry_file = config.telemetry_file.value.value_or("");
+  options.executors = std::make_shared<const std::map<std::string, ExecutorDefinition>>(config.executors);
   options.agents = std::make_shared<const std::map<std::string, AgentDefinition>>(agent_definitions(config));
   return options;
 }

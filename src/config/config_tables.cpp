@@ -112,6 +112,55 @@ Checked<void> set_agent_key(const std::string& path, const TomlEntry& entry, Con
   return keep(read_text(given), agent.auth);
 }
 
+constexpr WordRule<ExecutorDefinition::Type, 2> kExecutorType{
+    {{{"ssh", ExecutorDefinition::Type::ssh}, {"slurm", ExecutorDefinition::Type::slurm}}}};
+constexpr DurationRule kMargin{.least = seconds(0), .most = seconds(86'400)};
+constexpr NumberRule kMostJobs{.least = 1, .most = 100'000};
+constexpr std::size_t kLongestExecutorName = 32;
+
+Checked<std::vector<std::string>> read_words(const Given& given) {
+  const auto* const array = std::get_if<TomlArray>(&given.value.content);
+  if (array == nullptr) return not_allowed(given, "an array of texts");
+  std::vector<std::string> words;
+  for (const auto& item : *array) {
+    auto word = read_text({.value = item});
+    if (!word) return std::unexpected(word.error());
+    words.push_back(std::move(*word));
+  }
+  return words;
+}
+
+Checked<void> set_executor_key(const std::string& path, const TomlEntry& entry, ExecutorDefinition& executor) {
+  const Given given{.value = entry.value};
+  executor.from[entry.key] = at(path, entry);
+  if (entry.key == "type") return keep(kExecutorType.read(given), executor.type);
+  if (entry.key == "transport") return keep(read_words(given), executor.transport);
+  if (entry.key == "install") return keep(TruthRule().read(given), executor.install);
+  if (entry.key == "options") return keep(read_words(given), executor.options);
+  if (entry.key == "margin") return keep(kMargin.read(given), executor.margin);
+  if (entry.key == "lost_after") return keep(kMargin.read(given), executor.lost_after);
+  if (entry.key == "max_submitted") return keep(kMostJobs.read(given), executor.max_submitted);
+  if (entry.key == "folder") return keep(PathRule().read(given), executor.folder);
+  if (entry.key == "session") {
+    auto folder = read_text(given);
+    if (folder && !folder->starts_with('/') && !folder->starts_with("~/"))
+      return not_allowed(given, "an absolute path, or one that begins with ~/");
+    return keep(std::move(folder), executor.session);
+  }
+  if (entry.key == "host") {
+    auto host = read_text(given);
+    if (host && host->starts_with('-')) return not_allowed(given, "the name of a host");
+    return keep(std::move(host), executor.host);
+  }
+  return keep(read_text(given), executor.on);
+}
+
+bool is_executor_name(std::string_view name) {
+  return !name.empty() && name.size() <= kLongestExecutorName && std::ranges::all_of(name, [](unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
 bool is_agent_name(std::string_view name) {
   return !name.empty() && name.size() <= kLongestName && std::ranges::all_of(name, [](unsigned char c) {
     return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
@@ -162,6 +211,34 @@ Result<> read_agents(const TomlEntry& entry, const std::string& path, Config& co
       if (auto set = set_agent_key(path, member, agent); !set)
         return bad_config(path, member.line, member.key, set.error());
     }
+  }
+  return {};
+}
+
+Result<> read_executors(const TomlEntry& entry, const std::string& path, bool untrusted, Config& config) {
+  const auto* const executors = std::get_if<TomlTable>(&entry.value.content);
+  if (executors == nullptr) return bad_config(path, entry.line, "executors", "write it as [executors.NAME]");
+  const auto known = names_of(kExecutorKeys);
+  for (const auto& one : *executors) {
+    const auto* const table = std::get_if<TomlTable>(&one.value.content);
+    if (table == nullptr) return bad_config(path, one.line, one.key, "is no table: write it as [executors.NAME]");
+    if (!is_executor_name(one.key))
+      return bad_config(path, one.line, one.key, "is no name: small letters, digits and '-', at most 32");
+    ExecutorDefinition& executor = config.executors[one.key];
+    executor.name = one.key;
+    if (untrusted) executor.untrusted = path;
+    const std::string within = fmt::format("[executors.{}]", one.key);
+    for (const auto& member : *table) {
+      if (std::ranges::find(known, member.key) == known.end()) return unknown_key(path, member, within, known);
+      if (auto set = set_executor_key(path, member, executor); !set)
+        return bad_config(path, member.line, member.key, set.error());
+    }
+    if (!executor.from.contains("type"))
+      return bad_config(path, one.line, one.key, "has no type: give type = \"ssh\" or \"slurm\"");
+    if (executor.type == ExecutorDefinition::Type::ssh && executor.host.empty() == executor.transport.empty())
+      return bad_config(path, one.line, one.key, "needs either a host or a transport");
+    if (executor.type == ExecutorDefinition::Type::slurm && executor.folder.empty())
+      return bad_config(path, one.line, one.key, "needs a folder that this host and the nodes share");
   }
   return {};
 }

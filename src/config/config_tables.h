@@ -32,11 +32,29 @@ inline constexpr std::array<TableKey, 8> kAgentKeys = {{
     {"auth", "id of the method by which it logs in; absent: it is logged in already"},
 }};
 
+inline constexpr std::array<TableKey, 11> kExecutorKeys = {{
+    {"type", "what kind of place it is"},
+    {"host", "ssh: a name of your ssh configuration"},
+    {"transport", "instead of `host`: an array of words that run a command at the place, as `podman exec -i NAME`"},
+    {"session", "ssh: the folder there in which tasks are kept; absent: ~/.local/state/perdure/far"},
+    {"install", "ssh: copy the programs there; false: use `perdure` of its PATH"},
+    {"on", "ssh: an executor of that host's configuration, for a cluster behind a login host"},
+    {"folder", "slurm: a folder of yours that this host and the nodes share"},
+    {"options", "slurm: an array of options of sbatch"},
+    {"margin", "slurm: how long before the job's time limit the task's deadline is"},
+    {"lost_after", "slurm: how long nothing may be known of a job before it is called lost"},
+    {"max_submitted", "slurm: how many jobs may be submitted at a time"},
+}};
+
 /// `value` is what stands behind `hooks` in the file at `path`; adds to what the config has.
 [[nodiscard]] Result<> read_hooks(const TomlEntry& entry, const std::string& path, Config& config);
 
 /// The same for `agents`: each key replaces what an earlier file said, each variable of `env` by itself.
 [[nodiscard]] Result<> read_agents(const TomlEntry& entry, const std::string& path, Config& config);
+
+/// The same for `executors`: each key replaces what an earlier file said. `untrusted`: this file may not say what is
+/// contacted; what it defines is marked so.
+[[nodiscard]] Result<> read_executors(const TomlEntry& entry, const std::string& path, bool untrusted, Config& config);
 
 /// config_invalid for a key that is none of `known`, with the one that may have been meant.
 [[nodiscard]] std::unexpected<Error> unknown_key(const std::string& path, const TomlEntry& entry,

@@ -64,7 +64,7 @@ Result<> check_folder(const std::string& path, bool links_are_resolved) {
 Result<> check_owner(const Session& session) {
   if (auto fine = check_folder(session.path(), true); !fine) return fine;
   for (const char* const name :
-       {kTasksDir, kSlotsDir, kKeysDir, kQueueDir, kOutboxDir, kNamesDir, kActiveDir, kAgentsDir})
+       {kTasksDir, kSlotsDir, kKeysDir, kQueueDir, kOutboxDir, kNamesDir, kActiveDir, kFarDir, kAgentsDir})
     if (auto fine = check_folder(session.path() + "/" + name, false); !fine) return fine;
   const std::string agents = session.path() + "/" + kAgentsDir;
   const auto dir = open_folder_at(AT_FDCWD, agents, agents);

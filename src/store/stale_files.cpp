@@ -74,9 +74,9 @@ std::int64_t disk_use_at(int folder, const std::string& name) {
 bool is_ours(std::string_view name) {
   if (maker_of(name) > 0) return true;
   if (name.starts_with(kHiddenPrefix)) name.remove_prefix(std::string_view(kHiddenPrefix).size());
-  constexpr std::array<std::string_view, 9> kOurs = {kOutputFile,    kRunnerLock, kLeftoverLock,
-                                                     kControlSocket, kNextRecord, kQuestionFile,
-                                                     kHooksLog,      kAgentFile,  kActivityFile};
+  constexpr std::array<std::string_view, 10> kOurs = {kOutputFile,   kRunnerLock,   kLeftoverLock, kControlSocket,
+                                                      kNextRecord,   kQuestionFile, kHooksLog,     kAgentFile,
+                                                      kActivityFile, kFarFile};
   return std::ranges::find(kOurs, name) != kOurs.end() || name.starts_with(kTailPrefix) ||
          name.starts_with(kDraftPrefix);
 }
@@ -85,6 +85,9 @@ bool is_ours(std::string_view name) {
 bool is_abandoned(const Session& session, int tasks, const TaskId& id) {
   const auto record = find_record(session, id);
   if (!record || *record) return false;
+  // A task that was sent elsewhere, and of which nothing is known yet.
+  if (struct stat entry{}; ::lstat((session.path() + "/" + kFarDir + "/" + id.str()).c_str(), &entry) == 0)
+    return false;
   if (is_runner_alive(session, id).value_or(true) || has_leftovers(session, id).value_or(true)) return false;
   struct stat about{};
   if (::fstatat(tasks, id.str().c_str(), &about, AT_SYMLINK_NOFOLLOW) != 0 || !is_old(about)) return false;

@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include <perdure/agent.h>
+#include <perdure/executor.h>
 
 #include <algorithm>
 #include <array>
@@ -11,8 +12,8 @@ namespace {
 constexpr std::array<std::string_view, 7> kStatusNames = {"queued",    "running", "completed", "failed",
                                                           "timed_out", "killed",  "lost"};
 constexpr std::array<std::string_view, 4> kKindNames = {"process", "agent", "question", "other"};
-constexpr std::array<std::string_view, 5> kEvidenceNames = {"runner_killed", "rebooted", "never_started",
-                                                            "process_gone", "adopted"};
+constexpr std::array<std::string_view, 7> kEvidenceNames = {
+    "runner_killed", "rebooted", "never_started", "process_gone", "adopted", "engine_gone", "node_fail"};
 constexpr std::array<std::string_view, 4> kQuestionOutcomeNames = {"answered", "dismissed", "expired", "withdrawn"};
 constexpr std::array<std::string_view, 3> kOnDeadlineNames = {"wait", "default", "expire"};
 constexpr std::size_t kSuffix = 8;
@@ -72,6 +73,10 @@ std::optional<Status> status_from(std::string_view name) {
 
 std::string_view name_of(Kind kind) {
   return kKindNames.at(static_cast<std::size_t>(kind));
+}
+
+std::string_view name_of(ExecutorDefinition::Type type) {
+  return type == ExecutorDefinition::Type::ssh ? "ssh" : "slurm";
 }
 
 std::string_view name_of(Evidence evidence) {

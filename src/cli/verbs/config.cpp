@@ -63,6 +63,25 @@ void add_agent(const std::string& name, const ConfiguredAgent& agent, std::vecto
   add("auth", agent.auth.value_or(""));
 }
 
+void add_executor(const std::string& name, const ExecutorDefinition& executor, std::vector<Row>& rows) {
+  const auto add = [&](const std::string& key, const std::string& value) {
+    const auto from = executor.from.find(key);
+    if (from != executor.from.end())
+      rows.push_back({fmt::format("executors.{}.{}", name, key), text(value), from->second});
+  };
+  add("type", std::string(name_of(executor.type)));
+  add("host", executor.host);
+  add("transport", manager::shell_quoted(executor.transport));
+  add("session", executor.session);
+  add("install", executor.install ? "true" : "false");
+  add("on", executor.on);
+  add("folder", executor.folder);
+  add("options", manager::shell_quoted(executor.options));
+  add("margin", exact_duration(executor.margin));
+  add("lost_after", exact_duration(executor.lost_after));
+  add("max_submitted", fmt::to_string(executor.max_submitted));
+}
+
 Result<std::vector<Row>> settings(Call& call) {
   std::vector<Row> rows;
   std::string source;
@@ -79,6 +98,7 @@ Result<std::vector<Row>> settings(Call& call) {
     rows.push_back({name_of(key), key.shown(**config), key.from(**config), key.used_here});
   add_hooks(**config, rows);
   for (const auto& [name, agent] : (*config)->agents) add_agent(name, agent, rows);
+  for (const auto& [name, executor] : (*config)->executors) add_executor(name, executor, rows);
   return rows;
 }
 

@@ -74,6 +74,8 @@ std::string_view in_words(Evidence evidence) {
     case Evidence::never_started: return "what was to start it was killed before it ran";
     case Evidence::process_gone: return "its process is gone, and nobody noted how it ended";
     case Evidence::adopted: return "a person said so";
+    case Evidence::engine_gone: return "the place where it ran does not know it any more";
+    case Evidence::node_fail: return "the node that it ran on failed";
   }
   return "";
 }

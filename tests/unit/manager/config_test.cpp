@@ -353,6 +353,8 @@ TEST_F(ConfigTest, TheDocumentationHasEveryKeyWithWhatItTakesAndItsDefault) {
   }
   for (const auto& key : manager::kHookKeys)
     EXPECT_TRUE(text.contains(fmt::format("| `[[hooks]] {}` | {} |", key.name, key.meaning))) << key.name;
+  for (const auto& key : manager::kExecutorKeys)
+    EXPECT_TRUE(text.contains(fmt::format("| `[executors.NAME] {}` | {} |", key.name, key.meaning))) << key.name;
   for (const auto& key : manager::kAgentKeys)
     EXPECT_TRUE(text.contains(fmt::format("| `[agents.NAME] {}` | {} |", key.name, key.meaning))) << key.name;
 }
