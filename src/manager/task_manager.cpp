@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "config/config_keys.h"
+#include "manager/far/contact.h"
 #include "manager/in_process/in_process_service.h"
 #include "manager/link/state.h"
 #include "manager/link/telemetry.h"
@@ -46,7 +47,8 @@ TaskManager::State::State(ManagerOptions given, store::Session opened)
       claims(std::make_unique<manager::Claims>()),
       telemetry(std::make_shared<manager::Telemetry>(options.telemetry_file, options.telemetry)),
       in_process(std::make_unique<manager::InProcessService>()),
-      held(std::make_unique<manager::HeldTasks>()) {
+      held(std::make_unique<manager::HeldTasks>()),
+      far(std::make_unique<manager::FarContact>(session, options.executors, options.runner, *telemetry)) {
   telemetry->on_settled(
       [this](const Task& task, bool runs_on_end) { manager::tell_end(session, options, task, runs_on_end); });
 }

@@ -123,8 +123,24 @@ std::string outcome_text(const Task& task) {
   if (task.runner_gone)
     text += task.status == Status::queued ? " (asleep: perdure reconcile)"
                                           : ", its runner was killed: `perdure reconcile` ends what is left";
-  if (task.unverified) text += ", not verified";
+  if (task.unverified && task.executor && task.executor->silent_since) {
+    text +=
+        fmt::format(", not heard since {}", time_text(task.executor->seen_at.value_or(*task.executor->silent_since)));
+    if (task.executor->reason) text += fmt::format(": {}", harmless_line(*task.executor->reason));
+  } else if (task.unverified) {
+    text += ", not verified";
+  }
   if (task.paused) text += fmt::format(", paused: `perdure signal {} CONT` lets it go on", task.id.str());
+  if (task.status == Status::queued && task.executor && task.executor->state)
+    text += fmt::format(", {}{}", harmless_line(*task.executor->state),
+                        task.executor->reason ? " (" + harmless_line(*task.executor->reason) + ")" : "");
+  return text;
+}
+
+std::string place_text(const ExecutorState& executor) {
+  std::string text = executor.name;
+  if (executor.type == "slurm" && executor.place) text += " job " + *executor.place;
+  if (executor.node) text += fmt::format(" ({})", *executor.node);
   return text;
 }
 

@@ -34,6 +34,9 @@ void note(std::string_view line);
 /// One line about how a task ended or that it runs, without its id.
 [[nodiscard]] std::string outcome_text(const Task& task);
 
+/// Where it runs: "gpu (gpu1)", "slurm job 123 (n1)".
+[[nodiscard]] std::string place_text(const ExecutorState& executor);
+
 /// The exit status that stands for a task's outcome (docs/cli.md).
 [[nodiscard]] int exit_status_of(const Task& task);
 

@@ -18,9 +18,12 @@ constexpr std::array<std::string_view, 7> kStatuses = {"queued",    "running", "
 constexpr std::array<std::string_view, 3> kKinds = {"process", "agent", "question"};
 
 constexpr Option kOptions[] = {
-    {"--all", nullptr, "ended tasks, too"},         {"--limit", "N", "the running ones and the newest, N at most"},
-    {"--status", "S", "only tasks of this status"}, {"--kind", "K", "only process, agent or question"},
+    {"--all", nullptr, "ended tasks, too"},
+    {"--limit", "N", "the running ones and the newest, N at most"},
+    {"--status", "S", "only tasks of this status"},
+    {"--kind", "K", "only process, agent or question"},
     {"--owner", "O", "only tasks of this owner"},
+    {"--refresh", nullptr, "ask the executors of tasks that run elsewhere first"},
 };
 
 // Running tasks stay, whatever the limit; of the ended ones the newest.
@@ -56,9 +59,11 @@ std::string agent_text(const Task& task) {
 void print_table(const std::vector<Task>& tasks) {
   const bool owners = std::ranges::any_of(tasks, [](const Task& t) { return t.owner.has_value(); });
   const bool agents = std::ranges::any_of(tasks, [](const Task& t) { return t.kind == Kind::agent; });
+  const bool elsewhere = std::ranges::any_of(tasks, [](const Task& t) { return t.executor.has_value(); });
   std::vector<std::string> head = {"ID", "STATUS", "STARTED", "DURATION", "EXIT"};
   if (owners) head.emplace_back("OWNER");
   if (agents) head.emplace_back("AGENT");
+  if (elsewhere) head.emplace_back("ON");
   head.emplace_back("DESCRIPTION");
   Table table(std::move(head));
   const std::int64_t now = now_ms();
@@ -76,6 +81,7 @@ void print_table(const std::vector<Task>& tasks) {
                                     exit_text(task)};
     if (owners) row.push_back(harmless_line(task.owner.value_or("-")));
     if (agents) row.push_back(agent_text(task));
+    if (elsewhere) row.push_back(task.executor ? harmless_line(place_text(*task.executor)) : "-");
     row.push_back(harmless_line(task.description));
     table.add(std::move(row));
   }
@@ -108,6 +114,8 @@ Result<int> run(Call& call) {
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   filter.leftovers = true;
+  if (call.has("--refresh"))
+    if (auto asked = (*manager)->refresh(); !asked) return std::unexpected(asked.error());
   auto tasks = (*manager)->list(filter);
   if (!tasks) return std::unexpected(tasks.error());
   const std::size_t dropped = *limit ? apply_limit(*tasks, static_cast<std::size_t>(**limit)) : 0;

@@ -15,6 +15,10 @@
 namespace perdure::cli {
 namespace {
 
+constexpr Option kShowOptions[] = {
+    {"--refresh", nullptr, "ask the executor of a task that runs elsewhere first"},
+};
+
 constexpr std::int64_t kTail = 2048;
 constexpr std::int64_t kActivityTail = 16'384;
 constexpr std::size_t kActivityLines = 12;
@@ -85,6 +89,15 @@ void print(const Task& task, const OutputSnapshot& output, const std::optional<A
                                  task.timeout_from ? time_text(*task.timeout_from) : "the start"));
   if (task.idle_timeout_ms.value_or(0) > 0)
     line("idle timeout", fmt::format("{} without output", duration_text(*task.idle_timeout_ms)));
+  if (task.executor) {
+    const ExecutorState& executor = *task.executor;
+    line("on", place_text(executor));
+    if (executor.place) line("there", fmt::format("{} {}", executor.type == "slurm" ? "job" : "task", *executor.place));
+    line("state there", executor.state.value_or("") + (executor.reason ? " (" + *executor.reason + ")" : ""));
+    if (executor.seen_at && !is_terminal(task.status))
+      line("heard of", fmt::format("{} ({})", time_text(*executor.seen_at), age_text(now - *executor.seen_at)));
+    line("ended late", executor.late.value_or(""));
+  }
   line("limits", limits_text(task));
   line("command", task.command);
   line("cwd", task.cwd.value_or(""));
@@ -121,6 +134,8 @@ Result<int> run(Call& call) {
   if (!id) return std::unexpected(id.error());
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
+  if (call.has("--refresh"))
+    if (auto asked = (*manager)->refresh(); !asked) return std::unexpected(asked.error());
   auto task = (*manager)->get(*id);
   if (!task) return std::unexpected(task.error());
   auto output = (*manager)->output_snapshot(*id, call.json ? 32768 : kTail);
@@ -148,6 +163,6 @@ Result<int> run(Call& call) {
 
 }  // namespace
 
-const Verb kShowVerb{"show", "ID", "everything known about a task", {}, run, true};
+const Verb kShowVerb{"show", "ID", "everything known about a task", kShowOptions, run, true};
 
 }  // namespace perdure::cli

@@ -30,6 +30,8 @@ extern const Verb kGcVerb;
 extern const Verb kMcpVerb;
 extern const Verb kRpcVerb;
 extern const Verb kWebVerb;
+extern const Verb kExecutorsVerb;
+extern const Verb kMirrorVerb;
 extern const Verb kHookVerb;
 extern const Verb kConfigVerb;
 extern const Verb kVersionVerb;

@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "contract/control.h"
+#include "manager/far/act.h"
 #include "manager/link/runner_client.h"
 #include "manager/link/state.h"
 #include "manager/status/assess.h"
@@ -34,6 +35,10 @@ Result<RunnerClient> ask_runner(const store::Session& session, const Task& task,
   if (!client) return std::unexpected(client.error());
   if (!*client || !(*client)->send(request)) return not_running(task.id);
   return std::move(**client);
+}
+
+bool is_elsewhere(const Task& task) {
+  return task.executor && !task.runner && !is_terminal(task.status);
 }
 
 struct Answer {
@@ -78,6 +83,8 @@ Result<Task> TaskManager::extend(const TaskId& id, std::chrono::milliseconds tim
   if (timeout.count() < 0) return fail(ErrorCode::usage, "the timeout is negative: 0 means none");
   auto task = get(id);
   if (!task) return task;
+  if (is_elsewhere(*task))
+    return manager::extend_far({state_->session, *state_->telemetry, *state_->far}, *task, timeout);
   auto client = ask_runner(state_->session, *task, fmt::format("{} {}", contract::kExtend, timeout.count()));
   if (!client) return std::unexpected(client.error());
   const auto answer = client->receive();
@@ -93,6 +100,7 @@ Result<int> TaskManager::open_input(const TaskId& id) {
   if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   auto task = get(id);
   if (!task) return std::unexpected(task.error());
+  if (is_elsewhere(*task)) return manager::open_input_far({state_->session, *state_->telemetry, *state_->far}, *task);
   auto answer = ask_for_input(state_->session, *task);
   if (!answer) return std::unexpected(answer.error());
   return answer->descriptor.release();
@@ -102,6 +110,7 @@ Result<void> TaskManager::close_input(const TaskId& id) {
   if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   auto task = get(id);
   if (!task) return std::unexpected(task.error());
+  if (is_elsewhere(*task)) return manager::close_input_far({state_->session, *state_->telemetry, *state_->far}, *task);
   auto answer = ask_for_input(state_->session, *task);
   if (!answer) return std::unexpected(answer.error());
   if (answer->word == contract::kTerminal) return type_end_of_input(answer->descriptor, id);

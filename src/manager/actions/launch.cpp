@@ -4,6 +4,7 @@
 #include "codec/record.h"
 #include "contract/control.h"
 #include "contract/names.h"
+#include "manager/far/start.h"
 #include "manager/link/idempotency.h"
 #include "manager/link/launch_kind.h"
 #include "manager/link/launch_spec.h"
@@ -226,8 +227,34 @@ Result<Task> TaskManager::start(const StartOptions& options) {
   return launch(options, {});
 }
 
+// A job: folder and command are those of the node, so what is missing is found out there.
+Result<Task> TaskManager::launch_job(const StartOptions& options, const Work& work) {
+  std::error_code error;
+  const std::string cwd =
+      std::filesystem::absolute(options.cwd.empty() ? "." : options.cwd, error).lexically_normal().string();
+  StartOptions there = options;
+  there.memory_max = 0;  // limits are the engine's
+  there.cpu_max = 0;
+  auto launch = plan_launch(there, state_->options, cwd);
+  if (!launch && there.shell_line) return std::unexpected(launch.error());
+  if (!launch) {
+    there.argv.insert(there.argv.begin(), "/usr/bin/env");
+    launch = plan_launch(there, state_->options, cwd);
+  }
+  if (!launch) return std::unexpected(launch.error());
+  return start_job({state_->session, *state_->telemetry, *state_->far}, options, work, std::move(*launch),
+                   [&](const TaskId& id) { return constant_part(id, options, work, cwd); });
+}
+
 Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) {
   if (auto fine = check(options); !fine) return std::unexpected(fine.error());
+  if (!options.on.empty()) {
+    auto executor = state_->far->find(options.on);
+    if (!executor) return std::unexpected(executor.error());
+    if ((*executor)->type == ExecutorDefinition::Type::slurm) return launch_job(options, work);
+    return start_far({state_->session, *state_->telemetry, *state_->far}, options, work,
+                     [&](const TaskId& id) { return constant_part(id, options, work, options.cwd); });
+  }
   auto cwd = working_folder(options);
   if (!cwd) return std::unexpected(cwd.error());
   auto runner = find_runner(state_->options.runner);

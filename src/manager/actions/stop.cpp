@@ -3,6 +3,8 @@
 #include "base/process.h"
 #include "contract/control.h"
 #include "contract/names.h"
+#include "far/far_task.h"
+#include "manager/far/act.h"
 #include "manager/link/runner_client.h"
 #include "manager/link/runner_process.h"
 #include "manager/link/state.h"
@@ -227,6 +229,8 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
   auto found = manager::find_task(session, *state_->held, id);
   if (!found) return std::unexpected(found.error());
   if (!*found) return manager::unknown_task(session, id);
+  if ((*found)->task.executor && ((*found)->has_record ? far::is_mirror(session, (*found)->task) : true))
+    return manager::stop_far({state_->session, *state_->telemetry, *state_->far}, (*found)->task, options);
   const std::int64_t grace = options.grace ? options.grace->count() : -1;
   const char* const word = manager::is_quiet(options, (*found)->task) ? contract::kStopQuietly : contract::kStop;
   const auto request = fmt::format("{} {} {}", word, grace, *reason);
@@ -287,6 +291,8 @@ Result<void> TaskManager::signal(const TaskId& id, int signal_number) {
     return fail(ErrorCode::task_not_running, fmt::format("{} is not running: {}", id.str(), name_of(task->status)));
   };
   if (is_terminal(task->status)) return not_running();
+  if (task->executor && !task->runner)
+    return manager::signal_far({state_->session, *state_->telemetry, *state_->far}, *task, signal_number);
   if (!manager::is_own_record(session, *task)) {
     const auto process = manager::live_foreign_process(*task);
     auto pidfd = process ? open_pidfd(process->pid) : fail(ErrorCode::task_not_running, "");

@@ -14,6 +14,7 @@ class Claims;
 class InProcessService;
 class HeldTasks;
 class Telemetry;
+class FarContact;
 }  // namespace manager
 
 /// What a TaskManager holds. The event watch, the claims, the telemetry and the held tasks lock for themselves; all
@@ -29,6 +30,7 @@ struct __attribute__((visibility("hidden"))) TaskManager::State {
   std::shared_ptr<manager::Telemetry> telemetry;
   std::unique_ptr<manager::InProcessService> in_process;  // the last: its tasks end before all else goes
   std::unique_ptr<manager::HeldTasks> held;
+  std::unique_ptr<manager::FarContact> far;  // follows tasks that run elsewhere; goes before all that it uses
   std::atomic<bool> closed = false;
 
   /// Errors: session_closed (L48).

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "manager/far/contact.h"
 #include "manager/link/state.h"
 #include "manager/notify/delivery.h"
 #include "manager/status/assess.h"
@@ -97,6 +98,7 @@ Result<> watch_runners(const store::Session& session, NewsWatch& watch) {
 
 Result<bool> TaskManager::await_notifications(const AwaitOptions& options) {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (state_->check_may_act()) state_->far->follow();
   const auto& session = state_->session;
   manager::KilledRunners killed(session, *state_->telemetry, options.recovers);
   const auto until = options.timeout ? std::optional(steady_ms() + options.timeout->count()) : std::nullopt;

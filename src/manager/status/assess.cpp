@@ -5,6 +5,7 @@
 #include "base/process.h"
 #include "codec/unescape.h"
 #include "contract/outcome.h"
+#include "far/far_task.h"
 #include "manager/link/runner_process.h"
 #include "manager/status/orphans.h"
 #include "manager/status/question.h"
@@ -194,6 +195,15 @@ Result<Assessment> assess_own(const store::Session& session, Task task) {
   return lost(std::move(task), Evidence::runner_killed, now_ms(), std::move(explained));
 }
 
+// Its truth is elsewhere, so nothing that this machine shows says anything about it.
+Assessment assess_mirror(Task task) {
+  const ExecutorState& executor = *task.executor;
+  if (executor.silent_since)
+    return unverified_own(std::move(task), fmt::format("{} is not heard from: {}", executor.name,
+                                                       executor.reason.value_or("no reason is known")));
+  return {.task = task, .is_own = true, .explained = fmt::format("it runs on {}, by its last word", executor.name)};
+}
+
 bool names_command(const std::string& line, const Task& task) {
   return !task.command.empty() && line.contains(task.command);
 }
@@ -243,6 +253,7 @@ Result<Assessment> assess_without_runner(const store::Session& session, Task rec
 
 Result<Assessment> assess(const store::Session& session, Task recorded) {
   if (is_terminal(recorded.status)) return Assessment{.task = std::move(recorded), .explained = "it has ended"};
+  if (far::is_mirror(session, recorded)) return assess_mirror(std::move(recorded));
   if (!is_own_record(session, recorded)) return assess_foreign(std::move(recorded));
   auto alive = store::is_runner_alive(session, recorded.id);
   if (!alive) return std::unexpected(alive.error());

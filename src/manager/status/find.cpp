@@ -1,6 +1,7 @@
 #include "manager/status/find.h"
 
 #include "base/error.h"
+#include "far/far_task.h"
 #include "manager/status/queue.h"
 #include "store/queue.h"
 #include "store/records.h"
@@ -67,6 +68,11 @@ Result<std::optional<Found>> find_task(const store::Session& session, HeldTasks&
     auto started = find_recorded(session, id);
     return !started || *started ? std::move(started) : std::move(found);
   }
+  if (auto sent = far::unplaced(session, id)) {
+    auto placed = find_recorded(session, id);
+    if (!placed || *placed) return placed;
+    return Found{.task = std::move(*sent), .log = {}, .has_record = false};
+  }
   auto look = look_at_foreground(session, id);
   if (!look) return std::unexpected(look.error());
   if (*look) return Found{.task = std::move((*look)->task), .log = std::move((*look)->log), .has_record = false};
@@ -82,6 +88,10 @@ Result<std::vector<Task>> tasks_without_record(const store::Session& session, co
     task.runner_gone = !store::is_runner_alive(session, task.id).value_or(true);
   }
   for (const auto& id : recordless) {
+    if (auto sent = far::unplaced(session, id)) {
+      tasks->push_back(std::move(*sent));
+      continue;
+    }
     if (queued.contains(id.str()) || !store::is_runner_alive(session, id).value_or(false)) continue;
     auto look = look_at_foreground(session, id);
     if (!look) return std::unexpected(look.error());

@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "manager/link/limits.h"
-#include "manager/link/state.h"
 #include "manager/status/assess.h"
 #include "manager/status/orphans.h"
 #include "manager/status/question.h"
@@ -14,8 +13,6 @@
 #include "trust/signature.h"
 
 #include <fmt/format.h>
-
-#include <algorithm>
 
 namespace perdure {
 namespace manager {
@@ -122,24 +119,4 @@ Result<Verdict> settle_foreign(const store::Session& session, const Task& record
 }
 
 }  // namespace manager
-
-Result<std::vector<Verdict>> TaskManager::reconcile(const ReconcileOptions& options) {
-  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
-  if (options.queue_only) return std::vector<Verdict>();
-  auto found = store::scan_records(state_->session, {.terminal = false});
-  if (!found) return std::unexpected(found.error());
-  std::ranges::sort(found->tasks, {}, &Task::started_at);
-  std::vector<Verdict> verdicts;
-  for (const auto& task : found->tasks) {
-    auto verdict = manager::is_own_record(state_->session, task)
-                       ? manager::settle_own(state_->session, task, *state_->telemetry, options.adopt)
-                       : manager::settle_foreign(state_->session, task, options.adopt, *state_->telemetry);
-    // A task that was removed while we looked is no failure of the others.
-    if (!verdict && verdict.error().os_error == ENOENT) continue;
-    if (!verdict) return std::unexpected(verdict.error());
-    verdicts.push_back(std::move(*verdict));
-  }
-  return verdicts;
-}
-
 }  // namespace perdure

@@ -1,5 +1,7 @@
 #include "base/clock.h"
 #include "base/error.h"
+#include "far/far_task.h"
+#include "manager/far/act.h"
 #include "manager/link/state.h"
 #include "manager/status/assess.h"
 #include "manager/status/find.h"
@@ -107,6 +109,9 @@ Result<void> TaskManager::remove(const TaskId& id) {
   }
   if (!is_terminal(task.status))
     return manager::still_running(id, "it has not ended: see `perdure stop` and `perdure reconcile`");
+  if (far::is_mirror(session, task))
+    if (auto removed = manager::remove_far({state_->session, *state_->telemetry, *state_->far}, id); !removed)
+      return removed;
   return manager::remove_ended(session, task);
 }
 
@@ -119,8 +124,9 @@ Result<Removed> TaskManager::collect_garbage(const RetentionOptions& options) {
   auto found = store::scan_records(session);
   if (!found) return std::unexpected(found.error());
   // Other programs keep house themselves (L38).
-  std::erase_if(found->tasks,
-                [&](const Task& task) { return !is_terminal(task.status) || !manager::is_own_record(session, task); });
+  std::erase_if(found->tasks, [&](const Task& task) {
+    return !is_terminal(task.status) || (!manager::is_own_record(session, task) && !far::is_mirror(session, task));
+  });
   std::ranges::sort(found->tasks, std::ranges::greater(),
                     [](const Task& task) { return std::tuple(task.ended_at.value_or(0), task.id); });
   Removed removed;
@@ -132,7 +138,9 @@ Result<Removed> TaskManager::collect_garbage(const RetentionOptions& options) {
     const std::int64_t bytes = manager::size_of(session, task);
     Result<> done;
     if (!options.dry_run) {
-      done = manager::remove_ended(session, task);
+      if (far::is_mirror(session, task))
+        done = manager::remove_far({state_->session, *state_->telemetry, *state_->far}, task.id);
+      if (done) done = manager::remove_ended(session, task);
     } else if (store::has_leftovers(session, task.id).value_or(true)) {
       done = manager::still_running(task.id, "processes that it left behind are alive: see `perdure stop`");
     }

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "contract/control.h"
+#include "manager/far/contact.h"
 #include "manager/link/runner_client.h"
 #include "manager/link/state.h"
 #include "manager/status/assess.h"
@@ -181,6 +182,7 @@ Result<> await_growth(const TaskManager& manager, const store::Session& session,
 Result<void> TaskManager::await_output(const TaskId& id, std::int64_t offset,
                                        std::optional<std::chrono::milliseconds> timeout, int cancel_fd) const {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (state_->check_may_act()) state_->far->follow();
   return manager::await_growth(*this, state_->session, id, offset, {timeout, cancel_fd}, manager::size_now);
 }
 

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "contract/names.h"
+#include "manager/far/contact.h"
 #include "manager/link/state.h"
 #include "manager/link/telemetry.h"
 #include "manager/status/queue.h"
@@ -313,11 +314,13 @@ Result<std::vector<Event>> EventWatch::read() {
 
 Result<int> TaskManager::event_fd() {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (state_->check_may_act()) state_->far->follow();
   return state_->events->fd();
 }
 
 Result<std::vector<Event>> TaskManager::read_events() {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  if (state_->check_may_act()) state_->far->follow();
   auto events = state_->events->read();
   if (events)
     for (const auto& event : *events) state_->telemetry->found_ended(event.task);

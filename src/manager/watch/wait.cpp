@@ -2,6 +2,8 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "contract/control.h"
+#include "far/far_task.h"
+#include "manager/far/contact.h"
 #include "manager/link/runner_client.h"
 #include "manager/link/state.h"
 #include "manager/status/assess.h"
@@ -47,8 +49,9 @@ struct Watched {
 
 class Waiting {
  public:
-  Waiting(const store::Session& session, HeldTasks& held, Telemetry& telemetry)
-      : session_(session), held_(held), telemetry_(telemetry) {}
+  Waiting(const store::Session& session, HeldTasks& held, Telemetry& telemetry,
+          const std::function<bool(const Task&)>& is_out_of_reach)
+      : session_(session), held_(held), telemetry_(telemetry), is_out_of_reach_(is_out_of_reach) {}
 
   Result<> add(Task task, bool has_record = true) {
     if (!known_.insert(task.id.str()).second) return {};
@@ -124,6 +127,7 @@ class Waiting {
     }
     watched.runner.reset();
     watched.process.reset();
+    if (far::is_mirror(session_, watched.task)) return look_at_mirror(watched);
     return is_own_record(session_, watched.task) ? look_at_own(watched) : look_at_foreign(watched);
   }
 
@@ -154,6 +158,10 @@ class Waiting {
       watched.runner = std::move(*client);
     } else {
       watched.look_again_at = steady_ms() + kAfterHangUpMs;  // a queued task whose runner was killed
+    }
+    if (watched.task.executor && is_out_of_reach_ && is_out_of_reach_(watched.task)) {
+      watched.task.unverified = true;
+      return true;
     }
     return is_terminal(watched.task.status);
   }
@@ -197,6 +205,21 @@ class Waiting {
       const timespec a_moment{0, 1'000'000};
       ::nanosleep(&a_moment, nullptr);
     }
+  }
+
+  // Whoever follows the place writes the record: it is watched before it is read.
+  Result<bool> look_at_mirror(Watched& watched) {
+    watch_folder_of(watched.task);
+    auto again = store::reread(watched.task);
+    if (!again) return std::unexpected(again.error());
+    auto found = assess(session_, std::move(*again));
+    if (!found) return std::unexpected(found.error());
+    watched.task = std::move(found->task);
+    if (is_terminal(watched.task.status)) return true;
+    if (!folders_) watched.look_again_at = steady_ms() + kAfterHangUpMs;
+    if (!is_out_of_reach_ || !is_out_of_reach_(watched.task)) return false;
+    watched.task.unverified = true;  // the record is going to say so, too
+    return true;
   }
 
   Result<bool> look_at_foreign(Watched& watched) {
@@ -249,6 +272,7 @@ class Waiting {
   const store::Session& session_;
   HeldTasks& held_;
   Telemetry& telemetry_;
+  const std::function<bool(const Task&)>& is_out_of_reach_;
   std::vector<Watched> watched_;
   std::unordered_set<std::string> known_;
   Fd folders_;
@@ -264,9 +288,9 @@ const Task* decisive(const WaitResult& result, WaitMode mode) {
 }  // namespace
 
 Result<WaitResult> wait_for(const store::Session& session, HeldTasks& held, Telemetry& telemetry,
-                            const WaitOptions& options) {
+                            const WaitOptions& options, const std::function<bool(const Task&)>& is_out_of_reach) {
   const auto until = options.timeout ? std::optional(steady_ms() + options.timeout->count()) : std::nullopt;
-  Waiting waiting(session, held, telemetry);
+  Waiting waiting(session, held, telemetry, is_out_of_reach);
   const auto self = task_inside(session);
 
   const auto add_active = [&]() -> Result<> {
@@ -279,6 +303,8 @@ Result<WaitResult> wait_for(const store::Session& session, HeldTasks& held, Tele
     }
     auto queued = queued_tasks(session);
     if (!queued) return std::unexpected(queued.error());
+    for (const auto& id : far::entries(session).value_or(std::vector<TaskId>()))
+      if (auto sent = far::unplaced(session, id)) queued->push_back(std::move(*sent));
     for (auto& task : *queued) {
       if (options.owner && task.owner != options.owner) continue;
       auto added = waiting.add(std::move(task), false);
@@ -334,7 +360,9 @@ Result<WaitResult> wait_for(const store::Session& session, HeldTasks& held, Tele
 Result<WaitResult> TaskManager::wait(const WaitOptions& options) {
   if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
   const std::int64_t began = steady_ms();
-  auto result = manager::wait_for(state_->session, *state_->held, *state_->telemetry, options);
+  state_->far->follow();
+  auto result = manager::wait_for(state_->session, *state_->held, *state_->telemetry, options,
+                                  [&](const Task& task) { return state_->far->is_out_of_reach(task); });
   if (!result || options.is_part) return result;
   const std::size_t ended = result->ended.size();
   const bool had_none = options.ids.empty() && ended == 0 && result->running.empty();

@@ -59,6 +59,8 @@ constexpr Parameter kParameters[] = {
      .least = 1,
      .most = 600,
      .default_text = "45"},
+    {.name = "on",
+     .description = "In the background: run it elsewhere, on an executor that the user has configured. cwd is a path there."},
 };
 
 constexpr Parameter kAnswers[] = {
@@ -88,6 +90,7 @@ StartOptions start_options(const ToolCall& call) {
       if (std::getenv(name) == nullptr) start.env[name] = value;
   }
   start.env["SHELL"] = start.shell;
+  start.on = call.arguments.text("on").value_or("");
   start.tool_call_id = tool_use_of(call.request);
   if (call.request.caller.has_tasks()) start.delivered_by = kDeliveredByTasks;
   return start;
@@ -98,6 +101,7 @@ std::optional<std::string> fault_in(const Arguments& arguments) {
   const std::int64_t timeout = arguments.integer("timeout").value_or(1);
   if (background && arguments.text("description").value_or("").empty())
     return "description: is required with run_in_background";
+  if (!background && arguments.has("on")) return "on: is for run_in_background only";
   if (!background && arguments.is_true("disable_timeout")) return "disable_timeout: is for run_in_background only";
   if (!background && timeout > kForegroundMost)
     return fmt::format("timeout: {} is over the maximum of {} in the foreground; up to {} with run_in_background",
@@ -128,6 +132,7 @@ TaskStarted started(ToolCall& call, Task task, std::optional<std::string> why) {
                      {"status", name_of(task.status)}};
   if (call.request.asks_for_task()) told.structured["automatic_notification"] = true;
   std::string output;
+  if (task.executor) told.structured["on"] = task.executor->name;
   if (why) {
     told.structured["moved_because"] = *why;
     const auto shown = show_tail(call.service, call.request.caller, task, Service::preview_limit(call.request.caller));

@@ -1,0 +1,84 @@
+#include "base/error.h"
+#include "cli/console/call.h"
+#include "cli/console/print.h"
+#include "cli/console/text.h"
+#include "cli/verbs/verbs.h"
+
+#include <fmt/format.h>
+
+namespace perdure::cli {
+namespace {
+
+constexpr Option kExecutorsOptions[] = {
+    {"--check", "NAME", "reach it, and say what is there and what is wrong"},
+    {"--names", nullptr, "only the names, a line each"},
+};
+
+std::string place_of_definition(const ExecutorDefinition& executor) {
+  if (executor.type == ExecutorDefinition::Type::slurm) return executor.folder;
+  if (!executor.host.empty()) return executor.on.empty() ? executor.host : executor.host + ", on " + executor.on;
+  std::string words;
+  for (const auto& word : executor.transport) words += (words.empty() ? "" : " ") + word;
+  return words;
+}
+
+std::string texts_json(const std::vector<std::string>& texts) {
+  std::string json;
+  for (const auto& text : texts) json += (json.empty() ? "" : ",") + json_quoted(text);
+  return "[" + json + "]";
+}
+
+Result<int> check(Call& call, const std::string& name) {
+  auto manager = call.manager();
+  if (!manager) return std::unexpected(manager.error());
+  auto report = (*manager)->check_executor(name);
+  if (!report) return std::unexpected(report.error());
+  if (call.json) {
+    put_line(fmt::format(R"({{"name":{},"type":{},"place":{},"usable":{},"facts":{},"problems":{}}})",
+                         json_quoted(report->name), json_quoted(report->type), json_quoted(report->place),
+                         report->is_usable, texts_json(report->facts), texts_json(report->problems)));
+  } else {
+    put_line(harmless_line(fmt::format("{}: {}, {}: {}", report->name, report->type, report->place,
+                                       report->is_usable ? "usable" : "NOT usable")));
+    for (const auto& fact : report->facts) put_line("  " + harmless_line(fact));
+    for (const auto& problem : report->problems) put_line("  problem: " + harmless_line(problem));
+  }
+  return report->is_usable ? 0 : 1;
+}
+
+Result<int> executors(Call& call) {
+  if (const auto name = call.value("--check")) return check(call, *name);
+  auto config = call.config();
+  if (!config) return std::unexpected(config.error());
+  const auto& known = (*config)->executors;
+  if (call.has("--names")) {
+    for (const auto& [name, executor] : known) put_line(name);
+    return 0;
+  }
+  if (call.json) {
+    std::string json;
+    for (const auto& [name, executor] : known)
+      json += fmt::format(R"({}{{"name":{},"type":{},"place":{},"trusted":{}}})", json.empty() ? "" : ",",
+                          json_quoted(name), json_quoted(name_of(executor.type)),
+                          json_quoted(place_of_definition(executor)), executor.untrusted.empty());
+    put_line("[" + json + "]");
+    return 0;
+  }
+  if (known.empty()) {
+    note("no executors are configured: see docs/guide/elsewhere.md");
+    return 0;
+  }
+  Table table({"NAME", "TYPE", "PLACE"});
+  for (const auto& [name, executor] : known)
+    table.add({name, std::string(name_of(executor.type)),
+               harmless_line(place_of_definition(executor)) +
+                   (executor.untrusted.empty() ? "" : " (not trusted: " + harmless_line(executor.untrusted) + ")")});
+  for (const auto& line : table.lines(terminal_columns())) put_line(line);
+  return 0;
+}
+
+}  // namespace
+
+const Verb kExecutorsVerb{"executors", "", "where tasks can run besides this machine", kExecutorsOptions, executors};
+
+}  // namespace perdure::cli

@@ -1,0 +1,496 @@
+#include "manager/far/cluster.h"
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/words.h"
+#include "contract/names.h"
+#include "far/channel.h"
+#include "manager/status/assess.h"
+#include "store/ownership.h"
+#include "store/records.h"
+#include "store/stale_files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+
+namespace perdure::manager {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::int64_t kResubmitMs = 300'000;  // a job that Slurm lost with its state is missed within this time
+constexpr std::int64_t kReachMs = 10'000;
+constexpr std::int64_t kMinuteMs = 60'000;
+constexpr std::size_t kMostSmallFile = 65'536;
+constexpr std::size_t kPart = 1 << 20;
+
+Result<> copy_program(const std::string& from, const std::string& folder, const std::string& name) {
+  std::error_code error;
+  std::filesystem::copy_file(from, folder + "/" + name, std::filesystem::copy_options::overwrite_existing, error);
+  if (error) return fail_os(error.value(), "copying", folder + "/" + name);
+  if (::chmod((folder + "/" + name).c_str(), 0700) != 0) return fail_errno("copying", folder + "/" + name);
+  return {};
+}
+
+// Whole under another name first: running jobs keep the programs that they were started with.
+Result<std::string> install(const std::string& folder, const far::Programs& programs) {
+  const std::string place = fmt::format("{}/bin/{}", folder, programs.tag);
+  if (::access((place + "/perdure-runner").c_str(), X_OK) == 0) return place;
+  const std::string draft = fmt::format("{}.{}", place, ::getpid());
+  if (auto made = make_folders(draft); !made) return std::unexpected(made.error());
+  if (auto copied = copy_program(programs.perdure, draft, "perdure"); !copied) return std::unexpected(copied.error());
+  if (auto copied = copy_program(programs.runner, draft, "perdure-runner"); !copied)
+    return std::unexpected(copied.error());
+  if (::rename(draft.c_str(), place.c_str()) != 0) {
+    std::error_code ignored;
+    std::filesystem::remove_all(draft, ignored);
+    if (::access((place + "/perdure-runner").c_str(), X_OK) != 0) return fail_errno("making", place);
+  }
+  return place;
+}
+
+std::string job_script(const std::string& folder, const std::string& id, const std::string& bin) {
+  const std::string task = folder + "/tasks/" + id;
+  return fmt::format(
+      "#!/bin/sh\n"
+      "# The claim: a second copy of this job, by a requeue or by hand, must not run.\n"
+      "d={}\n"
+      "mkdir \"$d/claim\" 2>/dev/null || {{ echo \"claimed already: $(cat \"$d/claim/by\" 2>/dev/null)\" >&2; exit 73; "
+      "}}\n"
+      "echo \"$SLURM_JOB_ID $(uname -n) $(cat /etc/machine-id) $(cat /proc/sys/kernel/random/boot_id)\" > "
+      "\"$d/claim/by\"\n"
+      "e=$(squeue -h -j \"$SLURM_JOB_ID\" -o %e 2>/dev/null); [ -n \"$e\" ] && e=$(date -d \"$e\" +%s 2>/dev/null) || "
+      "e=0\n"
+      "exec 3<\"$d/launch\" 4>\"$d/answer\" || exit 74\n"
+      "rm -f \"$d/launch\"\n"
+      "export {}=\"${{e:-0}}\" {}={}\n"
+      "exec {} {} {}\n",
+      far::for_shell(task), contract::kInPlaceVariable, contract::kRunnerVariable, far::for_shell(id + "@" + folder),
+      far::for_shell(bin + "/perdure-runner"), far::for_shell(folder), id);
+}
+
+std::string small_file(const std::string& path) {
+  const auto text = read_regular_file(AT_FDCWD, path, kMostSmallFile, path);
+  return text ? *text : "";
+}
+
+std::string tail_of(const std::string& path) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  struct stat about{};
+  if (!file || ::fstat(file.get(), &about) != 0) return "";
+  std::string text(4096, '\0');
+  const ssize_t n = ::pread(file.get(), text.data(), text.size(), std::max<off_t>(0, about.st_size - 4096));
+  text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  return text;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> sbatch_options(const ExecutorDefinition& executor, const StartOptions& options) {
+  std::vector<std::string> words;
+  for (const auto* given : {&executor.options, &options.executor_options})
+    for (const auto& word : *given) {
+      if (auto fine = far::check_option(word); !fine) return std::unexpected(fine.error());
+      words.push_back(word);
+    }
+  const double cpus = options.cpus > 0 ? options.cpus : options.cpu_max;
+  if (cpus > 0) words.push_back(fmt::format("--cpus-per-task={}", static_cast<int>(cpus + 0.999)));
+  if (options.memory_max > 0) words.push_back(fmt::format("--mem={}K", (options.memory_max + 1023) / 1024));
+  if (!options.gpus.empty()) words.push_back("--gres=gpu:" + options.gpus);
+  if (!options.partition.empty()) words.push_back("--partition=" + options.partition);
+  milliseconds limit = options.time_limit;
+  if (limit.count() == 0 && options.timeout.count() > 0) limit = options.timeout + executor.margin;
+  if (limit.count() > 0) words.push_back(fmt::format("--time={}", (limit.count() + kMinuteMs - 1) / kMinuteMs));
+  return words;
+}
+
+milliseconds deadline_in_job(const ExecutorDefinition& executor, const StartOptions& options) {
+  if (options.time_limit.count() == 0) return options.timeout;
+  const milliseconds most = std::max(options.time_limit - executor.margin, milliseconds(1'000));
+  return options.timeout.count() > 0 ? std::min(options.timeout, most) : most;
+}
+
+std::string Cluster::file(const TaskId& id, std::string_view name) const {
+  return fmt::format("{}/{}", there_.folder_path(id), name);
+}
+
+bool Cluster::is_claimed(const TaskId& id) const {
+  return ::access(file(id, "claim").c_str(), F_OK) == 0;
+}
+
+Result<> Cluster::prepare(far::FarTask& task, const StartOptions& options, const far::Programs& programs,
+                          const std::string& launch) const {
+  const TaskId& id = task.planned.id;
+  auto words = sbatch_options(executor_, options);
+  if (!words) return std::unexpected(words.error());
+  task.words = std::move(*words);
+  if (auto made = there_.create(); !made) return made;
+  if (auto fine = store::check_owner(there_); !fine) return fine;
+  auto bin = install(executor_.folder, programs);
+  if (!bin) return std::unexpected(bin.error());
+  task.machine = *bin;
+  auto claimed = there_.claim(id);
+  if (!claimed) return std::unexpected(claimed.error());
+  auto folder = there_.open_folder(id);
+  if (!folder) return std::unexpected(folder.error());
+  if (auto written = replace_file(folder->get(), "launch", launch, file(id, "launch")); !written) return written;
+  return replace_file(folder->get(), "job.sh", job_script(executor_.folder, id.str(), *bin), file(id, "job.sh"));
+}
+
+Result<Task> Cluster::submit(const far::FarTask& task) const {
+  const TaskId& id = task.planned.id;
+  if (::access(file(id, "job.sh").c_str(), R_OK) != 0) {
+    auto gone = fail(ErrorCode::task_launch_failed, fmt::format("{} is not there", file(id, "job.sh")));
+    gone.error().details["refused"] = "true";
+    return gone;
+  }
+  auto job = far::submit_job({.token = task.planned.executor->token,
+                              .folder = executor_.folder,
+                              .log = file(id, "engine.log"),
+                              .script = file(id, "job.sh"),
+                              .options = task.words});
+  if (!job) return std::unexpected(job.error());
+  far::FarTask placed = task;
+  placed.place = *job;
+  placed.planned.executor->place = *job;
+  placed.planned.executor->submitted_at = now_ms();
+  ++placed.attempts;
+  if (auto written = far::write_far_task(session_, placed); !written) return std::unexpected(written.error());
+  if (auto told = far::enter(session_, id); !told) return std::unexpected(told.error());
+  if (auto shown = far::unplaced(session_, id)) return std::move(*shown);
+  return placed.planned;
+}
+
+Result<> Cluster::settle_unplaced(const far::FarTask& task) const {
+  const TaskId& id = task.planned.id;
+  auto right = far::take_entry(session_, id);
+  if (!right) return std::unexpected(right.error());
+  if (!*right) return {};
+  auto again = far::read_far_task(session_, id);
+  if (!again || again->place) return {};
+  if (again->is_parked && !again->stop) {
+    // From here on it may have been submitted, whatever becomes of this process.
+    again->is_parked = false;
+    if (auto written = far::write_far_task(session_, *again); !written) return written;
+  }
+  const std::string& token = again->planned.executor->token;
+  auto jobs = far::ask_jobs({token});
+  if (!jobs) return std::unexpected(jobs.error());
+  if (const auto job = jobs->find(token); job != jobs->end()) {
+    again->place = job->second.id;
+    again->planned.executor->place = job->second.id;
+    again->attempts = std::max(again->attempts, 1);
+    if (auto written = far::write_far_task(session_, *again); !written) return written;
+    return far::enter(session_, id);
+  }
+  const auto end_as = [&](Status status, std::string reason) -> Result<> {
+    auto ended =
+        end_without_record(session_, telemetry_, id, {.status = status, .evidence = {}, .reason = std::move(reason)});
+    if (!ended) return std::unexpected(ended.error());
+    return {};
+  };
+  // One that ran to its end and was forgotten by Slurm has left its claim, and its record with it.
+  if (is_claimed(id)) return {};
+  if (again->stop) return end_as(Status::killed, again->stop->reason);
+  auto submitted = submit(*again);
+  if (submitted) return {};
+  if (submitted.error().details.contains("refused"))
+    return end_as(Status::failed, "not submitted: " + submitted.error().message);
+  return std::unexpected(submitted.error());
+}
+
+// The file there only grows while the job runs, and so does the copy.
+Result<bool> Cluster::copy_log(const TaskId& id) const {
+  const std::string path = file(id, contract::kOutputFile);
+  const Fd log(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!log && is_absence(errno)) return false;
+  if (!log)
+    return far::far_failure(far::kUnreachable, fmt::format("{} can't be read: {}", path, describe_errno(errno)));
+  std::int64_t at = mirrored_bytes(session_, id);
+  std::string part(kPart, '\0');
+  bool any = false;
+  while (true) {
+    const ssize_t n = ::pread(log.get(), part.data(), part.size(), at);
+    if (n < 0)
+      return far::far_failure(far::kUnreachable, fmt::format("{} can't be read: {}", path, describe_errno(errno)));
+    if (n == 0) return any;
+    if (auto added = add_output(session_, id, at, std::string_view(part).substr(0, static_cast<std::size_t>(n)));
+        !added)
+      return std::unexpected(added.error());
+    at += n;
+    any = true;
+  }
+}
+
+Result<bool> Cluster::mirror(const far::FarTask& task) {
+  const TaskId& id = task.planned.id;
+  auto record = store::find_record(there_, id);
+  if (!record) return far::far_failure(far::kUnreachable, record.error().message);
+  auto grew = copy_log(id);
+  if (!grew) return grew;
+  if (!*record) return *grew;
+  std::string& seen = seen_[id];
+  if (seen == (*record)->raw) return *grew;
+  // The log of an ended task is whole before its record is: read in this order, and copied once more.
+  if (is_terminal((*record)->status)) {
+    if (auto rest = copy_log(id); !rest) return rest;
+    const std::string engine = tail_of(file(id, "engine.log"));
+    if ((*record)->status == Status::killed && (*record)->stop_reason == "Cancelled in Slurm") {
+      if (task.stop)
+        (*record)->stop_reason = task.stop->reason;
+      else if (engine.contains("DUE TO PREEMPTION"))
+        (*record)->stop_reason = "Preempted in Slurm";
+    }
+    const bool by_engine = engine.contains("DUE TO TIME LIMIT");
+    if ((*record)->status == Status::timed_out && !(*record)->timed_out_by && by_engine)
+      (*record)->timed_out_by = "executor";
+    if (by_engine && (*record)->status == Status::killed && (*record)->stop_reason == "Cancelled in Slurm") {
+      (*record)->status = Status::timed_out;
+      (*record)->timed_out_by = "executor";
+      (*record)->exit_code.reset();
+      (*record)->signal.reset();
+      (*record)->stop_reason.reset();
+    }
+  }
+  const std::string raw = (*record)->raw;
+  auto taken = take_over(session_, telemetry_, id, **record, {});
+  if (!taken) return std::unexpected(taken.error());
+  seen = raw;
+  return true;
+}
+
+Result<bool> Cluster::look(const std::vector<far::FarTask>& tasks) {
+  struct stat about{};
+  if (::stat(executor_.folder.c_str(), &about) != 0)
+    return far::far_failure(far::kUnreachable, fmt::format("the folder {} can't be looked at: {}", executor_.folder,
+                                                           describe_errno(errno)));
+  bool changed = false;
+  for (const auto& task : tasks) {
+    auto one = mirror(task);
+    if (!one) return one;
+    changed |= *one;
+  }
+  return changed;
+}
+
+Result<> Cluster::note_state(const far::FarTask& task, const far::JobState& job) const {
+  const TaskId& id = task.planned.id;
+  auto known = store::find_record(session_, id);
+  if (!known) return std::unexpected(known.error());
+  const auto differs = [&](const ExecutorState& executor) {
+    return executor.state != job.state || executor.reason.value_or("") != job.reason || executor.silent_since;
+  };
+  const auto set = [&](ExecutorState& executor) {
+    executor.state = job.state;
+    executor.reason = job.reason.empty() ? std::nullopt : std::optional(job.reason);
+    if (!job.node.empty()) executor.node = job.node;
+    executor.seen_at = now_ms();
+    executor.silent_since.reset();
+  };
+  if (*known) return update_executor(session_, id, set, differs);
+  far::FarTask again = task;
+  if (!differs(*again.planned.executor)) return {};
+  set(*again.planned.executor);
+  return far::write_far_task(session_, again);
+}
+
+// The job is over and the runner said nothing: the notes of a killed one, then Slurm's words.
+Result<> Cluster::end(const far::FarTask& task, const far::JobState& job, far::JobPhase phase) const {
+  const TaskId& id = task.planned.id;
+  FarEnd end;
+  const bool claimed = is_claimed(id);
+  if (claimed) {
+    if (auto record = store::find_record(there_, id); record && *record && !is_terminal((*record)->status)) {
+      auto found = assess_without_runner(there_, **record);
+      if (found && found->settles && found->task.recovered.value_or(false)) {
+        if (auto rest = copy_log(id); !rest) return std::unexpected(rest.error());
+        auto taken = take_over(session_, telemetry_, id, found->task, {});
+        if (!taken) return std::unexpected(taken.error());
+        return {};
+      }
+    }
+  }
+  const std::string answer = small_file(file(id, "answer"));
+  const auto os_error_in = [&](std::size_t at) {
+    int number = 0;
+    std::from_chars(answer.data() + at, answer.data() + answer.size(), number);
+    return number;
+  };
+  if (answer.starts_with("exec ") || answer.starts_with("cwd ") || answer.starts_with("failed ")) {
+    const int error = os_error_in(answer.find(' ') + 1);
+    end = {.status = Status::failed,
+           .evidence = {},
+           .reason = fmt::format("cannot run '{}' on {}: {}", task.planned.command, job.node, describe_errno(error))};
+    end.exit_code = answer.starts_with("exec ") && error == ENOENT ? 127 : 126;
+  } else if (phase == far::JobPhase::cancelled || phase == far::JobPhase::preempted) {
+    end = {.status = Status::killed, .evidence = {}, .reason = "Cancelled in Slurm"};
+    if (phase == far::JobPhase::preempted)
+      end.reason = "Preempted in Slurm";
+    else if (!claimed)
+      end.reason = "Cancelled in Slurm before it started";
+    if (task.stop) end.reason = task.stop->reason;
+  } else if (phase == far::JobPhase::timed_out) {
+    end = {.status = Status::timed_out, .evidence = {}, .reason = {}, .timed_out_by = "executor"};
+  } else if (!claimed) {
+    end = {.status = Status::failed,
+           .evidence = {},
+           .reason = fmt::format("Slurm could not start it: {} {}", job.state, job.reason)};
+  } else {
+    end = {.status = Status::lost,
+           .evidence = phase == far::JobPhase::node_failed ? Evidence::node_fail : Evidence::runner_killed,
+           .reason = {}};
+  }
+  if (auto rest = copy_log(id); !rest) return std::unexpected(rest.error());
+  end.state = job.state;
+  end.engine_reason = job.reason;
+  end.exit = job.exit;
+  auto ended = end_without_record(session_, telemetry_, id, end);
+  if (!ended) return std::unexpected(ended.error());
+  return {};
+}
+
+// Slurm answers and does not know the job.
+Result<> Cluster::forget(const far::FarTask& task) const {
+  const TaskId& id = task.planned.id;
+  const ExecutorState& executor = *task.planned.executor;
+  const bool was_seen = executor.state.has_value();
+  if (!is_claimed(id) && !was_seen && task.attempts < 2 && now_ms() - executor.submitted_at.value_or(0) < kResubmitMs) {
+    // A controller that was killed within seconds of the submit has lost it, and it never ran: nothing claimed it.
+    auto right = far::take_entry(session_, id);
+    if (!right) return std::unexpected(right.error());
+    if (!*right) return {};
+    auto submitted = submit(task);
+    if (!submitted) return std::unexpected(submitted.error());
+    return {};
+  }
+  const std::string why = "Slurm does not know the job any more";
+  auto known = store::find_record(session_, id);
+  if (!known) return std::unexpected(known.error());
+  std::optional<std::int64_t> since;
+  if (*known) {
+    if (auto noted = note_silence(session_, id, why); !noted) return noted;
+    since = (*known)->executor->silent_since;
+  } else {
+    since = executor.silent_since;
+    if (!since) {
+      far::FarTask again = task;
+      again.planned.executor->silent_since = now_ms();
+      again.planned.executor->reason = why;
+      return far::write_far_task(session_, again);
+    }
+  }
+  if (!since || now_ms() - *since < executor_.lost_after.count()) return {};
+  auto ended = end_without_record(session_, telemetry_, id,
+                                  {.status = Status::lost, .evidence = Evidence::engine_gone, .reason = why});
+  if (!ended) return std::unexpected(ended.error());
+  return {};
+}
+
+Result<bool> Cluster::ask(const std::vector<far::FarTask>& tasks) {
+  std::vector<std::string> tokens;
+  for (const auto& task : tasks)
+    if (task.place) tokens.push_back(task.planned.executor->token);
+  if (tokens.empty()) return false;
+  auto jobs = far::ask_jobs(tokens);
+  if (!jobs) return std::unexpected(jobs.error());
+  bool again = false;
+  for (const auto& task : tasks) {
+    if (!task.place) continue;
+    const TaskId& id = task.planned.id;
+    auto known = store::find_record(session_, id);
+    if (!known) return std::unexpected(known.error());
+    if (*known && is_terminal((*known)->status)) continue;
+    const auto found = jobs->find(task.planned.executor->token);
+    if (found == jobs->end()) {
+      if (auto done = forget(task); !done) return std::unexpected(done.error());
+      continue;
+    }
+    const far::JobState& job = found->second;
+    const far::JobPhase phase = far::phase_of(job.state);
+    if (auto noted = note_state(task, job); !noted) return std::unexpected(noted.error());
+    if (phase == far::JobPhase::waiting || phase == far::JobPhase::running) {
+      over_since_.erase(id);
+      continue;
+    }
+    if (phase == far::JobPhase::node_failed && is_claimed(id)) {
+      // Its processes may live on there. They end when the node registers again.
+      const std::string node = job.node.empty() && *known ? (*known)->executor->node.value_or("") : job.node;
+      auto up = node.empty() ? Result<bool>(false) : far::is_node_up(node);
+      if (!up) return std::unexpected(up.error());
+      const auto since = over_since_.try_emplace(id, steady_ms()).first->second;
+      if (!*up && steady_ms() - since < executor_.lost_after.count()) {
+        if (auto noted = note_silence(session_, id, "NODE_FAIL"); !noted) return std::unexpected(noted.error());
+        continue;
+      }
+      if (auto done = end(task, job, phase); !done) return std::unexpected(done.error());
+      continue;
+    }
+    const auto since = over_since_.try_emplace(id, steady_ms()).first->second;
+    if (is_claimed(id) && steady_ms() - since < kCachesMs) {
+      again = true;
+      continue;
+    }
+    auto late = mirror(task);
+    if (!late) return late;
+    auto now = store::find_record(session_, id);
+    if (now && *now && is_terminal((*now)->status)) continue;
+    if (auto done = end(task, job, phase); !done) return std::unexpected(done.error());
+  }
+  return again;
+}
+
+Result<far::StepAnswer> Cluster::call(const far::FarTask& task, const std::vector<std::string>& words,
+                                      std::int64_t limit_ms) const {
+  if (!task.place || !is_claimed(task.planned.id))
+    return fail(ErrorCode::task_not_running,
+                fmt::format("{} waits in Slurm: it has not started yet", task.planned.id.str()));
+  std::vector<std::string> all{task.machine + "/perdure", "--session", executor_.folder};
+  all.insert(all.end(), words.begin(), words.end());
+  return far::run_beside(*task.place, all, limit_ms);
+}
+
+Result<> Cluster::check_extension(const far::FarTask& task, milliseconds timeout) const {
+  auto left = far::time_left(task.place.value_or(""));
+  if (!left) return std::unexpected(left.error());
+  if (!*left) return {};
+  const milliseconds most = **left - executor_.margin;
+  if (timeout.count() > 0 && timeout <= most) return {};
+  return fail(ErrorCode::usage,
+              fmt::format("Slurm ends job {} in {} at the latest: with the margin of {} it can be given {} and no more",
+                          task.place.value_or(""), exact_duration(**left), exact_duration(executor_.margin),
+                          exact_duration(std::max(most, milliseconds(0)))));
+}
+
+Result<> Cluster::stop(const far::FarTask& task) const {
+  if (!task.place) return {};
+  const TaskId& id = task.planned.id;
+  if (is_claimed(id)) {
+    std::vector<std::string> words{"stop", id.str(), "--json", "--reason=" + task.stop->reason};
+    if (task.stop->grace_ms >= 0) words.push_back(fmt::format("--grace={}ms", task.stop->grace_ms));
+    const std::int64_t grace = task.stop->grace_ms >= 0 ? task.stop->grace_ms : contract::kDefaultGraceMs;
+    const auto answer = call(task, words, kReachMs + grace);
+    if (answer && answer->exit_status == 0) return {};
+  }
+  return far::cancel_job(task.planned.executor->token, *task.place);
+}
+
+Result<> Cluster::remove(const TaskId& id) const {
+  auto record = store::find_record(there_, id);
+  if (!record) return std::unexpected(record.error());
+  if (*record)
+    if (auto removed = store::remove_task(there_, **record); !removed) return removed;
+  auto tasks = there_.open_tasks();
+  if (!tasks && is_absence(tasks.error().os_error)) return {};
+  if (!tasks) return std::unexpected(tasks.error());
+  return remove_tree_at(tasks->get(), id.str(), there_.folder_path(id));
+}
+
+}  // namespace perdure::manager

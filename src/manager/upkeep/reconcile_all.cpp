@@ -1,0 +1,70 @@
+#include "base/clock.h"
+#include "far/far_task.h"
+#include "manager/far/contact.h"
+#include "manager/far/mirror.h"
+#include "manager/link/state.h"
+#include "manager/link/telemetry.h"
+#include "manager/status/assess.h"
+#include "manager/status/reconcile.h"
+#include "store/records.h"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace perdure {
+namespace manager {
+namespace {
+
+// The place was asked already: what is left is what it said, or the user's word.
+Result<Verdict> settle_mirror(const FarSide& side, const Task& recorded, bool adopt) {
+  auto found = assess(side.session, recorded);
+  if (!found) return std::unexpected(found.error());
+  Verdict verdict{.task = std::move(found->task), .before = recorded.status, .explained = std::move(found->explained)};
+  if (!adopt || !verdict.task.unverified) return verdict;
+  auto ended = end_without_record(side.session, side.telemetry, recorded.id,
+                                  {.status = Status::lost, .evidence = Evidence::adopted, .reason = {}});
+  if (!ended) return std::unexpected(ended.error());
+  verdict.task = std::move(*ended);
+  verdict.changed = true;
+  verdict.explained = "the user said so: " + verdict.explained;
+  return verdict;
+}
+
+}  // namespace
+}  // namespace manager
+
+Result<std::vector<Verdict>> TaskManager::reconcile(const ReconcileOptions& options) {
+  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
+  if (options.queue_only) return std::vector<Verdict>();
+  state_->far->refresh();
+  auto found = store::scan_records(state_->session, {.terminal = false});
+  if (!found) return std::unexpected(found.error());
+  std::ranges::sort(found->tasks, {}, &Task::started_at);
+  std::vector<Verdict> verdicts;
+  for (const auto& task : found->tasks) {
+    auto verdict =
+        far::is_mirror(state_->session, task)
+            ? manager::settle_mirror({state_->session, *state_->telemetry, *state_->far}, task, options.adopt)
+        : manager::is_own_record(state_->session, task)
+            ? manager::settle_own(state_->session, task, *state_->telemetry, options.adopt)
+            : manager::settle_foreign(state_->session, task, options.adopt, *state_->telemetry);
+    // A task that was removed while we looked is no failure of the others.
+    if (!verdict && verdict.error().os_error == ENOENT) continue;
+    if (!verdict) return std::unexpected(verdict.error());
+    verdicts.push_back(std::move(*verdict));
+  }
+  return verdicts;
+}
+
+Result<ExecutorReport> TaskManager::check_executor(const std::string& name) {
+  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  return state_->far->check(name);
+}
+
+Result<void> TaskManager::refresh() {
+  if (auto fine = state_->check_may_act(); !fine) return fine;
+  state_->far->refresh();
+  return {};
+}
+
+}  // namespace perdure
