@@ -65,13 +65,15 @@ std::string job_script(const std::string& folder, const std::string& id, const s
       "d={}\n"
       "mkdir \"$d/claim\" 2>/dev/null || {{ echo \"claimed already: $(cat \"$d/claim/by\" 2>/dev/null)\" >&2; exit 73; "
       "}}\n"
-      "echo \"$SLURM_JOB_ID $(uname -n) $(cat /etc/machine-id) $(cat /proc/sys/kernel/random/boot_id)\" > "
-      "\"$d/claim/by\"\n"
-      "e=$(squeue -h -j \"$SLURM_JOB_ID\" -o %e 2>/dev/null); [ -n \"$e\" ] && e=$(date -d \"$e\" +%s 2>/dev/null) || "
-      "e=0\n"
+      "m=; b=; n=\n{{ read -r m < /etc/machine-id; read -r b < /proc/sys/kernel/random/boot_id; "
+      "read -r n < /proc/sys/kernel/hostname; }} 2>/dev/null\n"
+      "echo \"$SLURM_JOB_ID $n $m $b\" > \"$d/claim/by\"\n"
+      "e=$SLURM_JOB_END_TIME; [ -n \"$e\" ] || e=$(SLURM_TIME_FORMAT=%s squeue -h -j \"$SLURM_JOB_ID\" -o %e "
+      "2>/dev/null)\n"
+      "case $e in ''|*[!0-9]*) e=0;; esac\n"
       "exec 3<\"$d/launch\" 4>\"$d/answer\" || exit 74\n"
       "rm -f \"$d/launch\"\n"
-      "export {}=\"${{e:-0}}\" {}={}\n"
+      "export {}=\"$e\" {}={}\n"
       "exec {} {} {}\n",
       far::for_shell(task), contract::kInPlaceVariable, contract::kRunnerVariable, far::for_shell(id + "@" + folder),
       far::for_shell(bin + "/perdure-runner"), far::for_shell(folder), id);

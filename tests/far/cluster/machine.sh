@@ -13,7 +13,7 @@ alive() { [ -s "$pidf" ] && [ -e "/proc/$(<"$pidf")/ns/net" ] && tr '\0' ' ' < "
 case $cmd in
 boot)
   alive && { echo "n$i is up" >&2; exit 1; }
-  ip link del "sv$i" 2>/dev/null || true
+  ip link del "${BR}v$i" 2>/dev/null || true
   rm -f "$pidf" "$D/run/net.n$i"
   # pid 1 of the machine: waits for its network, starts slurmd, reaps
   head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n' > "$D/run/boot-id.n$i"
@@ -32,14 +32,14 @@ boot)
   u=$!
   for _ in $(seq 500); do p=$(tr -d ' ' < "/proc/$u/task/$u/children" 2>/dev/null) && [ -n "$p" ] && break; sleep 0.01; done
   echo "$u" > "$D/run/unshare.n$i.pid"; echo "$p" > "$pidf"
-  ip link add "sv$i" type veth peer name eth0 netns "$p"
-  ip link set "sv$i" master "$BR" up
+  ip link add "${BR}v$i" type veth peer name eth0 netns "$p"
+  ip link set "${BR}v$i" master "$BR" up
   nsenter -t "$p" -n ip addr add "$NET.$i/24" dev eth0
   nsenter -t "$p" -n ip link set eth0 up
   touch "$D/run/net.n$i";;
-off) alive && kill -KILL "$(<"$pidf")"; rm -f "$pidf"; ip link del "sv$i" 2>/dev/null || true;;
-unplug) ip link set "sv$i" down;;
-plug) ip link set "sv$i" up;;
+off) alive && kill -KILL "$(<"$pidf")"; rm -f "$pidf"; ip link del "${BR}v$i" 2>/dev/null || true;;
+unplug) ip link set "${BR}v$i" down;;
+plug) ip link set "${BR}v$i" up;;
 pid) cat "$pidf";;
 exec) alive; exec nsenter -t "$(<"$pidf")" -m -u -n -p env SLURM_CONF="$D/slurm.conf" "$@";;
 *) echo "machine.sh: boot|off|unplug|plug|exec|pid" >&2; exit 2;;
