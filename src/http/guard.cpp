@@ -26,8 +26,16 @@ bool is_same(std::string_view a, std::string_view b) {
   return difference == 0;
 }
 
-// "localhost:80" -> "localhost", "[::1]:80" -> "::1"; "" for what is no host with a port, as "localhost:80@evil.example".
-std::string_view without_port(std::string_view host) {
+bool is_numeric(std::string_view host) {
+  std::array<unsigned char, sizeof(in6_addr)> ignored{};
+  const std::string text(host);
+  return ::inet_pton(AF_INET, text.c_str(), ignored.data()) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), ignored.data()) == 1;
+}
+
+}  // namespace
+
+std::string_view host_name(std::string_view host) {
   std::size_t end = host.find(':');
   std::string_view name = host.substr(0, end);
   if (host.starts_with('[')) {
@@ -42,7 +50,6 @@ std::string_view without_port(std::string_view host) {
   return is_port ? name : std::string_view();
 }
 
-// The scheme is known by its letters, in either case (RFC 9110, 11.1); "" for another one.
 std::string_view bearer_token(std::string_view header) {
   constexpr std::string_view kScheme = "bearer ";
   const bool is_bearer = header.size() > kScheme.size() &&
@@ -52,17 +59,8 @@ std::string_view bearer_token(std::string_view header) {
   return is_bearer ? header.substr(kScheme.size()) : std::string_view();
 }
 
-bool is_numeric(std::string_view host) {
-  std::array<unsigned char, sizeof(in6_addr)> ignored{};
-  const std::string text(host);
-  return ::inet_pton(AF_INET, text.c_str(), ignored.data()) == 1 ||
-         ::inet_pton(AF_INET6, text.c_str(), ignored.data()) == 1;
-}
-
-}  // namespace
-
 bool Guard::is_ours(std::string_view host) const {
-  host = without_port(host);
+  host = host_name(host);
   if (host == "localhost" || host == "127.0.0.1" || host == "::1" || host == endpoint_.address) return true;
   // Listening on every address: a rebound name is a name, so numbers may pass.
   return (endpoint_.address == "0.0.0.0" || endpoint_.address == "::") && is_numeric(host);

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace perdure::http {
 
@@ -24,6 +25,12 @@ class Guard {
   Endpoint endpoint_;
   std::optional<std::string> token_;
 };
+
+/// "localhost:80" -> "localhost", "[::1]:80" -> "::1"; "" for what is no host with a port, as "localhost:80@evil.example".
+[[nodiscard]] std::string_view host_name(std::string_view host);
+
+/// What stands behind "Bearer ", whose letters may be of either case (RFC 9110, 11.1); "" for another scheme.
+[[nodiscard]] std::string_view bearer_token(std::string_view authorization);
 
 struct Token {
   std::string text;

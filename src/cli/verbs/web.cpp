@@ -102,7 +102,7 @@ Result<int> run(Call& call) {
   note(fmt::format("perdure: serving session {} at http://{}; for programs the token is in {}/web-token",
                    web::session_id(session), endpoint.text(), *folder));
   web::Service service(std::move(options), std::move(*keys));
-  listener->serve([&](http::Exchange& exchange) { service.answer(exchange); }, {}, interrupts.fd());
+  listener->serve(service, {}, interrupts.fd());
   return 0;
 }
 

@@ -1,20 +1,13 @@
 #include "web/access/access.h"
 
+#include "http/guard.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
 namespace perdure::web {
 namespace {
-
-// "localhost:80" -> "localhost", "[::1]:80" -> "::1"
-std::string_view without_port(std::string_view host) {
-  if (host.starts_with('[')) {
-    const auto end = host.find(']');
-    return host.substr(1, end == std::string_view::npos ? 0 : end - 1);
-  }
-  return host.substr(0, host.find(':'));
-}
 
 bool is_write(const http::Request& request) {
   return request.method != "GET" && request.method != "HEAD";
@@ -31,8 +24,11 @@ bool is_json(std::string_view type) {
 
 std::optional<Refusal> refusal_of(const http::Request& request, const std::string& address,
                                   const std::optional<std::string>& origin) {
+  // Of two, one reader takes the first and another the last.
+  for (const char* const once : {"Host", "Origin", "Authorization", "Sec-Fetch-Site"})
+    if (request.count_of(once) > 1) return Refusal{400, fmt::format("{} is given twice", once)};
   const std::string_view host = request.header("Host");
-  const std::string_view name = without_port(host);
+  const std::string_view name = http::host_name(host);
   const std::string front =
       origin && origin->find("://") != std::string::npos ? origin->substr(origin->find("://") + 3) : "";
   const bool is_front = !front.empty() && host == front;
@@ -53,9 +49,7 @@ std::optional<Refusal> refusal_of(const http::Request& request, const std::strin
 }
 
 std::string_view bearer_of(const http::Request& request) {
-  constexpr std::string_view kBearer = "Bearer ";
-  const std::string_view given = request.header("Authorization");
-  return given.starts_with(kBearer) ? given.substr(kBearer.size()) : std::string_view();
+  return http::bearer_token(request.header("Authorization"));
 }
 
 http::Headers safe_headers(std::string_view type) {

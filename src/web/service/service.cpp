@@ -1,6 +1,7 @@
 #include "web/service/service.h"
 
 #include "base/error.h"
+#include "base/words.h"
 #include "rpc/methods/methods.h"
 #include "trust/sha256.h"
 #include "web/access/access.h"
@@ -30,6 +31,7 @@ std::string_view title_of(int status) {
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
     case 409: return "Conflict";
+    case 413: return "Content Too Large";
     case 415: return "Unsupported Media Type";
     case 416: return "Range Not Satisfiable";
     case 422: return "Unprocessable Content";
@@ -75,15 +77,20 @@ void respond_json(http::Exchange& exchange, int status, std::string_view body) {
   exchange.respond(status, safe_headers("application/json"), body);
 }
 
-void respond_problem(http::Exchange& exchange, int status, const rpc::Fault& fault, http::Headers more) {
-  json::object problem{{"title", title_of(status)}, {"status", status}, {"detail", fault.message}};
+http::Refusal problem(int status, const rpc::Fault& fault, http::Headers more) {
+  json::object told{{"title", title_of(status)}, {"status", status}, {"detail", fault.message}};
   const auto* const data = fault.data.if_object();
-  problem["code"] = data != nullptr && data->contains("code") ? data->at("code") : json::value("usage");
-  problem["retryable"] = data != nullptr && data->contains("retryable") ? data->at("retryable") : json::value(false);
-  problem["details"] = data != nullptr && data->contains("details") ? data->at("details") : json::value(json::object());
+  told["code"] = data != nullptr && data->contains("code") ? data->at("code") : json::value("usage");
+  told["retryable"] = data != nullptr && data->contains("retryable") ? data->at("retryable") : json::value(false);
+  told["details"] = data != nullptr && data->contains("details") ? data->at("details") : json::value(json::object());
   auto headers = safe_headers("application/problem+json");
   headers.insert(headers.end(), more.begin(), more.end());
-  exchange.respond(status, headers, json::serialize(problem));
+  return {.status = status, .headers = std::move(headers), .body = json::serialize(told)};
+}
+
+void respond_problem(http::Exchange& exchange, int status, const rpc::Fault& fault, http::Headers more) {
+  const auto said = problem(status, fault, std::move(more));
+  exchange.respond(said.status, said.headers, said.body);
 }
 
 bool Service::is_allowed(const Found& found) const {
@@ -107,19 +114,34 @@ Result<std::shared_ptr<rpc::Place>> Service::place_of(std::string_view session) 
   return fail(ErrorCode::task_not_found, fmt::format("there is no session {}", session));
 }
 
+std::optional<http::Refusal> Service::refuses(const http::Request& header) const {
+  constexpr std::int64_t kMostLogin = 4096;
+  if (const auto refusal = refusal_of(header, options_.address, options_.origin))
+    return problem(refusal->status, plain_fault("forbidden", refusal->why));
+  if (header.path() == "/healthz") return std::nullopt;
+  if (header.path() == "/login") {
+    // From whoever has shown nothing yet a link's token is taken, and no more.
+    const auto length = header.has_header("Content-Length")
+                            ? parse_integer(header.header("Content-Length"), 0, kMostLogin)
+                            : Result<std::int64_t>(0);
+    if (!length || header.has_header("Transfer-Encoding"))
+      return problem(413, plain_fault("usage", "a login is at most 4 KiB"));
+    return std::nullopt;
+  }
+  const auto bearer = bearer_of(header);
+  if (!keys_.is_program_token(bearer) && !keys_.is_session_token(bearer))
+    return problem(401, plain_fault("unauthorized", "expected the token of this server"),
+                   {{"WWW-Authenticate", "Bearer"}});
+  return std::nullopt;
+}
+
 void Service::answer(http::Exchange& exchange) {
   const auto& request = exchange.request();
-  if (const auto refusal = refusal_of(request, options_.address, options_.origin))
-    return respond_problem(exchange, refusal->status, plain_fault("forbidden", refusal->why));
   if (request.path() == "/healthz") {
     exchange.respond(200, safe_headers("text/plain; charset=utf-8"), "ok\n");
     return;
   }
   if (request.path() == "/login") return login(exchange);
-  const auto bearer = bearer_of(request);
-  if (!keys_.is_program_token(bearer) && !keys_.is_session_token(bearer))
-    return respond_problem(exchange, 401, plain_fault("unauthorized", "expected the token of this server"),
-                           {{"WWW-Authenticate", "Bearer"}});
   const auto found = find_route(request.method == "HEAD" ? "GET" : request.method, request.path());
   if (found.route == nullptr)
     return respond_problem(exchange, found.other_method ? 405 : 404,

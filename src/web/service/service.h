@@ -19,11 +19,12 @@ struct Options {
 };
 
 /// Answers requests. Holds nothing whose loss matters: the server may be killed at any instant. Thread-safe.
-class Service {
+class Service final : public http::Service {
  public:
   Service(Options options, Keys keys) : options_(std::move(options)), keys_(std::move(keys)) {}
 
-  void answer(http::Exchange& exchange);
+  [[nodiscard]] std::optional<http::Refusal> refuses(const http::Request& header) const override;
+  void answer(http::Exchange& exchange) override;
 
  private:
   void login(http::Exchange& exchange);
@@ -46,6 +47,7 @@ class Service {
 
 void respond_json(http::Exchange& exchange, int status, std::string_view body);
 /// RFC 9457.
+[[nodiscard]] http::Refusal problem(int status, const rpc::Fault& fault, http::Headers more = {});
 void respond_problem(http::Exchange& exchange, int status, const rpc::Fault& fault, http::Headers more = {});
 
 }  // namespace perdure::web
