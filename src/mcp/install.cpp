@@ -1,6 +1,7 @@
 #include "mcp/install.h"
 
-#include "base/error.h"
+#include "mcp/json_edit.h"
+#include "mcp/toml_edit.h"
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -26,11 +27,11 @@ constexpr std::array<Client, 9> kClients = {{
      .file_in_folder = "config.toml",
      .is_toml = true},
     {.name = "copilot",
-     .title = "Copilot CLI",
+     .title = "GitHub Copilot CLI",
      .file = "~/.copilot/mcp-config.json",
      .folder_variable = "COPILOT_HOME",
      .file_in_folder = "mcp-config.json"},
-    {.name = "cursor", .title = "Cursor", .file = ".cursor/mcp.json"},
+    {.name = "cursor", .title = "Cursor", .file = "~/.cursor/mcp.json"},
     {.name = "gemini", .title = "Gemini CLI", .file = "~/.gemini/settings.json"},
     {.name = "kimi",
      .title = "Kimi Code",
@@ -53,7 +54,7 @@ std::string_view group_of(const Client& client) {
   return "mcpServers";
 }
 
-json::object entry_for(const Client& client, const CommandLine& command) {
+json::object json_entry(const Client& client, const CommandLine& command) {
   const json::array arguments(command.begin() + 1, command.end());
   if (client.name == "opencode")
     return {{"type", "local"},
@@ -62,12 +63,8 @@ json::object entry_for(const Client& client, const CommandLine& command) {
             {"timeout", kToolTimeoutMs}};
   json::object entry{{"command", command.front()}, {"args", arguments}};
   if (client.name == "claude" || client.name == "vscode") entry["type"] = "stdio";
-  if (client.name == "copilot") {
-    entry["type"] = "local";
-    entry["tools"] = json::array{"*"};
-  }
-  if (client.name == "claude") entry["alwaysLoad"] = true;  // else its model sees nine bare names
-  if (client.name == "gemini" || client.name == "qwen") entry["timeout"] = kToolTimeoutMs;
+  if (client.name == "copilot") entry.insert({{"type", "local"}, {"tools", json::array{"*"}}});
+  if (client.name == "copilot" || client.name == "gemini" || client.name == "qwen") entry["timeout"] = kToolTimeoutMs;
   if (client.name == "kimi") entry["toolTimeoutMs"] = kToolTimeoutMs;
   return entry;
 }
@@ -104,29 +101,19 @@ std::string printed(const json::value& value) {
   return text + "\n";
 }
 
-// A JSON string is a basic string of TOML, too, but for DEL, which no path has.
-std::string toml_section(const CommandLine& command) {
-  const json::array arguments(command.begin() + 1, command.end());
-  return fmt::format("[mcp_servers.{}]\ncommand = {}\nargs = {}\ntool_timeout_sec = {}\n", kServer,
-                     json::serialize(json::string(command.front())), json::serialize(arguments), kToolTimeoutMs / 1000);
+std::string quoted(const std::string& text) {
+  return json::serialize(json::string(text));
 }
 
-Result<std::string> merged_toml(std::string_view file, const CommandLine& command) {
-  const std::string head = fmt::format("[mcp_servers.{}]", kServer);
-  std::string before, after;
-  enum class Part { above, ours, below } part = Part::above;
-  for (std::size_t start = 0; start < file.size();) {
-    const std::size_t end = std::min(file.find('\n', start), file.size() - 1);
-    const std::string_view line = file.substr(start, end - start + 1);
-    start = end + 1;
-    const std::string_view word = line.substr(0, line.find_last_not_of(" \t\r\n") + 1);
-    if (part == Part::ours && word.starts_with('[')) part = Part::below;
-    if (word == head) part = Part::ours;
-    if (part != Part::ours) (part == Part::above ? before : after) += line;
-  }
-  if (!before.empty() && !before.ends_with('\n')) before += '\n';
-  if (!before.empty() && !before.ends_with("\n\n")) before += '\n';
-  return before + toml_section(command) + (after.empty() ? "" : "\n" + after);
+// A JSON string is a basic string of TOML, too, but for DEL, which no path has.
+std::string toml_entry(const CommandLine& command, const Variables& variables) {
+  const json::array arguments(command.begin() + 1, command.end());
+  std::string text = fmt::format("[mcp_servers.{}]\ncommand = {}\nargs = {}\ntool_timeout_sec = {}\n", kServer,
+                                 quoted(command.front()), json::serialize(arguments), kToolTimeoutMs / 1000);
+  std::string pairs;
+  for (const auto& [name, value] : variables)
+    pairs += fmt::format("{}{} = {}", pairs.empty() ? "" : ", ", name, quoted(value));
+  return pairs.empty() ? text : text + fmt::format("env = {{ {} }}\n", pairs);
 }
 
 }  // namespace
@@ -140,24 +127,33 @@ const Client* find_client(std::string_view name) {
   return found == kClients.end() ? nullptr : &*found;
 }
 
+std::string server_entry(const Client& client, const CommandLine& command, const Variables& variables) {
+  if (client.is_toml) return toml_entry(command, variables);
+  json::object entry = json_entry(client, command);
+  if (!variables.empty()) {
+    json::object all;
+    for (const auto& [name, value] : variables) all[name] = value;
+    entry[client.name == "opencode" ? "environment" : "env"] = std::move(all);
+  }
+  return json::serialize(entry);
+}
+
+JsonPath server_path(const Client& client) {
+  return {client.is_toml ? "mcp_servers" : std::string(group_of(client)), std::string(kServer)};
+}
+
 std::string configuration(const Client& client, const CommandLine& command) {
-  if (client.is_toml) return toml_section(command);
-  return printed(json::object{{group_of(client), json::object{{kServer, entry_for(client, command)}}}});
+  if (client.is_toml) return toml_entry(command, {});
+  return printed(json::object{{group_of(client), json::object{{kServer, json_entry(client, command)}}}});
 }
 
 Result<std::string> merged(const Client& client, std::string_view file, const CommandLine& command) {
-  if (file.find_first_not_of(" \t\r\n") == std::string_view::npos) return configuration(client, command);
-  if (client.is_toml) return merged_toml(file, command);
-  boost::system::error_code error;
-  json::value all = json::parse(file, error);
-  if (error || !all.is_object())
-    return fail(ErrorCode::config_invalid,
-                fmt::format("{}: add it by hand, comments would be lost", error ? error.message() : "it is no object"));
-  auto& group = all.get_object()[group_of(client)];
-  if (group.is_null()) group = json::object();
-  if (!group.is_object()) return fail(ErrorCode::config_invalid, fmt::format("{} is no object", group_of(client)));
-  group.get_object()[kServer] = entry_for(client, command);
-  return printed(all);
+  const JsonPath path = server_path(client);
+  const std::string entry = server_entry(client, command, {});
+  const auto splice =
+      client.is_toml ? set_toml_table(file, path.front(), path.back(), entry) : set_json_member(file, path, entry);
+  if (!splice) return std::unexpected(splice.error());
+  return *splice ? spliced(file, **splice) : std::string(file);
 }
 
 }  // namespace perdure::mcp

@@ -1,8 +1,9 @@
 #pragma once
 
+#include "mcp/json_edit.h"
 #include <perdure/error.h>
 
-#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -28,12 +29,20 @@ struct Client {
 
 /// What a client needs to start the server.
 using CommandLine = std::vector<std::string>;
+/// Variables for the server's environment, for clients that do not hand on their own.
+using Variables = std::map<std::string, std::string>;
 
 /// The part of a client's configuration that is about Perdure, as it stands in its file.
 [[nodiscard]] std::string configuration(const Client& client, const CommandLine& command);
 
-/// The text of the whole file with that part in it, in the place of an older one; everything else as it was.
-/// Errors: config_invalid where the file is not what the client writes (comments in JSON would be lost).
+/// The entry alone: strict JSON, or a table of TOML.
+[[nodiscard]] std::string server_entry(const Client& client, const CommandLine& command, const Variables& variables);
+
+/// Where the entry is: the group and the server's name.
+[[nodiscard]] JsonPath server_path(const Client& client);
+
+/// The text of the whole file with that part in it, in the place of an older one; everything else as it was, comments
+/// too. Errors: config_invalid where the file is malformed.
 [[nodiscard]] Result<std::string> merged(const Client& client, std::string_view file, const CommandLine& command);
 
 }  // namespace perdure::mcp
