@@ -50,6 +50,7 @@ constexpr const Verb* kVerbs[] = {
     &kDoctorVerb,
     &kRemoveVerb,
     &kGcVerb,
+    &kSetupVerb,
     &kMcpVerb,
     &kRpcVerb,
     &kWebVerb,

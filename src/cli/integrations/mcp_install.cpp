@@ -28,16 +28,6 @@ Result<std::string> absolute(std::string path) {
   return fmt::format("{}/{}", here.get(), path);
 }
 
-Result<std::string> file_of(const mcp::Client& client) {
-  if (!client.folder_variable.empty())
-    if (const auto folder = environment(std::string(client.folder_variable).c_str()))
-      return fmt::format("{}/{}", *folder, client.file_in_folder);
-  if (!client.file.starts_with("~/")) return absolute(std::string(client.file));
-  const auto home = environment("HOME");
-  if (!home) return fail(ErrorCode::usage, "HOME is not set");
-  return fmt::format("{}/{}", *home, client.file.substr(2));
-}
-
 // This program as the client shall start it, with what was said about session and owner.
 Result<mcp::CommandLine> command_line(const Call& call) {
   char self[PATH_MAX];
@@ -81,6 +71,16 @@ Result<> write(const mcp::Client& client, const std::string& path, const mcp::Co
 
 }  // namespace
 
+Result<std::string> client_file(const mcp::Client& client) {
+  if (!client.folder_variable.empty())
+    if (const auto folder = environment(std::string(client.folder_variable).c_str()))
+      return fmt::format("{}/{}", *folder, client.file_in_folder);
+  if (!client.file.starts_with("~/")) return absolute(std::string(client.file));
+  const auto home = environment("HOME");
+  if (!home) return fail(ErrorCode::usage, "HOME is not set");
+  return fmt::format("{}/{}", *home, client.file.substr(2));
+}
+
 Result<int> install_mcp(Call& call) {
   const mcp::Client* const client = call.arguments.size() == 2 ? mcp::find_client(call.arguments[1]) : nullptr;
   if (client == nullptr) {
@@ -89,7 +89,7 @@ Result<int> install_mcp(Call& call) {
     return fail(ErrorCode::usage, fmt::format("install: name one client: {}", fmt::join(names, ", ")));
   }
   auto command = command_line(call);
-  auto path = file_of(*client);
+  auto path = client_file(*client);
   if (!command) return std::unexpected(command.error());
   if (!path) return std::unexpected(path.error());
   if (call.has("--write")) {

@@ -27,6 +27,7 @@ extern const Verb kEventsVerb;
 extern const Verb kDoctorVerb;
 extern const Verb kRemoveVerb;
 extern const Verb kGcVerb;
+extern const Verb kSetupVerb;
 extern const Verb kMcpVerb;
 extern const Verb kRpcVerb;
 extern const Verb kWebVerb;

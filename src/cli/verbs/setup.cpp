@@ -1,0 +1,23 @@
+#include "cli/integrations/setup.h"
+
+#include "cli/console/call.h"
+#include "cli/verbs/verbs.h"
+
+namespace perdure::cli {
+namespace {
+
+constexpr Option kOptions[] = {
+    {"--remove", nullptr, "undo what setup changed, and nothing else"},
+    {"--dry-run", nullptr, "show the changes, write nothing"},
+    {"--yes,-y", nullptr, "write without asking"},
+    {"--owner", "O", "owner of every task (default: the client's name and the project's folder)"},
+};
+
+}  // namespace
+
+const Verb kSetupVerb{"setup", "[AGENT...]",
+                      "give Perdure to the coding agents of this machine: claude, codex, gemini, qwen, opencode, "
+                      "kimi, copilot, vscode, cursor",
+                      kOptions, set_up_agents};
+
+}  // namespace perdure::cli
