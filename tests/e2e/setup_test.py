@@ -119,7 +119,7 @@ class Setup(SessionTest):
             self.assertEqual(command, [PERDURE, 'mcp', '--session', self.session])
             self.assertEqual(stat.S_IMODE(os.stat(self.file(name)).st_mode), 0o600)
         self.assertEqual(self.entry('copilot')['tools'], ['*'])
-        self.assertEqual({done[name]['status'] for name in (done := self.agents('--yes', '--remove'))}, {'removed'})
+        self.assertEqual({a['status'] for a in self.agents('--yes', '--remove').values()}, {'removed'})
         self.assertEqual(self.tree(), before)
         self.assertEqual(os.listdir(os.path.join(self.scratch, 'state', 'perdure', 'setup')), [])
 
@@ -287,7 +287,7 @@ class Setup(SessionTest):
 
     def test_a_server_that_does_not_start_is_no_setup(self):
         self.put(self.file('gemini'), self.commented('gemini'))
-        self.put(os.path.join(self.scratch, 'session'), 'a file where the folder should be')
+        self.put(os.path.join(self.home, '.config', 'perdure', 'config.toml'), 'no_such_setting = 1\n')
         before = self.tree()
         done = self.agents('--yes', 'gemini', 'codex', check=1)
         for name in ('gemini', 'codex'):

@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
+#include <ranges>
 
 namespace perdure::cli {
 namespace {
@@ -64,6 +65,21 @@ std::unexpected<Error> nothing_changed(const std::string& path, const Error& err
   return fail(error.code, fmt::format("{}: {}; nothing was changed", path, error.message));
 }
 
+// Folders above the file that setup made for another one: whichever of the files goes last takes them along.
+std::vector<std::string> shared_folders(const std::string& path) {
+  std::vector<std::string> shared;
+  for (const auto& agent : setup_agents()) {
+    const auto record = load_setup_record(std::string(agent.name));
+    if (!record) continue;
+    for (const auto& file : record->files)
+      for (const auto& folder : file.folders)
+        if (path.starts_with(folder + "/") && std::ranges::find(shared, folder) == shared.end())
+          shared.push_back(folder);
+  }
+  std::ranges::sort(shared, {}, &std::string::size);
+  return shared;
+}
+
 Result<std::vector<Change>> prepare_setup(const SetupAgent& agent, const SetupOptions& options,
                                           std::vector<std::string>& notes) {
   auto record = load_setup_record(std::string(agent.name));
@@ -77,13 +93,13 @@ Result<std::vector<Change>> prepare_setup(const SetupAgent& agent, const SetupOp
     if (auto fine = check_format(file->text, plan.is_toml); !fine) return nothing_changed(plan.path, fine.error());
     Change change{.file = std::move(*file), .after = {}, .recorded = {}, .has_server = plan.has_server};
     change.recorded = {.path = plan.path, .created = !change.file.exists, .folders = {}, .steps = {}};
+    change.recorded.folders = shared_folders(change.file.real);
     // What an earlier setup did is taken back first, so that --remove leads to the file as it was before all of them.
     std::string base = change.file.text;
     if (const auto* const earlier = record->find(plan.path)) {
       if (auto undone = undo_edits(base, earlier->steps)) {
         base = std::move(*undone);
         change.recorded.created = earlier->created;
-        change.recorded.folders = earlier->folders;
       } else {
         notes.push_back(fmt::format("{}: {}", plan.path, "the entry was changed since the last setup"));
       }
@@ -101,7 +117,8 @@ Result<std::vector<Change>> prepare_setup(const SetupAgent& agent, const SetupOp
 
 Result<std::vector<Change>> prepare_removal(const SetupRecord& record) {
   std::vector<Change> changes;
-  for (const auto& recorded : record.files) {
+  // Backwards: a folder that was made for the first file holds the others.
+  for (const auto& recorded : std::views::reverse(record.files)) {
     auto file = read_config_file(recorded.path);
     if (!file) return std::unexpected(file.error());
     Change change{.file = std::move(*file), .after = {}, .recorded = recorded};

@@ -9,7 +9,7 @@ namespace {
 constexpr Option kOptions[] = {
     {"--remove", nullptr, "undo what setup changed, and nothing else"},
     {"--dry-run", nullptr, "show the changes, write nothing"},
-    {"--yes,-y", nullptr, "write without asking"},
+    {"--yes", nullptr, "write without asking"},
     {"--owner", "O", "owner of every task (default: the client's name and the project's folder)"},
 };
 
