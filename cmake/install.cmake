@@ -56,3 +56,11 @@ if(TARGET perdure)
   install(FILES ${CMAKE_BINARY_DIR}/perdure-config.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
   install(FILES ${CMAKE_BINARY_DIR}/perdure-runner.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
 endif()
+
+# For coding agents: a Claude Code plugin and a Gemini CLI extension (docs/setup.md).
+set(_integrations ${CMAKE_BINARY_DIR}/integrations)
+foreach(_file claude-code/.claude-plugin/plugin.json gemini/gemini-extension.json)
+  configure_file(integrations/${_file}.in ${_integrations}/${_file} @ONLY)
+endforeach()
+install(DIRECTORY integrations/ ${_integrations}/ DESTINATION ${CMAKE_INSTALL_DATADIR}/perdure
+        PATTERN "*.in" EXCLUDE)

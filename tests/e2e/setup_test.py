@@ -2,6 +2,7 @@
 import json
 import os
 import pty
+import re
 import select
 import stat
 import subprocess
@@ -11,7 +12,7 @@ import tomllib
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
-from session import PERDURE, SessionTest  # noqa: E402
+from session import PERDURE, SOURCE, SessionTest  # noqa: E402
 
 FILES = {'claude': '.claude.json', 'codex': '.codex/config.toml', 'gemini': '.gemini/settings.json', 'qwen': '.qwen/settings.json',
          'opencode': '.config/opencode/opencode.json', 'kimi': '.kimi-code/mcp.json', 'copilot': '.copilot/mcp-config.json',
@@ -386,6 +387,54 @@ class Setup(SessionTest):
         os.unlink(os.path.join(self.bin, 'perdure'))
         answer = json.loads(self.setup_verb('--json', '--dry-run', 'cursor').stdout)
         self.assertIn('not in PATH', answer['notes'][0])  # A13
+
+
+class Integrations(SessionTest):
+    """The plugin for Claude Code and the extension for Gemini CLI, as they are installed."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = os.path.join(SOURCE, 'integrations')
+        os.symlink(PERDURE, os.path.join(self.scratch, 'perdure'))
+        self.environment = {**os.environ, 'PATH': self.scratch + ':/usr/bin:/bin', 'HOME': self.scratch, 'PERDURE_SESSION': self.session}
+
+    def text(self, *path):
+        with open(os.path.join(self.folder, *path), encoding='utf-8') as f:
+            return f.read()
+
+    def tools_of(self, entry):
+        asked = [{'id': 1, 'method': 'initialize', 'params': {'protocolVersion': '2025-06-18', 'capabilities': {}, 'clientInfo': {'name': 'x', 'version': '1'}}},
+                 {'method': 'notifications/initialized'}, {'id': 2, 'method': 'tools/list'}]
+        with subprocess.Popen([entry['command'], *entry['args']], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.environment) as server:
+            server.stdin.write(''.join(json.dumps({'jsonrpc': '2.0', **one}) + '\n' for one in asked))
+            server.stdin.flush()
+            for line in server.stdout:
+                if json.loads(line).get('id') == 2:
+                    server.stdin.close()
+                    return {tool['name'] for tool in json.loads(line)['result']['tools']}
+        return set()
+
+    def test_the_servers_start_and_the_texts_name_tools_that_exist(self):
+        plugin = json.loads(self.text('claude-code', '.mcp.json'))['mcpServers']['perdure']
+        extension = json.loads(self.text('gemini', 'gemini-extension.json.in'))
+        for entry, text in ((plugin, self.text('claude-code', 'skills', 'background-tasks', 'SKILL.md')),
+                            (extension['mcpServers']['perdure'], self.text('gemini', extension['contextFileName']))):
+            tools = self.tools_of(entry)
+            named = set(re.findall(r'`([A-Z][a-zA-Z]+)`', text))
+            self.assertGreaterEqual(len(named), 6)
+            self.assertEqual(named - tools, set())
+
+    def test_the_plugin_has_the_hooks_that_setup_writes(self):
+        hooks = json.loads(self.text('claude-code', 'hooks', 'hooks.json'))['hooks']
+        self.assertEqual({event: groups[0]['hooks'][0]['command'] for event, groups in hooks.items()},
+                         {event: f'perdure hook claude-code {verb}' for event, verb in HOOKS.items()})
+        self.assertTrue(hooks['Stop'][0]['hooks'][0]['asyncRewake'])
+        for path in ('plugin.json.in', 'marketplace.json'):
+            self.assertEqual(json.loads(self.text('claude-code', '.claude-plugin', path))['name'], 'perdure')
+        skill = self.text('claude-code', 'skills', 'background-tasks', 'SKILL.md')
+        head = re.match(r'---\nname: (\S+)\ndescription: (.+)\n---\n', skill)
+        self.assertEqual(head.group(1), 'background-tasks')
+        self.assertLess(len(head.group(2)), 1024)
 
 
 if __name__ == '__main__':

@@ -15,9 +15,7 @@ constexpr Option kOptions[] = {
 
 }  // namespace
 
-const Verb kSetupVerb{"setup", "[AGENT...]",
-                      "give Perdure to the coding agents of this machine: claude, codex, gemini, qwen, opencode, "
-                      "kimi, copilot, vscode, cursor",
+const Verb kSetupVerb{"setup", "[AGENT...]", "find the coding agents of this machine and give Perdure to them",
                       kOptions, set_up_agents};
 
 }  // namespace perdure::cli
