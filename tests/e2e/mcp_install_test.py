@@ -92,6 +92,17 @@ class Install(SessionTest):
         self.install('codex', '--write', CODEX_HOME=os.path.join(self.scratch, 'elsewhere'))
         self.assertTrue(os.path.exists(os.path.join(self.scratch, 'elsewhere', 'config.toml')))
 
+    def test_N25_a_file_that_a_project_shares_names_no_path_of_this_machine(self):
+        os.symlink(PERDURE, os.path.join(self.scratch, 'perdure'))
+        os.umask(0o022)
+        self.put('claude', '{}')
+        os.chmod(self.file('claude'), 0o664)
+        for name in ('claude', 'vscode', 'gemini'):
+            self.install(name, '--write', PATH=self.scratch + ':/usr/bin:/bin')
+        self.assertEqual([self.command(name)[0] for name in ('claude', 'vscode')], ['perdure'] * 2)
+        self.assertEqual(self.command('gemini')[0], os.path.join(self.scratch, 'perdure'))
+        self.assertEqual(os.stat(self.file('claude')).st_mode & 0o777, 0o664)
+
     def test_wrong_usage(self):
         for args in ([], ['emacs'], ['claude', 'codex']):
             self.assertIn('claude, codex', self.install(*args, check=2).stderr)

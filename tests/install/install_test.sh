@@ -18,7 +18,8 @@ unset PERDURE_RUNNER_PATH PERDURE_SESSION
 
 cmake --install "$PERDURE_BUILD_DIR" --prefix "$prefix" >"$scratch/install.log"
 
-for file in include/perdure/manager.h libexec/perdure/perdure-runner libexec/perdure/perdure-webhook share/doc/perdure/LICENSE; do
+for file in include/perdure/manager.h libexec/perdure/perdure-runner libexec/perdure/perdure-webhook share/doc/perdure/LICENSE \
+  share/perdure/claude-code/.claude-plugin/plugin.json share/perdure/claude-code/.mcp.json share/perdure/gemini/gemini-extension.json; do
   [[ -e $prefix/$file ]] || fail "$file was not installed"
 done
 

@@ -1,25 +1,22 @@
 #include "cli/integrations/mcp_install.h"
 
 #include "base/error.h"
-#include "base/files.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
+#include "cli/integrations/setup_agents.h"
+#include "cli/integrations/setup_file.h"
 #include "mcp/install.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <climits>
 #include <cstdlib>
 #include <memory>
 
 namespace perdure::cli {
 namespace {
-
-constexpr std::size_t kLargest = 4 << 20;
 
 Result<std::string> absolute(std::string path) {
   if (path.starts_with('/')) return path;
@@ -29,44 +26,31 @@ Result<std::string> absolute(std::string path) {
 }
 
 // This program as the client shall start it, with what was said about session and owner.
-Result<mcp::CommandLine> command_line(const Call& call) {
-  char self[PATH_MAX];
-  const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
-  if (length <= 0) return fail_errno("reading", "/proc/self/exe");
-  mcp::CommandLine command{std::string(self, static_cast<std::size_t>(length)), "mcp"};
-  // A client that filters the environment of its servers (Codex) would start it on another session than this shell's.
-  if (const auto chosen = call.session ? call.session : environment("PERDURE_SESSION")) {
-    auto session = absolute(*chosen);
+Result<mcp::CommandLine> command_line(const Call& call, const mcp::Client& client) {
+  auto program = stable_program();
+  if (!program) return std::unexpected(program.error());
+  // A project's file is shared: a path of this machine would mean nothing to the others.
+  const bool is_shared = !client.file.starts_with("~/");
+  if (is_shared && is_in_path(*program)) *program = "perdure";
+  mcp::CommandLine command{*program, "mcp"};
+  if (call.session) {
+    auto session = absolute(*call.session);
     if (!session) return std::unexpected(session.error());
-    if (!call.session) note(fmt::format("perdure: with the session of PERDURE_SESSION, {}", harmless_line(*session)));
     command.insert(command.end(), {"--session", *session});
   }
   if (const auto owner = call.value("--owner")) command.insert(command.end(), {"--owner", *owner});
   return command;
 }
 
-// What a link leads to is written, not the link: people keep such files elsewhere.
-std::string resolved(const std::string& path) {
-  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
-  return real == nullptr ? path : std::string(real.get());
-}
-
 Result<> write(const mcp::Client& client, const std::string& path, const mcp::CommandLine& command) {
-  const std::string real = resolved(path);
-  const std::string folder = real.substr(0, real.rfind('/'));
-  const std::string name = real.substr(real.rfind('/') + 1);
-  if (auto made = make_folders(folder); !made) return made;
-  auto opened = open_folder_at(AT_FDCWD, folder, folder);
-  if (!opened) return std::unexpected(opened.error());
-  std::string before;
-  if (::faccessat(opened->get(), name.c_str(), F_OK, 0) == 0) {
-    auto text = read_regular_file(opened->get(), name, kLargest, real);
-    if (!text) return std::unexpected(text.error());
-    before = std::move(*text);
-  }
-  auto after = merged(client, before, command);
+  auto file = read_config_file(path);
+  if (!file) return std::unexpected(file.error());
+  auto after = merged(client, file->text, command);
   if (!after) return fail(ErrorCode::config_invalid, fmt::format("{}: {}", path, after.error().message));
-  return *after == before ? Result<>() : replace_file(opened->get(), name, *after, real);
+  if (*after == file->text) return {};
+  if (auto reason = why_not_writable(*file)) return fail(ErrorCode::config_invalid, *reason);
+  std::vector<std::string> made_folders;
+  return replace_config_file(*file, *after, made_folders);
 }
 
 }  // namespace
@@ -88,7 +72,7 @@ Result<int> install_mcp(Call& call) {
     for (const auto& one : mcp::all_clients()) names.push_back(one.name);
     return fail(ErrorCode::usage, fmt::format("install: name one client: {}", fmt::join(names, ", ")));
   }
-  auto command = command_line(call);
+  auto command = command_line(call, *client);
   auto path = client_file(*client);
   if (!command) return std::unexpected(command.error());
   if (!path) return std::unexpected(path.error());

@@ -5,6 +5,7 @@
 #include "cli/integrations/setup_file.h"
 #include "manager/link/program.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
@@ -13,8 +14,6 @@
 #include <algorithm>
 #include <array>
 #include <climits>
-#include <cstdlib>
-#include <memory>
 
 namespace perdure::cli {
 namespace {
@@ -155,11 +154,18 @@ Result<std::string> stable_program() {
   if (length <= 0) return fail_errno("reading", "/proc/self/exe");
   const std::string program(self, static_cast<std::size_t>(length));
   // A link in PATH is kept when the program behind it is replaced by a newer one.
-  if (auto found = manager::find_program("perdure", environment("PATH").value_or(""), "/"); found) {
-    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(found->c_str(), nullptr), &std::free);
-    if (real != nullptr && program == real.get()) return *found;
-  }
+  if (auto found = manager::find_program("perdure", environment("PATH").value_or(""), "/");
+      found && is_in_path(program))
+    return *found;
   return program;
+}
+
+bool is_in_path(const std::string& program) {
+  const auto found = manager::find_program("perdure", environment("PATH").value_or(""), "/");
+  struct stat one{};
+  struct stat other{};
+  return found && ::stat(found->c_str(), &one) == 0 && ::stat(program.c_str(), &other) == 0 &&
+         one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
 Result<std::vector<FilePlan>> plan_for(const SetupAgent& agent, SetupOptions options, const SetupRecord& record,

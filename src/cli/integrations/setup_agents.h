@@ -45,6 +45,8 @@ struct SetupOptions {
 
 /// How this program is best named in a configuration: an absolute path that stays valid over an upgrade.
 [[nodiscard]] Result<std::string> stable_program();
+/// Does the word `perdure` run that program?
+[[nodiscard]] bool is_in_path(const std::string& program);
 
 /// The files that the agent needs changed. `notes` gets what the user should know about it.
 [[nodiscard]] Result<std::vector<FilePlan>> plan_for(const SetupAgent& agent, SetupOptions options,
