@@ -257,6 +257,40 @@ class Setup(SessionTest):
             self.assertIn('change it by hand', self.agents('--yes', 'codex', check=1)['codex']['error']['message'])
             self.assertEqual(self.text(self.file('codex')), text)
 
+    def test_every_shape_of_toml(self):
+        shapes = ['', '# only a comment', 'a = 1', 'a = 1\r\n[b]\r\nc = 2\r\n', '\ufeffa = 1\n', "s = \'\'\'\n[mcp_servers.perdure]\n\'\'\'\n",
+                  's = """a\\"""b"""""\n[x]\n', '[[list]]\na = 1\n[[list]]\na = 2\n', '[ mcp_servers . "perdure" ] # old\ncommand = "old"\n\n\n# c\n[z]\n',
+                  '[mcp_servers.perdure]\ncommand = "old"\nargs = [ # why\n  "[a]", \'#\',\n]', '[mcp_servers]\n[mcp_servers.perdure2]\ncommand = "x"\n',
+                  '[mcp_servers.perdure]\n[mcp_servers.perdure.env]\nX = "1"\n[z]\n', 'a."b.c" = { d = "}" }\n[mcp_servers.a]\ncommand = "[mcp_servers.perdure]"\n']
+        for shape in shapes:
+            self.put(self.file('codex'), shape)
+            before = self.tree()
+            self.agents('--yes', 'codex')
+            text = self.text(self.file('codex'))
+            wanted, got = tomllib.loads(shape.lstrip('\ufeff')), tomllib.loads(text.lstrip('\ufeff'))
+            self.assertEqual(got['mcp_servers'].pop('perdure')['command'], PERDURE)
+            wanted.setdefault('mcp_servers', {}).pop('perdure', None)
+            self.assertEqual(got, wanted, shape)
+            self.assertEqual(text.count('\r\n') > 0, '\r\n' in shape)
+            self.assertEqual(re.search('[^\r]\n', text) is None, '\r\n' in shape)
+            self.agents('--yes', '--remove', 'codex')
+            self.assertEqual(self.tree(), before)
+
+    def test_every_shape_of_json(self):
+        shapes = ['', ' \n', '{}', '{ }\n', '{\n}', '{ // c\n}', '{ /* c */ }', '{"a": 1}', '{"a": 1,}', '{"a": 1 /* c */}', '{"a": 1 // c\n}', '{"a": [1, 2\n], "b": {}}',
+                  '{"mcpServers": {}}', '{"mcpServers": {\n  // none\n}}', '{\n\t"mcpServers": {\n\t\t"o": {},\n\t},\n}\n', '{"mcpServers": {"o": {}, /* c */}}',
+                  '{"mcpServers": {"o": {"command": "//"} // c\n, "p": {}}}', '{"mcp\\u0053ervers": {"perdure": {"command": "old"}}}', '{"\u00e9": "\u2028", "n": 12345678901234567890, "f": 1.50}']
+        for shape in shapes:
+            self.put(self.file('cursor'), shape)
+            before = self.tree()
+            done = self.agents('--yes', 'cursor')['cursor']
+            self.assertEqual(done['status'], 'set_up', shape)
+            text = self.text(self.file('cursor'))
+            for part in re.findall('// \\w+|/\\* c \\*/|12345678901234567890|1\\.50', shape):
+                self.assertIn(part, text)
+            self.agents('--yes', '--remove', 'cursor')
+            self.assertEqual(self.tree(), before, shape)
+
     def test_read_only_files_stay(self):
         for name in ('gemini', 'codex'):
             self.put(self.file(name), '', 0o444)
