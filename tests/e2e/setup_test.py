@@ -211,6 +211,15 @@ class Setup(SessionTest):
                              {'a': 1, 'new': True, GROUPS.get(name, 'mcpServers'): {'o': {'command': 'x'}, 'later': {'command': 'y'}}})
         self.assertEqual(json.loads(self.text(self.settings())), {'model': 'm'})
 
+    def test_remove_of_a_file_that_setup_made_and_its_program_rewrote(self):
+        self.agents('--yes', 'cursor', 'kimi', 'claude')
+        for path in (self.file('cursor'), self.file('claude'), self.settings()):
+            self.put(path, json.dumps(json.loads(self.text(path))))
+        os.unlink(self.file('kimi'))
+        os.rmdir(os.path.dirname(self.file('kimi')))
+        self.assertEqual({a['status'] for a in self.agents('--yes', '--remove').values()}, {'removed'})
+        self.assertEqual(self.tree(), {})
+
     def test_remove_keeps_what_was_added_around_it(self):
         self.put(self.file('codex'), TOML)
         self.agents('--yes', 'codex', 'cursor')

@@ -57,8 +57,10 @@ struct Report {
   std::optional<Error> error;
 };
 
-bool is_blank_text(std::string_view text) {
-  return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+// Nothing but blanks, or an empty object: what is left of a file that setup made, also after its program rewrote it.
+bool is_empty_config(std::string text) {
+  std::erase_if(text, [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; });
+  return text.empty() || text == "{}";
 }
 
 std::unexpected<Error> nothing_changed(const std::string& path, const Error& error) {
@@ -124,7 +126,7 @@ Result<std::vector<Change>> prepare_removal(const SetupRecord& record) {
     Change change{.file = std::move(*file), .after = {}, .recorded = recorded};
     auto undone = undo_edits(change.file.text, recorded.steps);
     if (!undone) return nothing_changed(recorded.path, undone.error());
-    if (!change.file.exists || !recorded.created || !is_blank_text(*undone)) change.after = std::move(*undone);
+    if (!change.file.exists || !recorded.created || !is_empty_config(*undone)) change.after = std::move(*undone);
     if (change.is_needed())
       if (auto reason = why_not_writable(change.file)) return fail(ErrorCode::config_invalid, *reason);
     changes.push_back(std::move(change));
@@ -254,7 +256,8 @@ class Setup {
     auto changes = prepare_removal(*record);
     if (!changes) return std::unexpected(changes.error());
     report.changes = std::move(*changes);
-    if (!may_write(report, fmt::format("Undo this for {}?", report.agent->title))) return {};
+    const bool is_gone = std::ranges::none_of(report.changes, &Change::is_needed);
+    if (!(is_gone && !is_dry_) && !may_write(report, fmt::format("Undo this for {}?", report.agent->title))) return {};
     if (auto done = write_changes(report.changes); !done) return done;
     if (auto done = save_setup_record(name, {}); !done) return done;
     report.phase = Phase::removed;
