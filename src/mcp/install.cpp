@@ -27,11 +27,11 @@ constexpr std::array<Client, 9> kClients = {{
      .file_in_folder = "config.toml",
      .is_toml = true},
     {.name = "copilot",
-     .title = "GitHub Copilot CLI",
+     .title = "Copilot CLI",
      .file = "~/.copilot/mcp-config.json",
      .folder_variable = "COPILOT_HOME",
      .file_in_folder = "mcp-config.json"},
-    {.name = "cursor", .title = "Cursor", .file = "~/.cursor/mcp.json"},
+    {.name = "cursor", .title = "Cursor", .file = ".cursor/mcp.json"},
     {.name = "gemini", .title = "Gemini CLI", .file = "~/.gemini/settings.json"},
     {.name = "kimi",
      .title = "Kimi Code",
@@ -63,7 +63,11 @@ json::object json_entry(const Client& client, const CommandLine& command) {
             {"timeout", kToolTimeoutMs}};
   json::object entry{{"command", command.front()}, {"args", arguments}};
   if (client.name == "claude" || client.name == "vscode") entry["type"] = "stdio";
-  if (client.name == "copilot") entry.insert({{"type", "local"}, {"tools", json::array{"*"}}});
+  if (client.name == "copilot") {
+    entry["type"] = "local";
+    entry["tools"] = json::array{"*"};
+  }
+  if (client.name == "claude") entry["alwaysLoad"] = true;  // else its model sees nine bare names
   if (client.name == "copilot" || client.name == "gemini" || client.name == "qwen") entry["timeout"] = kToolTimeoutMs;
   if (client.name == "kimi") entry["toolTimeoutMs"] = kToolTimeoutMs;
   return entry;

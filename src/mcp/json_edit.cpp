@@ -53,7 +53,7 @@ class Parser {
     return false;
   }
 
-  std::unexpected<Error> fault() const {
+  [[nodiscard]] std::unexpected<Error> fault() const {
     const std::string_view before = text_.substr(0, std::min(at_, text_.size()));
     const auto line = std::ranges::count(before, '\n') + 1;
     const std::size_t column = before.size() - (before.rfind('\n') + 1) + 1;

@@ -1,6 +1,7 @@
 """`perdure mcp install`: what each client's configuration gets, and what stays as it was."""
 import json
 import os
+import subprocess
 import sys
 import tomllib
 import unittest
@@ -45,6 +46,16 @@ class Install(SessionTest):
         for name in FILES:
             self.install(name, '--owner', 'me', '--write')
             self.assertEqual(self.command(name), [PERDURE, 'mcp', '--session', self.session, '--owner', 'me'])
+
+    def test_A9_the_session_of_the_environment_is_written_since_a_client_may_filter_that(self):
+        done = self.perdure('mcp', 'install', 'codex', '--write', check=0, session=None, cwd=self.scratch,
+                            env={'HOME': self.scratch, 'CODEX_HOME': '', 'PERDURE_SESSION': '/elsewhere'})
+        self.assertEqual(self.command('codex')[-1], self.session, 'what is said goes first')
+        self.assertNotIn('PERDURE_SESSION', done.stderr)
+        done = subprocess.run([PERDURE, 'mcp', 'install', 'codex', '--write'], capture_output=True, text=True, check=True, cwd=self.scratch,
+                              env={**os.environ, 'HOME': self.scratch, 'CODEX_HOME': '', 'PERDURE_SESSION': '/elsewhere'})
+        self.assertEqual(self.command('codex'), [PERDURE, 'mcp', '--session', '/elsewhere'])
+        self.assertIn('PERDURE_SESSION, /elsewhere', done.stderr)
 
     def test_what_was_there_stays_and_an_older_entry_is_replaced(self):
         for name in FILES:

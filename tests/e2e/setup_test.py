@@ -260,6 +260,14 @@ class Setup(SessionTest):
         self.assertIn(self.settings(), done['claude']['error']['message'])
         self.assertEqual(self.tree(), before)
 
+    def test_a_file_that_is_not_utf8_is_refused(self):
+        os.makedirs(os.path.dirname(self.file('kimi')))
+        with open(self.file('kimi'), 'wb') as f:
+            f.write(b'{ // \xff\n}')
+        self.assertIn('is not UTF-8', self.agents('--yes', 'kimi', check=1)['kimi']['error']['message'])
+        with open(self.file('kimi'), 'rb') as f:
+            self.assertEqual(f.read(), b'{ // \xff\n}')
+
     def test_a_toml_entry_in_another_form_is_not_doubled(self):
         for text in ('mcp_servers = { perdure = { command = "x" } }\n', '[mcp_servers]\nperdure = { command = "x" }\n', 'mcp_servers.perdure.command = "x"\n'):
             self.put(self.file('codex'), text)

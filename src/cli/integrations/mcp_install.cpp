@@ -33,9 +33,11 @@ Result<mcp::CommandLine> command_line(const Call& call, const mcp::Client& clien
   const bool is_shared = !client.file.starts_with("~/");
   if (is_shared && is_in_path(*program)) *program = "perdure";
   mcp::CommandLine command{*program, "mcp"};
-  if (call.session) {
-    auto session = absolute(*call.session);
+  // A client that filters the environment of its servers (Codex) would start it on another session than this shell's.
+  if (const auto chosen = call.session ? call.session : environment("PERDURE_SESSION")) {
+    auto session = absolute(*chosen);
     if (!session) return std::unexpected(session.error());
+    if (!call.session) note(fmt::format("perdure: with the session of PERDURE_SESSION, {}", harmless_line(*session)));
     command.insert(command.end(), {"--session", *session});
   }
   if (const auto owner = call.value("--owner")) command.insert(command.end(), {"--owner", *owner});

@@ -45,7 +45,7 @@ Result<std::string> folder_or(const char* variable, std::string_view below_home)
   return fmt::format("{}/{}", *folder, below_home);
 }
 
-// For all projects: `perdure mcp install` writes a project's file for Claude Code and Visual Studio Code.
+// For all projects: `perdure mcp install` writes a project's file for Claude Code, Cursor and Visual Studio Code.
 Result<std::string> user_file(const SetupAgent& agent, const mcp::Client& client) {
   if (agent.name == "claude") {
     auto folder = environment("CLAUDE_CONFIG_DIR") ? folder_or("CLAUDE_CONFIG_DIR", "") : home();
@@ -56,6 +56,11 @@ Result<std::string> user_file(const SetupAgent& agent, const mcp::Client& client
     auto folder = folder_or("XDG_CONFIG_HOME", ".config");
     if (!folder) return folder;
     return *folder + "/Code/User/mcp.json";
+  }
+  if (agent.name == "cursor") {
+    auto folder = home();
+    if (!folder) return folder;
+    return *folder + "/.cursor/mcp.json";
   }
   auto file = client_file(client);
   if (file && agent.name == "opencode" && ::access(file->c_str(), F_OK) != 0 &&

@@ -1,5 +1,6 @@
 #include "cli/integrations/setup_edit.h"
 
+#include "base/utf8.h"
 #include "config/toml.h"
 #include "mcp/toml_edit.h"
 
@@ -141,6 +142,7 @@ std::optional<std::string> undo_exactly(std::string_view text, const Step& step)
 }  // namespace
 
 Result<> check_format(std::string_view text, bool is_toml) {
+  if (!is_valid_utf8(text)) return fail(ErrorCode::config_invalid, "is not UTF-8");
   if (text.find_first_not_of(" \t\r\n\xEF\xBB\xBF") == std::string_view::npos) return {};
   if (!is_toml) return mcp::check_json(text);
   auto parsed_text = manager::parse_toml(text, "the file");
