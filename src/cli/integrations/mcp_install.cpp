@@ -7,23 +7,11 @@
 #include "cli/integrations/setup_file.h"
 #include "mcp/install.h"
 
-#include <unistd.h>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cstdlib>
-#include <memory>
-
 namespace perdure::cli {
 namespace {
-
-Result<std::string> absolute(std::string path) {
-  if (path.starts_with('/')) return path;
-  const std::unique_ptr<char, decltype(&std::free)> here(::getcwd(nullptr, 0), &std::free);
-  if (here == nullptr) return fail_errno("finding", "the working folder");
-  return fmt::format("{}/{}", here.get(), path);
-}
 
 // This program as the client shall start it, with what was said about session and owner.
 Result<mcp::CommandLine> command_line(const Call& call, const mcp::Client& client) {
@@ -35,7 +23,7 @@ Result<mcp::CommandLine> command_line(const Call& call, const mcp::Client& clien
   mcp::CommandLine command{*program, "mcp"};
   // A client that filters the environment of its servers (Codex) would start it on another session than this shell's.
   if (const auto chosen = call.session ? call.session : environment("PERDURE_SESSION")) {
-    auto session = absolute(*chosen);
+    auto session = absolute_path(*chosen);
     if (!session) return std::unexpected(session.error());
     if (!call.session) note(fmt::format("perdure: with the session of PERDURE_SESSION, {}", harmless_line(*session)));
     command.insert(command.end(), {"--session", *session});
@@ -61,7 +49,7 @@ Result<std::string> client_file(const mcp::Client& client) {
   if (!client.folder_variable.empty())
     if (const auto folder = environment(std::string(client.folder_variable).c_str()))
       return fmt::format("{}/{}", *folder, client.file_in_folder);
-  if (!client.file.starts_with("~/")) return absolute(std::string(client.file));
+  if (!client.file.starts_with("~/")) return absolute_path(std::string(client.file));
   const auto home = environment("HOME");
   if (!home) return fail(ErrorCode::usage, "HOME is not set");
   return fmt::format("{}/{}", *home, client.file.substr(2));

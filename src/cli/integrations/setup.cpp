@@ -11,15 +11,11 @@
 #include "cli/integrations/setup_record.h"
 #include "manager/link/program.h"
 
-#include <unistd.h>
-
 #include <boost/json.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
 #include <ranges>
 
 namespace perdure::cli {
@@ -388,10 +384,10 @@ std::vector<std::string> notes_on_program() {
 
 Result<SetupOptions> options_of(const Call& call) {
   SetupOptions options{.session = call.session, .owner = call.value("--owner")};
-  if (!options.session || options.session->starts_with('/')) return options;
-  const std::unique_ptr<char, decltype(&std::free)> here(::getcwd(nullptr, 0), &std::free);
-  if (here == nullptr) return fail_errno("finding", "the working folder");
-  options.session = fmt::format("{}/{}", here.get(), *options.session);
+  if (!options.session) return options;
+  auto session = absolute_path(*options.session);
+  if (!session) return std::unexpected(session.error());
+  options.session = std::move(*session);
   return options;
 }
 

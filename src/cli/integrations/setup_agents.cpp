@@ -157,7 +157,7 @@ Result<std::string> stable_program() {
   char self[PATH_MAX];
   const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
   if (length <= 0) return fail_errno("reading", "/proc/self/exe");
-  const std::string program(self, static_cast<std::size_t>(length));
+  std::string program(self, static_cast<std::size_t>(length));
   // A link in PATH is kept when the program behind it is replaced by a newer one.
   if (auto found = manager::find_program("perdure", environment("PATH").value_or(""), "/");
       found && is_in_path(program))

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 #include <memory>
 
@@ -47,6 +48,13 @@ Result<> make_missing_folders(const std::string& folder, std::vector<std::string
 }
 
 }  // namespace
+
+Result<std::string> absolute_path(std::string path) {
+  if (path.starts_with('/')) return path;
+  char here[PATH_MAX];
+  if (::getcwd(here, sizeof here) == nullptr) return fail_errno("finding", "the working folder");
+  return fmt::format("{}/{}", here, path);
+}
 
 Result<ConfigFile> read_config_file(const std::string& path) {
   ConfigFile file{.path = path, .real = path, .text = {}};

@@ -13,6 +13,9 @@
 // A configuration file of another program: read and replaced as a whole, with its mode, owner and links kept.
 namespace perdure::cli {
 
+/// The path, below the working folder where it is relative.
+[[nodiscard]] Result<std::string> absolute_path(std::string path);
+
 struct ConfigFile {
   std::string path;  ///< as its program names it
   std::string real;  ///< what a link leads to
