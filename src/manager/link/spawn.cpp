@@ -83,13 +83,15 @@ Result<RunnerAnswer> spawn_runner(const RunnerStart& start) {
   const Fd high_spec = high_copy(start.spec.get());
   Fd high_answer = high_copy(answer_in.get());
   const Fd high_stream = start.stream_fd < 0 ? Fd() : high_copy(start.stream_fd);
-  if (!high_spec || !high_answer || (start.stream_fd >= 0 && !high_stream))
+  const Fd high_input = start.input_fd < 0 ? Fd() : high_copy(start.input_fd);
+  if (!high_spec || !high_answer || (start.stream_fd >= 0 && !high_stream) || (start.input_fd >= 0 && !high_input))
     return fail_errno("passing descriptors to", start.runner, ErrorCode::task_launch_failed);
 
   SpawnPlan plan;
   plan.pass(high_spec.get(), contract::kSpecFd);
   plan.pass(high_answer.get(), contract::kAnswerFd);
   if (high_stream) plan.pass(high_stream.get(), contract::kStreamFd);
+  if (high_input) plan.pass(high_input.get(), contract::kInputFd);
   plan.block_signals();
   // exec'd with nothing but its own marker: what unsetenv removes later stays visible in /proc/PID/environ.
   const std::string variable = std::string(contract::kRunnerVariable) + "=" + start.marker;
