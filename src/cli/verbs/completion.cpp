@@ -46,15 +46,36 @@ std::vector<const Verb*> shown_verbs() {
   return verbs;
 }
 
+// The words that an option's value can be, with blanks between: "keep|kill|wait". "" where it is no choice of words.
+std::string choices(const Option& option) {
+  const std::string_view value = option.value == nullptr ? std::string_view() : std::string_view(option.value);
+  const bool are_words = value.contains('|') && std::ranges::all_of(value, [](char c) {
+                           return (c >= 'a' && c <= 'z') || c == '|' || c == '-' || c == '_';
+                         });
+  std::string words(are_words ? value : std::string_view());
+  std::ranges::replace(words, '|', ' ');
+  return words;
+}
+
+// As a pattern of a case: "--tail|-n".
+std::string pattern(const Verb& verb, const Option& option) {
+  std::string text;
+  for (const auto& name : spellings(option)) text += fmt::format("{}{}:{}", text.empty() ? "" : "|", verb.name, name);
+  return text;
+}
+
 std::string bash_script() {
   std::string names;
   std::string cases;
   std::string values;
   for (const Verb* verb : shown_verbs()) {
     for (const auto& option : verb->options)
-      if (option.completed_by != nullptr)
-        values += fmt::format("    {}:{}) words=$(perdure {} 2>/dev/null); ids=0 ;;\n", verb->name, option.names,
+      if (option.completed_by != nullptr) {
+        values += fmt::format("    {}) words=$(perdure {} 2>/dev/null); ids=0 ;;\n", pattern(*verb, option),
                               option.completed_by);
+      } else if (const std::string words = choices(option); !words.empty()) {
+        values += fmt::format("    {}) words='{}'; ids=0 ;;\n", pattern(*verb, option), words);
+      }
     names += (names.empty() ? "" : " ") + std::string(verb->name);
     cases += fmt::format("    {}) words='{}'; ids={} ;;\n", verb->name, joined(*verb), verb->takes_ids ? 1 : 0);
   }
@@ -80,9 +101,10 @@ complete -o default -F _perdure perdure
 // ":NAME:" and what it can be, as _arguments takes it.
 std::string value_of(const Option& option) {
   if (option.value == nullptr) return "";
-  return fmt::format(
-      ":{}:{}", option.value,
-      option.completed_by == nullptr ? "" : fmt::format("($(perdure {} 2>/dev/null))", option.completed_by));
+  return fmt::format(":{}:{}", option.value,
+                     option.completed_by != nullptr ? fmt::format("($(perdure {} 2>/dev/null))", option.completed_by)
+                     : choices(option).empty()      ? ""
+                                                    : "(" + choices(option) + ")");
 }
 
 std::string zsh_script() {
@@ -133,11 +155,13 @@ std::string fish_script() {
     const std::string when = fmt::format("complete -c perdure -n '__fish_seen_subcommand_from {}'", verb->name);
     for (const auto& option : verb->options)
       for (const auto& name : spellings(option))
-        script += fmt::format(
-            "{} {} {}{}{} -d {}\n", when, name.starts_with("--") ? "-l" : "-s",
-            name.substr(name.starts_with("--") ? 2 : 1), option.value == nullptr ? "" : " -r",
-            option.completed_by == nullptr ? "" : fmt::format(" -a '(perdure {} 2>/dev/null)'", option.completed_by),
-            single_quoted(option.help));
+        script += fmt::format("{} {} {}{}{} -d {}\n", when, name.starts_with("--") ? "-l" : "-s",
+                              name.substr(name.starts_with("--") ? 2 : 1), option.value == nullptr ? "" : " -r",
+                              option.completed_by != nullptr
+                                  ? fmt::format(" -a '(perdure {} 2>/dev/null)'", option.completed_by)
+                              : choices(option).empty() ? ""
+                                                        : fmt::format(" -a '{}'", choices(option)),
+                              single_quoted(option.help));
     if (verb->takes_ids) script += when + " -a '(perdure __ids 2>/dev/null)'\n";
   }
   return script;

@@ -13,6 +13,7 @@ extern const Verb kAnswerVerb;
 extern const Verb kListVerb;
 extern const Verb kShowVerb;
 extern const Verb kOutputVerb;
+extern const Verb kAttachVerb;
 extern const Verb kWaitVerb;
 extern const Verb kStopVerb;
 extern const Verb kCloseVerb;
