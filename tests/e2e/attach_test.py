@@ -3,6 +3,7 @@ import fcntl
 import os
 import pty
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -305,6 +306,95 @@ class Attach(AttachTest):
         t = self.terminal('attach', task)
         t.type(b'5\r')
         self.assertEqual(t.wait(), 5)
+
+
+@unittest.skipUnless(shutil.which('tmux'), 'tmux is not installed')
+class InTmux(AttachTest):
+    """A real terminal emulator between the person and us."""
+
+    def setUp(self):
+        super().setUp()
+        self.socket = os.path.join(self.scratch, 'tmux')
+        self.tmux('-f', '/dev/null', 'new-session', '-d', '-x', '90', '-y', '30', '-s', 's', 'sh')
+
+    def tearDown(self):
+        subprocess.run(['tmux', '-S', self.socket, 'kill-server'], stderr=subprocess.DEVNULL, check=False)
+        super().tearDown()
+
+    def tmux(self, *args):
+        env = {k: v for k, v in os.environ.items() if k != 'TMUX'}
+        return subprocess.run(['tmux', '-S', self.socket, *args], capture_output=True, text=True, timeout=30, check=True, env=env).stdout
+
+    def say(self, *words, keys=('Enter',)):
+        self.tmux('send-keys', '-t', 's', *words, *keys)
+
+    def shows(self, text):
+        try:
+            eventually(lambda: text in self.tmux('capture-pane', '-p', '-t', 's'), f'{text!r} on the screen', 20)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.tmux('capture-pane', '-p', '-t', 's')}") from None
+
+    def perdure_line(self, line):
+        return f'{PERDURE} --session {self.session} {line}'
+
+    @unittest.skipUnless(shutil.which('vim'), 'vim is not installed')
+    def test_L63_vim_is_left_and_taken_up_again_in_another_size(self):
+        path = os.path.join(self.scratch, 'text')
+        self.say(self.perdure_line(f'run --foreground --pty -- vim -u NONE -N {path}'))
+        self.shows('[New]')
+        self.say('ifirst line', keys=())
+        self.shows('first line')
+        self.say('C-\\', 'd', keys=())
+        task = self.only_task()
+        self.shows(task)
+        self.tmux('resize-window', '-t', 's', '-x', '70', '-y', '20')
+        self.say(self.perdure_line(f'attach {task}'))
+        self.shows('-- INSERT --')
+        self.say(' and more', keys=('Escape',))
+        self.shows('first line and more')
+        self.say(':set lines? columns?', keys=('Enter',))
+        self.shows('columns=70')
+        self.say('Enter', ':wq', keys=('Enter',))
+        self.shows('completed')
+        with open(path, encoding='utf-8') as f:
+            self.assertEqual(f.read(), 'first line and more\n')
+        self.say('echo sane $((6*7))')  # the shell's terminal is as it was
+        self.shows('sane 42')
+
+    def test_L63_a_password_prompt(self):
+        code = "import getpass; print('len', len(getpass.getpass('Pass' + 'word: ')))"
+        self.say(self.perdure_line(f'run --foreground --pty -- python3 -c "{code}"'))
+        self.shows('Password:')
+        self.say('secret1')
+        self.shows('len 7')
+        self.assertNotIn('secret1', self.tmux('capture-pane', '-p', '-t', 's'))
+
+    def test_L63_the_outer_terminal_is_killed(self):
+        self.say(self.perdure_line("run --foreground --pty -c 'echo u\"\"p; read x; echo got $x'"))
+        self.shows('up')
+        task = self.only_task()
+        self.tmux('kill-server')
+        eventually(lambda: os.path.exists(self.path(task)) and self.record(task)['detached'], 'it is in the background')
+        self.assertEqual(self.record(task)['status'], 'running')
+        r, w = os.pipe()
+        os.write(w, b'it\n')
+        os.close(w)
+        self.perdure('write', task, stdin=r, check=0)
+        os.close(r)
+        self.assertEqual(self.finished(task)['status'], 'completed')
+
+    def test_I04_ctrl_z_suspends_the_wrapper_only(self):
+        self.say('bash --norc --noprofile')
+        self.say(self.perdure_line("run --foreground -c 'echo u\"\"p; until [ -e " + self.scratch + "/go ]; do sleep 0.02; done; echo ov\"\"er; touch " +
+                                   self.scratch + "/done'"))
+        self.shows('up')
+        self.say('C-z', keys=())
+        self.shows('Stopped')
+        with open(os.path.join(self.scratch, 'go'), 'w', encoding='utf-8'):
+            pass
+        eventually(lambda: os.path.exists(os.path.join(self.scratch, 'done')), 'the task went on')
+        self.say('fg')
+        self.shows('over')
 
 
 if __name__ == '__main__':
