@@ -240,6 +240,25 @@ class OutputOnATerminal(ShellTest):
         self.assertIn("run:--leftovers) words='keep kill wait'", script)
         self.assertIn("list:--status) words='queued running", script)
 
+    def completed(self, *words):
+        """What bash offers for the last of the words."""
+        script = self.perdure('completion', 'bash', check=0).stdout
+        line = 'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _perdure; printf "%s\\n" "${COMPREPLY[@]}"'
+        folder = os.path.dirname(PERDURE)
+        done = subprocess.run(['bash', '-c', script + line, 'bash', 'perdure', *words], capture_output=True, text=True, timeout=60,
+                              check=False, env={**os.environ, 'PATH': f"{folder}:{os.environ['PATH']}", 'PERDURE_SESSION': self.session})
+        return done.stdout.split()
+
+    def test_I45_only_what_makes_sense_is_offered(self):
+        ended, live = self.sh('true'), self.sh('sleep 100')
+        self.finished(ended)
+        self.assertEqual(self.completed('stop', ''), [live])
+        self.assertEqual(sorted(self.completed('--session', self.session, 'output', '')), sorted([ended, live]))
+        self.assertEqual(self.completed('run', '--leftovers', 'k'), ['keep', 'kill'])
+        self.assertEqual(self.completed('completion', ''), ['bash', 'zsh', 'fish', '--json', '--session', '--help'])
+        self.assertIn('mkdir', self.completed('run', '--', 'mkd'))
+        self.stop(live)
+
 
 class Conditions(ShellTest):
     def test_I11_a_prompt_is_matched(self):

@@ -64,6 +64,19 @@ std::string pattern(const Verb& verb, const Option& option) {
   return text;
 }
 
+// The words that a verb takes as its arguments, where these are a choice of words: `completion bash|zsh|fish`.
+std::string argument_words(const Verb& verb) {
+  return choices({"", verb.arguments, ""});
+}
+
+// What prints the ids that make sense for a verb.
+std::string ids_command(const Verb& verb) {
+  constexpr std::array<std::string_view, 7> kLiveOnly = {"stop",   "signal", "write", "extend",
+                                                         "detach", "attach", "wait"};
+  const bool live = std::ranges::find(kLiveOnly, std::string_view(verb.name)) != kLiveOnly.end();
+  return live ? "perdure __ids --active" : "perdure __ids";
+}
+
 std::string bash_script() {
   std::string names;
   std::string cases;
@@ -71,18 +84,28 @@ std::string bash_script() {
   for (const Verb* verb : shown_verbs()) {
     for (const auto& option : verb->options)
       if (option.completed_by != nullptr) {
-        values += fmt::format("    {}) words=$(perdure {} 2>/dev/null); ids=0 ;;\n", pattern(*verb, option),
+        values += fmt::format("    {}) words=$(perdure {} 2>/dev/null); ids= ;;\n", pattern(*verb, option),
                               option.completed_by);
       } else if (const std::string words = choices(option); !words.empty()) {
-        values += fmt::format("    {}) words='{}'; ids=0 ;;\n", pattern(*verb, option), words);
+        values += fmt::format("    {}) words='{}'; ids= ;;\n", pattern(*verb, option), words);
       }
     names += (names.empty() ? "" : " ") + std::string(verb->name);
-    cases += fmt::format("    {}) words='{}'; ids={} ;;\n", verb->name, joined(*verb), verb->takes_ids ? 1 : 0);
+    const std::string own = argument_words(*verb);
+    cases += fmt::format("    {}) words='{}{}{}'; ids={} ;;\n", verb->name, own, own.empty() ? "" : " ", joined(*verb),
+                         verb->takes_ids ? "'" + ids_command(*verb) + "'" : "");
   }
   return fmt::format(R"(_perdure() {{
-  local cur=${{COMP_WORDS[COMP_CWORD]}} verb= word words= ids=0
-  for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
-    case $word in --) return ;; -*) ;; *) verb=$word; break ;; esac
+  local cur=${{COMP_WORDS[COMP_CWORD]}} verb= word words= ids= i session=
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word=${{COMP_WORDS[i]}}
+    case $word in
+      --) # what follows is a command line of its own
+        if declare -F _command_offset >/dev/null; then _command_offset $((i + 1)); else mapfile -t COMPREPLY < <(compgen -c -- "$cur"); fi
+        return ;;
+      --session) session=${{COMP_WORDS[i+1]}}; i=$((i + 1)) ;;
+      -*) ;;
+      *) [[ -n $verb ]] || verb=$word ;;
+    esac
   done
   case $verb in
     '') words='{} help --json --session --help --version' ;;
@@ -90,7 +113,7 @@ std::string bash_script() {
 {}  esac
   case $verb:${{COMP_WORDS[COMP_CWORD-1]}} in
 {}  esac
-  if [[ $ids = 1 && $cur != -* ]]; then words=$(perdure __ids 2>/dev/null); fi
+  if [[ -n $ids && $cur != -* ]]; then words=$(PERDURE_SESSION=${{session:-$PERDURE_SESSION}} $ids 2>/dev/null); fi
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }}
 complete -o default -F _perdure perdure
@@ -125,7 +148,10 @@ std::string zsh_script() {
     cases += fmt::format(
         "    {}) _arguments '--json[print JSON]' '--session[folder of the session]:DIR:_files -/' "
         "'--help[explain]'{}{} ;;\n",
-        verb->name, options, verb->takes_ids ? " '*:task:($(perdure __ids 2>/dev/null))'" : "");
+        verb->name, options,
+        verb->takes_ids                 ? fmt::format(" '*:task:($({} 2>/dev/null))'", ids_command(*verb))
+        : argument_words(*verb).empty() ? ""
+                                        : fmt::format(" '*:word:({})'", argument_words(*verb)));
   }
   return fmt::format(R"(#compdef perdure
 _perdure() {{
@@ -162,7 +188,9 @@ std::string fish_script() {
                               : choices(option).empty() ? ""
                                                         : fmt::format(" -a '{}'", choices(option)),
                               single_quoted(option.help));
-    if (verb->takes_ids) script += when + " -a '(perdure __ids 2>/dev/null)'\n";
+    if (verb->takes_ids) script += fmt::format("{} -a '({} --described 2>/dev/null)'\n", when, ids_command(*verb));
+    if (const std::string words = argument_words(*verb); !words.empty())
+      script += fmt::format("{} -a '{}'\n", when, words);
   }
   return script;
 }
@@ -177,13 +205,17 @@ Result<int> completion(Call& call) {
   return 0;
 }
 
+constexpr Option kIdsOptions[] = {{"--active", nullptr, "only live ones"},
+                                  {"--described", nullptr, "each with a tab and its description"}};
+
 Result<int> ids(Call& call) {
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
-  auto tasks = (*manager)->list({.ended = true});
+  auto tasks = (*manager)->list({.ended = !call.has("--active")});
   if (!tasks) return std::unexpected(tasks.error());
   std::string text;
-  for (const auto& task : *tasks) text += task.id.str() + "\n";
+  for (const auto& task : *tasks)
+    text += task.id.str() + (call.has("--described") ? "\t" + harmless_line(task.description) : "") + "\n";
   put(text);
   return 0;
 }
@@ -192,6 +224,6 @@ Result<int> ids(Call& call) {
 
 const Verb kCompletionVerb{
     "completion", "bash|zsh|fish", "a script that completes verbs, options and task ids", {}, completion};
-const Verb kIdsVerb{"__ids", "", "task ids, for completion", {}, ids, false, true};
+const Verb kIdsVerb{"__ids", "", "task ids, for completion", kIdsOptions, ids, false, true};
 
 }  // namespace perdure::cli
