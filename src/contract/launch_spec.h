@@ -13,7 +13,7 @@ inline constexpr int kStreamFd = 5;  // with has_stream: a pipe that takes the o
 inline constexpr int kInputFd = 6;   // with SpecInput::inherit: what the command reads
 
 inline constexpr std::uint32_t kSpecMagic = 0x50445231;  // "PDR1"
-inline constexpr std::uint32_t kSpecVersion = 5;
+inline constexpr std::uint32_t kSpecVersion = 6;
 
 // background: a slot or a refusal. queued: a slot, sooner or later. foreground: no slot, and no record until detached.
 // question: no slot and no command, only a deadline; argument 0 is the answer that it brings, "" where it ends the question.

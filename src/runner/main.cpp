@@ -82,8 +82,6 @@ int main(int argc, char** argv) {
     return kUsage;
   }
   ::syscall(SYS_close_range, kInputFd + 1, ~0U, 0);
-  // A second process, so that the manager has no child to reap and is no parent to be waited for.
-  if (const int pid = sys::fork(); pid != 0) sys::exit(pid < 0 ? 1 : 0);
   block_signals();
   ::setsid();
   let_go_of_the_terminal();

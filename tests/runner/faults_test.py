@@ -5,6 +5,8 @@ import resource
 import shutil
 import signal
 import sys
+import threading
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
@@ -127,15 +129,15 @@ class Scarcity(TracedTest):
 
     @unittest.skipUnless(os.geteuid() == 0, 'a limit on processes needs a user of its own, so root to become it')
     def test_a_limit_on_processes_that_passes_is_waited_for(self):
-        self.assertEqual(self.at_the_limit(reap_after=0.05), ('running', ('failed', 3, None)))
+        self.assertEqual(self.at_the_limit(lives=0.15), ('running', ('failed', 3, None)))
 
     @unittest.skipUnless(os.geteuid() == 0, 'a limit on processes needs a user of its own, so root to become it')
     def test_a_limit_on_processes_that_stays_is_answered_and_leaves_nothing(self):
-        self.assertEqual(self.at_the_limit(reap_after=None), ('failed 11 make a process', None))
+        self.assertEqual(self.at_the_limit(lives=3), ('failed 11 make a process', None))
 
-    def at_the_limit(self, reap_after):
-        """Two processes are allowed: the first one of the runner, a zombie until it is reaped, and the second."""
-        user = 100_000 + os.getpid() * 2 + (reap_after is None)  # nobody else's
+    def at_the_limit(self, lives):
+        """Two processes are allowed: the runner, and another of its user that lives so many seconds."""
+        user = 100_000 + os.getpid() * 2 + (lives > 1)  # nobody else's
         runner = os.path.join(self.scratch, 'runner')
         shutil.copy(self.s.runner, runner)
         self.s.runner = runner
@@ -148,7 +150,13 @@ class Scarcity(TracedTest):
             os.setgid(user)
             resource.setrlimit(resource.RLIMIT_NPROC, (2, 2))
             os.setuid(user)
-        _, answer = self.s.start(['/bin/sh', '-c', 'exit 3'], task=task, in_child=become, reap_after=reap_after)
+        other = os.fork()
+        if other == 0:
+            os.setuid(user)
+            time.sleep(lives)
+            os._exit(0)
+        threading.Thread(target=os.waitpid, args=(other, 0)).start()
+        _, answer = self.s.start(['/bin/sh', '-c', 'exit 3'], task=task, in_child=become)
         if not answer.startswith('running'):
             self.assert_nothing_of(task)
             return answer, None

@@ -10,7 +10,7 @@ import struct
 import time
 
 HEADER = struct.Struct('=IIQqqqqqqqqqIIIIIIIIIIIIIIIIII')
-MAGIC, VERSION = 0x50445231, 5
+MAGIC, VERSION = 0x50445231, 6
 BACKGROUND, QUEUED, FOREGROUND = 0, 1, 2
 STOP, TRUNCATE = 0, 1
 NULL, PIPE = 0, 1
@@ -36,13 +36,12 @@ class Session:
 
     def start(self, argv, task=None, timeout=0, grace=5000, limit=0, on_limit=STOP, leftovers=KEEP, cap=0,
               owner='', mode=BACKGROUND, priority=0, after='', entry='', telemetry='', env=None, cwd='/', program=None, wrap=(),
-              in_child=None, spec=None, patience=30, reap_after=None, hooks=(), idle=0, stdin=NULL, terminal=(0, 0),
+              in_child=None, spec=None, patience=30, hooks=(), idle=0, stdin=NULL, terminal=(0, 0),
               limits=(0, 0, 0, 0), cgroup='', cgroup_path='', command=PROCESS, note=''):
         """Returns (task id, answer line). `wrap`: a command line put before the runner's, for strace. `in_child` is
         called right before the runner is exec'd; `spec` is a launch specification to hand over instead. Nothing for
         `patience` seconds is a TimeoutError. `hooks`: (mask of events, ms, shell line). `limits`: memory,
-        thousandths of a processor, processes, processes of the user; `cgroup`: where one may be made. `reap_after`: the
-        runner's first process is reaped so many seconds after its start, not when it has answered."""
+        thousandths of a processor, processes, processes of the user; `cgroup`: where one may be made."""
         task = task or self.new_id('agent' if command == AGENT else 'bash')
         os.makedirs(self.folder(task), 0o700, exist_ok=True)
         marker = f'{task}@{self.path}'  # of PERDURE_RUNNER
@@ -65,6 +64,8 @@ class Session:
             read_end, write_end = os.pipe()
         pid = os.fork()
         if pid == 0:
+            if not wrap and os.fork():
+                os._exit(0)  # as the manager does it, so that the runner is nobody's child to reap
             os.dup2(spec, 60)
             os.dup2(write_end, 61)
             os.dup2(60, 3)
@@ -83,9 +84,6 @@ class Session:
         os.close(write_end)
         if wrap:
             self.wrappers.append(pid)  # goes when the runner does
-        if reap_after is not None:
-            time.sleep(reap_after)
-            os.waitpid(pid, 0)
         answer = b''
         while not answer.endswith(b'\n'):
             if not select.select([read_end], [], [], patience)[0]:
@@ -99,7 +97,7 @@ class Session:
             self.callers[task] = socket.socket(fileno=read_end)  # closing it is the caller's death
         else:
             os.close(read_end)
-        if not wrap and reap_after is None:
+        if not wrap:
             os.waitpid(pid, 0)
         return task, answer.decode().strip()
 

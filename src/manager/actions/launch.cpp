@@ -352,11 +352,12 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
     return task;
   }
   // It runs, whatever keeps us from reading its record: an error here would have a caller start it a second time.
-  auto found = find_task(session, *state_->held, *id);
-  Task task = found && *found
-                  ? std::move((*found)->task)
-                  : as_answered(std::move(constant), answer->line, session.record_path(*id), options.timeout);
-  if ((!found || !*found) && answer->line == contract::kQueuedAnswer) {
+  Task task = as_answered(std::move(constant), answer->line, session.record_path(*id), options.timeout);
+  if (answer->line != contract::kQueuedAnswer) {
+    if (auto recorded = store::reread(task)) task = std::move(*recorded);
+  } else if (auto found = find_task(session, *state_->held, *id); found && *found) {
+    task = std::move((*found)->task);
+  } else {
     task.status = Status::queued;
     task.started_at = task.queued_at.value_or(0);
     task.timeout_ms.reset();

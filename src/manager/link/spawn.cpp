@@ -5,12 +5,13 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <sched.h>
 
 namespace perdure::manager {
 namespace {
@@ -18,37 +19,57 @@ namespace {
 // The runner expects numbers that may be in use here; a duplicate far above them can't be overwritten by dup2.
 constexpr int kAbove = 16;
 
-class SpawnPlan {
- public:
-  SpawnPlan() {
-    ::posix_spawn_file_actions_init(&actions_);
-    ::posix_spawnattr_init(&attributes_);
-  }
-  ~SpawnPlan() {
-    ::posix_spawn_file_actions_destroy(&actions_);
-    ::posix_spawnattr_destroy(&attributes_);
-  }
-  SpawnPlan(const SpawnPlan&) = delete;
-  SpawnPlan& operator=(const SpawnPlan&) = delete;
-
-  void pass(int fd, int as) { ::posix_spawn_file_actions_adddup2(&actions_, fd, as); }
-
-  // Nothing may end the runner between its exec and its own first act, a terminal's hang-up least of all.
-  void block_signals() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::posix_spawnattr_setsigmask(&attributes_, &all);
-    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK);
-  }
-
-  int spawn(pid_t& pid, const char* path, char* const* argv, char* const* envp) {
-    return ::posix_spawn(&pid, path, &actions_, &attributes_, argv, envp);
-  }
-
- private:
-  posix_spawn_file_actions_t actions_{};
-  posix_spawnattr_t attributes_{};
+// Two processes are made, each sharing our memory while the thread that makes it is suspended, as vfork() does: nothing is
+// copied, however large this program is. The one in between leaves at once, so that we have no child to reap and the runner
+// no parent that would have to wait for it. Raw system calls, since what a sanitizer puts around a function must not run in
+// a process that shares our memory.
+struct RunnerExec {
+  const char* path;
+  char* const* argv;
+  char* const* envp;
+  int spec, answer, stream, input;  // stream, input: -1 for none
+  char* runner_stack = nullptr;
+  int error = 0;
 };
+
+constexpr std::size_t kStack = 16384;
+
+__attribute__((no_sanitize("address", "thread", "undefined"))) int exec_runner(void* start) {
+  auto& plan = *static_cast<RunnerExec*>(start);
+  ::syscall(SYS_dup3, plan.spec, contract::kSpecFd, 0);
+  ::syscall(SYS_dup3, plan.answer, contract::kAnswerFd, 0);
+  if (plan.stream >= 0) ::syscall(SYS_dup3, plan.stream, contract::kStreamFd, 0);
+  if (plan.input >= 0) ::syscall(SYS_dup3, plan.input, contract::kInputFd, 0);
+  ::syscall(SYS_execve, plan.path, plan.argv, plan.envp);
+  plan.error = errno;
+  ::syscall(SYS_exit_group, 127);
+  return 127;
+}
+
+__attribute__((no_sanitize("address", "thread", "undefined"))) int leave_between(void* start) {
+  auto& plan = *static_cast<RunnerExec*>(start);
+  if (::clone(exec_runner, plan.runner_stack, CLONE_VM | CLONE_VFORK | SIGCHLD, start) < 0) plan.error = errno;
+  ::syscall(SYS_exit_group, 0);
+  return 0;
+}
+
+// 0, or why it failed. Nothing may end the runner between its exec and its own first act, a terminal's hang-up least of all:
+// it begins with all signals blocked.
+int spawn(RunnerExec& plan) {
+  alignas(16) char stacks[2][kStack];
+  plan.runner_stack = stacks[1] + kStack;
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const int pid = ::clone(leave_between, stacks[0] + kStack, CLONE_VM | CLONE_VFORK | SIGCHLD, &plan);
+  const int error = pid < 0 ? errno : plan.error;
+  // Whoever ignores SIGCHLD has no zombie to wait for.
+  while (pid > 0 && ::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return error;
+}
 
 // A pipe gives the line in parts, a SEQPACKET whole; what follows on the latter is for later readers.
 std::string read_line(int fd, bool whole) {
@@ -87,27 +108,23 @@ Result<RunnerAnswer> spawn_runner(const RunnerStart& start) {
   if (!high_spec || !high_answer || (start.stream_fd >= 0 && !high_stream) || (start.input_fd >= 0 && !high_input))
     return fail_errno("passing descriptors to", start.runner, ErrorCode::task_launch_failed);
 
-  SpawnPlan plan;
-  plan.pass(high_spec.get(), contract::kSpecFd);
-  plan.pass(high_answer.get(), contract::kAnswerFd);
-  if (high_stream) plan.pass(high_stream.get(), contract::kStreamFd);
-  if (high_input) plan.pass(high_input.get(), contract::kInputFd);
-  plan.block_signals();
   // exec'd with nothing but its own marker: what unsetenv removes later stays visible in /proc/PID/environ.
   const std::string variable = std::string(contract::kRunnerVariable) + "=" + start.marker;
   const auto word = [](const std::string& text) { return const_cast<char*>(text.c_str()); };
   char* const argv[] = {word(start.runner), word(start.session), word(start.id),
                         start.entry.empty() ? nullptr : word(start.entry), nullptr};
   char* const envp[] = {word(variable), nullptr};
-  pid_t pid = 0;
-  if (const int e = plan.spawn(pid, start.runner.c_str(), argv, envp); e != 0)
-    return fail_os(e, "starting", start.runner, ErrorCode::task_launch_failed);
+  RunnerExec plan{.path = start.runner.c_str(),
+                  .argv = argv,
+                  .envp = envp,
+                  .spec = high_spec.get(),
+                  .answer = high_answer.get(),
+                  .stream = high_stream ? high_stream.get() : -1,
+                  .input = high_input ? high_input.get() : -1};
+  if (const int e = spawn(plan); e != 0) return fail_os(e, "starting", start.runner, ErrorCode::task_launch_failed);
   answer_in.reset();
   high_answer.reset();
   RunnerAnswer given{.line = read_line(answer.get(), start.foreground), .caller = {}};
-  // This child only forked the runner and left; whoever ignores SIGCHLD has no zombie to wait for.
-  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-  }
   if (start.foreground) given.caller = std::move(answer);
   return given;
 }
