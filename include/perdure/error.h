@@ -19,6 +19,7 @@ enum class ErrorCode {
   task_launch_failed,   ///< the command or its runner could not be started; no record is left
   task_not_running,     ///< asked of a task that has ended
   task_wait_cycle,      ///< the wait would wait for itself
+  task_input_held,      ///< another process types into the task (TaskManager::hold_input)
   agent_not_found,
   agent_not_owned,
   agent_busy,

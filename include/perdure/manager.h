@@ -46,9 +46,13 @@ enum class Leftovers { keep, kill, wait };
 enum class OnTimeout { stop, detach };
 
 enum class Input {
-  null,  ///< /dev/null; with a terminal: the terminal
-  pipe,  ///< what open_input() writes to
+  null,     ///< /dev/null; with a terminal: the terminal
+  pipe,     ///< what open_input() writes to
+  inherit,  ///< the descriptor StartOptions::input_fd itself; foreground only
 };
+
+/// What start() does where a live task has the name already.
+enum class IfRunning { give_back, refuse, replace };
 
 struct TerminalSize {
   unsigned short rows = 24, columns = 80;
@@ -66,6 +70,7 @@ struct StartOptions {
   std::chrono::milliseconds timeout{0};       ///< 0: no deadline (L08)
   std::chrono::milliseconds idle_timeout{0};  ///< without output for so long it has timed out; 0: never
   Input input = Input::null;
+  int input_fd = -1;                     ///< Input::inherit: what the command reads; stays the caller's
   std::optional<TerminalSize> terminal;  ///< a pseudo-terminal of its own, which also is its input
   std::int64_t memory_max = 0;           ///< bytes, of the command and all that it starts (docs/limits.md); 0: no limit
   double cpu_max = 0;                    ///< processors, from 0.01; 0: no limit
@@ -79,9 +84,12 @@ struct StartOptions {
   std::optional<std::string> delivered_by;  ///< the channel that will notify the owner, so that no other does
   std::map<std::string, std::string> labels;
   std::optional<std::string> idempotency_key;  ///< 1 to 120 bytes (L06)
-  bool session_lifetime = false;               ///< true: session close stops it (L16)
-  bool sync_output = false;                    ///< fsync the log before the terminal record
-  std::vector<std::string> on_end;             ///< commands for /bin/sh -c that are told of its end (docs/hooks.md)
+  std::optional<std::string> name;             ///< `[A-Za-z][A-Za-z0-9._-]{0,62}`, no id, no kind (L65)
+  IfRunning if_running = IfRunning::give_back;
+  int stop_signal = 0;              ///< what asks it to end; 0: SIGTERM
+  bool session_lifetime = false;    ///< true: session close stops it (L16)
+  bool sync_output = false;         ///< fsync the log before the terminal record
+  std::vector<std::string> on_end;  ///< commands for /bin/sh -c that are told of its end (docs/hooks.md)
 
   // In the foreground: no slot (L02), and nothing on disk until it is detached (L27). Not together with `queue`,
   // `after` or `idempotency_key`.
@@ -355,6 +363,28 @@ class PERDURE_API TaskManager {
   /// The command reads the end of its input once every descriptor of open_input() is closed, too; on a terminal
   /// Ctrl-D is typed. Errors as above.
   [[nodiscard]] Result<void> close_input(const TaskId& id);
+
+  /// The input of a task for one who types: while it is held, open_input() of every other process fails with
+  /// task_input_held, and so does hold_input(). It is free again once `lock` is closed, however that process ends.
+  struct HeldInput {
+    int input = -1;  ///< as open_input() gives it
+    int lock = -1;
+    bool is_terminal = false;
+  };
+  [[nodiscard]] Result<HeldInput> hold_input(const TaskId& id);
+  /// Who holds the input of a task: a pid, or absent.
+  [[nodiscard]] std::optional<std::int64_t> input_holder(const TaskId& id) const;
+
+  /// The task of a name: the live one, else the one that was started last. Absent: there is none.
+  [[nodiscard]] Result<std::optional<Task>> named(std::string_view name) const;
+
+  /// Living processes of a running task: its command, what is below it, and what carries its mark. `unread`: others of
+  /// this user that could not be looked at.
+  struct Processes {
+    std::vector<std::int64_t> pids;
+    int unread = 0;
+  };
+  [[nodiscard]] Result<Processes> processes(const TaskId& id) const;
 
   /// Settles what can be proven, in every folder of the session (L22, L39).
   [[nodiscard]] Result<std::vector<Verdict>> reconcile(const ReconcileOptions& options = {});

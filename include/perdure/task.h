@@ -161,6 +161,9 @@ struct Task {
   std::optional<int> priority;            ///< 0 to 999, the higher the sooner; absent: 0
   std::optional<std::string> after;       ///< id of the task whose completion it waits, or waited, for
   std::optional<std::string> idempotency_key;
+  std::optional<std::string> name;            ///< given to it; at most one live task of a session has it (L65)
+  std::optional<int> stop_signal;             ///< what asks it to end; absent: SIGTERM
+  std::optional<std::string> input;           ///< "pipe", "terminal" or "inherited"; absent: none
   std::vector<std::string> on_end;            ///< commands that are told of its end
   std::optional<Signature> signature;         ///< over on_end
   std::optional<std::int64_t> memory_max;     ///< limits of all its processes together: bytes,
@@ -191,6 +194,8 @@ struct Task {
   bool runner_gone = false;        ///< its runner was killed and its processes are still being ended (L39)
   bool unverified = false;         ///< running by its record, and nothing here can prove or disprove it
   bool paused = false;             ///< running, and its first process was stopped by a signal, as by Ctrl-Z
+  bool existing = false;           ///< start() did not start it: it was there under that name
+  bool same_command = false;       ///< of an existing one: it is what start() was asked to run, in the same folder
   bool has_leftovers = false;      ///< ended, and processes that it started live on; found by ListFilter::leftovers
   std::string source;              ///< absolute path of the record
   std::string raw;                 ///< the record as it was read, unknown keys included; empty for a new one

@@ -8,12 +8,25 @@
 namespace perdure {
 namespace {
 
-constexpr std::array<std::string_view, 18> kNames = {"task.not_found",      "task.id_empty",      "task.id_invalid",
-                                                     "task.limit_exceeded", "task.launch_failed", "task.not_running",
-                                                     "task.wait_cycle",     "agent.not_found",    "agent.not_owned",
-                                                     "agent.busy",          "question.closed",    "session.unusable",
-                                                     "session.closed",      "record.invalid",     "output.expired",
-                                                     "storage.full",        "config.invalid",     "usage"};
+constexpr std::array<std::string_view, 19> kNames = {"task.not_found",
+                                                     "task.id_empty",
+                                                     "task.id_invalid",
+                                                     "task.limit_exceeded",
+                                                     "task.launch_failed",
+                                                     "task.not_running",
+                                                     "task.wait_cycle",
+                                                     "task.input_held",
+                                                     "agent.not_found",
+                                                     "agent.not_owned",
+                                                     "agent.busy",
+                                                     "question.closed",
+                                                     "session.unusable",
+                                                     "session.closed",
+                                                     "record.invalid",
+                                                     "output.expired",
+                                                     "storage.full",
+                                                     "config.invalid",
+                                                     "usage"};
 
 }  // namespace
 
@@ -22,7 +35,8 @@ std::string_view name_of(ErrorCode code) {
 }
 
 bool Error::retryable() const {
-  return code == ErrorCode::storage_full || code == ErrorCode::task_limit_exceeded || code == ErrorCode::agent_busy;
+  return code == ErrorCode::storage_full || code == ErrorCode::task_limit_exceeded || code == ErrorCode::agent_busy ||
+         code == ErrorCode::task_input_held;
 }
 
 std::unexpected<Error> fail(ErrorCode code, std::string message) {

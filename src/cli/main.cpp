@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/name_service.h"
+#include "cli/console/aliases.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
@@ -17,6 +18,7 @@
 #include <CLI/Formatter.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <new>
@@ -37,6 +39,7 @@ constexpr const Verb* kVerbs[] = {
     &kShowVerb,
     &kOutputVerb,
     &kTopVerb,
+    &kAttachVerb,
     &kWaitVerb,
     &kStopVerb,
     &kCloseVerb,
@@ -93,8 +96,7 @@ void describe(::CLI::App& app, const Verb& verb, Call& call, std::vector<Call::G
   app.add_option("--session", call.session, "folder of the session")->type_name("DIR");
   given.reserve(verb.options.size());
   for (const auto& option : verb.options) {
-    std::string_view name = option.names;
-    given.push_back({std::string(name.substr(0, name.find(','))), {}});
+    given.push_back({std::string(long_name(option)), {}});
     auto& values = given.back().values;
     if (option.value == nullptr) {
       app.add_flag_function(option.names, [&values](std::int64_t) { values.emplace_back(); }, option.help);
@@ -118,13 +120,15 @@ std::string help_of(const Verb& verb) {
     text += fmt::format("  {:<34} {}{}\n",
                         option.value == nullptr ? option.names : fmt::format("{} {}", option.names, option.value),
                         option.help, option.repeatable ? " (may be repeated)" : "");
+  if (const std::string aliases = aliases_of(verb.name); !aliases.empty())
+    text += fmt::format("\nAlso known as {}.\n", aliases);
   return text + "\n" + std::string(kGlobalHelp);
 }
 
 // One of two values would have to be dropped in silence (L61).
 Result<> check_given_once(const Option& option, const std::vector<Call::Given>& given) {
   if (option.value == nullptr || option.repeatable) return {};
-  const std::string_view name = std::string_view(option.names).substr(0, std::string_view(option.names).find(','));
+  const std::string_view name = long_name(option);
   for (const auto& one : given)
     if (one.name == name && one.values.size() > 1)
       return fail(ErrorCode::usage,
@@ -182,12 +186,41 @@ CommandLine take_apart(int argc, char** argv, Call& call) {
   return line;
 }
 
-Result<int> explain(const std::vector<std::string>& words) {
+const Verb* find_typed(std::string_view word) {
+  const Verb* const verb = find_verb(word);
+  return verb != nullptr ? verb : find_verb(verb_of_alias(word));
+}
+
+// `perdure run ls -la`: what was meant, to be pasted. Absent: a command was given properly, or none at all.
+std::optional<std::string> meant_by(const std::vector<std::string>& words) {
+  std::size_t at = 0;
+  for (; at < words.size() && words[at].starts_with('-'); ++at) {
+    const auto takes_value = [&](const Option& option) {
+      const std::string names = "," + std::string(option.names) + ",";
+      return option.value != nullptr && names.contains("," + words[at] + ",");
+    };
+    if (words[at] == "-c" || words[at] == "--session" || std::ranges::any_of(kRunVerb.options, takes_value)) ++at;
+  }
+  if (at >= words.size() || std::ranges::find(words, "-c") < words.begin() + static_cast<std::ptrdiff_t>(at))
+    return std::nullopt;
+  const bool is_line = at + 1 == words.size() && words[at].find_first_of(" ;&|<>$`") != std::string::npos;
+  std::string text = "perdure run";
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i == at) text += is_line ? " -c" : " --";
+    text += " " + shell_word(words[i]);
+  }
+  return text;
+}
+
+Result<int> explain(std::vector<std::string> words) {
+  if (const auto at = std::ranges::find(words, "--session"); at != words.end())
+    words.erase(at, at + std::min<std::ptrdiff_t>(2, words.end() - at));
+  std::erase(words, "--json");
   if (words.empty()) {
     put(overview());
     return 0;
   }
-  const Verb* const verb = find_verb(words.front());
+  const Verb* const verb = find_typed(words.front());
   if (verb == nullptr) return unknown_verb(words.front());
   put(help_of(*verb));
   return 0;
@@ -203,8 +236,18 @@ Result<int> dispatch(int argc, char** argv, Call& call) {
     return kUsage;
   }
   if (*line.verb == "help") return explain(line.words);
-  const Verb* const verb = find_verb(*line.verb);
+  const Verb* verb = find_verb(*line.verb);
+  if (verb == nullptr && !verb_of_alias(*line.verb).empty()) {
+    std::string stands_for(verb_of_alias(*line.verb));
+    translate_alias(*line.verb, stands_for, line.words);
+    verb = find_verb(stands_for);
+  }
   if (verb == nullptr) return unknown_verb(*line.verb);
+  if (verb == &kRunVerb && !call.has_command && std::ranges::find(line.words, "--help") == line.words.end() &&
+      std::ranges::find(line.words, "-h") == line.words.end())
+    if (const auto meant = meant_by(line.words))
+      return fail(ErrorCode::usage, fmt::format("the command must stand behind --, or be a line behind -c; write\n  {}",
+                                                harmless_line(*meant)));
   std::vector<Call::Given> given;
   ::CLI::App app;
   describe(app, *verb, call, given);
@@ -224,6 +267,9 @@ Result<int> dispatch(int argc, char** argv, Call& call) {
     if (!option.values.empty()) call.given.push_back(std::move(option));
   if (call.has_command && verb != &kRunVerb)
     call.arguments.insert(call.arguments.end(), call.command.begin(), call.command.end());
+  if (*verb->arguments == '\0' && !call.arguments.empty())
+    return fail(ErrorCode::usage, fmt::format("{} takes no arguments, got '{}': see `perdure help {}`", verb->name,
+                                              harmless_line(call.arguments.front()), verb->name));
   return verb->run(call);
 }
 

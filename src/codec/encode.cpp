@@ -125,6 +125,9 @@ void write_asked(Writer& w, const Task& task) {
   w.text("cwd", task.cwd);
   w.text("idempotencyKey", task.idempotency_key);
   w.text("deliveredBy", task.delivered_by);
+  w.text("name", task.name);
+  w.number("stopSignal", task.stop_signal);
+  w.text("input", task.input);
   w.number("queuedAt", task.queued_at);
   w.number("priority", task.priority);
   w.text("after", task.after);

@@ -222,6 +222,10 @@ void read_own(Fields& fields, Task& task) {
   task.lifetime = fields.text("lifetime", Need::optional);
   task.cwd = fields.text("cwd", Need::optional);
   task.idempotency_key = fields.text("idempotencyKey", Need::optional);
+  task.name = fields.text("name", Need::optional);
+  task.input = fields.text("input", Need::optional);
+  if (const auto signal = fields.integer("stopSignal", Need::optional, 1, 64))
+    task.stop_signal = static_cast<int>(*signal);
   if (const Member* const on_end = fields.find("onEnd")) {
     auto commands = strings_of(*on_end);
     if (!commands) fields.refuse("onEnd", "is no array of strings");

@@ -1,9 +1,11 @@
 #include "conditions/line_match.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace perdure::conditions {
@@ -12,6 +14,7 @@ namespace {
 constexpr std::int64_t kWindow = 1 << 20;
 // The regex of the standard library recurses; a line without an end must not end the program.
 constexpr std::size_t kLongestLine = 16'384;
+constexpr std::chrono::milliseconds kStill{200};
 
 }  // namespace
 
@@ -39,13 +42,28 @@ Result<bool> LineMatch::look() {
     partial_ += chunk->bytes;
     if (matches_in_lines()) return true;
     if (eof_ && !partial_.empty() && matches(partial_)) return true;
-    if (chunk->bytes.empty()) return false;
+    // An unfinished line is a prompt, perhaps: `$` holds in it once nothing has been added for a while (I11).
+    if (!chunk->bytes.empty()) grew_ms_ = steady_ms();
+    if (chunk->bytes.empty()) {
+      const bool is_still = !partial_.empty() && steady_ms() - grew_ms_ >= kStill.count();
+      if (partial_.empty() || (looked_at_ == partial_.size() && (!is_still || was_still_))) return false;
+      looked_at_ = partial_.size();
+      was_still_ = is_still;
+      return matches(partial_, is_still);
+    }
   }
 }
 
-bool LineMatch::matches(std::string_view line) {
+std::optional<std::chrono::milliseconds> LineMatch::settles_in() const {
+  if (partial_.empty() || was_still_ || eof_) return std::nullopt;
+  return std::max(std::chrono::milliseconds(1), kStill - std::chrono::milliseconds(steady_ms() - grew_ms_));
+}
+
+bool LineMatch::matches(std::string_view line, bool is_whole) {
   line = line.substr(0, kLongestLine);
-  if (!std::regex_search(line.begin(), line.end(), regex_)) return false;
+  if (line.ends_with('\r')) line.remove_suffix(1);  // a terminal ends its lines with both
+  const auto flags = is_whole ? std::regex_constants::match_default : std::regex_constants::match_not_eol;
+  if (!std::regex_search(line.begin(), line.end(), regex_, flags)) return false;
   line_ = line;
   return true;
 }
@@ -55,6 +73,8 @@ bool LineMatch::matches_in_lines() {
   for (std::size_t end = 0; (end = partial_.find('\n', start)) != std::string::npos; start = end + 1)
     if (matches(std::string_view(partial_).substr(start, end - start))) return true;
   partial_.erase(0, start);
+  if (start > 0) looked_at_ = 0;
+  was_still_ = false;
   if (partial_.size() <= kLongestLine) return false;
   const bool matched = matches(partial_);
   partial_.erase(0, partial_.size() - kLongestLine / 2);

@@ -2,14 +2,16 @@
 
 #include <perdure/manager.h>
 
+#include <chrono>
+#include <optional>
 #include <regex>
 #include <string>
 
 // What one can wait for besides a task's end. On the public interface only; for the front ends.
 namespace perdure::conditions {
 
-/// Does a line of a task's output match a regular expression (ECMAScript)? Each byte is looked at once; of a line,
-/// its first 16 KiB.
+/// Does a line of a task's output match a regular expression (ECMAScript)? Of a line its first 16 KiB are looked
+/// at; one that is not finished each time that it has grown.
 class LineMatch {
  public:
   /// Errors: usage, with the reason.
@@ -20,19 +22,25 @@ class LineMatch {
   [[nodiscard]] std::int64_t offset() const { return offset_; }
   /// True when no more output will come.
   [[nodiscard]] bool is_at_end() const { return eof_; }
+  /// Only what is written from `offset` on.
+  void start_at(std::int64_t offset) { offset_ = offset; }
+  /// When to look again although nothing has come: then `$` holds at the end of the unfinished line. Absent: never.
+  [[nodiscard]] std::optional<std::chrono::milliseconds> settles_in() const;
   [[nodiscard]] const std::string& line() const { return line_; }
 
  private:
   LineMatch(TaskManager& manager, TaskId id, std::regex regex)
       : manager_(&manager), id_(std::move(id)), regex_(std::move(regex)) {}
-  bool matches(std::string_view line);
+  bool matches(std::string_view line, bool is_whole = true);
   bool matches_in_lines();
 
   TaskManager* manager_;
   TaskId id_;
   std::regex regex_;
   std::string partial_, line_;
-  std::int64_t offset_ = 0;
+  std::int64_t offset_ = 0, grew_ms_ = 0;
+  std::size_t looked_at_ = 0;  // of partial_
+  bool was_still_ = false;
   bool eof_ = false;
 };
 

@@ -10,16 +10,17 @@ inline constexpr int kSpecFd = 3;
 inline constexpr int kAnswerFd = 4;  // a pipe; the runner writes one answer line (control.h) and closes it. In the
                                      // foreground a SOCK_SEQPACKET that stays open: its end is the caller's end
 inline constexpr int kStreamFd = 5;  // with has_stream: a pipe that takes the output as it comes
+inline constexpr int kInputFd = 6;   // with SpecInput::inherit: what the command reads
 
 inline constexpr std::uint32_t kSpecMagic = 0x50445231;  // "PDR1"
-inline constexpr std::uint32_t kSpecVersion = 5;
+inline constexpr std::uint32_t kSpecVersion = 6;
 
 // background: a slot or a refusal. queued: a slot, sooner or later. foreground: no slot, and no record until detached.
 // question: no slot and no command, only a deadline; argument 0 is the answer that it brings, "" where it ends the question.
 enum class SpecMode : std::uint32_t { background = 0, queued = 1, foreground = 2, question = 3 };
 enum class SpecOnTimeout : std::uint32_t { stop = 0, detach = 1 };
 enum class SpecOnLimit : std::uint32_t { stop = 0, truncate = 1 };
-enum class SpecInput : std::uint32_t { null = 0, pipe = 1 };
+enum class SpecInput : std::uint32_t { null = 0, pipe = 1, inherit = 2 };
 // agent: the driver of a subagent. It alone is asked to end; it says how the turn ended, and nothing outlives it.
 enum class SpecCommand : std::uint32_t { process = 0, agent = 1 };
 enum class SpecLeftovers : std::uint32_t { keep = 0, kill = 1, wait = 2 };
@@ -52,7 +53,9 @@ struct LaunchSpec {
   std::uint32_t terminal_rows;  // above 0: the command gets a terminal of its own
   std::uint32_t terminal_columns;
   SpecCommand command;
-  std::uint32_t only_event;  // a bit of hook_events.h: run the hooks of this event and nothing else; 0: own a task
+  std::uint32_t only_event;   // a bit of hook_events.h: run the hooks of this event and nothing else; 0: own a task
+  std::uint32_t stop_signal;  // what asks the command to end; 0: SIGTERM
+  std::uint32_t unused;       // 0
   // Behind the header, each ended by a NUL: the record's constant members (JSON text without the braces, not
   // empty), the owner ("" for none), the id of the task to follow ("" for none), the text of its entry in the
   // queue ("" where none is to be made), the program's path, the working directory, the file for

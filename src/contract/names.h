@@ -32,6 +32,7 @@ inline constexpr char kDraftPrefix[] = "answer.";          // written, but not g
 inline constexpr char kRunnerLock[] = "runner.lock";
 inline constexpr char kLeftoverLock[] = "leftover.lock";
 inline constexpr char kControlSocket[] = "control";
+inline constexpr char kInputLock[] = "input.lock";  // held by the process that types into the task; holds its pid
 inline constexpr char kHiddenPrefix[] = ".";      // before output.log and tail.<offset> of a foreground task, see docs
 inline constexpr char kHooksLog[] = "hooks.log";  // what hooks printed, and how they ended
 inline constexpr char kStopWish[] =

@@ -82,7 +82,7 @@ int main(int argc, char** argv) {
     say(2, "perdure-runner: this program is started by perdure: use `perdure run`\n");
     return kUsage;
   }
-  ::syscall(SYS_close_range, kStreamFd + 1, ~0U, 0);
+  ::syscall(SYS_close_range, kInputFd + 1, ~0U, 0);
   const char* const job_ends = std::getenv(kInPlaceVariable);
   block_signals();
   ::setsid();
@@ -106,6 +106,11 @@ int main(int argc, char** argv) {
     ::fcntl(kStreamFd, F_SETFD, FD_CLOEXEC);
   } else {
     sys::close(kStreamFd);
+  }
+  if (spec.header->input == SpecInput::inherit) {
+    ::fcntl(kInputFd, F_SETFD, FD_CLOEXEC);
+  } else {
+    sys::close(kInputFd);
   }
   if (spec.header->only_event != 0) tell_hooks(spec, argv, inherited, answer.get());
   // Never destroyed: this process ends by _exit, and a destructor at exit would want a part of the C++ runtime.

@@ -200,7 +200,7 @@ void Run::terminate_tree(long grace_ms) {
   // The group at once, then whoever left it. A stopped process must run to hear of it. A subagent hears of it from its
   // driver, so that it can end its turn.
   const int group = phase_ == Phase::leftovers ? 0 : facts_.pid;
-  for (const int signal : {SIGTERM, SIGCONT}) {
+  for (const int signal : {stop_signal(), SIGCONT}) {
     sys::kill_group(group, signal);
     if (!is_agent() || exited_) tree_.signal(signal, group);
   }

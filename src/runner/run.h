@@ -122,6 +122,9 @@ class Run {
   void end_by_engine();
   void note_wish(Cause cause, std::string_view reason);
   void terminate_tree(long grace_ms);
+  [[nodiscard]] int stop_signal() const {
+    return spec_.header->stop_signal != 0 ? static_cast<int>(spec_.header->stop_signal) : SIGTERM;
+  }
   void kill_tree();
   void evaluate();
   void settle(int leftovers);

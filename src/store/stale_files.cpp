@@ -74,9 +74,9 @@ std::int64_t disk_use_at(int folder, const std::string& name) {
 bool is_ours(std::string_view name) {
   if (maker_of(name) > 0) return true;
   if (name.starts_with(kHiddenPrefix)) name.remove_prefix(std::string_view(kHiddenPrefix).size());
-  constexpr std::array<std::string_view, 10> kOurs = {kOutputFile,   kRunnerLock,   kLeftoverLock, kControlSocket,
-                                                      kNextRecord,   kQuestionFile, kHooksLog,     kAgentFile,
-                                                      kActivityFile, kFarFile};
+  constexpr std::array<std::string_view, 11> kOurs = {kOutputFile,    kRunnerLock,   kLeftoverLock, kInputLock,
+                                                      kControlSocket, kNextRecord,   kQuestionFile, kHooksLog,
+                                                      kAgentFile,     kActivityFile, kFarFile};
   return std::ranges::find(kOurs, name) != kOurs.end() || name.starts_with(kTailPrefix) ||
          name.starts_with(kDraftPrefix);
 }
@@ -173,8 +173,10 @@ Result<std::vector<Litter>> find_litter(const Session& session) {
     if (is_orphaned_entry(session, id))
       found.push_back({Litter::What::entry, outbox_path(session) + "/" + id.str(), 0});
 
-  const std::string keys = session.path() + "/" + kKeysDir;
-  if (auto folder = open_folder_at(AT_FDCWD, keys, keys)) {
+  for (const char* const dir : {kKeysDir, kNamesDir}) {
+    const std::string keys = session.path() + "/" + dir;
+    auto folder = open_folder_at(AT_FDCWD, keys, keys);
+    if (!folder) continue;
     for (const auto& entry : read_folder(folder->get(), keys).value_or(std::vector<FolderEntry>())) {
       const std::string path = keys + "/" + entry.name;
       const auto unused = entry.type == DT_REG ? lock_unused_key(session, path) : Result<Fd>(Fd());

@@ -91,7 +91,7 @@ class AnOrdinaryCommand(ForegroundTest):
         caller = self.foreground('while :; do echo y; done')
         self.assertEqual(caller.stdout.readline(), b'y\n')
         caller.stdout.close()
-        self.assertEqual(caller.wait(60), 143)
+        self.assertEqual(caller.wait(60), 141)
         self.assertEqual(self.json('list'), [])
 
     def test_others_find_it_read_it_and_wait_for_it(self):

@@ -48,7 +48,7 @@ class Output(SessionTest):
         task = self.run_task('--', 'printf', 'ab\\342\\230\\203cd')
         self.finished(task)
         for tail in range(9):
-            shown = self.json('output', task, '--tail', str(tail))
+            shown = self.json('output', task, '--tail', f'{tail}B')
             self.assertLessEqual(shown['previewBytes'], tail)
             self.assertEqual(len(shown['preview'].encode()), shown['previewBytes'])
             self.assertNotIn('\ufffd', shown['preview'])

@@ -81,7 +81,7 @@ class Listed(SessionTest):
         task = self.sh('exec sleep 300')
         self.perdure('signal', task, 'STOP', check=0)
         eventually(lambda: self.json('show', task).get('paused'), 'it is paused')
-        self.assertIn('(paused)', self.perdure('list', check=0).stdout)
+        self.assertIn('(stopped)', self.perdure('list', check=0).stdout)
         self.perdure('signal', task, 'CONT', check=0)
         eventually(lambda: not self.json('show', task).get('paused'), 'it goes on')
         self.perdure('stop', task, check=0)

@@ -9,8 +9,8 @@ import socket
 import struct
 import time
 
-HEADER = struct.Struct('=IIQqqqqqqqqqIIIIIIIIIIIIIIII')
-MAGIC, VERSION = 0x50445231, 5
+HEADER = struct.Struct('=IIQqqqqqqqqqIIIIIIIIIIIIIIIIII')
+MAGIC, VERSION = 0x50445231, 6
 BACKGROUND, QUEUED, FOREGROUND = 0, 1, 2
 STOP, TRUNCATE = 0, 1
 NULL, PIPE = 0, 1
@@ -53,7 +53,7 @@ class Session:
                  cgroup, cgroup_path, note, *(f'{e} {ms} {line}' for e, ms, line in hooks)]
         body = b''.join(w.encode() + b'\0' for w in words)
         header = HEADER.pack(MAGIC, VERSION, HEADER.size + len(body), timeout, idle, grace, limit, -1, *limits, mode, 0, 0, priority,
-                             on_limit, leftovers, cap, 0, len(argv), len(env), len(hooks), stdin, *terminal, command, 0)
+                             on_limit, leftovers, cap, 0, len(argv), len(env), len(hooks), stdin, *terminal, command, 0, 0, 0)
         text = header + body if spec is None else spec
         spec = os.memfd_create('spec')
         os.write(spec, text)

@@ -68,35 +68,11 @@ Result<std::optional<std::string>> Call::word(std::string_view option, std::span
               fmt::format("{}: '{}' is none of {}", option, harmless_line(*text), fmt::join(words, ", ")));
 }
 
-namespace {
-
-// What Perdure hands out is accepted back (L60): PERDURE_TASK_ID of a task of 0.1 ("ID@SESSION"), the id of a
-// notification ("task:ID:STATUS"), the address of a resource ("task://ID/output").
-std::string_view id_in(std::string_view text) {
-  for (const std::string_view scheme : {"task://", "task:"})
-    if (text.starts_with(scheme)) {
-      text.remove_prefix(scheme.size());
-      return text.substr(0, text.find_first_of("/:"));
-    }
-  return text.substr(0, text.find('@'));
-}
-
-}  // namespace
-
-Result<TaskId> Call::id() const {
-  if (arguments.size() > 1)
-    return fail(ErrorCode::usage, fmt::format("expected one task id, got {}", arguments.size()));
-  return TaskId::parse(arguments.empty() ? std::string_view() : id_in(arguments.front()));
-}
-
-Result<std::vector<TaskId>> Call::ids() const {
-  std::vector<TaskId> ids;
-  for (const auto& text : arguments) {
-    auto id = TaskId::parse(id_in(text));
-    if (!id) return std::unexpected(id.error());
-    ids.push_back(std::move(*id));
-  }
-  return ids;
+std::string_view long_name(const Option& option) {
+  const std::string_view names = option.names;
+  const auto at = names.find("--");
+  const std::string_view name = names.substr(at == std::string_view::npos ? 0 : at);
+  return name.substr(0, name.find(','));
 }
 
 std::optional<std::string> environment(const char* name) {

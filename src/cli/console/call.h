@@ -52,13 +52,18 @@ class Call {
   [[nodiscard]] Result<std::optional<std::string>> word(std::string_view option,
                                                         std::span<const std::string_view> words) const;
 
-  /// Exactly one argument, a task id. Errors: task_id_empty, task_id_invalid, usage.
-  [[nodiscard]] Result<TaskId> id() const;
-  [[nodiscard]] Result<std::vector<TaskId>> ids() const;
-
   /// What a configuration that can't be read does to a verb: those that end or explain things go on with the defaults,
   /// noting it on standard error or, where they tell it themselves, not.
   enum class BadConfig { fails, is_noted, is_told };
+
+  /// Does the verb only look, or does it act on the task? What acts takes a part of an id or `@N` from a person only (I21).
+  enum class Use { looks, acts };
+
+  /// Exactly one argument that names a task (docs/cli.md, "Ids"). Errors: task_id_empty, task_id_invalid, usage.
+  [[nodiscard]] Result<TaskId> id(Use use = Use::looks);
+  [[nodiscard]] Result<std::vector<TaskId>> ids(Use use = Use::looks, BadConfig bad = BadConfig::fails);
+  /// One of them.
+  [[nodiscard]] Result<TaskId> resolve(std::string_view typed, Use use, BadConfig bad = BadConfig::fails);
 
   /// The configuration that holds for the session, read when it is first asked for.
   [[nodiscard]] Result<const Config*> config();
@@ -82,6 +87,12 @@ class Call {
   std::optional<Config> config_;
   std::optional<TaskManager> manager_;
 };
+
+/// The name under which the values of an option are kept: its first long spelling, else its first.
+[[nodiscard]] std::string_view long_name(const Option& option);
+
+/// For verbs that act on tasks.
+inline constexpr Option kYesOption{"--yes", nullptr, "take @N or a part of an id also without a terminal"};
 
 [[nodiscard]] std::span<const Verb* const> all_verbs();
 [[nodiscard]] const Verb* find_verb(std::string_view name);

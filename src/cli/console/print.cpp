@@ -46,12 +46,6 @@ void write_all_to(int fd, std::string_view text) {
   }
 }
 
-bool wants_colour() {
-  static const bool wanted =
-      stdout_is_terminal() && !environment("NO_COLOR") && environment("TERM").value_or("dumb") != "dumb";
-  return wanted;
-}
-
 std::string_view colour_of(Status status) {
   switch (status) {
     case Status::completed: return "\033[32m";
@@ -66,6 +60,12 @@ std::string_view colour_of(Status status) {
 }
 
 }  // namespace
+
+bool wants_colour() {
+  static const bool wanted =
+      stdout_is_terminal() && !environment("NO_COLOR") && environment("TERM").value_or("dumb") != "dumb";
+  return wanted;
+}
 
 void note_done(std::string what) {
   done() = std::move(what);
@@ -110,7 +110,7 @@ std::string coloured(Status status, std::string_view text) {
 }
 
 std::string outcome_text(const Task& task) {
-  std::string text(name_of(task.status));
+  std::string text(task.kind == Kind::question && task.status == Status::running ? "open" : name_of(task.status));
   if (task.queue_place) text += fmt::format(", place {}", *task.queue_place);
   if (task.status == Status::queued && !task.queue_place && task.after) text += fmt::format(", after {}", *task.after);
   if (!task.detached && !is_terminal(task.status)) text += " in the foreground";
@@ -169,6 +169,7 @@ std::string task_json(const Task& task) {
   };
   if (task.runner_gone) add("\"runnerGone\":true");
   if (task.unverified) add("\"unverified\":true");
+  if (task.existing) add(fmt::format("\"existing\":true,\"sameCommand\":{}", task.same_command));
   if (task.paused) add("\"paused\":true");
   if (task.has_leftovers) add("\"hasLeftovers\":true");
   return json;

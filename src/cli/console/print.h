@@ -31,6 +31,9 @@ void note(std::string_view line);
 /// The status' name, coloured where that is wanted: on a terminal, unless NO_COLOR is set or TERM is dumb.
 [[nodiscard]] std::string coloured(Status status, std::string_view text);
 
+/// Are colours of a command's output to reach the terminal? Not with NO_COLOR, and not where TERM is dumb.
+[[nodiscard]] bool wants_colour();
+
 /// One line about how a task ended or that it runs, without its id.
 [[nodiscard]] std::string outcome_text(const Task& task);
 

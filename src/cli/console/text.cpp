@@ -2,11 +2,14 @@
 
 #include "base/utf8.h"
 
+#include <signal.h>
+
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <ctime>
 
 namespace perdure::cli {
@@ -143,6 +146,36 @@ std::string cut_to_width(std::string_view utf8, std::size_t columns) {
   return columns == 0 ? "" : out + "…";
 }
 
+std::string cut_in_the_middle(std::string_view utf8, std::size_t columns) {
+  const std::size_t width = display_width(utf8);
+  if (width <= columns) return std::string(utf8);
+  if (columns < 5) return cut_to_width(utf8, columns);
+  const std::string head = cut_to_width(utf8, (columns + 1) / 2);  // with the "…"
+  std::size_t left = width;
+  while (left > columns - display_width(head)) left -= take_character(utf8).width;
+  return head + std::string(utf8);
+}
+
+std::optional<int> signal_number(std::string_view text) {
+  if (const auto number = parse_integer(text, 1, SIGRTMAX)) return static_cast<int>(*number);
+  std::string upper(text);
+  std::ranges::transform(upper, upper.begin(),
+                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  text = upper;
+  if (text.starts_with("SIG")) text.remove_prefix(3);
+  for (int number = 1; number < NSIG; ++number)
+    if (const char* const name = ::sigabbrev_np(number); name != nullptr && name == text) return number;
+  return std::nullopt;
+}
+
+std::string shell_word(std::string_view word) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@,+%^";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) return std::string(word);
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
 std::string harmless_line(std::string_view bytes) {
   return harmless(bytes, false);
 }
@@ -153,10 +186,14 @@ std::string harmless_text(std::string_view bytes) {
 
 std::vector<std::string> Table::lines(std::size_t columns) const {
   std::vector<std::size_t> widths(rows_.front().size(), 0);
-  for (const auto& row : rows_)
+  auto rows = rows_;
+  if (columns > 0)
+    for (auto& row : rows)
+      for (std::size_t i = 1; i + 1 < row.size(); ++i) row[i] = cut_in_the_middle(row[i], columns / 3);
+  for (const auto& row : rows)
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i]));
   std::vector<std::string> lines;
-  for (const auto& row : rows_) {
+  for (const auto& row : rows) {
     std::string line;
     std::size_t used = 0;
     for (std::size_t i = 0; i < row.size(); ++i) {

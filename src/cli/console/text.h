@@ -3,6 +3,7 @@
 #include "base/words.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,12 @@ namespace perdure::cli {
 [[nodiscard]] std::size_t display_width(std::string_view utf8);
 /// At most `columns` wide, "…" at the end where something was cut; never inside a character.
 [[nodiscard]] std::string cut_to_width(std::string_view utf8, std::size_t columns);
+/// The same with "…" in the middle: where a name's beginning and end both say something.
+[[nodiscard]] std::string cut_in_the_middle(std::string_view utf8, std::size_t columns);
+/// As a shell reads it back: quoted where that is needed.
+[[nodiscard]] std::string shell_word(std::string_view word);
+/// The number of a signal, by name (INT, SIGINT, int) or number.
+[[nodiscard]] std::optional<int> signal_number(std::string_view text);
 /// One line that does nothing to a terminal: control characters, escape sequences and invalid bytes are replaced (L26).
 [[nodiscard]] std::string harmless_line(std::string_view bytes);
 /// The same for text of many lines: line ends and tabs stay.
@@ -32,7 +39,8 @@ class Table {
  public:
   explicit Table(std::vector<std::string> head) : rows_{std::move(head)} {}
   void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
-  /// A row a line. The last column is cut where a line would be wider than `columns`; 0: never.
+  /// A row a line. The last column is cut where a line would be wider than `columns`, and every other but the first, in
+  /// its middle, to a third of them (I42); 0: never.
   [[nodiscard]] std::vector<std::string> lines(std::size_t columns) const;
 
  private:

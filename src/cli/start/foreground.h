@@ -4,11 +4,20 @@
 
 namespace perdure::cli {
 
+/// What a foreground command gets as its input (I01).
+enum class TypedInput {
+  as_started,  ///< what StartOptions says
+  callers,     ///< ours: a terminal is typed from, everything else is handed over
+};
+
 /// Runs a task with this program as its foreground: its output on standard output, Ctrl-C stops it, the detach key, a
 /// closed terminal or SIGTERM let it go on in the background. The exit status.
-[[nodiscard]] Result<int> run_in_foreground(TaskManager& manager, StartOptions start, const std::string& detach_keys);
+[[nodiscard]] Result<int> run_in_foreground(TaskManager& manager, StartOptions start, const std::string& detach_keys,
+                                            TypedInput input);
 
-/// The control character of `ctrl-X`; 0 for `none`. Errors: usage.
-[[nodiscard]] Result<char> parse_detach_keys(std::string_view text);
+/// The terminal of a task that runs, or its input and output, until it ends or the detach key is pressed (I06). The exit
+/// status. Errors: task_input_held, usage where the task has no input and it is not `read_only`.
+[[nodiscard]] Result<int> attach(TaskManager& manager, const TaskId& id, const std::string& detach_keys,
+                                 bool read_only);
 
 }  // namespace perdure::cli

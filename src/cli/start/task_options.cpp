@@ -11,15 +11,16 @@ namespace perdure::cli {
 namespace {
 
 constexpr std::array<std::string_view, 2> kOnLimit = {"truncate", "stop"};
+constexpr std::array<std::string_view, 3> kIfRunning = {"return", "refuse", "replace"};
 constexpr std::array<std::string_view, 2> kLifetimes = {"detached", "session"};
 
-Result<> read_queue(const Call& call, StartOptions& start) {
+Result<> read_queue(Call& call, StartOptions& start) {
   auto priority = call.integer("--priority", 0, 999);
   if (!priority) return std::unexpected(priority.error());
   start.queue = call.has("--queue");
   start.priority = static_cast<int>(priority->value_or(0));
   if (auto after = call.value("--after")) {
-    auto id = TaskId::parse(*after);
+    auto id = call.resolve(*after, Call::Use::looks);
     if (!id) return std::unexpected(id.error());
     start.after = std::move(*id);
   }
@@ -30,7 +31,7 @@ Result<> read_queue(const Call& call, StartOptions& start) {
 
 }  // namespace
 
-Result<> read_task_options(const Call& call, StartOptions& start) {
+Result<> read_task_options(Call& call, StartOptions& start) {
   auto env = pairs(call, "--env");
   auto labels = pairs(call, "--label");
   auto timeout = call.duration("--timeout");
@@ -57,6 +58,12 @@ Result<> read_task_options(const Call& call, StartOptions& start) {
   start.tool_call_id = call.value("--tool-call");
   start.on_end = call.values("--on-end");
   start.idempotency_key = call.value("--idempotency-key");
+  start.name = call.value("--name");
+  auto if_running = call.word("--if-running", kIfRunning);
+  if (!if_running) return std::unexpected(if_running.error());
+  if (*if_running && !start.name) return fail(ErrorCode::usage, "--if-running is for --name");
+  if (*if_running == "refuse") start.if_running = IfRunning::refuse;
+  if (*if_running == "replace") start.if_running = IfRunning::replace;
   return read_queue(call, start);
 }
 

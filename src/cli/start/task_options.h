@@ -18,6 +18,8 @@ inline constexpr std::array kTaskOptions = std::to_array<Option>({
     {"--owner", "O", "who is told of its end"},
     {"--tool-call", "ID", "the tool call it belongs to"},
     {"--label", "K=V", "a label of your own", true},
+    {"--name", "N", "a name that one live task at most has; every ID can be a name"},
+    {"--if-running", "return|refuse|replace", "with --name, where one is live (default: return it)"},
     {"--idempotency-key", "K", "start it once: the same key gives the same task"},
     {"--queue", nullptr, "over the cap: wait for a slot, instead of a refusal"},
     {"--priority", "N", "place in the queue: 0 to 999, the higher the sooner (default: 0)"},
@@ -37,7 +39,7 @@ template <std::size_t N>
 /// What can be said of any task that is started: --description --cwd --env --clear-env --timeout --grace --output-limit
 /// --on-output-limit --lifetime --owner --tool-call --label --on-end --idempotency-key --queue --priority --after. What is
 /// not given stays as it is in `start`. Errors: usage.
-[[nodiscard]] Result<> read_task_options(const Call& call, StartOptions& start);
+[[nodiscard]] Result<> read_task_options(Call& call, StartOptions& start);
 
 /// With --wait: waits for the task and prints its record, if that is wanted; the exit status that stands for its outcome.
 [[nodiscard]] Result<int> wait_for_outcome(TaskManager& manager, const Task& task, bool json);

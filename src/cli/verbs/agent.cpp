@@ -44,7 +44,7 @@ Result<std::string> read_prompt(const Call& call) {
   return read_input("-");
 }
 
-Result<AgentOptions> read_options(const Call& call, const Config& config) {
+Result<AgentOptions> read_options(Call& call, const Config& config) {
   AgentOptions options;
   options.start = default_start(config);
   if (auto read = read_task_options(call, options.start); !read) return std::unexpected(read.error());

@@ -16,6 +16,7 @@ namespace {
 using Answers = std::map<std::string, std::string>;
 
 constexpr Option kOptions[] = {
+    kYesOption,
     {"--choice", "N|LABEL", "one of the options, by its number or its label", true},
     {"--json-answers", "JSON|-", R"(answers to all: {"question":"answer",...}; - reads them from standard input)"},
     {"--dismiss", nullptr, "end it without an answer"},
@@ -102,7 +103,8 @@ Result<Task> close(TaskManager& manager, const Call& call, const TaskId& id) {
 }
 
 Result<int> run(Call& call) {
-  auto id = TaskId::parse(call.arguments.empty() ? std::string_view() : std::string_view(call.arguments.front()));
+  auto id = call.resolve(call.arguments.empty() ? std::string_view() : std::string_view(call.arguments.front()),
+                         Call::Use::acts);
   if (!id) return std::unexpected(id.error());
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());

@@ -46,22 +46,66 @@ std::vector<const Verb*> shown_verbs() {
   return verbs;
 }
 
+// The words that an option's value can be, with blanks between: "keep|kill|wait". "" where it is no choice of words.
+std::string choices(const Option& option) {
+  const std::string_view value = option.value == nullptr ? std::string_view() : std::string_view(option.value);
+  const bool are_words = value.contains('|') && std::ranges::all_of(value, [](char c) {
+                           return (c >= 'a' && c <= 'z') || c == '|' || c == '-' || c == '_';
+                         });
+  std::string words(are_words ? value : std::string_view());
+  std::ranges::replace(words, '|', ' ');
+  return words;
+}
+
+// As a pattern of a case: "--tail|-n".
+std::string pattern(const Verb& verb, const Option& option) {
+  std::string text;
+  for (const auto& name : spellings(option)) text += fmt::format("{}{}:{}", text.empty() ? "" : "|", verb.name, name);
+  return text;
+}
+
+// The words that a verb takes as its arguments, where these are a choice of words: `completion bash|zsh|fish`.
+std::string argument_words(const Verb& verb) {
+  return choices({"", verb.arguments, ""});
+}
+
+// What prints the ids that make sense for a verb.
+std::string ids_command(const Verb& verb) {
+  constexpr std::array<std::string_view, 7> kLiveOnly = {"stop",   "signal", "write", "extend",
+                                                         "detach", "attach", "wait"};
+  const bool live = std::ranges::find(kLiveOnly, std::string_view(verb.name)) != kLiveOnly.end();
+  return live ? "perdure __ids --active" : "perdure __ids";
+}
+
 std::string bash_script() {
   std::string names;
   std::string cases;
   std::string values;
   for (const Verb* verb : shown_verbs()) {
     for (const auto& option : verb->options)
-      if (option.completed_by != nullptr)
-        values += fmt::format("    {}:{}) words=$(perdure {} 2>/dev/null); ids=0 ;;\n", verb->name, option.names,
+      if (option.completed_by != nullptr) {
+        values += fmt::format("    {}) words=$(perdure {} 2>/dev/null); ids= ;;\n", pattern(*verb, option),
                               option.completed_by);
+      } else if (const std::string words = choices(option); !words.empty()) {
+        values += fmt::format("    {}) words='{}'; ids= ;;\n", pattern(*verb, option), words);
+      }
     names += (names.empty() ? "" : " ") + std::string(verb->name);
-    cases += fmt::format("    {}) words='{}'; ids={} ;;\n", verb->name, joined(*verb), verb->takes_ids ? 1 : 0);
+    const std::string own = argument_words(*verb);
+    cases += fmt::format("    {}) words='{}{}{}'; ids={} ;;\n", verb->name, own, own.empty() ? "" : " ", joined(*verb),
+                         verb->takes_ids ? "'" + ids_command(*verb) + "'" : "");
   }
   return fmt::format(R"(_perdure() {{
-  local cur=${{COMP_WORDS[COMP_CWORD]}} verb= word words= ids=0
-  for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
-    case $word in --) return ;; -*) ;; *) verb=$word; break ;; esac
+  local cur=${{COMP_WORDS[COMP_CWORD]}} verb= word words= ids= i session=
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word=${{COMP_WORDS[i]}}
+    case $word in
+      --) # what follows is a command line of its own
+        if declare -F _command_offset >/dev/null; then _command_offset $((i + 1)); else mapfile -t COMPREPLY < <(compgen -c -- "$cur"); fi
+        return ;;
+      --session) session=${{COMP_WORDS[i+1]}}; i=$((i + 1)) ;;
+      -*) ;;
+      *) [[ -n $verb ]] || verb=$word ;;
+    esac
   done
   case $verb in
     '') words='{} help --json --session --help --version' ;;
@@ -69,7 +113,7 @@ std::string bash_script() {
 {}  esac
   case $verb:${{COMP_WORDS[COMP_CWORD-1]}} in
 {}  esac
-  if [[ $ids = 1 && $cur != -* ]]; then words=$(perdure __ids 2>/dev/null); fi
+  if [[ -n $ids && $cur != -* ]]; then words=$(PERDURE_SESSION=${{session:-$PERDURE_SESSION}} $ids 2>/dev/null); fi
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }}
 complete -o default -F _perdure perdure
@@ -80,9 +124,10 @@ complete -o default -F _perdure perdure
 // ":NAME:" and what it can be, as _arguments takes it.
 std::string value_of(const Option& option) {
   if (option.value == nullptr) return "";
-  return fmt::format(
-      ":{}:{}", option.value,
-      option.completed_by == nullptr ? "" : fmt::format("($(perdure {} 2>/dev/null))", option.completed_by));
+  return fmt::format(":{}:{}", option.value,
+                     option.completed_by != nullptr ? fmt::format("($(perdure {} 2>/dev/null))", option.completed_by)
+                     : choices(option).empty()      ? ""
+                                                    : "(" + choices(option) + ")");
 }
 
 std::string zsh_script() {
@@ -103,7 +148,10 @@ std::string zsh_script() {
     cases += fmt::format(
         "    {}) _arguments '--json[print JSON]' '--session[folder of the session]:DIR:_files -/' "
         "'--help[explain]'{}{} ;;\n",
-        verb->name, options, verb->takes_ids ? " '*:task:($(perdure __ids 2>/dev/null))'" : "");
+        verb->name, options,
+        verb->takes_ids                 ? fmt::format(" '*:task:($({} 2>/dev/null))'", ids_command(*verb))
+        : argument_words(*verb).empty() ? ""
+                                        : fmt::format(" '*:word:({})'", argument_words(*verb)));
   }
   return fmt::format(R"(#compdef perdure
 _perdure() {{
@@ -133,12 +181,16 @@ std::string fish_script() {
     const std::string when = fmt::format("complete -c perdure -n '__fish_seen_subcommand_from {}'", verb->name);
     for (const auto& option : verb->options)
       for (const auto& name : spellings(option))
-        script += fmt::format(
-            "{} {} {}{}{} -d {}\n", when, name.starts_with("--") ? "-l" : "-s",
-            name.substr(name.starts_with("--") ? 2 : 1), option.value == nullptr ? "" : " -r",
-            option.completed_by == nullptr ? "" : fmt::format(" -a '(perdure {} 2>/dev/null)'", option.completed_by),
-            single_quoted(option.help));
-    if (verb->takes_ids) script += when + " -a '(perdure __ids 2>/dev/null)'\n";
+        script += fmt::format("{} {} {}{}{} -d {}\n", when, name.starts_with("--") ? "-l" : "-s",
+                              name.substr(name.starts_with("--") ? 2 : 1), option.value == nullptr ? "" : " -r",
+                              option.completed_by != nullptr
+                                  ? fmt::format(" -a '(perdure {} 2>/dev/null)'", option.completed_by)
+                              : choices(option).empty() ? ""
+                                                        : fmt::format(" -a '{}'", choices(option)),
+                              single_quoted(option.help));
+    if (verb->takes_ids) script += fmt::format("{} -a '({} --described 2>/dev/null)'\n", when, ids_command(*verb));
+    if (const std::string words = argument_words(*verb); !words.empty())
+      script += fmt::format("{} -a '{}'\n", when, words);
   }
   return script;
 }
@@ -153,13 +205,17 @@ Result<int> completion(Call& call) {
   return 0;
 }
 
+constexpr Option kIdsOptions[] = {{"--active", nullptr, "only live ones"},
+                                  {"--described", nullptr, "each with a tab and its description"}};
+
 Result<int> ids(Call& call) {
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
-  auto tasks = (*manager)->list({.ended = true});
+  auto tasks = (*manager)->list({.ended = !call.has("--active")});
   if (!tasks) return std::unexpected(tasks.error());
   std::string text;
-  for (const auto& task : *tasks) text += task.id.str() + "\n";
+  for (const auto& task : *tasks)
+    text += task.id.str() + (call.has("--described") ? "\t" + harmless_line(task.description) : "") + "\n";
   put(text);
   return 0;
 }
@@ -168,6 +224,6 @@ Result<int> ids(Call& call) {
 
 const Verb kCompletionVerb{
     "completion", "bash|zsh|fish", "a script that completes verbs, options and task ids", {}, completion};
-const Verb kIdsVerb{"__ids", "", "task ids, for completion", {}, ids, false, true};
+const Verb kIdsVerb{"__ids", "", "task ids, for completion", kIdsOptions, ids, false, true};
 
 }  // namespace perdure::cli

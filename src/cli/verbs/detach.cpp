@@ -12,10 +12,11 @@ namespace {
 
 constexpr Option kDetachOptions[] = {
     {"--timeout", "D", "its deadline from now on, 0: none (default: what run asked for, else it stays)"},
+    kYesOption,
 };
 
 Result<int> detach(Call& call) {
-  auto id = call.id();
+  auto id = call.id(Call::Use::acts);
   auto timeout = call.duration("--timeout");
   if (!id) return std::unexpected(id.error());
   if (!timeout) return std::unexpected(timeout.error());

@@ -17,10 +17,11 @@ namespace {
 
 constexpr Option kExtendOptions[] = {
     {"--timeout", "D", "how long it may run from now on; 0: without a deadline"},
+    kYesOption,
 };
 
 Result<int> extend(Call& call) {
-  auto id = call.id();
+  auto id = call.id(Call::Use::acts);
   auto timeout = call.duration("--timeout");
   if (!id) return std::unexpected(id.error());
   if (!timeout) return std::unexpected(timeout.error());

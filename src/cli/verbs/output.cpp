@@ -5,11 +5,15 @@
 #include "cli/console/text.h"
 #include "cli/text/activity_text.h"
 #include "cli/text/output_json.h"
+#include "cli/text/terminal_text.h"
 #include "cli/verbs/verbs.h"
+
+#include <poll.h>
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <thread>
 
 namespace perdure::cli {
 namespace {
@@ -18,46 +22,173 @@ constexpr std::int64_t kWindow = 256 << 10;
 constexpr std::int64_t kPreview = 32768;
 
 constexpr Option kOptions[] = {
-    {"--tail", "S", "only the last bytes"},
+    {"-n,--tail", "N|SIZE", "only the last N lines, or the last bytes: 4KiB"},
     {"--offset", "B", "from this byte of the stream on"},
     {"--limit", "S", "at most so many bytes"},
-    {"--follow", nullptr, "go on until the task ends"},
+    {"-f,--follow", nullptr, "go on until the task ends"},
+    {"--raw", nullptr, "the bytes as they are, also to a terminal"},
     {"--path", nullptr, "print the path of the log instead"},
     {"--activity", nullptr, "of a subagent: what it did, not its final message (--json: as JSON lines)"},
 };
 
-// Bytes to a pipe or file stay as they are. A terminal gets text that can do nothing to it, and a character that is
-// cut by two reads is kept back until its rest has come.
+// Bytes to a pipe or file stay as they are, and with --raw everywhere. A terminal gets text that can do nothing to it.
 class Sink {
  public:
+  explicit Sink(bool raw, bool live = false, std::string prefix = {})
+      : raw_(raw || (!stdout_is_terminal() && prefix.empty())),
+        text_(wants_colour() && !raw, live && prefix.empty()),
+        prefix_(std::move(prefix)) {}
   void write(std::string_view bytes) {
-    if (!stdout_is_terminal()) return put(bytes);
-    held_ += bytes;
-    const std::size_t whole = held_.size() - incomplete_suffix(held_);
-    put(harmless_text(std::string_view(held_).substr(0, whole)));
-    held_.erase(0, whole);
+    if (raw_) return put(bytes);
+    print(prefix_.empty() || stdout_is_terminal() ? text_.take(bytes) : std::string(bytes));
   }
   ~Sink() {
-    if (!held_.empty()) put(harmless_text(held_));
+    if (!raw_) print(text_.finish());
+    if (!line_.empty()) put(prefix_ + line_ + "\n");
   }
-  Sink() = default;
   Sink(const Sink&) = delete;
   Sink& operator=(const Sink&) = delete;
 
  private:
-  std::string held_;
+  // With a prefix whole lines only, or two tasks would share one.
+  void print(std::string_view text) {
+    if (prefix_.empty()) return put(text);
+    line_ += text;
+    std::string lines;
+    for (std::size_t end = 0; (end = line_.find('\n')) != std::string::npos; line_.erase(0, end + 1))
+      lines += prefix_ + line_.substr(0, end + 1);
+    put(lines);
+  }
+
+  bool raw_;
+  TerminalText text_;
+  std::string prefix_, line_;
 };
 
+struct Wanted {
+  std::int64_t offset = 0, limit = INT64_MAX;
+  std::optional<std::int64_t> tail_lines, tail_bytes;
+  bool follow = false, raw = false;
+};
+
+constexpr std::int64_t kMostTailLines = 100'000, kMostTailBytes = 16 << 20;
+
+// `N` is lines, `4KiB` bytes (I40).
+Result<> read_tail(const Call& call, Wanted& wanted) {
+  const auto text = call.value("--tail");
+  if (!text) return {};
+  if (text->find_first_not_of("0123456789") == std::string::npos) {
+    auto lines = parse_integer(*text, 0, kMostTailLines);
+    if (!lines)
+      return fail(ErrorCode::usage,
+                  fmt::format("--tail: expected at most {} lines, got '{}'; a size such as 4KiB is bytes",
+                              kMostTailLines, harmless_line(*text)));
+    wanted.tail_lines = *lines;
+    return {};
+  }
+  auto bytes = parse_size(*text);
+  if (!bytes)
+    return fail(ErrorCode::usage, fmt::format("--tail: expected a number of lines, or a size such as 4KiB, got '{}'",
+                                              harmless_line(*text)));
+  wanted.tail_bytes = *bytes;
+  return {};
+}
+
+// All that is kept of the last `bytes` bytes, and where it begins.
+Result<OutputChunk> read_end(const TaskManager& manager, const TaskId& id, std::int64_t bytes) {
+  auto all = manager.read_output(id, 0, 0);
+  while (!all && all.error().code == ErrorCode::output_expired) {
+    auto next = parse_integer(all.error().details["nextOffset"], 0, INT64_MAX);
+    if (!next) return all;
+    all = manager.read_output(id, *next, 0);
+  }
+  if (!all) return all;
+  OutputChunk end = *all;
+  end.bytes.clear();
+  end.offset = end.next_offset = std::max<std::int64_t>(0, all->size - bytes);
+  while (end.next_offset < all->size) {
+    auto part = manager.read_output(id, end.next_offset, std::min(kWindow, all->size - end.next_offset));
+    if (!part && part.error().code == ErrorCode::output_expired) {
+      auto next = parse_integer(part.error().details["nextOffset"], 0, INT64_MAX);
+      if (!next) return part;
+      end.bytes.clear();
+      end.offset = end.next_offset = *next;
+      continue;
+    }
+    if (!part) return part;
+    if (part->bytes.empty()) break;
+    end.bytes += part->bytes;
+    end.next_offset = part->next_offset;
+    end.eof = part->eof;
+    end.missing = part->missing;
+  }
+  return end;
+}
+
+// Of `text`, where its last `lines` lines begin.
+std::size_t start_of_lines(std::string_view text, std::int64_t lines) {
+  std::size_t at = text.size();
+  if (at > 0 && text[at - 1] == '\n') --at;
+  for (; lines > 0; --lines) {
+    const auto end = at == 0 ? std::string_view::npos : text.rfind('\n', at - 1);
+    if (end == std::string_view::npos) return 0;
+    at = end;
+  }
+  return at + 1;
+}
+
+struct Tail {
+  OutputChunk chunk;
+  bool cut_line = false;  // it begins within a line
+};
+
+Result<Tail> read_tail_of(const TaskManager& manager, const TaskId& id, const Wanted& wanted) {
+  const bool by_lines = wanted.tail_lines.has_value();
+  std::int64_t window = by_lines ? 64 << 10 : *wanted.tail_bytes;
+  while (true) {
+    // One byte more tells whether the first line is whole.
+    auto end = read_end(manager, id, window + 1);
+    if (!end) return std::unexpected(end.error());
+    if (wanted.tail_lines.value_or(1) == 0 || wanted.tail_bytes.value_or(1) == 0) {
+      end->bytes.clear();
+      end->offset = end->next_offset;
+      return Tail{.chunk = std::move(*end)};
+    }
+    const bool is_short = static_cast<std::int64_t>(end->bytes.size()) <= window;
+    const bool is_all = is_short || (by_lines && end->offset == 0);
+    std::size_t from = 0;
+    bool cut = false;
+    if (by_lines) from = start_of_lines(end->bytes, *wanted.tail_lines);
+    if (by_lines && from == 0 && !is_all && window < kMostTailBytes) {
+      window *= 8;
+      continue;
+    }
+    if (from == 0 && !is_all) {
+      const auto line = end->bytes.find('\n');
+      cut = line == std::string::npos || line + 1 == end->bytes.size();
+      from = cut ? 1 : line + 1;
+      while (cut && from < end->bytes.size() && (static_cast<unsigned char>(end->bytes[from]) & 0xC0U) == 0x80U) ++from;
+    }
+    end->bytes.erase(0, from);
+    end->offset += static_cast<std::int64_t>(from);
+    return Tail{.chunk = std::move(*end), .cut_line = cut};
+  }
+}
+
+bool is_readable(int fd) {
+  pollfd look{.fd = fd, .events = POLLIN, .revents = 0};
+  return ::poll(&look, 1, 0) > 0;
+}
+
 // Copies from `offset` on until `limit` bytes, or the end. Bytes that were dropped are passed over with a note.
-Result<int> copy(TaskManager& manager, const TaskId& id, std::int64_t offset, std::int64_t limit, bool follow) {
-  const Interrupts interrupts;
-  Sink sink;
+Result<int> copy(TaskManager& manager, const TaskId& id, std::int64_t offset, std::int64_t limit, bool follow,
+                 Sink& sink, int cancel_fd) {
   while (limit > 0) {
     auto chunk = manager.read_output(id, offset, std::min(limit, kWindow));
     if (!chunk && chunk.error().code == ErrorCode::output_expired) {
       auto next = parse_integer(chunk.error().details["nextOffset"], 0, INT64_MAX);
       if (!next) return std::unexpected(chunk.error());
-      note(fmt::format("perdure: {} bytes were dropped here", *next - offset));
+      note(fmt::format("perdure: {} bytes were dropped at offset {}", *next - offset, offset));
       offset = *next;
       continue;
     }
@@ -70,10 +201,10 @@ Result<int> copy(TaskManager& manager, const TaskId& id, std::int64_t offset, st
                   fmt::format("{} bytes of the output of {} are missing: its log was removed or cut", chunk->missing,
                               id.str()));
     if (chunk->eof) break;
-    if (interrupts.came()) return kInterrupted;
+    if (is_readable(cancel_fd)) return kInterrupted;
     if (!chunk->bytes.empty()) continue;
     if (!follow) break;
-    if (auto more = manager.await_output(id, offset, std::nullopt, interrupts.fd()); !more)
+    if (auto more = manager.await_output(id, offset, std::nullopt, cancel_fd); !more)
       return std::unexpected(more.error());
   }
   return 0;
@@ -128,48 +259,104 @@ Result<OutputSnapshot> window(const TaskManager& manager, const TaskId& id, std:
   return shown;
 }
 
+Result<OutputSnapshot> tail_snapshot(const TaskManager& manager, const TaskId& id, const Wanted& wanted) {
+  auto shown = manager.output_snapshot(id, 0);
+  if (!shown) return shown;
+  auto tail = read_tail_of(manager, id, wanted);
+  if (!tail) return std::unexpected(tail.error());
+  const std::string& bytes = tail->chunk.bytes;
+  const std::size_t keep = tail->chunk.eof ? bytes.size() : bytes.size() - incomplete_suffix(bytes);
+  shown->preview = to_valid_utf8(std::string_view(bytes).substr(0, keep));
+  shown->preview_bytes = static_cast<std::int64_t>(shown->preview.size());
+  shown->next_offset = tail->chunk.offset + static_cast<std::int64_t>(keep);
+  shown->eof = tail->chunk.eof && keep == bytes.size();
+  shown->truncated = tail->chunk.offset > 0;
+  return shown;
+}
+
+Result<int> print_one(TaskManager& manager, const TaskId& id, const Wanted& wanted, Sink& sink, int cancel_fd) {
+  std::int64_t from = wanted.offset;
+  if (wanted.tail_lines || wanted.tail_bytes) {
+    auto tail = read_tail_of(manager, id, wanted);
+    if (!tail) return std::unexpected(tail.error());
+    sink.write(tail->chunk.bytes);
+    if (tail->chunk.missing > 0)
+      return fail(ErrorCode::output_expired,
+                  fmt::format("{} bytes of the output of {} are missing: its log was removed or cut",
+                              tail->chunk.missing, id.str()));
+    if (!wanted.follow) return 0;
+    from = tail->chunk.next_offset;
+  }
+  return copy(manager, id, from, wanted.limit, wanted.follow, sink, cancel_fd);
+}
+
+// One after the other; those that are followed side by side, each line behind its task's id.
+Result<int> print_several(TaskManager& manager, const std::vector<TaskId>& ids, const Wanted& wanted) {
+  const Interrupts interrupts;
+  std::size_t width = 0;
+  for (const auto& id : ids) width = std::max(width, id.str().size());
+  std::vector<Result<int>> results(ids.size(), 0);
+  const auto one = [&](std::size_t i) {
+    Sink sink(wanted.raw, wanted.follow, fmt::format("{:<{}}  ", ids[i].str(), width));
+    results[i] = print_one(manager, ids[i], wanted, sink, interrupts.fd());
+  };
+  std::vector<std::jthread> threads;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (wanted.follow) {
+      threads.emplace_back(one, i);
+    } else {
+      one(i);
+    }
+  }
+  threads.clear();
+  for (const auto& result : results)
+    if (!result || *result != 0) return result;
+  return 0;
+}
+
 Result<int> run(Call& call) {
-  auto id = call.id();
-  auto tail = call.size("--tail");
+  auto ids = call.ids();
   auto offset = call.integer("--offset", 0, INT64_MAX);
   auto limit = call.size("--limit");
-  if (!id) return std::unexpected(id.error());
+  Wanted wanted;
+  auto tail = read_tail(call, wanted);
+  if (!ids) return std::unexpected(ids.error());
+  if (ids->empty()) return fail(ErrorCode::task_id_empty, "no task id: write `perdure output @1` for the newest task");
   if (!tail) return std::unexpected(tail.error());
   if (!offset) return std::unexpected(offset.error());
   if (!limit) return std::unexpected(limit.error());
-  if (*tail && *offset) return fail(ErrorCode::usage, "--tail and --offset exclude each other");
-  const bool follow = call.has("--follow");
+  const bool has_tail = call.has("--tail");
+  if (has_tail && *offset) return fail(ErrorCode::usage, "--tail and --offset exclude each other");
+  wanted.follow = call.has("--follow");
+  wanted.raw = call.has("--raw");
+  wanted.offset = offset->value_or(0);
+  wanted.limit = limit->value_or(INT64_MAX);
   const bool activity = call.has("--activity");
-  if (activity && (*tail || *offset || *limit || call.has("--path")))
+  if (ids->size() > 1 && (activity || call.json || call.has("--path")))
+    return fail(ErrorCode::usage, "--activity, --json and --path are for one task");
+  if (activity && (has_tail || *offset || *limit || call.has("--path")))
     return fail(ErrorCode::usage, "--activity prints all of it: it takes no --tail, --offset, --limit or --path");
-  if (follow && call.json && !activity)
+  if (wanted.follow && call.json && !activity)
     return fail(ErrorCode::usage, "--follow prints the output itself: leave --json out, or read windows with --offset");
   auto opened = call.manager();
   if (!opened) return std::unexpected(opened.error());
   TaskManager& manager = **opened;
-  if (call.has("--path")) return print_path(call, manager, *id);
-  if (activity) return print_activity(call, manager, *id, follow);
+  const TaskId& id = ids->front();
+  if (call.has("--path")) return print_path(call, manager, id);
+  if (activity) return print_activity(call, manager, id, wanted.follow);
 
   if (call.json) {
-    auto shown = *offset || *limit ? window(manager, *id, offset->value_or(0), limit->value_or(kPreview))
-                                   : manager.output_snapshot(*id, tail->value_or(kPreview));
+    auto shown = *offset || *limit ? window(manager, id, wanted.offset, limit->value_or(kPreview))
+                 : has_tail        ? tail_snapshot(manager, id, wanted)
+                                   : manager.output_snapshot(id, kPreview);
     if (!shown) return std::unexpected(shown.error());
     put_line(snapshot_json(*shown));
     return 0;
   }
-  std::int64_t from = offset->value_or(0);
-  if (*tail) {
-    auto shown = manager.output_snapshot(*id, **tail);
-    if (!shown) return std::unexpected(shown.error());
-    Sink().write(shown->preview);
-    if (shown->missing_bytes > 0)
-      return fail(ErrorCode::output_expired,
-                  fmt::format("{} bytes of the output of {} are missing: its log was removed or cut",
-                              shown->missing_bytes, id->str()));
-    if (!follow) return 0;
-    from = shown->next_offset;
-  }
-  return copy(manager, *id, from, limit->value_or(INT64_MAX), follow);
+  if (ids->size() > 1) return print_several(manager, *ids, wanted);
+  const Interrupts interrupts;
+  Sink sink(wanted.raw, wanted.follow);
+  return print_one(manager, id, wanted, sink, interrupts.fd());
 }
 
 }  // namespace
@@ -181,6 +368,6 @@ std::string snapshot_json(const OutputSnapshot& o) {
       o.dropped_bytes, o.missing_bytes, json_quoted(o.preview), o.next_offset, o.eof);
 }
 
-const Verb kOutputVerb{"output", "ID", "what a task printed", kOptions, run, true};
+const Verb kOutputVerb{"output", "ID...", "what a task printed", kOptions, run, true};
 
 }  // namespace perdure::cli

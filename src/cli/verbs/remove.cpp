@@ -10,8 +10,10 @@
 namespace perdure::cli {
 namespace {
 
+constexpr Option kOptions[] = {kYesOption};
+
 Result<int> remove(Call& call) {
-  auto ids = call.ids();
+  auto ids = call.ids(Call::Use::acts);
   if (!ids) return std::unexpected(ids.error());
   if (ids->empty()) return fail(ErrorCode::task_id_empty, "no task id: name the ended tasks to remove");
   auto manager = call.manager();
@@ -35,6 +37,6 @@ Result<int> remove(Call& call) {
 
 }  // namespace
 
-const Verb kRemoveVerb{"remove", "ID...", "remove ended tasks with their output", {}, remove, true};
+const Verb kRemoveVerb{"remove", "ID...", "remove ended tasks with their output", kOptions, remove, true};
 
 }  // namespace perdure::cli

@@ -1,13 +1,13 @@
 #include "base/error.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
+#include "cli/console/text.h"
+#include "cli/start/conditions.h"
 #include "cli/start/foreground.h"
 #include "cli/start/sweep.h"
 #include "cli/start/task_options.h"
+#include "cli/start/terminal.h"
 #include "cli/verbs/verbs.h"
-
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -17,7 +17,7 @@
 namespace perdure::cli {
 namespace {
 
-constexpr std::array<std::string_view, 2> kInputs = {"null", "pipe"};
+constexpr std::array<std::string_view, 3> kInputs = {"inherit", "null", "pipe"};
 constexpr std::array<std::string_view, 3> kLeftovers = {"keep", "kill", "wait"};
 
 constexpr std::array kOwnOptions = std::to_array<Option>({
@@ -29,7 +29,9 @@ constexpr std::array kOwnOptions = std::to_array<Option>({
     {"--memory-max", "S", "memory of all its processes; see docs/limits.md (default: no limit)"},
     {"--cpu-max", "N", "processors for all its processes, such as 1.5"},
     {"--pids-max", "N", "number of its processes and threads"},
-    {"--stdin", "null|pipe", "its input: nothing, or what `perdure write` is given (default: null)"},
+    {"--stdin", "inherit|null|pipe",
+     "its input: the caller's, nothing, or what `perdure write` is given (default: inherit with --foreground, else "
+     "null)"},
     {"--pty", nullptr, "give it a terminal of its own, which is also its input"},
     {"--output-limit", "S", "keep at most so much output, 0: all of it (else as configured)"},
     {"--leftovers", "keep|kill|wait", "what happens to processes that outlive the command (else as configured)"},
@@ -45,6 +47,11 @@ constexpr std::array kOwnOptions = std::to_array<Option>({
     {"--partition", "P", "with --on, in slurm: where to queue"},
     {"--time-limit", "D", "with --on, in slurm: the job's; see docs/guide/elsewhere.md"},
     {"--executor-option", "WORD", "with --on, in slurm: a further option of sbatch", true},
+    {"--stop-signal", "SIG", "what asks it to end, instead of TERM"},
+    {"--ready", "COND", "print the id, then wait until it serves tcp:PORT or http://localhost:PORT/PATH"},
+    {"--ready-owned", nullptr, "with --ready: an error where another process has the port"},
+    {"--match", "REGEX", "print the id, then wait until a line of its output matches"},
+    {"--ready-timeout", "D", "give --ready and --match up after that long, with exit status 75; the task runs on"},
 });
 constexpr auto kOptions = with_task_options(kOwnOptions);
 
@@ -62,14 +69,6 @@ Result<> what_to_run(const Call& call, StartOptions& start) {
     return fail(ErrorCode::usage,
                 "nothing to run: write `perdure run -- COMMAND ARGS...` or `perdure run -c 'SHELL LINE'`");
   if (auto shell = call.value("--shell")) start.shell = *shell;
-  return {};
-}
-
-// As large as the terminal of whoever starts it, if there is one.
-TerminalSize terminal_size() {
-  for (const int fd : {STDOUT_FILENO, STDERR_FILENO, STDIN_FILENO})
-    if (winsize size{}; ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0)
-      return {.rows = size.ws_row, .columns = size.ws_col};
   return {};
 }
 
@@ -106,7 +105,7 @@ Result<> read_executor(const Call& call, StartOptions& start) {
   return {};
 }
 
-Result<StartOptions> read_options(const Call& call, const Config& config) {
+Result<StartOptions> read_options(Call& call, const Config& config) {
   StartOptions start = default_start(config);
   if (auto what = what_to_run(call, start); !what) return std::unexpected(what.error());
   if (auto limits = read_limits(call, start); !limits) return std::unexpected(limits.error());
@@ -118,9 +117,18 @@ Result<StartOptions> read_options(const Call& call, const Config& config) {
   if (!idle) return std::unexpected(idle.error());
   if (!input) return std::unexpected(input.error());
   if (!leftovers) return std::unexpected(leftovers.error());
+  if (const auto text = call.value("--stop-signal")) {
+    const auto number = signal_number(*text);
+    if (!number)
+      return fail(ErrorCode::usage,
+                  fmt::format("--stop-signal: expected a signal such as INT or QUIT, got '{}'", *text));
+    start.stop_signal = *number;
+  }
   start.idle_timeout = idle->value_or(start.idle_timeout);
+  if (*input == "inherit" && !call.has("--foreground"))
+    return fail(ErrorCode::usage, "--stdin inherit is for --foreground: a background task outlives its caller's input");
   if (*input == "pipe") start.input = Input::pipe;
-  if (call.has("--pty")) start.terminal = terminal_size();
+  if (call.has("--pty")) start.terminal = size_of_terminal().value_or(TerminalSize());
   if (*leftovers)
     start.leftovers = *leftovers == "keep" ? Leftovers::keep : *leftovers == "kill" ? Leftovers::kill : Leftovers::wait;
   return start;
@@ -142,22 +150,58 @@ Result<> read_foreground(const Call& call, StartOptions& start) {
   return {};
 }
 
+// 0: they hold, 1: it ended before, 75: the time is over (I10).
+Result<int> wait_until_it_is_so(TaskManager& manager, const Task& task, Conditions& conditions,
+                                std::optional<std::chrono::milliseconds> timeout, bool json) {
+  constexpr int kGaveUp = 75;
+  auto met = await_conditions(manager, task.id, conditions, timeout, !task.existing);
+  if (!met) return std::unexpected(met.error());
+  if (json) put_line(fmt::format(R"({{"taskId":{},"ready":{}}})", json_quoted(task.id.str()), *met == Met::yes));
+  switch (*met) {
+    case Met::yes: return 0;
+    case Met::interrupted: return kInterrupted;
+    case Met::timed_out:
+      note(fmt::format("perdure: not ready in time; {} runs on: perdure output {}", task.id.str(), task.id.str()));
+      return kGaveUp;
+    case Met::ended: break;
+  }
+  auto now = manager.get(task.id);
+  if (now) note(fmt::format("perdure: {}: {}", task.id.str(), outcome_text(*now)));
+  return 1;
+}
+
 Result<int> run(Call& call) {
   auto config = call.config();
   if (!config) return std::unexpected(config.error());
   auto start = read_options(call, **config);
   if (!start) return std::unexpected(start.error());
   if (auto read = read_foreground(call, *start); !read) return std::unexpected(read.error());
+  auto conditions = read_conditions(call);
+  auto ready_timeout = call.duration("--ready-timeout");
+  if (!conditions) return std::unexpected(conditions.error());
+  if (!ready_timeout) return std::unexpected(ready_timeout.error());
+  if (conditions->any() && (call.has("--foreground") || call.has("--wait")))
+    return fail(ErrorCode::usage,
+                "--ready and --match wait for the beginning of a background task: leave --foreground "
+                "and --wait out");
+  if (*ready_timeout && !conditions->any()) return fail(ErrorCode::usage, "--ready-timeout is for --ready and --match");
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   if (call.has("--foreground"))
-    return run_in_foreground(**manager, std::move(*start),
-                             call.value("--detach-keys").value_or((*config)->detach_keys.value));
+    return run_in_foreground(
+        **manager, std::move(*start), call.value("--detach-keys").value_or((*config)->detach_keys.value),
+        call.value("--stdin").value_or("inherit") == "inherit" ? TypedInput::callers : TypedInput::as_started);
   auto task = (*manager)->start(*start);
   if (!task) return std::unexpected(task.error());
-  note_done(fmt::format("started {}", task->id.str()));
+  if (task->existing) {
+    note(fmt::format("perdure: '{}' runs already: {}{}", *task->name, task->id.str(),
+                     task->same_command ? "" : ", with another command or in another folder"));
+  } else {
+    note_done(fmt::format("started {}", task->id.str()));
+  }
   put_line(call.json ? task_json(*task) : task->id.str());
   if ((*config)->retention_auto.value) sweep_in_background(**manager);
+  if (conditions->any()) return wait_until_it_is_so(**manager, *task, *conditions, *ready_timeout, call.json);
   if (!call.has("--wait")) return 0;
   return wait_for_outcome(**manager, *task, call.json);
 }

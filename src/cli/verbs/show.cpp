@@ -65,13 +65,15 @@ void print_activity(const TaskManager& manager, const Task& task) {
   put("\nwhat it did last:\n" + last_lines(activity_text(lines), kActivityLines));
 }
 
-void print(const Task& task, const OutputSnapshot& output, const std::optional<AskedQuestion>& asked) {
+void print(const Task& task, const OutputSnapshot& output, const std::optional<AskedQuestion>& asked,
+           const std::optional<std::int64_t>& input_holder) {
   std::string text;
   const auto line = [&](std::string_view name, const std::string& value) {
     if (!value.empty()) text += fmt::format("{:<13} {}\n", name, harmless_line(value));
   };
   const std::int64_t now = now_ms();
   line("id", task.id.str());
+  line("name", task.name.value_or(""));
   line("description", task.description);
   line("kind", task.kind_name);
   text += fmt::format("{:<13} {}\n", "status", coloured(task.status, outcome_text(task)));
@@ -108,6 +110,10 @@ void print(const Task& task, const OutputSnapshot& output, const std::optional<A
   line("stop code", task.stop_code.value_or(""));
   line("usage", usage_text(task));
   line("owner", task.owner.value_or(""));
+  line("tool call", task.parent_tool_call_id.value_or(""));
+  line("input", task.input.value_or(""));
+  if (input_holder) line("typed into by", fmt::format("pid {}", *input_holder));
+  if (task.stop_signal) line("stop signal", fmt::to_string(*task.stop_signal));
   line("lifetime", task.lifetime.value_or(""));
   for (const auto& [name, value] : task.labels) line("label", name + "=" + value);
   for (const auto& command : task.on_end) line("on end", command);
@@ -146,13 +152,15 @@ Result<int> run(Call& call) {
     if (!question) return std::unexpected(question.error());
     asked = std::move(*question);
   }
+  const auto input_holder = (*manager)->input_holder(*id);
   if (call.json) {
     std::string json = task_json(*task);
     json.pop_back();
+    if (input_holder) json += fmt::format(",\"inputHolder\":{}", *input_holder);
     if (asked) json += "," + question_members(*asked);
     put_line(json + ",\"output\":" + snapshot_json(*output) + "}");
   } else {
-    print(*task, *output, asked);
+    print(*task, *output, asked, input_holder);
     if (task->kind == Kind::agent) print_activity(**manager, *task);
     if (task->kind == Kind::agent && task->agent_id && task->runner && is_terminal(task->status))
       put_line(

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <condition_variable>
 #include <cstring>
@@ -18,17 +19,11 @@
 namespace perdure::cli {
 namespace {
 
-std::optional<int> signal_number(std::string_view text) {
-  if (const auto number = parse_integer(text, 1, SIGRTMAX)) return static_cast<int>(*number);
-  if (text.starts_with("SIG")) text.remove_prefix(3);
-  for (int number = 1; number < NSIG; ++number)
-    if (const char* const name = ::sigabbrev_np(number); name != nullptr && name == text) return number;
-  return std::nullopt;
-}
+constexpr Option kOptions[] = {kYesOption};
 
 Result<int> signal(Call& call) {
   if (call.arguments.size() != 2) return fail(ErrorCode::usage, "give a task id and a signal: perdure signal ID HUP");
-  auto id = TaskId::parse(call.arguments[0]);
+  auto id = call.resolve(call.arguments[0], Call::Use::acts);
   if (!id) return std::unexpected(id.error());
   const auto number = signal_number(call.arguments[1]);
   if (!number)
@@ -43,6 +38,6 @@ Result<int> signal(Call& call) {
 
 }  // namespace
 
-const Verb kSignalVerb{"signal", "ID SIG", "send a signal to a task's command", {}, signal, true};
+const Verb kSignalVerb{"signal", "ID SIG", "send a signal to a task's command", kOptions, signal, true};
 
 }  // namespace perdure::cli

@@ -20,10 +20,11 @@ constexpr Option kStopOptions[] = {
     {"--grace", "D", "between SIGTERM and SIGKILL (default: the task's own)"},
     {"--by", "OWNER", "on behalf of this owner, who then is not told"},
     {"--all", nullptr, "every active task"},
+    kYesOption,
 };
 
 Result<int> stop(Call& call) {
-  auto ids = call.ids();
+  auto ids = call.ids(Call::Use::acts, Call::BadConfig::is_noted);
   auto grace = call.duration("--grace");
   if (!ids) return std::unexpected(ids.error());
   if (!grace) return std::unexpected(grace.error());

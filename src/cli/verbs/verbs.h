@@ -14,6 +14,7 @@ extern const Verb kListVerb;
 extern const Verb kShowVerb;
 extern const Verb kOutputVerb;
 extern const Verb kTopVerb;
+extern const Verb kAttachVerb;
 extern const Verb kWaitVerb;
 extern const Verb kStopVerb;
 extern const Verb kCloseVerb;

@@ -3,10 +3,9 @@
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
+#include "cli/start/conditions.h"
 #include "cli/start/waiting.h"
 #include "cli/verbs/verbs.h"
-#include "conditions/line_match.h"
-#include "conditions/port.h"
 
 #include <sys/resource.h>
 
@@ -18,8 +17,6 @@
 namespace perdure::cli {
 namespace {
 
-using std::chrono::milliseconds;
-
 constexpr int kWaitTimedOut = 75;
 constexpr int kUnverified = 125;
 
@@ -30,63 +27,11 @@ constexpr Option kOptions[] = {
     {"--timeout", "D", "give up after that long, with exit status 75; the tasks run on"},
     {"--owner", "O", "only this owner's tasks; it is not notified of what is printed here"},
     {"--drain", nullptr, "without ids: wait for tasks that start meanwhile, too"},
-    {"--match", "REGEX", "until a line of the task's output matches; 1 if it ends without one"},
-    {"--ready", "tcp:PORT", "until this machine's port accepts connections; 1 if the task ends before"},
+    {"--match", "REGEX", "until a line of the task's output matches, finished or not; 1 if it ends without one"},
+    {"--since-now", nullptr, "with --match: only what it prints from now on"},
+    {"--ready", "COND", "until the task serves tcp:PORT or http://localhost:PORT/PATH; 1 if it ends before"},
+    {"--ready-owned", nullptr, "with --ready: an error where another process has the port"},
 };
-
-// What is left of the time that was given; absent: for ever.
-class TimeLeft {
- public:
-  explicit TimeLeft(std::optional<milliseconds> timeout) {
-    if (timeout) until_ = steady_ms() + timeout->count();
-  }
-  [[nodiscard]] std::optional<milliseconds> left() const {
-    if (!until_) return std::nullopt;
-    return milliseconds(std::max<std::int64_t>(0, *until_ - steady_ms()));
-  }
-  [[nodiscard]] milliseconds slice(milliseconds most) const { return std::min(most, left().value_or(most)); }
-  [[nodiscard]] bool over() const { return until_ && steady_ms() >= *until_; }
-
- private:
-  std::optional<std::int64_t> until_;
-};
-
-// A usage error that says which option it is about.
-Error about(std::string_view option, const std::string& given, Error error) {
-  error.message = fmt::format("{}: '{}' is {}", option, harmless_line(given), error.message);
-  return error;
-}
-
-Result<int> wait_for_match(TaskManager& manager, const TaskId& id, const std::string& pattern, const TimeLeft& time) {
-  auto match = conditions::LineMatch::compile(manager, id, pattern);
-  if (!match) return std::unexpected(about("--match", pattern, match.error()));
-  const Interrupts interrupts;
-  while (true) {
-    auto matched = match->look();
-    if (!matched) return std::unexpected(matched.error());
-    if (*matched) return 0;
-    if (match->is_at_end()) return 1;
-    if (interrupts.came()) return kInterrupted;
-    if (time.over()) return kWaitTimedOut;
-    if (auto more = manager.await_output(id, match->offset(), time.left(), interrupts.fd()); !more)
-      return std::unexpected(more.error());
-  }
-}
-
-Result<int> wait_until_ready(TaskManager& manager, const TaskId& id, const std::string& where, const TimeLeft& time) {
-  auto port = conditions::parse_port(where);
-  if (!port) return std::unexpected(about("--ready", where, port.error()));
-  const Interrupts interrupts;
-  while (true) {
-    if (conditions::is_port_open(*port)) return 0;
-    auto waited = manager.wait(
-        {.ids = {id}, .timeout = time.slice(conditions::kPortEvery), .cancel_fd = interrupts.fd(), .is_part = true});
-    if (!waited) return std::unexpected(waited.error());
-    if (!waited->ended.empty()) return conditions::is_port_open(*port) ? 0 : 1;
-    if (interrupts.came()) return kInterrupted;
-    if (time.over()) return kWaitTimedOut;
-  }
-}
 
 std::string wait_json(const WaitResult& result) {
   return fmt::format(R"({{"timedOut":{},"ended":{},"running":{},"unverified":{}{}}})", result.timed_out,
@@ -103,6 +48,18 @@ void acknowledge(TaskManager& manager, const WaitResult& result) {
   if (auto done = manager.acknowledge(ids, "wait"); !done) note("perdure: " + harmless_text(done.error().message));
 }
 
+// Questions end when somebody answers them: a wait for everything says that it waits for them (N22).
+void note_questions(const TaskManager& manager, const std::optional<std::string>& owner) {
+  ListFilter filter;
+  filter.kind = Kind::question;
+  filter.owner = owner;
+  const auto open = manager.list(filter);
+  if (!open) return;
+  for (const auto& task : *open)
+    note(fmt::format("perdure: waiting also for a question: {}; answer it: perdure answer {}",
+                     harmless_line(task.description), task.id.str()));
+}
+
 Result<int> run(Call& call) {
   auto ids = call.ids();
   auto timeout = call.duration("--timeout");
@@ -111,17 +68,26 @@ Result<int> run(Call& call) {
   const int modes = static_cast<int>(call.has("--any")) + static_cast<int>(call.has("--all")) +
                     static_cast<int>(call.has("--first-failure"));
   if (modes > 1) return fail(ErrorCode::usage, "--any, --all and --first-failure exclude each other");
-  const auto match = call.value("--match");
-  const auto ready = call.value("--ready");
-  if ((match || ready) && (ids->size() != 1 || (match && ready)))
-    return fail(ErrorCode::usage, "--match and --ready each look at one task: give one id and one of them");
+  auto conditions = read_conditions(call);
+  if (!conditions) return std::unexpected(conditions.error());
+  if (conditions->any() && ids->size() != 1)
+    return fail(ErrorCode::usage, "--match and --ready look at one task: give one id");
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
-  const TimeLeft time(*timeout);
-  if (match) return wait_for_match(**manager, ids->front(), *match, time);
-  if (ready) return wait_until_ready(**manager, ids->front(), *ready, time);
+  if (conditions->any()) {
+    if (auto known = (*manager)->get(ids->front()); !known) return std::unexpected(known.error());
+    auto met = await_conditions(**manager, ids->front(), *conditions, *timeout, false);
+    if (!met) return std::unexpected(met.error());
+    switch (*met) {
+      case Met::yes: return 0;
+      case Met::ended: return 1;
+      case Met::interrupted: return kInterrupted;
+      case Met::timed_out: return kWaitTimedOut;
+    }
+  }
 
   WaitOptions options{.ids = *ids, .timeout = *timeout, .drain = call.has("--drain"), .owner = call.value("--owner")};
+  if (ids->empty()) note_questions(**manager, options.owner);
   if (call.has("--any")) options.mode = WaitMode::any;
   if (call.has("--first-failure")) options.mode = WaitMode::first_failure;
   auto waited = wait_with_progress(**manager, options);

@@ -18,6 +18,7 @@ namespace {
 
 constexpr Option kWriteOptions[] = {
     {"--eof", nullptr, "close its input afterwards, as the end of a file does"},
+    kYesOption,
 };
 
 std::unexpected<Error> gone(const TaskId& id) {
@@ -72,7 +73,7 @@ Result<std::int64_t> copy(int input, const TaskId& id) {
 }
 
 Result<int> write(Call& call) {
-  auto id = call.id();
+  auto id = call.id(Call::Use::acts);
   if (!id) return std::unexpected(id.error());
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());

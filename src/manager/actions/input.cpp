@@ -1,11 +1,16 @@
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/file_lock.h"
+#include "base/files.h"
 #include "contract/control.h"
+#include "contract/names.h"
 #include "manager/far/act.h"
 #include "manager/link/runner_client.h"
 #include "manager/link/state.h"
 #include "manager/status/assess.h"
+#include "manager/status/orphans.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <termios.h>
 #include <unistd.h>
@@ -64,6 +69,17 @@ Result<Answer> ask_for_input(const store::Session& session, const Task& task) {
   return not_running(task.id);
 }
 
+std::string lock_path(const store::Session& session, const TaskId& id) {
+  return session.folder_path(id) + "/" + contract::kInputLock;
+}
+
+std::unexpected<Error> held(const TaskId& id, std::int64_t holder) {
+  auto error = fail(ErrorCode::task_input_held,
+                    fmt::format("process {} types into {}: try again once it has left", holder, id.str()));
+  error.error().details["holder"] = fmt::to_string(holder);
+  return error;
+}
+
 Result<> type_end_of_input(const Fd& terminal, const TaskId& id) {
   termios settings{};
   char end = 4;
@@ -101,9 +117,49 @@ Result<int> TaskManager::open_input(const TaskId& id) {
   auto task = get(id);
   if (!task) return std::unexpected(task.error());
   if (is_elsewhere(*task)) return manager::open_input_far({state_->session, *state_->telemetry, *state_->far}, *task);
+  if (const auto holder = input_holder(id)) return held(id, *holder);
   auto answer = ask_for_input(state_->session, *task);
   if (!answer) return std::unexpected(answer.error());
   return answer->descriptor.release();
+}
+
+Result<TaskManager::HeldInput> TaskManager::hold_input(const TaskId& id) {
+  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
+  auto task = get(id);
+  if (!task) return std::unexpected(task.error());
+  // Before the lock file is made: a task without an input leaves none behind.
+  auto answer = ask_for_input(state_->session, *task);
+  if (!answer) return std::unexpected(answer.error());
+  const std::string path = lock_path(state_->session, id);
+  auto lock = open_at(AT_FDCWD, path, O_RDWR | O_CREAT, path);
+  if (!lock) return std::unexpected(lock.error());
+  auto taken = try_lock(lock->get(), path);
+  if (!taken) return std::unexpected(taken.error());
+  if (!*taken) return held(id, input_holder(id).value_or(0));
+  if (::ftruncate(lock->get(), 0) != 0) return fail_errno("writing", path);
+  if (auto written = write_all(lock->get(), fmt::format("{}\n", ::getpid()), path); !written)
+    return std::unexpected(written.error());
+  return HeldInput{.input = answer->descriptor.release(),
+                   .lock = lock->release(),
+                   .is_terminal = answer->word == contract::kTerminal};
+}
+
+std::optional<std::int64_t> TaskManager::input_holder(const TaskId& id) const {
+  const std::string path = lock_path(state_->session, id);
+  auto lock = open_at(AT_FDCWD, path, O_RDONLY, path);
+  if (!lock || !is_locked_by_another(lock->get(), path).value_or(false)) return std::nullopt;
+  char text[24] = {};
+  if (::pread(lock->get(), text, sizeof text - 1, 0) < 0) return 0;
+  return std::atoll(text);
+}
+
+Result<TaskManager::Processes> TaskManager::processes(const TaskId& id) const {
+  auto task = get(id);
+  if (!task) return std::unexpected(task.error());
+  const manager::Remains remains = manager::find_remains(state_->session, *task);
+  Processes found{.pids = {}, .unread = remains.unread};
+  for (const auto& process : remains.processes) found.pids.push_back(process.pid);
+  return found;
 }
 
 Result<void> TaskManager::close_input(const TaskId& id) {

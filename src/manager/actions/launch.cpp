@@ -4,6 +4,7 @@
 #include "codec/record.h"
 #include "contract/control.h"
 #include "contract/names.h"
+#include "manager/actions/name.h"
 #include "manager/far/start.h"
 #include "manager/link/idempotency.h"
 #include "manager/link/launch_kind.h"
@@ -22,6 +23,7 @@
 #include "store/records.h"
 #include "trust/signature.h"
 
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,6 +69,13 @@ Result<> check(const StartOptions& options) {
                 "a task in the foreground needs no slot, so it can't wait for one: leave out one of them");
   if (!options.detached && options.idempotency_key)
     return fail(ErrorCode::usage, "an idempotency key is for background tasks: one in the foreground leaves no record");
+  if ((options.input == Input::inherit) != (options.input_fd >= 0) || (options.input_fd >= 0 && options.detached))
+    return fail(ErrorCode::usage,
+                "a descriptor is the input of a foreground task with Input::inherit, and of no other");
+  if (options.stop_signal < 0 || options.stop_signal > SIGRTMAX)
+    return fail(ErrorCode::usage, fmt::format("{} is no signal", options.stop_signal));
+  if (options.name)
+    if (auto fine = check_name(*options.name); !fine) return fine;
   if (options.detached && (options.stream_fd >= 0 || options.on_timeout == OnTimeout::detach || options.detach_timeout))
     return fail(ErrorCode::usage, "a stream and what detaches a task are for the foreground");
   if (options.detach_timeout && options.detach_timeout->count() < 0)
@@ -114,6 +123,13 @@ Task constant_part(const TaskId& id, const StartOptions& options, const Work& wo
   if (options.idle_timeout.count() > 0) task.idle_timeout_ms = options.idle_timeout.count();
   note_limits(options, task);
   task.idempotency_key = options.idempotency_key;
+  task.name = options.name;
+  if (options.stop_signal > 0) task.stop_signal = options.stop_signal;
+  if (options.terminal) {
+    task.input = "terminal";
+  } else if (options.input != Input::null) {
+    task.input = options.input == Input::pipe ? "pipe" : "inherited";
+  }
   task.on_end = options.on_end;
   if (options.session_lifetime) task.lifetime = "session";
   if (options.queue || options.after) {
@@ -187,6 +203,16 @@ Result<> check_predecessor(const TaskManager& manager, const store::Session& ses
       fmt::format("{} belongs to another program, which does not tell when it ends: it can't be followed", id.str()));
 }
 
+// Before the task that it replaces is stopped: is the command there? The runner's exec has the last word.
+Result<> check_can_run(const Launch& launch) {
+  const std::string path = launch.program.starts_with('/') ? launch.program : launch.cwd + "/" + launch.program;
+  if (::access(path.c_str(), X_OK) == 0) return {};
+  const int error = errno;
+  return launch_failure(
+      error == ENOENT ? 127 : 126, error,
+      fmt::format("cannot run '{}': {}: {}", launch.argv.front(), launch.program, describe_errno(error)));
+}
+
 Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& manager, const std::string& cwd) {
   Launch launch;
   launch.argv = options.shell_line ? std::vector<std::string>{options.shell, "-c", *options.shell_line} : options.argv;
@@ -200,6 +226,8 @@ Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& ma
   launch.timeout = options.timeout;
   launch.idle_timeout = options.idle_timeout;
   launch.input = options.input;
+  launch.input_fd = options.input_fd;
+  launch.stop_signal = options.stop_signal;
   launch.terminal = options.terminal;
   launch.grace = options.grace;
   const bool truncates = options.on_output_limit == OnOutputLimit::truncate;
@@ -278,6 +306,22 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
     key = std::move(*reserved);
   }
 
+  std::optional<KeyReservation> name;
+  std::optional<Task> holder;  // a live task with that name
+  if (options.name) {
+    auto reserved = KeyReservation::take(session, *options.name, contract::kNamesDir);
+    if (!reserved) return std::unexpected(reserved.error());
+    auto live = live_task_of(*this, session, *reserved);
+    if (!live) return std::unexpected(live.error());
+    if (*live) {
+      auto given_back = decide_about_name(*this, options, *cwd, **live);
+      if (!given_back) return std::unexpected(given_back.error());
+      if (*given_back) return std::move(**given_back);
+    }
+    holder = std::move(*live);
+    name = std::move(*reserved);
+  }
+
   auto id = claim_id(session, work.id_prefix);
   if (!id) return std::unexpected(id.error());
   const auto give_up = [&](Error error) -> Result<Task> {
@@ -289,6 +333,13 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
     if (auto written = store::write_plan(session, *id, work.plan); !written) return give_up(written.error());
   if (key)
     if (auto noted = key->note(*id); !noted) return give_up(noted.error());
+  if (holder)
+    if (auto there = check_can_run(*launch); !there) return give_up(there.error());
+  if (holder)
+    if (auto stopped = stop(holder->id, {.reason = fmt::format("Replaced by {}", id->str())}); !stopped)
+      return give_up(stopped.error());
+  if (name)
+    if (auto noted = name->note(*id); !noted) return give_up(noted.error());
   const std::string marker = session.marker(*id);
   mark_environment(launch->environment, *id, session.path());
   Task constant = constant_part(*id, options, work, *cwd);
@@ -318,6 +369,7 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
                               .spec = *spec,
                               .foreground = launch->foreground,
                               .stream_fd = launch->stream_fd,
+                              .input_fd = launch->input_fd,
                               .entry = {}});
   if (!answer) return give_up(answer.error());
   if (auto understood = understand(answer->line, *launch); !understood) return give_up(understood.error());

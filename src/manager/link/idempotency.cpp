@@ -23,6 +23,14 @@ namespace {
 
 constexpr std::size_t kMaxKeyBytes = 120;  // in hex it must fit a file name
 
+std::optional<TaskId> noted_in(int file) {
+  char text[80] = {};
+  const ssize_t n = ::pread(file, text, sizeof text - 1, 0);
+  const std::string_view known(text, n > 0 ? static_cast<std::size_t>(n) : 0);
+  auto id = TaskId::parse(known.substr(0, known.find('\n')));
+  return id ? std::optional(std::move(*id)) : std::nullopt;
+}
+
 std::string hex_of(const std::string& key) {
   std::string hex;
   for (const char c : key) hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
@@ -31,17 +39,29 @@ std::string hex_of(const std::string& key) {
 
 }  // namespace
 
+std::string KeyReservation::file_of(const store::Session& session, const std::string& key, const char* folder) {
+  return session.path() + "/" + folder + "/" + hex_of(key);
+}
+
 Result<> KeyReservation::check(const std::string& key) {
   if (!key.empty() && key.size() <= kMaxKeyBytes) return {};
   return fail(ErrorCode::usage,
               fmt::format("an idempotency key has 1 to {} bytes, this one has {}", kMaxKeyBytes, key.size()));
 }
 
-Result<KeyReservation> KeyReservation::take(const store::Session& session, const std::string& key) {
-  const std::string folder = session.path() + "/" + contract::kKeysDir;
+std::optional<TaskId> KeyReservation::look_up(const store::Session& session, const std::string& key,
+                                              const char* folder) {
+  const std::string path = file_of(session, key, folder);
+  auto file = open_at(AT_FDCWD, path, O_RDONLY, path);
+  return file ? noted_in(file->get()) : std::nullopt;
+}
+
+Result<KeyReservation> KeyReservation::take(const store::Session& session, const std::string& key,
+                                            const char* folder_name) {
+  const std::string folder = session.path() + "/" + folder_name;
   if (auto made = make_folder_at(AT_FDCWD, folder, folder); !made) return std::unexpected(made.error());
   KeyReservation reservation;
-  reservation.path_ = folder + "/" + hex_of(key);
+  reservation.path_ = file_of(session, key, folder_name);
   // gc may remove the file of a task that is gone between our opening and locking it: then once more.
   while (true) {
     auto file = open_at(AT_FDCWD, reservation.path_, O_RDWR | O_CREAT, reservation.path_);
@@ -53,10 +73,7 @@ Result<KeyReservation> KeyReservation::take(const store::Session& session, const
     reservation.file_ = std::move(*file);
     break;
   }
-  char text[80] = {};
-  const ssize_t n = ::pread(reservation.file_.get(), text, sizeof text - 1, 0);
-  std::string_view known(text, n > 0 ? static_cast<std::size_t>(n) : 0);
-  if (auto id = TaskId::parse(known.substr(0, known.find('\n')))) reservation.known_ = std::move(*id);
+  reservation.known_ = noted_in(reservation.file_.get());
   return reservation;
 }
 
@@ -84,7 +101,13 @@ std::optional<TaskId> KeyReservation::find_known(const store::Session& session) 
 Result<> KeyReservation::note(const TaskId& id) {
   // One write within one page: whole or absent. Ids may differ in length, so what was there is cut off first.
   if (::ftruncate(file_.get(), 0) != 0 || ::lseek(file_.get(), 0, SEEK_SET) != 0) return fail_errno("writing", path_);
-  return write_all(file_.get(), id.str() + "\n", path_);
+  if (auto written = write_all(file_.get(), id.str() + "\n", path_); !written) return written;
+  if (::fsync(file_.get()) != 0) return fail_errno("syncing", path_);
+  if (known_) return {};  // its name is durable since then
+  const std::string folder = path_.substr(0, path_.rfind('/'));
+  auto opened = open_folder_at(AT_FDCWD, folder, folder);
+  if (!opened) return std::unexpected(opened.error());
+  return ::fsync(opened->get()) == 0 ? Result<>() : fail_errno("syncing", folder);
 }
 
 }  // namespace perdure::manager

@@ -55,7 +55,9 @@ std::string launch_spec(const Launch& launch) {
   header.envc = static_cast<std::uint32_t>(launch.environment.size());
   header.hook_count = static_cast<std::uint32_t>(launch.hooks.size());
   header.idle_timeout_ms = launch.idle_timeout.count();
-  header.input = launch.input == Input::pipe ? contract::SpecInput::pipe : contract::SpecInput::null;
+  header.input = launch.input == Input::pipe      ? contract::SpecInput::pipe
+                 : launch.input == Input::inherit ? contract::SpecInput::inherit
+                                                  : contract::SpecInput::null;
   if (launch.terminal) {
     header.terminal_rows = std::max<std::uint32_t>(1, launch.terminal->rows);
     header.terminal_columns = std::max<std::uint32_t>(1, launch.terminal->columns);
@@ -66,6 +68,7 @@ std::string launch_spec(const Launch& launch) {
   header.pids_of_user = launch.limits.pids_of_user;
   header.command = launch.agent ? contract::SpecCommand::agent : contract::SpecCommand::process;
   header.only_event = launch.only_event;
+  header.stop_signal = static_cast<std::uint32_t>(launch.stop_signal);
 
   std::string bytes(sizeof header, '\0');
   add(bytes, launch.constant_members);

@@ -41,7 +41,8 @@ struct Launch {
   OnTimeout on_timeout = OnTimeout::stop;
   std::optional<std::chrono::milliseconds> detach_timeout;
   bool foreground = false, queued = false, question = false;
-  int stream_fd = -1;
+  int stream_fd = -1, input_fd = -1;
+  int stop_signal = 0;
   int priority = 0;
   std::string after;
   std::string entry_text;

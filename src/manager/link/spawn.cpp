@@ -27,7 +27,7 @@ struct RunnerExec {
   const char* path;
   char* const* argv;
   char* const* envp;
-  int spec, answer, stream;  // stream: -1 for none
+  int spec, answer, stream, input;  // stream, input: -1 for none
   char* runner_stack = nullptr;
   int error = 0;
 };
@@ -39,6 +39,7 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) int exec_runner(v
   ::syscall(SYS_dup3, plan.spec, contract::kSpecFd, 0);
   ::syscall(SYS_dup3, plan.answer, contract::kAnswerFd, 0);
   if (plan.stream >= 0) ::syscall(SYS_dup3, plan.stream, contract::kStreamFd, 0);
+  if (plan.input >= 0) ::syscall(SYS_dup3, plan.input, contract::kInputFd, 0);
   ::syscall(SYS_execve, plan.path, plan.argv, plan.envp);
   plan.error = errno;
   ::syscall(SYS_exit_group, 127);
@@ -103,7 +104,8 @@ Result<RunnerAnswer> spawn_runner(const RunnerStart& start) {
   const Fd high_spec = high_copy(start.spec.get());
   Fd high_answer = high_copy(answer_in.get());
   const Fd high_stream = start.stream_fd < 0 ? Fd() : high_copy(start.stream_fd);
-  if (!high_spec || !high_answer || (start.stream_fd >= 0 && !high_stream))
+  const Fd high_input = start.input_fd < 0 ? Fd() : high_copy(start.input_fd);
+  if (!high_spec || !high_answer || (start.stream_fd >= 0 && !high_stream) || (start.input_fd >= 0 && !high_input))
     return fail_errno("passing descriptors to", start.runner, ErrorCode::task_launch_failed);
 
   // exec'd with nothing but its own marker: what unsetenv removes later stays visible in /proc/PID/environ.
@@ -117,7 +119,8 @@ Result<RunnerAnswer> spawn_runner(const RunnerStart& start) {
                   .envp = envp,
                   .spec = high_spec.get(),
                   .answer = high_answer.get(),
-                  .stream = high_stream ? high_stream.get() : -1};
+                  .stream = high_stream ? high_stream.get() : -1,
+                  .input = high_input ? high_input.get() : -1};
   if (const int e = spawn(plan); e != 0) return fail_os(e, "starting", start.runner, ErrorCode::task_launch_failed);
   answer_in.reset();
   high_answer.reset();

@@ -16,6 +16,7 @@ struct RunnerStart {
   const Fd& spec;  // the launch specification
   bool foreground = false;
   int stream_fd = -1;  // foreground: a pipe for the output
+  int input_fd = -1;   // foreground: what the command reads
   std::string entry;   // of a runner that was killed while it waited in the queue: its file there
 };
 

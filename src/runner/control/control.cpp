@@ -166,6 +166,7 @@ void Control::listen_again() {
 
 void Control::unlink(int task_folder) {
   sys::unlink_at(task_folder, perdure::contract::kControlSocket);
+  sys::unlink_at(task_folder, perdure::contract::kInputLock);
 }
 
 }  // namespace runner

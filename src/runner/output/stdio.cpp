@@ -42,7 +42,9 @@ int Stdio::open(const LaunchSpec& spec) {
     if (!input_ || !command_in_) return input_ ? command_in_.get() : input_.get();
   } else {
     if (const int e = open_pipe(output_, command_out_); e < 0) return e;
-    if (has_input_)
+    if (spec.input == SpecInput::inherit) {
+      command_in_ = Fd(kInputFd);
+    } else if (has_input_)
       if (const int e = open_pipe(command_in_, input_); e < 0) return e;
   }
   return sys::set_nonblocking(output_.get());

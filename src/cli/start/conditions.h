@@ -1,0 +1,29 @@
+#pragma once
+
+#include "cli/console/call.h"
+#include "conditions/ready.h"
+
+#include <optional>
+#include <string>
+
+namespace perdure::cli {
+
+/// What --match and --ready ask for; where both are given, both must hold (I10).
+struct Conditions {
+  std::optional<std::string> match;
+  std::optional<conditions::ReadyCheck> ready;
+  bool since_now = false;
+  [[nodiscard]] bool any() const { return match || ready; }
+};
+
+/// Errors: usage. To be read before the task is started, since it notes who has the port already.
+[[nodiscard]] Result<Conditions> read_conditions(const Call& call);
+
+enum class Met { yes, ended, timed_out, interrupted };
+
+/// Blocks until they hold, the task has ended or the time is over. `is_new`: the task was started after they were read.
+/// Tells on standard error what a person should know.
+[[nodiscard]] Result<Met> await_conditions(TaskManager& manager, const TaskId& id, Conditions& conditions,
+                                           std::optional<std::chrono::milliseconds> timeout, bool is_new);
+
+}  // namespace perdure::cli

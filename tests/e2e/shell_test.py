@@ -1,0 +1,336 @@
+"""Perdure at the shell: ids that are quick to write, names, aliases, output on a terminal, conditions (I10-I22, I40-I45)."""
+import json
+import os
+import pty
+import select
+import socket
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+from session import PERDURE, SessionTest, eventually  # noqa: E402
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+SERVER = 'import socket,time; s=socket.socket(); s.setsockopt(1,2,1); s.bind(("127.0.0.1",{port})); s.listen(); time.sleep(60)'
+
+
+class ShellTest(SessionTest):
+    def stop(self, *tasks):
+        self.perdure('stop', '--grace', '0', *tasks, check=0)
+
+    def on_terminal(self, *args, columns=80, env=None):
+        """(output, exit status) of the program with a terminal of its own as its streams."""
+        pid, fd = pty.fork()
+        if pid == 0:
+            import fcntl
+            import struct
+            import termios
+            fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack('HHHH', 24, columns, 0, 0))
+            os.execve(PERDURE, [PERDURE, '--session', self.session, *args],
+                      {**os.environ, 'XDG_CONFIG_HOME': self.config_home, 'TERM': 'xterm', **(env or {})})
+        text = b''
+        while True:
+            if not select.select([fd], [], [], 60)[0]:
+                break
+            try:
+                part = os.read(fd, 65536)
+            except OSError:
+                break
+            if not part:
+                break
+            text += part
+        os.close(fd)
+        return text.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+class Ids(ShellTest):
+    def test_I21_a_prefix_the_last_eight_and_the_newest(self):
+        first = self.sh('echo one')
+        self.finished(first)
+        second = self.sh('echo two')
+        self.finished(second)
+        for text in (first[:len(first) - 4], first[-8:], '@2'):
+            self.assertEqual(self.perdure('output', text, check=0).stdout, 'one\n', text)
+        self.assertEqual(self.perdure('output', '@1', check=0).stdout, 'two\n')
+        self.assertEqual(self.perdure('output', '@3').returncode, 1)
+        self.assertEqual(self.perdure('output', 'bash-').returncode, 1)
+
+    def test_I21_what_is_ambiguous_names_the_candidates(self):
+        for name in ('bash-aaaa0001', 'bash-aaaa0002'):
+            task = self.sh('true')
+            self.finished(task)
+            record = self.record(task)
+            record['taskId'] = name
+            with open(self.path(name), 'w', encoding='utf-8') as f:
+                json.dump(record, f)
+        done = self.perdure('show', 'bash-aaaa', check=2)
+        self.assertIn('bash-aaaa0001', done.stderr)
+        self.assertIn('bash-aaaa0002', done.stderr)
+
+    def test_I21_what_acts_wants_a_terminal_or_yes(self):
+        task = self.sh('sleep 100')
+        done = self.perdure('stop', '@1', check=2)
+        self.assertIn(task, done.stderr)
+        self.assertEqual(self.record(task)['status'], 'running')
+        self.perdure('stop', '@1', '--yes', '--grace', '0', check=0)
+        self.assertEqual(self.record(task)['status'], 'killed')
+
+    def test_I21_programs_write_whole_ids(self):
+        self.finished(self.sh('true'))
+        self.assertNotEqual(self.perdure('--json', 'show', '@1').returncode, 0)
+
+
+class Names(ShellTest):
+    def test_I20_what_is_no_name_is_refused(self):
+        for name in ('', '1st', 'a b', 'x' * 64, 'bash-12345678', 'agent', 'process'):
+            self.assertEqual(self.perdure('run', '--name', name, '-c', 'true').returncode, 2, name)
+        self.assertFalse(os.path.exists(self.tasks) and os.listdir(self.tasks))
+
+    def test_I22_a_second_start_returns_the_live_task(self):
+        task = self.sh('sleep 100', '--name', 'dev')
+        self.assertEqual(self.record(task)['name'], 'dev')
+        again = self.json('run', '--name', 'dev', '-c', 'sleep 100')
+        self.assertEqual((again['taskId'], again['existing'], again['sameCommand']), (task, True, True))
+        other = self.json('run', '--name', 'dev', '-c', 'sleep 99')
+        self.assertEqual((other['taskId'], other['sameCommand']), (task, False))
+        self.assertIn('runs already', self.perdure('run', '--name', 'dev', '-c', 'sleep 100').stderr)
+        self.assertEqual(len(self.json('list')), 1)
+        self.stop('dev')
+
+    def test_I22_refuse_starts_nothing(self):
+        task = self.sh('sleep 100', '--name', 'dev')
+        done = self.perdure('--json', 'run', '--name', 'dev', '--if-running', 'refuse', '-c', 'true', check=1)
+        self.assertEqual(json.loads(done.stdout)['error']['details']['task'], task)
+        self.assertEqual(len(self.json('list', '--all')), 1)
+        self.stop(task)
+
+    def test_I22_replace_ends_the_old_one_first(self):
+        old = self.sh('sleep 100', '--name', 'dev')
+        # A command that is not there must not cost the live task.
+        self.perdure('run', '--name', 'dev', '--if-running', 'replace', '--', '/nowhere', check=127)
+        self.assertEqual(self.record(old)['status'], 'running')
+        new = self.run_task('--name', 'dev', '--if-running', 'replace', '-c', 'sleep 100')
+        self.assertNotEqual(new, old)
+        self.assertEqual((self.record(old)['status'], self.record(old)['stopReason']), ('killed', f'Replaced by {new}'))
+        self.assertEqual(self.json('show', 'dev')['taskId'], new)
+        self.stop('dev')
+
+    def test_I22_of_many_at_once_one_starts(self):
+        running = [subprocess.Popen([PERDURE, '--session', self.session, 'run', '--name', 'dev', '-c', 'sleep 100'],
+                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for _ in range(8)]
+        ids = {p.communicate()[0].strip() for p in running}
+        self.assertEqual(len(ids), 1, ids)
+        self.assertEqual(len(self.json('list')), 1)
+        self.stop(*ids)
+
+    def test_I21_a_name_stands_for_the_live_task_else_the_last(self):
+        task = self.sh('echo hello', '--name', 'dev')
+        self.finished(task)
+        self.assertEqual(self.perdure('output', 'dev', check=0).stdout, 'hello\n')
+        self.assertIn('no live task', self.perdure('stop', 'dev', check=1).stderr)
+        again = self.sh('sleep 100', '--name', 'dev')
+        self.assertEqual(self.json('show', 'dev')['taskId'], again)
+        self.assertEqual([t['taskId'] for t in self.json('list', '--all', '--name', 'dev')], [task, again])
+        self.stop(again)
+
+
+class Words(ShellTest):
+    def test_I44_words_of_other_tools(self):
+        task = self.sh('echo hello')
+        self.finished(task)
+        for word in ('ls', 'ps', 'status'):
+            self.assertIn(task, self.perdure(word, '-a', check=0).stdout, word)
+        for word in ('logs', 'log', 'tail'):
+            self.assertEqual(self.perdure(word, '-n', '1', task, check=0).stdout, 'hello\n', word)
+        self.assertIn('completed', self.perdure('status', task, check=0).stdout)
+        self.assertIn('perdure list:', self.perdure('help', 'ps', check=0).stdout)
+        self.perdure('rm', task, check=0)
+        self.assertEqual(self.json('list', '--all'), [])
+        live = self.perdure('start', '-c', 'sleep 100', check=0).stdout.strip()
+        self.perdure('kill', '-KILL', live, check=0)
+        self.assertEqual(self.finished(live)['signal'], 9)
+
+    def test_N10_verbs_without_arguments_refuse_them(self):
+        for verb in ('gc', 'doctor', 'events', 'version', 'list'):
+            self.assertIn('takes no arguments', self.perdure(verb, 'bash-12345678', check=2).stderr, verb)
+
+    def test_N12_the_hint_can_be_pasted(self):
+        for words, hint in ((['ls', '-la'], 'perdure run -- ls -la'),
+                            (["echo 'hi'; sleep 1"], """perdure run -c 'echo '\\''hi'\\''; sleep 1'"""),
+                            (['--timeout', '5s', 'make', 'a b'], "perdure run --timeout 5s -- make 'a b'")):
+            self.assertIn(hint, self.perdure('run', *words, check=2).stderr.replace(f' --session {self.session}', ''))
+
+    def test_labels_and_since(self):
+        one = self.sh('true', '--label', 'app=web')
+        two = self.sh('true', '--label', 'app=db', '--label', 'x=')
+        for task in (one, two):
+            self.finished(task)
+        ids = lambda *args: [t['taskId'] for t in self.json('list', '--all', *args)]  # noqa: E731
+        self.assertEqual(ids('--label', 'app=web'), [one])
+        self.assertEqual(ids('--label', 'app'), [one, two])
+        self.assertEqual(ids('--label', 'app', '--label', 'x'), [two])
+        self.assertEqual(ids('--since', '10m'), [one, two])
+        self.assertEqual(ids('--since', '2099-01-01'), [])
+        self.perdure('list', '--since', 'yesterdayish', check=2)
+
+
+class OutputOnATerminal(ShellTest):
+    def test_I40_tail_counts_lines(self):
+        task = self.sh('seq 1 1000')
+        self.finished(task)
+        self.assertEqual(self.perdure('output', task, '--tail', '2', check=0).stdout, '999\n1000\n')
+        self.assertEqual(self.json('output', task, '--tail', '2')['preview'], '999\n1000\n')
+        self.assertEqual(self.perdure('output', task, '--tail', '0', check=0).stdout, '')
+        self.assertEqual(self.perdure('output', task, '--tail', '5000', check=0).stdout, ''.join(f'{i}\n' for i in range(1, 1001)))
+        # Bytes begin at a line, too.
+        self.assertEqual(self.perdure('output', task, '--tail', '7B', check=0).stdout, '1000\n')
+        self.assertEqual(self.perdure('output', task, '-n', '100001', check=2).stdout, '')
+
+    def test_I40_a_long_line_is_cut_at_a_character(self):
+        task = self.sh("printf 'é%.0s' $(seq 1 100)")
+        self.finished(task)
+        self.assertEqual(self.perdure('output', task, '--tail', '5B', check=0).stdout, 'éé')
+
+    def test_I41_colours_stay_and_carriage_returns_write_over(self):
+        task = self.sh(r"printf '\r\033[K[#] 1/2\r\033[K[##] \033[32mok\033[0m\n\033]0;title\007end\n'")
+        self.finished(task)
+        shown, _ = self.on_terminal('output', task)
+        self.assertEqual(shown, '[##] \033[32mok\033[0m\r\n^[]0;title^Gend\r\n')
+        self.assertEqual(self.on_terminal('output', task, env={'NO_COLOR': '1'})[0], '[##] ok\r\n^[]0;title^Gend\r\n')
+        self.assertIn('\033]0;title\007', self.on_terminal('output', task, '--raw')[0])
+        self.assertIn(b'\r\033[K[#] 1/2', self.perdure('output', task, check=0, text=False).stdout)
+
+    def test_I42_no_row_is_wider_than_the_terminal(self):
+        task = self.sh('sleep 100', '--owner', 'claude-code@/home/me/a/b/src/my-web-project', '--description', 'Start the server')
+        for columns in (80, 100, 140):
+            shown, _ = self.on_terminal('list', columns=columns, env={'NO_COLOR': '1'})
+            for line in shown.splitlines():
+                self.assertLessEqual(len(line), columns)
+            self.assertIn(task, shown)
+            self.assertIn('Start the server', shown)
+        self.assertIn('my-web-project', shown)
+        self.stop(task)
+
+    def test_I43_open_questions_and_bad_records(self):
+        question = self.perdure('ask', 'Which?', check=0).stdout.strip()
+        self.assertRegex(self.perdure('list', check=0).stdout, f'{question}  open')
+        done = self.perdure('wait', '--timeout', '100ms', check=75)
+        self.assertIn('Which?', done.stderr)
+        with open(self.path('bash-aaaaaaaa'), 'w', encoding='utf-8') as f:
+            f.write('{')
+        self.assertIn('1 file is not a record', self.perdure('list', '--all', check=0).stderr)
+        self.stop(question)
+
+    def test_I45_several_at_once(self):
+        one, two = self.sh('echo a; echo b'), self.sh('echo c')
+        for follow in ((), ('--follow',)):
+            shown = self.perdure('output', *follow, one, two, check=0).stdout
+            self.assertEqual(sorted(shown.splitlines()), sorted([f'{one}  a', f'{one}  b', f'{two}  c']))
+
+    def test_I45_values_are_completed(self):
+        script = self.perdure('completion', 'bash', check=0).stdout
+        self.assertIn("run:--leftovers) words='keep kill wait'", script)
+        self.assertIn("list:--status) words='queued running", script)
+
+    def completed(self, *words):
+        """What bash offers for the last of the words."""
+        script = self.perdure('completion', 'bash', check=0).stdout
+        line = 'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _perdure; printf "%s\\n" "${COMPREPLY[@]}"'
+        folder = os.path.dirname(PERDURE)
+        done = subprocess.run(['bash', '-c', script + line, 'bash', 'perdure', *words], capture_output=True, text=True, timeout=60,
+                              check=False, env={**os.environ, 'PATH': f"{folder}:{os.environ['PATH']}", 'PERDURE_SESSION': self.session})
+        return done.stdout.split()
+
+    def test_I45_only_what_makes_sense_is_offered(self):
+        ended, live = self.sh('true'), self.sh('sleep 100')
+        self.finished(ended)
+        self.assertEqual(self.completed('stop', ''), [live])
+        self.assertEqual(sorted(self.completed('--session', self.session, 'output', '')), sorted([ended, live]))
+        self.assertEqual(self.completed('run', '--leftovers', 'k'), ['keep', 'kill'])
+        self.assertEqual(self.completed('completion', ''), ['bash', 'zsh', 'fish', '--json', '--session', '--help'])
+        self.assertIn('mkdir', self.completed('run', '--', 'mkd'))
+        self.stop(live)
+
+
+class Conditions(ShellTest):
+    def test_I11_a_prompt_is_matched(self):
+        task = self.sh('printf "Continue? [y/N] "; sleep 100')
+        self.perdure('wait', task, '--match', 'Continue', '--timeout', '20', check=0)
+        # `$` holds once nothing more comes.
+        self.perdure('wait', task, '--match', r'N\] $', '--timeout', '20', check=0)
+        self.perdure('wait', task, '--match', 'Never', '--timeout', '300ms', check=75)
+        self.stop(task)
+
+    def test_I11_an_end_of_line_waits_for_the_line(self):
+        task = self.sh('printf ab; sleep 0.05; echo c; sleep 100')
+        self.perdure('wait', task, '--match', '^abc$', '--timeout', '20', check=0)
+        self.stop(task)
+
+    def test_I11_since_now(self):
+        task = self.sh('echo ready; sleep 100')
+        self.perdure('wait', task, '--match', 'ready', check=0)
+        self.perdure('wait', task, '--match', 'ready', '--since-now', '--timeout', '300ms', check=75)
+        self.stop(task)
+
+    def server(self, port, *options, before=''):
+        return [*options, '-c', f"{before}exec python3 -c '{SERVER.format(port=port)}'"]
+
+    def test_I10_I12_run_returns_when_the_task_listens(self):
+        port = free_port()
+        task = self.perdure('run', '--ready', f'tcp:{port}', '--ready-timeout', '30', *self.server(port), check=0).stdout.strip()
+        socket.create_connection(('127.0.0.1', port), 5).close()
+        self.stop(task)
+
+    def test_I12_a_foreign_listener_is_an_error_that_names_it(self):
+        with socket.socket() as mine:
+            mine.bind(('127.0.0.1', 0))
+            mine.listen()
+            port = mine.getsockname()[1]
+            task = self.perdure('run', '-c', 'sleep 100', check=0).stdout.strip()
+            for done in (self.perdure('wait', task, '--ready', f'tcp:{port}', '--timeout', '20', check=1),
+                         self.perdure('run', '--ready', f'tcp:{port}', '--ready-timeout', '20', '-c', 'sleep 100', check=1)):
+                self.assertIn(f'pid {os.getpid()}', done.stderr)
+            self.perdure('wait', task, '--ready', f'tcp:any:{port}', check=0)
+            self.perdure('stop', '--all', '--grace', '0', check=0)
+
+    def test_I12_an_address_in_use_is_reported(self):
+        with socket.socket() as mine:
+            mine.bind(('127.0.0.1', 0))  # bound and not listening: the command fails by itself
+            port = mine.getsockname()[1]
+            done = self.perdure('run', '--ready', f'tcp:{port}', '--ready-timeout', '30', *self.server(port), check=1)
+            self.assertIn('Address already in use', done.stderr)
+
+    def test_I10_time_passes_and_the_task_runs_on(self):
+        done = self.perdure('run', '--ready', f'tcp:{free_port()}', '--ready-timeout', '300ms', '-c', 'sleep 100', check=75)
+        task = done.stdout.strip()
+        self.assertEqual(self.record(task)['status'], 'running')
+        self.stop(task)
+        self.assertEqual(self.perdure('run', '--match', 'x', '-c', 'true').returncode, 1)
+        self.assertEqual(self.perdure('run', '--match', 'x', '--foreground', '-c', 'true').returncode, 2)
+
+    def test_I13_http(self):
+        port = free_port()
+        task = self.perdure('run', '--ready', f'http://localhost:{port}/', '--ready-timeout', '40', '--',
+                            'python3', '-m', 'http.server', str(port), '--bind', '127.0.0.1', check=0).stdout.strip()
+        self.perdure('wait', task, '--ready', f'http://127.0.0.1:{port}/nowhere', '--timeout', '20', check=0)
+        self.stop(task)
+        self.perdure('wait', task, '--ready', 'http://example.org/', check=2)
+
+    def test_stop_signal(self):
+        task = self.sh('trap "echo int; exit 0" INT; trap "" TERM; echo up; while :; do sleep 0.05; done', '--stop-signal', 'int')
+        self.perdure('wait', task, '--match', 'up', check=0)
+        self.assertEqual(self.record(task)['stopSignal'], 2)
+        self.perdure('stop', task, '--grace', '20s', check=0)
+        self.assertIn(b'int', self.log(task))
+
+
+if __name__ == '__main__':
+    unittest.main()
