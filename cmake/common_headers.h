@@ -1,5 +1,8 @@
 // What most files include, compiled once for a quick build (PERDURE_QUICK). No file may rely on it: every other build goes
 // without, and clang-tidy reads such a one.
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -19,6 +22,3 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include <boost/json.hpp>
-#include <fmt/format.h>

@@ -168,6 +168,8 @@ export interface OutputSummary {
   fullOutputAvailable: boolean;
   /** bytes that were not kept */
   droppedBytes: number;
+  /** bytes that were kept, and that somebody cut out of the log */
+  missingBytes: number;
   /** the end of the output */
   preview: string;
   /** where the next read goes on */

@@ -177,6 +177,7 @@ OutputSummary = TypedDict('OutputSummary', {
     'truncated': bool,
     'fullOutputAvailable': bool,
     'droppedBytes': int,
+    'missingBytes': int,
     'preview': str,
     'nextOffset': int,
     'eof': bool,

@@ -160,7 +160,8 @@ std::vector<UntrustedPart> take_untrusted(TomlTable& entries, const std::string&
       });
   // Executors stay known, so that whoever names one is told why it isn't used.
   for (const auto& entry : entries)
-    if (entry.key == kExecutors) taken.push_back({.name = "[executors]", .from = fmt::format("{}:{}", path, entry.line)});
+    if (entry.key == kExecutors)
+      taken.push_back({.name = "[executors]", .from = fmt::format("{}:{}", path, entry.line)});
   for (auto& entry : entries)
     if (auto* const section = std::get_if<TomlTable>(&entry.value.content);
         section != nullptr && (entry.key == kTask || entry.key == kOldTask))

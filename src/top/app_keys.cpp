@@ -60,7 +60,8 @@ void App::act(const std::string& doing, const std::string& command, std::functio
 }
 
 void App::stop_task(const TaskId& id, const std::string& reason) {
-  const std::string command = fmt::format("stop {}{}", id.str(), reason.empty() ? "" : " --reason " + shell_word(reason));
+  const std::string command =
+      fmt::format("stop {}{}", id.str(), reason.empty() ? "" : " --reason " + shell_word(reason));
   act(fmt::format("stopping {}…", id.str()), command, [this, id, reason]() -> Result<std::string> {
     auto task = manager_.stop(id, {.reason = reason, .grace = {}, .by = {}});
     if (!task) return std::unexpected(task.error());

@@ -267,13 +267,17 @@ bool Index::matches(const Entry& entry, const Filter& filter) const {
   return is_within(entry.text, filter.text, exact) || is_within(entry.id, filter.text, exact);
 }
 
+std::int64_t rank_of(Status status) {
+  return status == Status::running ? 2 : status == Status::queued ? 1 : 0;
+}
+
 // The larger, the earlier it is shown. By the start of what is alive, so that a row does not move while it runs.
 std::int64_t Index::key_of(const Entry& entry, Sort sort) {
   switch (sort) {
     case Sort::started: return entry.started_at;
     case Sort::ended: return entry.ended_at == 0 ? INT64_MAX : entry.ended_at;
     case Sort::duration: return entry.ended_at == 0 ? INT64_MAX - entry.started_at : entry.ended_at - entry.started_at;
-    case Sort::status: return entry.status == Status::running ? 2 : entry.status == Status::queued ? 1 : 0;
+    case Sort::status: return rank_of(entry.status);
   }
   return 0;
 }

@@ -53,6 +53,9 @@ struct Filter {
 /// The newest, the latest ended, the longest, or what runs, then what is queued, then the others; ties by the newest start.
 enum class Sort { started, ended, duration, status };
 
+/// Place of a status in Sort::status, the larger the earlier.
+[[nodiscard]] std::int64_t rank_of(Status status);
+
 struct Counts {
   std::array<std::size_t, kStatuses> status{};
   std::array<std::size_t, kKinds> kind{};

@@ -223,13 +223,20 @@ class Writing(InteractionTest):
         self.assertIn('reads no more', error)
         self.finished(task)
 
+    @staticmethod
+    def target_of(pid, fd):
+        try:
+            return os.readlink(f'/proc/{pid}/fd/{fd}')
+        except OSError:
+            return ''  # closed meanwhile
+
     def test_a_writer_that_waits_for_its_own_input_hears_of_the_end(self):
         task = self.sh('sleep 100', '--stdin', 'pipe')
         writer = subprocess.Popen([PERDURE, '--session', self.session, 'write', task], stdin=subprocess.PIPE,
                                   stderr=subprocess.PIPE, text=True)
         # Once it is connected it holds the writing end: the command's death is what it hears of.
-        eventually(lambda: any('pipe:' in os.readlink(f'/proc/{writer.pid}/fd/{n}') for n in os.listdir(f'/proc/{writer.pid}/fd')
-                               if int(n) > 2), 'the writer holds the pipe')
+        eventually(lambda: any('pipe:' in self.target_of(writer.pid, n) for n in os.listdir(f'/proc/{writer.pid}/fd') if int(n) > 2),
+                   'the writer holds the pipe')
         self.stop(task)
         self.assertEqual(writer.wait(30), 1)
         self.assertIn('reads no more', writer.stderr.read())

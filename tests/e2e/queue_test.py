@@ -253,6 +253,7 @@ class EndsInTheQueue(QueueTest):
             os.kill(self.runner_of(task), signal.SIGKILL)
         eventually(lambda: not any(processes_with(f'PERDURE_RUNNER={task}@') for task in tasks[:2]), 'they are gone')
         self.assertEqual([t['taskId'] for t in self.json('list', '--status', 'queued')], tasks)
+        self.perdure('reconcile', '--queue', check=0)  # looking starts nothing (L50)
         self.let_go()
         self.perdure('wait', '--drain')
         self.assertEqual(self.said(), ['0', '1', '2', '3'])

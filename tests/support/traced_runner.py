@@ -50,7 +50,7 @@ def calls_about(session, trace):
             first = first or process
             if not begun and session in line and call != 'execve':
                 begun = True
-                loaders = {name: n for (who, name), n in counted.items() if who == first and name != call}
+                loaders = {name: n - (name == call) for (who, name), n in counted.items() if who == first}
             if begun and call not in ('execve', 'exit', 'exit_group') and counted[process, call] > loaders.get(call, 0):
                 seen.setdefault((call, counted[process, call]), line)
     return [(call, n, line) for (call, n), line in seen.items()]

@@ -1,7 +1,5 @@
 #include "manager/in_process/in_process.h"
 
-#include "manager/link/runner_client.h"
-
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/files.h"
@@ -9,6 +7,7 @@
 #include "contract/lock_page.h"
 #include "contract/names.h"
 #include "contract/outcome.h"
+#include "manager/link/runner_client.h"
 #include "manager/status/reconcile.h"
 #include "store/records.h"
 
@@ -45,7 +44,6 @@ namespace manager {
 namespace {
 
 constexpr const char* kFailedWithoutReason = "The subagent failed";
-
 
 constexpr std::int64_t kRetryMs = 1'000;  // between attempts to write to a disk that refuses
 constexpr int kBacklog = 64;

@@ -60,7 +60,8 @@ constexpr Parameter kParameters[] = {
      .most = 600,
      .default_text = "45"},
     {.name = "on",
-     .description = "In the background: run it elsewhere, on an executor that the user has configured. cwd is a path there."},
+     .description =
+         "In the background: run it elsewhere, on an executor that the user has configured. cwd is a path there."},
 };
 
 constexpr Parameter kAnswers[] = {

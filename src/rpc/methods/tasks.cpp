@@ -34,7 +34,7 @@ Place place_of(const Task& task, std::string_view sort) {
   if (sort == "ended") key = task.ended_at.value_or(INT64_MAX);
   // Of one that runs it grows: the start stands for it, so that a cursor stays true.
   if (sort == "duration") key = task.ended_at ? *task.ended_at - task.started_at : INT64_MAX - started;
-  if (sort == "status") key = -static_cast<std::int64_t>(task.status);
+  if (sort == "status") key = view::rank_of(task.status);
   return {key, started, task.id.str()};
 }
 
@@ -215,6 +215,7 @@ json::object summary_json(const OutputSnapshot& output) {
           {"truncated", output.truncated},
           {"fullOutputAvailable", output.full_output_available},
           {"droppedBytes", output.dropped_bytes},
+          {"missingBytes", output.missing_bytes},
           {"preview", output.preview},
           {"nextOffset", output.next_offset},
           {"eof", output.eof}};

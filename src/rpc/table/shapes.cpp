@@ -85,6 +85,7 @@ constexpr Field kOutputSummary[] = {
     {"truncated", "boolean", "the preview is not the whole output", true},
     {"fullOutputAvailable", "boolean", "every byte of the stream is in the log", true},
     {"droppedBytes", "integer", "bytes that were not kept", true},
+    {"missingBytes", "integer", "bytes that were kept, and that somebody cut out of the log", true},
     {"preview", "string", "the end of the output", true},
     {"nextOffset", "integer", "where the next read goes on", true},
     {"eof", "boolean", "nothing more will come", true},
