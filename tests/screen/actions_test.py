@@ -134,7 +134,7 @@ class Actions(ScreenTest):
         top.shows(task)
         top.press('d', 'with its log? y')
         top.keys('y')
-        top.hides(task[-8:] + ' ')
+        top.shows(f'{task} is removed', 'no tasks')
         self.assertFalse(os.path.exists(self.path(task)))
 
     def test_V60_processes(self):
