@@ -14,7 +14,10 @@ from session import PERDURE, SessionTest, eventually, is_alive, processes_with  
 class HookTest(SessionTest):
     def tearDown(self):
         for pid in processes_with('PERDURE_SESSION=' + self.session):
-            os.kill(pid, signal.SIGKILL)
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it has ended by itself
         super().tearDown()
 
     def file(self, name):

@@ -48,7 +48,8 @@ class View(SessionTest):
         return ({task['taskId'] for task in self.json('list', '--all')} - before).pop()
 
     def ended(self, client, command, **arguments):
-        gate = os.path.join(self.scratch, f'gate-{client.last}')
+        self.gates = getattr(self, 'gates', 0) + 1  # one for each task: clients count alike
+        gate = os.path.join(self.scratch, f'gate-{self.gates}')
         task = self.start(client, f'until [ -e {gate} ]; do sleep 0.01; done; {command}', **arguments)
         with open(gate, 'w', encoding='ascii'):
             pass

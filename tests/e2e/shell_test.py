@@ -202,7 +202,7 @@ class OutputOnATerminal(ShellTest):
     def test_I41_colours_stay_and_carriage_returns_write_over(self):
         task = self.sh(r"printf '\r\033[K[#] 1/2\r\033[K[##] \033[32mok\033[0m\n\033]0;title\007end\n'")
         self.finished(task)
-        shown, _ = self.on_terminal('output', task)
+        shown, _ = self.on_terminal('output', task, env={'NO_COLOR': ''})
         self.assertEqual(shown, '[##] \033[32mok\033[0m\r\n^[]0;title^Gend\r\n')
         self.assertEqual(self.on_terminal('output', task, env={'NO_COLOR': '1'})[0], '[##] ok\r\n^[]0;title^Gend\r\n')
         self.assertIn('\033]0;title\007', self.on_terminal('output', task, '--raw')[0])
