@@ -16,7 +16,7 @@ class Precedence {
   explicit Precedence(const Session& session) : session_(session) {}
 
   /// Is the task of this id one of Perdure's? Then the record in `<session>/tasks` is the only one of it; there may be
-  /// none yet. Proof is any of: that record carries `runner` or `onDeadline`; a runner.lock lies beside it; the id has a
+  /// none yet. Proof is any of: that record carries `runner`, `onDeadline` or `executor`; a runner.lock lies beside it; the id has a
   /// place in the queue. A record that can't be read is no proof.
   [[nodiscard]] bool is_ours(const TaskId& id);
 

@@ -9,6 +9,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+from mcp_client import McpClient  # noqa: E402
 from session import PERDURE, SessionTest, eventually, is_alive  # noqa: E402
 
 
@@ -46,7 +47,7 @@ class Completeness(SessionTest):
     def test_L56_a_terminal_takes_lines_of_a_limited_length(self):
         task = self.run_task('--pty', '--', 'sh', '-c', 'stty -echo; echo ready; cat | wc -c')
         eventually(lambda: b'ready' in self.log(task), 'it reads')
-        done = self.perdure('write', task, stdin=subprocess.PIPE, **{'text': True}) if False else subprocess.run(
+        done = subprocess.run(
             [PERDURE, '--session', self.session, 'write', task], input='ok\n' + 'a' * 20000 + '\n', text=True, capture_output=True, check=False)
         self.assertEqual(done.returncode, 2)
         self.assertIn('4095', done.stderr)
@@ -69,6 +70,25 @@ class Listed(SessionTest):
         self.assertIn(task, self.perdure('stop', '--all', check=0).stdout)
         self.assertFalse(is_alive(pid))
         self.assertEqual(self.json('list'), [])
+
+    def test_L57_over_mcp_too(self):
+        with McpClient(self.session, cwd=self.scratch) as client:
+            client.initialize()
+            told = json.dumps(client.call('Bash', command='sleep 300 >/dev/null 2>&1 & echo up'))
+            task = re.search(r'bash-[0-9a-z]{8}', told)[0]
+            self.assertIn(task, json.dumps(client.call('TaskList')))
+            client.call('TaskStop', task_id=task)
+            self.assertNotIn(task, json.dumps(client.call('TaskList')))
+
+    def test_L56_a_long_line_over_mcp(self):
+        with McpClient(self.session, cwd=self.scratch) as client:
+            client.initialize()
+            told = json.dumps(client.call('Bash', command='stty -echo; cat | wc -c', pty=True, run_in_background=True, description='x'))
+            task = re.search(r'bash-[0-9a-z]{8}', told)[0]
+            refused = client.call('TaskWrite', task_id=task, text='a' * 5000 + '\n')
+            self.assertTrue(refused['isError'])
+            self.assertIn('4095', json.dumps(refused))
+            client.call('TaskStop', task_id=task)
 
     def test_L57_leftovers_of_a_background_task(self):
         task = self.sh('sleep 300 & exit 3')
@@ -96,7 +116,10 @@ class Pid1(SessionTest):
 
     @staticmethod
     def first_child(pid):
-        return eventually(lambda: next((int(p) for p in open(f'/proc/{pid}/task/{pid}/children').read().split()), None), 'pid 1')
+        def child():
+            with open(f'/proc/{pid}/task/{pid}/children', encoding='ascii') as f:
+                return next((int(p) for p in f.read().split()), None)
+        return eventually(child, 'pid 1')
 
     def test_L58_sigterm_stops_a_foreground_task_and_its_trap_runs(self):
         mark = os.path.join(self.scratch, 'trapped')

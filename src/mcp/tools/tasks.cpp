@@ -44,9 +44,11 @@ ToolAnswer list(ToolCall& call) {
   const bool active_only = !call.arguments.has("active_only") || call.arguments.is_true("active_only");
   ListFilter filter{.ended = !active_only};
   if (!call.all_owners()) filter.owner = call.owner();
+  filter.leftovers = true;
   auto found = call.manager().list(filter);
   if (!found) return tool_error(found.error());
-  std::erase_if(*found, [](const Task& task) { return is_terminal(task.status) && !task.detached; });
+  std::erase_if(*found,
+                [](const Task& task) { return is_terminal(task.status) && !task.detached && !task.has_leftovers; });
   std::ranges::stable_sort(*found, [](const Task& a, const Task& b) {
     if (is_terminal(a.status) != is_terminal(b.status)) return !is_terminal(a.status);
     return is_terminal(a.status) && a.ended_at.value_or(0) > b.ended_at.value_or(0);

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/readable.h"
+#include "base/terminal_line.h"
 #include "base/utf8.h"
 #include "mcp/service/describe.h"
 #include "mcp/service/tool.h"
@@ -197,6 +198,7 @@ ToolAnswer write(ToolCall& call) {
   if (!task) return tool_error(task.error());
   std::string bytes;
   std::size_t written = 0;
+  std::size_t taken = 0;  // the rest a terminal would drop without a word (L56)
   std::int64_t offset = 0;
   if (arguments.has("text") || arguments.has("keys")) {
     auto opened = call.manager().open_input(task->id);
@@ -210,7 +212,8 @@ ToolAnswer write(ToolCall& call) {
       if (!before) return tool_error(before.error());
       offset = before->size_bytes;
     }
-    auto done = write_to(input.get(), bytes, call.stop_fd());
+    taken = TerminalLine().fits(input.get(), bytes);
+    auto done = write_to(input.get(), std::string_view(bytes).substr(0, taken), call.stop_fd());
     if (!done) return tool_error(done.error());
     written = *done;
   }
@@ -236,8 +239,12 @@ ToolAnswer write(ToolCall& call) {
   if (*pattern && whole) result.structured["output"] = output;
   if (!whole) {
     result.is_error = true;
-    result.text += fmt::format("It took {} of {} bytes and then read no more: write the rest later, or stop it.\n",
-                               written, bytes.size());
+    result.text +=
+        written == taken && taken < bytes.size()
+            ? fmt::format("{} of {} bytes were written: its terminal takes lines of at most {} bytes.\n", written,
+                          bytes.size(), kMostTerminalLine)
+            : fmt::format("It took {} of {} bytes and then read no more: write the rest later, or stop it.\n", written,
+                          bytes.size());
   }
   return result;
 }
