@@ -193,6 +193,15 @@ class AcceptedBack(SessionTest):
         self.perdure('stop', task, check=0)
         eventually(lambda: self.record(inner)['status'] == 'killed', 'what it owns ends with it')
 
+    def test_L60_stop_all_and_close_leave_out_the_task_that_they_run_in_and_its_owners(self):
+        outer = self.sh(f'{PERDURE} run --owner "$PERDURE_TASK_ID" -c "{PERDURE} stop --all; {PERDURE} close; echo alive" >/dev/null; exec sleep 300',
+                        '--lifetime', 'session')
+        other = self.sh('exec sleep 300')
+        eventually(lambda: self.record(other)['status'] == 'killed', 'everything else is stopped')
+        eventually(lambda: [t for t in self.json('list', '--all') if t.get('owner') == outer and t['status'] == 'completed'], 'it came to its end')
+        self.assertEqual(self.record(outer)['status'], 'running')
+        self.perdure('stop', outer, check=0)
+
     def test_L60_ids_as_other_parts_write_them(self):
         task = self.sh('exit 3')
         self.perdure('wait', task, check=3)

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -34,7 +35,14 @@ Result<int> stop(Call& call) {
     if (!ids->empty()) return fail(ErrorCode::usage, "--all and task ids exclude each other");
     auto active = (*manager)->list({.leftovers = true});
     if (!active) return std::unexpected(active.error());
-    for (const auto& task : *active) ids->push_back(task.id);
+    const auto own = own_line(**manager);
+    for (const auto& task : *active) {
+      if (std::ranges::find(own, task.id) == own.end()) {
+        ids->push_back(task.id);
+      } else {
+        note(fmt::format("perdure: {} is left out: this command runs inside it", task.id.str()));
+      }
+    }
   } else if (ids->empty()) {
     return fail(ErrorCode::task_id_empty, "no task id: name the tasks to stop, or say --all");
   }

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace perdure {
@@ -13,13 +14,29 @@ namespace {
 
 constexpr const char* kReason = "Session closed";
 
+// The task inside which this process runs, the one that owns it, and so on.
+std::vector<TaskId> line_of_owners(const TaskManager& manager) {
+  std::vector<TaskId> line;
+  for (auto id = manager.own_task(); id && std::ranges::find(line, *id) == line.end();) {
+    line.push_back(*id);
+    const auto task = manager.get(*id);
+    const auto owner = task && task->owner ? TaskId::parse(*task->owner) : fail(ErrorCode::task_id_empty, "");
+    id = owner ? std::optional(*owner) : std::nullopt;
+  }
+  return line;
+}
+
 }  // namespace
 
 Result<std::vector<Task>> TaskManager::close() {
   if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   auto active = list({.leftovers = true});
   if (!active) return active;
-  std::erase_if(*active, [](const Task& task) { return task.lifetime != "session"; });
+  // Who closes from inside a task goes on to the end of it (L60).
+  const auto own = line_of_owners(*this);
+  std::erase_if(*active, [&](const Task& task) {
+    return task.lifetime != "session" || std::ranges::find(own, task.id) != own.end();
+  });
   // All are asked before the first is waited for, so that their graces run side by side.
   for (const auto& task : *active) {
     auto client = manager::RunnerClient::connect(state_->session, task.id);
