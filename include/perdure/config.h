@@ -86,7 +86,7 @@ struct Config {
 [[nodiscard]] PERDURE_API Result<Config> load_config(const std::string& session);
 
 /// Lets the session's perdure.toml take effect as a whole, as it stands now: remembers a hash of it in this user's state
-/// folder. Returns what takes effect by it. Errors: config_invalid where there is no such file or it can't be believed;
+/// folder. Returns the parts that take effect now. Errors: config_invalid if the file is missing, invalid or not this user's;
 /// session_unusable where nothing can be remembered.
 [[nodiscard]] PERDURE_API Result<std::vector<UntrustedPart>> trust_config(const std::string& session);
 

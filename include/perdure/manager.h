@@ -259,6 +259,9 @@ class PERDURE_API TaskManager {
   /// The task of this session inside which this process runs, by its environment. Absent: none (L43, L60).
   [[nodiscard]] std::optional<TaskId> own_task() const;
 
+  /// own_task(), the task that owns it, and so on: close() leaves them out, and so does whoever ends all (L60).
+  [[nodiscard]] std::vector<TaskId> own_line() const;
+
   /// Starts a task; returns once its command runs and its record is durable, or, queued, once its place is. A command that can't be started is
   /// an error and leaves no record (task_launch_failed; os_error and details["exit"] = "126" or "127" say why).
   /// With an idempotency key that is known, returns that task and starts nothing (L06).

@@ -168,7 +168,7 @@ export interface OutputSummary {
   fullOutputAvailable: boolean;
   /** bytes that were not kept */
   droppedBytes: number;
-  /** bytes that were kept, and that somebody cut out of the log */
+  /** bytes that were stored and are no longer in the log, because it was deleted or cut */
   missingBytes: number;
   /** the end of the output */
   preview: string;
@@ -463,7 +463,7 @@ export interface TaskListResult {
   counts: Counts;
   /** the same by kind */
   kinds: Record<string, unknown>;
-  /** subscribe with it as `since`: nothing is missed, and what is told again is in the list */
+  /** pass it as `since` when you subscribe: no event is missed; an event may repeat what the list already shows */
   seq: number;
 }
 
@@ -785,7 +785,7 @@ export interface TaskSearchParams {
   from?: number;
   /** backward: the nearest first (default: forward) */
   direction?: 'forward' | 'backward';
-  /** hits that are told; all are counted (default 100) */
+  /** how many hits are returned; all are counted (default 100) */
   limit?: number;
   /** a name of yours: hits come as task.search.hit notifications with it, instead of in the result */
   stream?: string;

@@ -20,6 +20,9 @@
 namespace perdure {
 namespace {
 
+// PF_EXITING of the kernel's flags word in /proc/PID/stat.
+constexpr std::uint32_t kExiting = 4;
+
 // The initial pid namespace has a fixed inode number (PROC_PID_INIT_INO in the kernel's proc_ns.h).
 constexpr ino_t kInitialPidNamespace = 0xEFFFFFFCU;
 
@@ -64,6 +67,11 @@ std::optional<ProcessLook> look_at_process(std::int64_t pid) {
     if (field == 4) number(look.parent);
     if (field == 5) number(look.group);
     if (field == 6) number(look.session);
+    if (field == 9) {
+      std::uint32_t flags = 0;
+      number(flags);
+      look.is_exiting = (flags & kExiting) != 0;
+    }
     if (field == 22) {
       number(look.start_ticks);
       return look;
@@ -76,6 +84,11 @@ std::optional<ProcessLook> look_at_process(std::int64_t pid) {
 bool is_alive(const ProcessIdentity& identity) {
   const auto look = look_at_process(identity.pid);
   return look && !look->is_dead() && look->start_ticks == identity.start_ticks;
+}
+
+bool is_running(const ProcessIdentity& identity) {
+  const auto look = look_at_process(identity.pid);
+  return look && !look->is_dead() && !look->is_exiting && look->start_ticks == identity.start_ticks;
 }
 
 std::int64_t start_time_ms(std::int64_t start_ticks) {

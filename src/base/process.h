@@ -21,6 +21,7 @@ struct ProcessLook {
   pid_t group = 0;
   pid_t session = 0;
   std::int64_t start_ticks = 0;
+  bool is_exiting = false;  // it runs no more of its program: the kernel takes it apart, its files and locks first
 
   [[nodiscard]] bool is_dead() const { return state == 'Z' || state == 'X'; }
 };
@@ -30,6 +31,10 @@ struct ProcessLook {
 
 /// True while exactly that process lives; a zombie does not.
 [[nodiscard]] bool is_alive(const ProcessIdentity& identity);
+
+/// The same, and its program still runs. A process that was killed lets go of its locks before it is a zombie: whoever takes
+/// a free lock for news of a death asks this.
+[[nodiscard]] bool is_running(const ProcessIdentity& identity);
 
 /// When it was started, ms since the epoch, from its ticks.
 [[nodiscard]] std::int64_t start_time_ms(std::int64_t start_ticks);

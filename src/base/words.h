@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-// What people write: durations, sizes, numbers, and words that they meant. Pure; no I/O.
+// What people write and read: durations, sizes, numbers, words that they meant. Pure; no I/O.
 namespace perdure {
 
 /// `500ms 30s 5m 2h 1d`, fractions allowed; a bare number is seconds. Errors: usage, naming the text.
@@ -25,6 +25,12 @@ namespace perdure {
 
 /// As parse_size() reads it back, without loss: "64MiB", "1000B", "0".
 [[nodiscard]] std::string exact_size(std::int64_t bytes);
+
+/// "0 B", "12.4 MiB".
+[[nodiscard]] std::string size_text(std::int64_t bytes);
+
+/// As a shell reads it back: quoted where that is needed.
+[[nodiscard]] std::string shell_word(std::string_view word);
 
 /// The one of `words` that is nearest to what was typed; "" when none is near.
 [[nodiscard]] std::string nearest_word(std::string_view typed, const std::vector<std::string_view>& words);

@@ -102,6 +102,19 @@ std::optional<TaskId> TaskManager::own_task() const {
   return manager::task_inside(state_->session);
 }
 
+std::vector<TaskId> TaskManager::own_line() const {
+  std::vector<TaskId> line;
+  auto next = own_task();
+  while (next && std::ranges::find(line, *next) == line.end()) {
+    line.push_back(*next);
+    const auto task = get(*next);
+    next.reset();
+    if (!task || !task->owner) break;
+    if (auto owner = TaskId::parse(*task->owner)) next = std::move(*owner);
+  }
+  return line;
+}
+
 Result<> TaskManager::State::check_open() const {
   if (!closed) return {};
   return fail(ErrorCode::session_closed, "this session object was closed: open the session anew");

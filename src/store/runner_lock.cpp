@@ -1,5 +1,6 @@
 #include "store/runner_lock.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file_lock.h"
 #include "base/files.h"
@@ -15,6 +16,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <ctime>
 #include <sstream>
 
 namespace perdure::store {
@@ -100,6 +102,17 @@ RunnerNotes read_runner_notes(const Session& session, const TaskId& id) {
     notes.decision->reason = codec::unescape(decision.substr(0, decision.find('\n')));
   }
   return notes;
+}
+
+Result<std::optional<RunnerLock>> RunnerLock::take_within(const Session& session, const TaskId& id,
+                                                          std::int64_t patience_ms) {
+  const std::int64_t until = steady_ms() + patience_ms;
+  while (true) {
+    auto lock = take(session, id);
+    if (!lock || *lock || steady_ms() >= until) return lock;
+    const timespec a_moment{0, 1'000'000};
+    ::nanosleep(&a_moment, nullptr);
+  }
 }
 
 Result<std::optional<RunnerLock>> RunnerLock::take(const Session& session, const TaskId& id) {

@@ -41,6 +41,10 @@ class RunnerLock {
   /// Absent: a runner, or another manager, has it.
   [[nodiscard]] static Result<std::optional<RunnerLock>> take(const Session& session, const TaskId& id);
 
+  /// The same once it is free, within `patience_ms`: whoever settles, removes or acknowledges a task is done sooner.
+  [[nodiscard]] static Result<std::optional<RunnerLock>> take_within(const Session& session, const TaskId& id,
+                                                                     std::int64_t patience_ms);
+
   /// The page of a task that has no runner but this process: who holds it, and the notes that survive its death
   /// (contract/lock_page.h). Notes can't fail: the page is allocated by introduce().
   [[nodiscard]] Result<> introduce(const ProcessIdentity& holder);

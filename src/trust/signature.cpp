@@ -32,7 +32,6 @@ std::string_view word_of(Purpose purpose) {
   switch (purpose) {
     case Purpose::queue_entry: return "queue";
     case Purpose::on_end: return "onEnd";
-    case Purpose::start_file: return "start";
     case Purpose::far_task: return "far";
   }
   return "";

@@ -27,6 +27,13 @@ class Outcomes(AgentTest):
         self.assertNotIn('stopReason', record)
         self.assertEqual(self.log(task), b'hello world\n')
 
+    def test_L51_a_profile_with_a_home_of_its_own_adds_no_note_to_the_output(self):
+        # What is trusted is known to the user's own home only; the driver runs with the profile's.
+        self.configure(mock={'XDG_CONFIG_HOME': self.scratch, 'HOME': self.scratch})
+        task = self.agent('say hello')
+        self.assertEqual(self.finished(task)['status'], 'completed')
+        self.assertEqual(self.log(task), b'hello\n')
+
     def test_every_other_stop_reason_is_a_failure_with_its_code(self):
         self.assertEqual(self.outcome('refuse')[:2], ('failed', 'refusal'))
         self.assertEqual(self.outcome('max-tokens')[:2], ('failed', 'max_tokens'))

@@ -156,6 +156,17 @@ class Pid1(SessionTest):
         record = self.record(task)
         self.assertEqual((record['status'], record['stopReason']), ('killed', 'container stopped'))
 
+    def test_L58_doctor_names_a_pid_1_that_reaps_nothing(self):
+        # Python waits for its own children only.
+        line = 'import subprocess, sys, time\n' \
+               'perdure = sys.argv[1:]\n' \
+               'subprocess.run([*perdure, "run", "--wait", "-c", "true"], stdout=subprocess.DEVNULL, check=True)\n' \
+               'time.sleep(3.5)\n' \
+               'print(subprocess.run([*perdure, "doctor"], stdout=subprocess.PIPE, text=True, check=False).stdout)'
+        done = subprocess.run(['unshare', '--pid', '--fork', '--mount-proc', sys.executable, '-c', line, PERDURE, '--session', self.session],
+                              stdout=subprocess.PIPE, text=True, check=False, timeout=60)
+        self.assertRegex(done.stdout, 'problem +pid 1: .*does not reap')
+
     def test_L58_the_status_of_the_front_end_is_pid_1s(self):
         outer = self.inside('run', '--wait', '-c', 'exit 7', stdout=subprocess.DEVNULL)
         self.assertEqual(outer.wait(30), 7)
@@ -194,9 +205,9 @@ class AcceptedBack(SessionTest):
         eventually(lambda: self.record(inner)['status'] == 'killed', 'what it owns ends with it')
 
     def test_L60_stop_all_and_close_leave_out_the_task_that_they_run_in_and_its_owners(self):
+        other = self.sh('exec sleep 300')
         outer = self.sh(f'{PERDURE} run --owner "$PERDURE_TASK_ID" -c "{PERDURE} stop --all; {PERDURE} close; echo alive" >/dev/null; exec sleep 300',
                         '--lifetime', 'session')
-        other = self.sh('exec sleep 300')
         eventually(lambda: self.record(other)['status'] == 'killed', 'everything else is stopped')
         eventually(lambda: [t for t in self.json('list', '--all') if t.get('owner') == outer and t['status'] == 'completed'], 'it came to its end')
         self.assertEqual(self.record(outer)['status'], 'running')

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 namespace perdure::cli {
 namespace {
@@ -113,13 +114,18 @@ void say_untrusted(const Config& config) {
 }
 
 Result<const Config*> Call::config() {
+  auto config = quiet_config();
+  if (config && !std::exchange(has_said_untrusted_, true)) say_untrusted(**config);
+  return config;
+}
+
+Result<const Config*> Call::quiet_config() {
   if (!config_) {
     auto path = session_path();
     if (!path) return std::unexpected(path.error());
     auto loaded = load_config(*path);
     if (!loaded) return std::unexpected(loaded.error());
     config_ = std::move(*loaded);
-    say_untrusted(*config_);
   }
   return &*config_;
 }
@@ -128,7 +134,7 @@ Result<TaskManager*> Call::manager(BadConfig bad) {
   if (!manager_) {
     auto path = session_path();
     if (!path) return std::unexpected(path.error());
-    if (auto loaded = config(); !loaded) {
+    if (auto loaded = bad == BadConfig::is_told ? quiet_config() : config(); !loaded) {
       if (bad == BadConfig::fails) return std::unexpected(loaded.error());
       if (bad == BadConfig::is_noted)
         note(fmt::format("perdure: {}: going on with the defaults", harmless_line(loaded.error().message)));

@@ -53,7 +53,8 @@ class Call {
                                                         std::span<const std::string_view> words) const;
 
   /// What a configuration that can't be read does to a verb: those that end or explain things go on with the defaults,
-  /// noting it on standard error or, where they tell it themselves, not.
+  /// noting it on standard error or, where they tell it themselves, not. The last say nothing of what is not trusted either:
+  /// standard error of an agent's driver is the task's output.
   enum class BadConfig { fails, is_noted, is_told };
 
   /// Does the verb only look, or does it act on the task? What acts takes a part of an id or `@N` from a person only (I21).
@@ -84,7 +85,9 @@ class Call {
 
  private:
   [[nodiscard]] const Given* find(std::string_view option) const;
+  [[nodiscard]] Result<const Config*> quiet_config();
   std::optional<Config> config_;
+  bool has_said_untrusted_ = false;
   std::optional<TaskManager> manager_;
 };
 

@@ -94,14 +94,6 @@ std::string harmless(std::string_view bytes, bool keep_lines) {
 
 }  // namespace
 
-std::string size_text(std::int64_t bytes) {
-  constexpr std::array<std::string_view, 5> kNames = {"B", "KiB", "MiB", "GiB", "TiB"};
-  auto value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  for (; value >= 1024 && unit + 1 < kNames.size(); ++unit) value /= 1024;
-  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kNames.at(unit));
-}
-
 std::string duration_text(std::int64_t ms) {
   const std::int64_t s = ms / 1000;
   if (ms < 10'000) return fmt::format("{:.1f}s", static_cast<double>(std::max<std::int64_t>(0, ms)) / 1000);
@@ -166,14 +158,6 @@ std::optional<int> signal_number(std::string_view text) {
   for (int number = 1; number < NSIG; ++number)
     if (const char* const name = ::sigabbrev_np(number); name != nullptr && name == text) return number;
   return std::nullopt;
-}
-
-std::string shell_word(std::string_view word) {
-  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@,+%^";
-  if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) return std::string(word);
-  std::string out = "'";
-  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
 }
 
 std::string harmless_line(std::string_view bytes) {

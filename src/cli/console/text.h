@@ -11,7 +11,6 @@
 // What people read: sizes, times, widths. Pure; no I/O. What they type is in base/words.h.
 namespace perdure::cli {
 
-[[nodiscard]] std::string size_text(std::int64_t bytes);
 /// "0.4s", "12s", "3m 12s", "2h 5m", "4d 1h".
 [[nodiscard]] std::string duration_text(std::int64_t ms);
 /// "now", "12s ago", "3m ago", "2h ago", "5d ago".
@@ -25,8 +24,6 @@ namespace perdure::cli {
 [[nodiscard]] std::string cut_to_width(std::string_view utf8, std::size_t columns);
 /// The same with "…" in the middle: where a name's beginning and end both say something.
 [[nodiscard]] std::string cut_in_the_middle(std::string_view utf8, std::size_t columns);
-/// As a shell reads it back: quoted where that is needed.
-[[nodiscard]] std::string shell_word(std::string_view word);
 /// The number of a signal, by name (INT, SIGINT, int) or number.
 [[nodiscard]] std::optional<int> signal_number(std::string_view text);
 /// One line that does nothing to a terminal: control characters, escape sequences and invalid bytes are replaced (L26).

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/time_left.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "conditions/line_match.h"
@@ -15,23 +16,6 @@ namespace perdure::cli {
 namespace {
 
 using std::chrono::milliseconds;
-
-// What is left of the time that was given; absent: for ever.
-class TimeLeft {
- public:
-  explicit TimeLeft(std::optional<milliseconds> timeout) {
-    if (timeout) until_ = steady_ms() + timeout->count();
-  }
-  [[nodiscard]] std::optional<milliseconds> left() const {
-    if (!until_) return std::nullopt;
-    return milliseconds(std::max<std::int64_t>(0, *until_ - steady_ms()));
-  }
-  [[nodiscard]] milliseconds slice(milliseconds most) const { return std::min(most, left().value_or(most)); }
-  [[nodiscard]] bool over() const { return until_ && steady_ms() >= *until_; }
-
- private:
-  std::optional<std::int64_t> until_;
-};
 
 Result<Met> await_match(TaskManager& manager, const TaskId& id, const Conditions& conditions, const TimeLeft& time) {
   auto match = conditions::LineMatch::compile(manager, id, *conditions.match);

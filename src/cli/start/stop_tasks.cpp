@@ -46,17 +46,6 @@ std::vector<Result<Task>> stop_each(TaskManager& manager, const std::vector<Task
   return stopped;
 }
 
-std::vector<TaskId> own_line(const TaskManager& manager) {
-  std::vector<TaskId> line;
-  for (auto id = manager.own_task(); id && std::ranges::find(line, *id) == line.end();) {
-    line.push_back(*id);
-    const auto task = manager.get(*id);
-    const auto owner = task && task->owner ? TaskId::parse(*task->owner) : fail(ErrorCode::task_id_empty, "");
-    id = owner ? std::optional(*owner) : std::nullopt;
-  }
-  return line;
-}
-
 void stop_with_container(TaskManager& manager) {
   // Container engines wait 10 s between SIGTERM and SIGKILL.
   constexpr std::chrono::seconds kGrace{6};

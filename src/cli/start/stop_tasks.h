@@ -10,9 +10,6 @@ namespace perdure::cli {
 [[nodiscard]] std::vector<Result<Task>> stop_each(TaskManager& manager, const std::vector<TaskId>& ids,
                                                   const StopOptions& options);
 
-/// The task inside which this command runs, the one that owns it, and so on: what "all" leaves out (L60).
-[[nodiscard]] std::vector<TaskId> own_line(const TaskManager& manager);
-
 /// Stops every task whose runner is in this pid namespace, because the namespace ends (L58). What fails is noted.
 void stop_with_container(TaskManager& manager);
 

@@ -30,7 +30,7 @@ constexpr Pair kExitStatuses[] = {
     {"126, 127", "The command cannot be run, or was not found."},
     {"128+N", "The command was killed by signal N."},
     {"130", "Interrupted. The task runs on."},
-    {"141", "Whoever read the output has gone."},
+    {"141", "The reader of the output has closed it."},
     {"143", "The task was stopped."},
     {"any other", "The exit code of the command itself, with `run --foreground`, `run --wait` and `wait ID`."},
 };

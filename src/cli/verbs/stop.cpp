@@ -35,7 +35,7 @@ Result<int> stop(Call& call) {
     if (!ids->empty()) return fail(ErrorCode::usage, "--all and task ids exclude each other");
     auto active = (*manager)->list({.leftovers = true});
     if (!active) return std::unexpected(active.error());
-    const auto own = own_line(**manager);
+    const auto own = (*manager)->own_line();
     for (const auto& task : *active) {
       if (std::ranges::find(own, task.id) == own.end()) {
         ids->push_back(task.id);

@@ -1,6 +1,7 @@
 #include "top/top.h"
 
 #include "base/error.h"
+#include "base/words.h"
 #include "cli/console/call.h"
 #include "cli/verbs/verbs.h"
 
@@ -12,12 +13,6 @@ namespace {
 constexpr Option kTopOptions[] = {
     {"--osc52", nullptr, "y gives the path or line to the terminal's clipboard"},
 };
-
-std::string shell_word(const std::string& word) {
-  std::string text = "'";
-  for (const char c : word) text += c == '\'' ? "'\\''" : std::string(1, c);
-  return text + "'";
-}
 
 Result<int> top(Call& call) {
   if (!call.arguments.empty()) return fail(ErrorCode::usage, "top takes no arguments");

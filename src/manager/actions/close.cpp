@@ -14,18 +14,6 @@ namespace {
 
 constexpr const char* kReason = "Session closed";
 
-// The task inside which this process runs, the one that owns it, and so on.
-std::vector<TaskId> line_of_owners(const TaskManager& manager) {
-  std::vector<TaskId> line;
-  for (auto id = manager.own_task(); id && std::ranges::find(line, *id) == line.end();) {
-    line.push_back(*id);
-    const auto task = manager.get(*id);
-    const auto owner = task && task->owner ? TaskId::parse(*task->owner) : fail(ErrorCode::task_id_empty, "");
-    id = owner ? std::optional(*owner) : std::nullopt;
-  }
-  return line;
-}
-
 }  // namespace
 
 Result<std::vector<Task>> TaskManager::close() {
@@ -33,7 +21,7 @@ Result<std::vector<Task>> TaskManager::close() {
   auto active = list({.leftovers = true});
   if (!active) return active;
   // Who closes from inside a task goes on to the end of it (L60).
-  const auto own = line_of_owners(*this);
+  const auto own = own_line();
   std::erase_if(*active, [&](const Task& task) {
     return task.lifetime != "session" || std::ranges::find(own, task.id) != own.end();
   });

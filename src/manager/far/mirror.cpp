@@ -24,17 +24,11 @@ constexpr std::int64_t kLockPatienceMs = 5'000;
 
 // Others hold it for one step only.
 Result<store::RunnerLock> take_lock(const store::Session& session, const TaskId& id) {
-  const std::int64_t until = steady_ms() + kLockPatienceMs;
-  while (true) {
-    auto lock = store::RunnerLock::take(session, id);
-    if (!lock) return std::unexpected(lock.error());
-    if (*lock) return std::move(**lock);
-    if (steady_ms() >= until)
-      return fail(ErrorCode::session_unusable,
-                  fmt::format("another process has held the record of {} for too long", id.str()));
-    const timespec a_moment{0, 1'000'000};
-    ::nanosleep(&a_moment, nullptr);
-  }
+  auto lock = store::RunnerLock::take_within(session, id, kLockPatienceMs);
+  if (!lock) return std::unexpected(lock.error());
+  if (*lock) return std::move(**lock);
+  return fail(ErrorCode::session_unusable,
+              fmt::format("another process has held the record of {} for too long", id.str()));
 }
 
 Result<Fd> open_log(const store::Session& session, const TaskId& id, int flags) {

@@ -1,6 +1,7 @@
 #include "manager/link/program.h"
 
 #include "base/error.h"
+#include "base/words.h"
 #include "contract/names.h"
 
 #include <sys/random.h>
@@ -48,12 +49,6 @@ std::string own_library_path() {
 std::string environment(const char* name) {
   const char* const value = std::getenv(name);
   return value == nullptr ? "" : value;
-}
-
-bool needs_quotes(std::string_view word) {
-  return word.empty() || !std::ranges::all_of(word, [](unsigned char c) {
-           return std::isalnum(c) != 0 || std::string_view("_-./=:,@%+").contains(static_cast<char>(c));
-         });
 }
 
 }  // namespace
@@ -165,16 +160,7 @@ Result<std::string> find_program(const std::string& name, const std::string& pat
 
 std::string shell_quoted(const std::vector<std::string>& argv) {
   std::string line;
-  for (const auto& word : argv) {
-    if (!line.empty()) line += ' ';
-    if (!needs_quotes(word)) {
-      line += word;
-      continue;
-    }
-    line += '\'';
-    for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    line += '\'';
-  }
+  for (const auto& word : argv) line += (line.empty() ? "" : " ") + shell_word(word);
   return line;
 }
 

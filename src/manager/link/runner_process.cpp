@@ -26,7 +26,7 @@ std::optional<RunnerProcess> hold(const store::Session& session, const ProcessId
   auto pidfd = open_pidfd(identity.pid);
   if (!pidfd) return std::nullopt;
   const auto look = look_at_process(identity.pid);
-  if (!look || look->is_dead() || look->start_ticks != identity.start_ticks) return std::nullopt;
+  if (!look || look->is_dead() || look->is_exiting || look->start_ticks != identity.start_ticks) return std::nullopt;
   if (!says_it_runs(look->pid, session, task)) return std::nullopt;
   return RunnerProcess{
       .pidfd = std::move(*pidfd), .identity = identity, .is_stopped = look->state == 'T' || look->state == 't'};

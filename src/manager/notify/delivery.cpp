@@ -61,17 +61,11 @@ Result<std::optional<store::OutboxClaim>> claim_one(const store::Session& sessio
 }
 
 Result<store::RunnerLock> lock_ended(const store::Session& session, const TaskId& id) {
-  const std::int64_t until = steady_ms() + kLockIsBusyMs;
-  while (true) {
-    auto lock = store::RunnerLock::take(session, id);
-    if (!lock) return std::unexpected(lock.error());
-    if (*lock) return std::move(**lock);
-    if (steady_ms() >= until)
-      return fail(ErrorCode::session_unusable,
-                  fmt::format("{} can't be acknowledged: somebody else holds its lock", id.str()));
-    const timespec a_moment{0, 1'000'000};
-    ::nanosleep(&a_moment, nullptr);
-  }
+  auto lock = store::RunnerLock::take_within(session, id, kLockIsBusyMs);
+  if (!lock) return std::unexpected(lock.error());
+  if (*lock) return std::move(**lock);
+  return fail(ErrorCode::session_unusable,
+              fmt::format("{} can't be acknowledged: another process holds its lock", id.str()));
 }
 
 Result<> note_in_record(const store::Session& session, const Task& seen, std::string_view via) {

@@ -169,7 +169,7 @@ Result<Assessment> assess_own(const store::Session& session, Task task) {
     return unverified_own(std::move(task), *std::move(why));
   }
   for (const auto& runner : {notes.holder, task.runner})
-    if (runner && !is_in_process && runner->start_ticks > 0 && is_alive(*runner))
+    if (runner && !is_in_process && runner->start_ticks > 0 && is_running(*runner))
       return unverified_own(std::move(task),
                             fmt::format("its runner, process {}, is alive, but its lock is gone", runner->pid));
   if (task.runner && task.runner->start_ticks == 0 && !is_in_process)
@@ -258,7 +258,7 @@ Result<Assessment> assess(const store::Session& session, Task recorded) {
   auto alive = store::is_runner_alive(session, recorded.id);
   if (!alive) return std::unexpected(alive.error());
   // A child of the program that held it may hold it still: then only the program's own death is proof.
-  if (*alive && recorded.in_process.value_or(false) && recorded.runner && !is_alive(*recorded.runner)) *alive = false;
+  if (*alive && recorded.in_process.value_or(false) && recorded.runner && !is_running(*recorded.runner)) *alive = false;
   if (*alive) {
     const auto look = recorded.pid > 0 ? look_at_process(recorded.pid) : std::nullopt;
     recorded.paused = look && look->state == 'T' && recorded.runner &&

@@ -1,5 +1,6 @@
 #include "manager/status/queue.h"
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/files.h"
@@ -23,40 +24,6 @@
 
 namespace perdure::manager {
 namespace {
-
-constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-std::string to_base64(std::string_view bytes) {
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const auto byte = [&](std::size_t k) -> unsigned {
-      return i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0U;
-    };
-    const unsigned three = (byte(0) << 16U) | (byte(1) << 8U) | byte(2);
-    text += kDigits[three >> 18U];
-    text += kDigits[(three >> 12U) & 63U];
-    text += i + 1 < bytes.size() ? kDigits[(three >> 6U) & 63U] : '=';
-    text += i + 2 < bytes.size() ? kDigits[three & 63U] : '=';
-  }
-  return text;
-}
-
-std::string from_base64(std::string_view text) {
-  std::string bytes;
-  unsigned value = 0;
-  unsigned bits = 0;
-  for (const char c : text) {
-    const auto digit = kDigits.find(c);
-    if (digit == std::string_view::npos) break;
-    value = (value << 6U) | static_cast<unsigned>(digit);
-    bits += 6;
-    if (bits < 8) continue;
-    bits -= 8;
-    bytes += static_cast<char>((value >> bits) & 0xFFU);
-  }
-  return bytes;
-}
 
 struct Entry {
   Task task;
@@ -95,7 +62,7 @@ Result<std::optional<Entry>> read_entry(const store::Session& session, const sto
     }
     if (member.key == "specVersion") read.spec_version = codec::integer_of(member).value_or(0);
     if (member.key == "spec" && member.type == codec::JsonType::string)
-      read.launch_spec = from_base64(member.between_quotes());
+      read.launch_spec = bytes_of_base64(member.between_quotes()).value_or("");
     if (member.key == "signature" && member.type == codec::JsonType::object) {
       const auto parts = codec::split_object(member.raw);
       Signature signature;
@@ -172,7 +139,7 @@ std::string queue_entry_text(const store::Session& session, const Task& task, st
   as_record.status = Status::running;
   as_record.started_at = task.queued_at.value_or(0);
   std::string text = fmt::format("{{\"format\":1,\"task\":{},\"specVersion\":{},\"spec\":\"{}\"",
-                                 codec::encode(as_record), contract::kSpecVersion, to_base64(launch_spec));
+                                 codec::encode(as_record), contract::kSpecVersion, base64_of(launch_spec));
   return signed_entry(session, task.id, std::move(text));
 }
 

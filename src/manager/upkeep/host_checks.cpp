@@ -22,6 +22,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <ctime>
 #include <string_view>
 
 namespace perdure::manager {
@@ -115,22 +116,41 @@ void read_logind_file(const std::string& path, bool& kills) {
   }
 }
 
-// Runners that have ended stay in the table of processes until their parent, mostly pid 1, asks for their status.
-void look_at_pid_1(std::vector<Finding>& findings) {
-  constexpr std::int64_t kLongEnded = 5'000;  // ms since it was started, so that one that just ended does not count
-  int unreaped = 0;
+// Some inits reap once a second. What is younger than this can not have been left there for long.
+constexpr std::int64_t kReapedWithinMs = 3'000;
+
+// Runners that have ended and whose parent, pid 1, has not asked for their status.
+std::vector<ProcessIdentity> unreaped_runners() {
+  std::vector<ProcessIdentity> found;
   for (const pid_t pid : all_processes()) {
     const auto look = look_at_process(pid);
     if (!look || look->state != 'Z' || look->parent != 1) continue;
-    if (now_ms() - start_time_ms(look->start_ticks) < kLongEnded) continue;
-    const std::string name = std::string(trimmed(read_kernel_file(fmt::format("/proc/{}/comm", pid))));
-    if (name == "perdure-runner" || name.starts_with("memfd:")) ++unreaped;
+    if (now_ms() - start_time_ms(look->start_ticks) < kReapedWithinMs) continue;
+    const std::string name(trimmed(read_kernel_file(fmt::format("/proc/{}/comm", pid))));
+    if (name == "perdure-runner") found.push_back({pid, look->start_ticks});
   }
-  if (unreaped > 0)
-    findings.push_back({Level::problem, "pid 1",
-                        fmt::format("{} does not take note of {} runners that have ended: the table of processes fills "
-                                    "up; run the container with an init (docker run --init)",
-                                    command_line_of(1), unreaped)});
+  return found;
+}
+
+// They stay in the table of processes until it does. One that lived long may have died just now: only who is still there
+// after the time that a slow init takes counts.
+void look_at_pid_1(std::vector<Finding>& findings) {
+  const auto is_still_there = [](const ProcessIdentity& process) {
+    const auto look = look_at_process(process.pid);
+    return look && look->start_ticks == process.start_ticks;
+  };
+  auto unreaped = unreaped_runners();
+  for (const std::int64_t until = steady_ms() + kReapedWithinMs; !unreaped.empty() && steady_ms() < until;) {
+    const timespec a_moment{0, 50'000'000};
+    ::nanosleep(&a_moment, nullptr);
+    std::erase_if(unreaped, [&](const ProcessIdentity& process) { return !is_still_there(process); });
+  }
+  if (unreaped.empty()) return;
+  findings.push_back(
+      {Level::problem, "pid 1",
+       fmt::format("{} does not reap: {} runners that have ended stay in the table of processes, which fills "
+                   "up; run the container with an init (docker run --init)",
+                   command_line_of(1), unreaped.size())});
 }
 
 }  // namespace

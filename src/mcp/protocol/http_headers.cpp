@@ -1,5 +1,7 @@
 #include "mcp/protocol/http_headers.h"
 
+#include "base/base64.h"
+
 #include <fmt/format.h>
 
 #include <array>
@@ -10,35 +12,6 @@ namespace {
 
 constexpr std::string_view kEncodedStart = "=?base64?", kEncodedEnd = "?=";
 
-std::optional<unsigned> digit_of(char c) {
-  if (c >= 'A' && c <= 'Z') return static_cast<unsigned>(c - 'A');
-  if (c >= 'a' && c <= 'z') return static_cast<unsigned>(c - 'a') + 26;
-  if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0') + 52;
-  if (c == '+') return 62U;
-  if (c == '/') return 63U;
-  return std::nullopt;
-}
-
-// Absent: not base64, or without the padding that makes it whole.
-std::optional<std::string> decode_base64(std::string_view text) {
-  if (text.size() % 4 != 0) return std::nullopt;
-  std::size_t padding = 0;
-  while (padding < 2 && text.ends_with('=')) {
-    text.remove_suffix(1);
-    ++padding;
-  }
-  std::string bytes;
-  std::uint32_t gathered = 0;
-  int bits = 0;
-  for (const char c : text) {
-    const auto digit = digit_of(c);
-    if (!digit) return std::nullopt;
-    gathered = (gathered << 6 | *digit) & 0xFFFFFF;
-    if ((bits += 6) >= 8) bytes += static_cast<char>(gathered >> (bits -= 8) & 0xFF);
-  }
-  return bytes;
-}
-
 // What a header says; values that are no plain ASCII come encoded.
 std::optional<std::string> decoded(std::string_view value) {
   if (!value.starts_with(kEncodedStart) || !value.ends_with(kEncodedEnd) ||
@@ -46,7 +19,7 @@ std::optional<std::string> decoded(std::string_view value) {
     return std::string(value);
   value.remove_prefix(kEncodedStart.size());
   value.remove_suffix(kEncodedEnd.size());
-  return decode_base64(value);
+  return bytes_of_base64(value);
 }
 
 std::string as_text(const json::value& value) {

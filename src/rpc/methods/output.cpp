@@ -1,9 +1,9 @@
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/utf8.h"
 #include "base/words.h"
-#include "rpc/methods/base64.h"
 #include "rpc/methods/methods.h"
 
 #include <poll.h>

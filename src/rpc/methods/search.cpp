@@ -108,7 +108,7 @@ constexpr Field kSearchParams[] = {
     {"direction", "forward|backward", "backward: the nearest first (default: forward)"},
     {.name = "limit",
      .type = "integer",
-     .help = "hits that are told; all are counted (default 100)",
+     .help = "how many hits are returned; all are counted (default 100)",
      .least = 0,
      .most = kMostHits},
     {"stream", "string",

@@ -389,7 +389,9 @@ constexpr Field kListResult[] = {
     {"total", "integer", "tasks that match the filter", true},
     {"counts", "Counts", "of all tasks that were looked at, filtered or not", true},
     {"kinds", "object", "the same by kind", true},
-    {"seq", "integer", "subscribe with it as `since`: nothing is missed, and what is told again is in the list", true},
+    {"seq", "integer",
+     "pass it as `since` when you subscribe: no event is missed; an event may repeat what the list already shows",
+     true},
 };
 constexpr Field kId[] = {{"id", "string", "exact id of a task", true}};
 constexpr Field kGetParams[] = {

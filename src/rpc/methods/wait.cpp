@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/time_left.h"
 #include "conditions/line_match.h"
 #include "conditions/port.h"
 #include "rpc/methods/methods.h"
@@ -12,21 +13,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::string_view kVia = "rpc";
-
-class TimeLeft {
- public:
-  explicit TimeLeft(std::optional<milliseconds> timeout) {
-    if (timeout) until_ = steady_ms() + timeout->count();
-  }
-  [[nodiscard]] std::optional<milliseconds> left() const {
-    if (!until_) return std::nullopt;
-    return milliseconds(std::max<std::int64_t>(0, *until_ - steady_ms()));
-  }
-  [[nodiscard]] bool over() const { return until_ && steady_ms() >= *until_; }
-
- private:
-  std::optional<std::int64_t> until_;
-};
 
 // The end of a wait for a condition: the task as it is now.
 Reply reply_of_condition(Request& request, const TaskId& id, bool timed_out, bool met) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/words.h"
 #include "view/safe_text.h"
 #include <perdure/task.h>
 
@@ -14,10 +15,6 @@ namespace perdure::top {
 [[nodiscard]] std::string age_text(std::int64_t ms);
 /// "32s", "4m12s", "2h05m", "3d04h".
 [[nodiscard]] std::string length_text(std::int64_t ms);
-/// "0 B", "12.4 MiB".
-[[nodiscard]] std::string size_text(std::int64_t bytes);
-/// As a shell takes it back.
-[[nodiscard]] std::string shell_word(std::string_view word);
 /// Lines of at most `columns`, broken at blanks where there are any. Harmless.
 [[nodiscard]] std::vector<std::string> wrapped(std::string_view bytes, int columns);
 

@@ -42,6 +42,14 @@ const does = {
     await text(client, 'agent_message_chunk', `permission ${kind}`, { messageId: 'permission' });
     if (kind === 'cancelled' && cancel.signal.aborted) throw new Cancelled();
   },
+  async 'permission-content'(client) {
+    const content = [{ type: 'content', content: { type: 'text', text: 'Requesting approval to Running: rm -rf /precious' } },
+      { type: 'diff', path: '/etc/hosts', oldText: 'a\nb\n', newText: 'a\nc\n' }];
+    const { outcome } = await client.request(M.client.session.requestPermission, { sessionId: session,
+      toolCall: { toolCallId: 'call_2', title: 'Bash', kind: 'execute', locations: [{ path: '/etc/passwd', line: 7 }], content },
+      options: ['allow_once', 'reject_once'].map((kind) => ({ optionId: kind, name: kind, kind })) });
+    await text(client, 'agent_message_chunk', `permission ${outcome.optionId ?? outcome.outcome}`, { messageId: 'permission' });
+  },
   async fs(client) {
     const file = (method, path, more) => outcomeOf(client.request(method, { sessionId: session, path, ...more }));
     const read = await file(M.client.fs.readTextFile, `${cwd}/a.txt`, { line: 2, limit: 1 });

@@ -1,8 +1,8 @@
-#include "rpc/methods/base64.h"
+#include "base/base64.h"
 
 #include <gmock/gmock.h>
 
-namespace perdure::rpc {
+namespace perdure {
 namespace {
 
 TEST(Base64, KnowsTheVectorsOfRfc4648) {
@@ -32,4 +32,4 @@ TEST(Base64, RefusesWhatIsNone) {
 }
 
 }  // namespace
-}  // namespace perdure::rpc
+}  // namespace perdure

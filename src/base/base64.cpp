@@ -1,8 +1,8 @@
-#include "rpc/methods/base64.h"
+#include "base/base64.h"
 
 #include <cstdint>
 
-namespace perdure::rpc {
+namespace perdure {
 namespace {
 
 constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -45,4 +45,4 @@ std::optional<std::string> bytes_of_base64(std::string_view text) {
   return bytes;
 }
 
-}  // namespace perdure::rpc
+}  // namespace perdure

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace perdure::rpc {
+namespace perdure {
 
 /// RFC 4648, with padding.
 [[nodiscard]] std::string base64_of(std::string_view bytes);
@@ -12,4 +12,4 @@ namespace perdure::rpc {
 /// Absent: it is not base64 with padding.
 [[nodiscard]] std::optional<std::string> bytes_of_base64(std::string_view text);
 
-}  // namespace perdure::rpc
+}  // namespace perdure
