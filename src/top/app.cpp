@@ -116,7 +116,10 @@ void App::on_input() {
   }
   for (const auto& key : keys_.take(!came)) {
     if (exit_ >= 0) return;
+    const Shown before = shown_;
     on_key(key);
+    // The next key moves in what is shown now; only drawing tells a screen how large it is.
+    if (shown_ != before) draw();
   }
   key_waits_ = keys_.is_waiting() ? steady_ms() : 0;
   dirty_ = true;

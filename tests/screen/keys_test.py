@@ -38,6 +38,13 @@ class Log(ScreenTest):
         top.until(lambda: self.body(top)[0] == 'line 4', 'arrows')
         top.press('\x1b[F', 'line 1000', 'follow')
 
+    def test_V60_keys_typed_ahead_act_on_the_screen_that_they_opened(self):
+        task = self.ended_task('seq -f "line %g" 1000')
+        top = self.top(rows=24, columns=80)
+        top.shows(task[-8:], 'line 1000')
+        top.press('\rk', 'line 979')
+        self.assertEqual(self.body(top)[-1], 'line 999')
+
     def test_V60_search_counts_truly_and_goes_round(self):
         top = self.open('seq -f "line %g" 5000')
         top.press('g', 'line 1')
