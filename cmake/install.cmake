@@ -57,7 +57,7 @@ if(TARGET perdure)
   install(FILES ${CMAKE_BINARY_DIR}/perdure-runner.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
 endif()
 
-# For coding agents: a Claude Code plugin and a Gemini CLI extension (docs/setup.md).
+# For coding agents: a Claude Code plugin and a Gemini CLI extension (docs/guide/setup.md).
 set(_integrations ${CMAKE_BINARY_DIR}/integrations)
 foreach(_file claude-code/.claude-plugin/plugin.json gemini/gemini-extension.json)
   configure_file(integrations/${_file}.in ${_integrations}/${_file} @ONLY)

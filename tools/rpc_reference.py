@@ -73,7 +73,7 @@ what the SDKs do with a call that was not answered.
 | -32800 | cancelled |
 | -32002 | not initialized |
 | -32001 | 256 requests are being worked on: wait for answers |
-| -32000 | everything else: `data` is `{code, retryable, details, errno?}` with the codes of docs/cli.md |
+| -32000 | everything else: `data` is `{code, retryable, details, errno?}` with the codes of docs/reference/cli.md |
 
 On the socket: its file has mode 0600, and a client of another user is refused. A lock file lies beside it; the socket of
 a dead server is replaced, and that of a living one is not. PATH is `$XDG_RUNTIME_DIR/perdure/rpc.sock` by default,

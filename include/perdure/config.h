@@ -40,7 +40,7 @@ struct UntrustedPart {
   std::string from;  ///< "FILE:LINE"
 };
 
-/// Everything that can be configured; docs/configuration.md has the table. Each field holds the effective value.
+/// Everything that can be configured; docs/reference/configuration.md has the table. Each field holds the effective value.
 struct Config {
   // [task], or [background] as older builds call it
   Setting<std::optional<std::int64_t>> max_running_tasks;  ///< absent: no cap (L04)

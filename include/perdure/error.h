@@ -14,7 +14,7 @@ namespace perdure {
 enum class ErrorCode {
   task_not_found,       ///< no record, no live folder with that id
   task_id_empty,        ///< an id was asked for and none was given
-  task_id_invalid,      ///< not of the form `prefix-xxxxxxxx` (docs/disk-format.md)
+  task_id_invalid,      ///< not of the form `prefix-xxxxxxxx` (docs/internals/disk-format.md)
   task_limit_exceeded,  ///< max_running_tasks are running already; nothing of the task ran
   task_launch_failed,   ///< the command or its runner could not be started; no record is left
   task_not_running,     ///< asked of a task that has ended

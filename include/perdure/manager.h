@@ -20,7 +20,7 @@ namespace manager {
 struct Work;
 }
 
-/// A command that is told of events (docs/hooks.md).
+/// A command that is told of events (docs/guide/hooks.md).
 struct Hook {
   std::string command;               ///< for /bin/sh -c
   std::string matcher;               ///< ECMAScript regular expression, looked for in the event's name; empty: all
@@ -72,9 +72,9 @@ struct StartOptions {
   Input input = Input::null;
   int input_fd = -1;                     ///< Input::inherit: what the command reads; stays the caller's
   std::optional<TerminalSize> terminal;  ///< a pseudo-terminal of its own, which also is its input
-  std::int64_t memory_max = 0;           ///< bytes, of the command and all that it starts (docs/limits.md); 0: no limit
-  double cpu_max = 0;                    ///< processors, from 0.01; 0: no limit
-  std::int64_t pids_max = 0;             ///< processes and threads; 0: no limit
+  std::int64_t memory_max = 0;  ///< bytes, of the command and all that it starts (docs/guide/limits.md); 0: no limit
+  double cpu_max = 0;           ///< processors, from 0.01; 0: no limit
+  std::int64_t pids_max = 0;    ///< processes and threads; 0: no limit
   std::chrono::milliseconds grace{5000};     ///< between SIGTERM and SIGKILL (L12)
   std::optional<std::int64_t> output_limit;  ///< bytes; 0: no limit; absent: 64 MiB when truncating, else none
   OnOutputLimit on_output_limit = OnOutputLimit::truncate;
@@ -89,7 +89,7 @@ struct StartOptions {
   int stop_signal = 0;              ///< what asks it to end; 0: SIGTERM
   bool session_lifetime = false;    ///< true: session close stops it (L16)
   bool sync_output = false;         ///< fsync the log before the terminal record
-  std::vector<std::string> on_end;  ///< commands for /bin/sh -c that are told of its end (docs/hooks.md)
+  std::vector<std::string> on_end;  ///< commands for /bin/sh -c that are told of its end (docs/guide/hooks.md)
 
   // In the foreground: no slot (L02), and nothing on disk until it is detached (L27). Not together with `queue`,
   // `after` or `idempotency_key`.
@@ -187,7 +187,7 @@ enum class EventType { started, updated, terminated };
 
 struct Event {
   EventType type;
-  std::int64_t seq = 0;      ///< grows within a session; see docs/disk-format.md
+  std::int64_t seq = 0;      ///< grows within a session; see docs/internals/disk-format.md
   std::int64_t time_ms = 0;  ///< ms since the epoch
   Task task;
   std::string output_tail;  ///< terminated: the last 1,024 bytes at most, valid UTF-8
@@ -278,7 +278,7 @@ class PERDURE_API TaskManager {
   /// works on it already (details["task"]), usage where two agents have the id.
   [[nodiscard]] Result<Task> start(const AgentOptions& options);
 
-  /// What a subagent did: at most `limit` bytes of its activity (docs/agents.md) from `offset`, JSON lines; nothing where
+  /// What a subagent did: at most `limit` bytes of its activity (docs/guide/agents.md) from `offset`, JSON lines; nothing where
   /// there is none. eof tells whether more may come. At most 8 MiB are kept of a turn.
   [[nodiscard]] Result<OutputChunk> read_activity(const TaskId& id, std::int64_t offset, std::int64_t limit) const;
 
@@ -427,7 +427,7 @@ class PERDURE_API TaskManager {
   [[nodiscard]] Result<void> remove(const TaskId& id);
 
   /// Removes ended tasks by age, number and size; never a live one, nor, unless that is asked for, one whose owner has
-  /// not been told of its end (docs/disk-format.md).
+  /// not been told of its end (docs/internals/disk-format.md).
   [[nodiscard]] Result<Removed> collect_garbage(const RetentionOptions& options);
 
   /// Is it time to collect_garbage()? True at most once a day for a session, and for one caller in any process. False

@@ -146,7 +146,7 @@ struct Task {
   std::optional<OnDeadline> on_deadline;            ///< of a question that Perdure asked, and of no other
   std::optional<QuestionOutcome> question_outcome;  ///< of one that has ended
 
-  // Perdure's own keys; absent in records of other programs (docs/disk-format.md)
+  // Perdure's own keys; absent in records of other programs (docs/internals/disk-format.md)
   std::optional<ProcessIdentity> runner;
   std::optional<std::string> boot_id;
   std::optional<std::string> machine_id;

@@ -7,7 +7,7 @@
 
 namespace perdure {
 
-/// Takes what an embedding program wants to know of its tasks, for its own statistics (docs/telemetry.md). Nothing is
+/// Takes what an embedding program wants to know of its tasks, for its own statistics (docs/reference/telemetry.md). Nothing is
 /// sent anywhere by Perdure, and nothing is recorded unless somebody asks for it.
 class PERDURE_API TelemetrySink {
  public:

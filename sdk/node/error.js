@@ -1,4 +1,4 @@
-/** A call failed. `code` is one of docs/cli.md, such as `task.not_found`, or one of the client's own. */
+/** A call failed. `code` is one of docs/reference/cli.md, such as `task.not_found`, or one of the client's own. */
 export class PerdureError extends Error {
   constructor(code, message, { retryable = false, uncertain = false, details = {}, cause } = {}) {
     super(message, cause === undefined ? undefined : { cause });

@@ -8,7 +8,7 @@ export * from './rpc.js';
 
 /** A call failed. */
 export declare class PerdureError extends Error {
-  /** One of docs/cli.md, such as `task.not_found`, or `rpc.<number>`, `connection.lost`, `connection.closed`, `binary.not_found`. */
+  /** One of docs/reference/cli.md, such as `task.not_found`, or `rpc.<number>`, `connection.lost`, `connection.closed`, `binary.not_found`. */
   readonly code: string;
   /** The same call may succeed later. */
   readonly retryable: boolean;

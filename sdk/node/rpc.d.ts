@@ -745,7 +745,7 @@ export interface TaskActivityParams {
 }
 
 export interface TaskActivityResult {
-  /** see docs/agents.md */
+  /** see docs/guide/agents.md */
   lines: Record<string, unknown>[];
   /** where the next window begins */
   nextOffset: number;

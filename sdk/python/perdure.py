@@ -295,7 +295,7 @@ _OVERLAP = 60_000_000
 
 
 class PerdureError(Exception):
-    """A call failed. `code` is one of docs/cli.md, such as `task.not_found`, or `rpc.<number>`, `connection.lost`,
+    """A call failed. `code` is one of docs/reference/cli.md, such as `task.not_found`, or `rpc.<number>`, `connection.lost`,
     `connection.closed`, `cancelled`, `binary.not_found`."""
 
     def __init__(self, code: str, message: str, retryable: bool = False, uncertain: bool = False,

@@ -12,7 +12,7 @@ namespace perdure::acp {
 
 namespace json = jsonrpc::json;
 
-/// What a subagent does, as JSON lines in a file of bounded size (docs/agents.md). Thread-safe; a disk that refuses loses
+/// What a subagent does, as JSON lines in a file of bounded size (docs/guide/agents.md). Thread-safe; a disk that refuses loses
 /// entries and nothing else.
 class Activity {
  public:

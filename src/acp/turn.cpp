@@ -14,7 +14,7 @@ constexpr std::chrono::seconds kClosing{1};
 constexpr int kAuthRequired = -32'000;
 constexpr int kEndPatienceMs = 500;
 
-// What a stop reason of the protocol means for the task (docs/agents.md).
+// What a stop reason of the protocol means for the task (docs/guide/agents.md).
 TurnEnd as_ended(const std::string& reason) {
   if (reason == "end_turn") return {.how = TurnEnd::How::completed, .failure = {}};
   if (reason == "cancelled") return {.how = TurnEnd::How::cancelled, .failure = {}};

@@ -1,4 +1,4 @@
-// perdure: options, dispatch and exit statuses. Exit statuses are in docs/cli.md.
+// perdure: options, dispatch and exit statuses. Exit statuses are in docs/reference/cli.md.
 
 #include "base/error.h"
 #include "base/name_service.h"

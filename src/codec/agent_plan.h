@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-// tasks/<id>/agent.json: what the driver of a subagent is to do (docs/disk-format.md).
+// tasks/<id>/agent.json: what the driver of a subagent is to do (docs/internals/disk-format.md).
 namespace perdure::codec {
 
 struct AgentPlan {

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-// Questions and answers as JSON: question.json, and the output of a question task (docs/disk-format.md). No files.
+// Questions and answers as JSON: question.json, and the output of a question task (docs/internals/disk-format.md). No files.
 namespace perdure::codec {
 
 inline constexpr std::size_t kMaxQuestionBytes = 1 << 20;

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-// Bytes <-> Task, no files. Every shape of docs/disk-format.md. Never throws.
+// Bytes <-> Task, no files. Every shape of docs/internals/disk-format.md. Never throws.
 namespace perdure::codec {
 
 inline constexpr std::size_t kMaxRecordBytes = 1 << 20;

@@ -1,6 +1,6 @@
 #include "codec/fields.h"
 
-// The records of builds before the current shape: snake_case, one shape for processes and agents (docs/disk-format.md).
+// The records of builds before the current shape: snake_case, one shape for processes and agents (docs/internals/disk-format.md).
 namespace perdure::codec {
 namespace {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-// The one list of settings: parsing, `perdure config` and the test of docs/configuration.md are made from it.
+// The one list of settings: parsing, `perdure config` and the test of docs/reference/configuration.md are made from it.
 namespace perdure::manager {
 
 struct ConfigKey {

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-// What a hook may want to be told of (docs/hooks.md), as bits of a mask. Who launches a task decides which hook wants
+// What a hook may want to be told of (docs/guide/hooks.md), as bits of a mask. Who launches a task decides which hook wants
 // what, since the runner has no regular expressions; the runner only looks at bits.
 namespace perdure::contract {
 

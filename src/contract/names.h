@@ -1,6 +1,6 @@
 #pragma once
 
-// Every name on disk that the runner and the manager agree on. docs/disk-format.md explains each.
+// Every name on disk that the runner and the manager agree on. docs/internals/disk-format.md explains each.
 namespace perdure::contract {
 
 inline constexpr char kConfigFile[] = "perdure.toml";
@@ -46,7 +46,7 @@ inline constexpr char kSessionVariable[] = "PERDURE_SESSION";
 inline constexpr char kKeyVariable[] = "PERDURE_TASK_KEY";
 inline constexpr char kRunnerVariable[] =
     "PERDURE_RUNNER";  // "<taskId>@<session>", in the runner itself and only there
-// In the environment of a runner that a batch engine started as the job itself (docs/runner.md, "In place"): when the job
+// In the environment of a runner that a batch engine started as the job itself (docs/internals/runner.md, "In place"): when the job
 // has to end, in seconds since the epoch; 0: unknown.
 inline constexpr char kInPlaceVariable[] = "PERDURE_IN_PLACE";
 // What such an engine tells its job in the environment: it is passed on to the command.

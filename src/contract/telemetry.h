@@ -1,6 +1,6 @@
 #pragma once
 
-// What runner and manager both write into the file for telemetry, a JSON object a line (docs/telemetry.md):
+// What runner and manager both write into the file for telemetry, a JSON object a line (docs/reference/telemetry.md):
 //
 //   {"schema":1,"time":MS,"event":"...",...}
 //

@@ -5,7 +5,7 @@
 // perdure-runner --version: "perdure-runner VERSION launch N", N being the version of the launch specification.
 //
 // Exit status: 0 the task's record was committed, or the launch was answered with an error; 2 not started by a
-// manager. In place, as a batch job: as `perdure run --wait` ends. docs/runner.md tells the rest.
+// manager. In place, as a batch job: as `perdure run --wait` ends. docs/internals/runner.md tells the rest.
 
 #include "contract/launch_spec.h"
 #include "contract/names.h"

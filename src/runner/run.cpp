@@ -397,7 +397,7 @@ void Run::settle(int leftovers) {
 
 void Run::commit() {
   int e = 0;
-  // A foreground task that leaves processes behind gets a record, or nobody could find them (docs/runner.md).
+  // A foreground task that leaves processes behind gets a record, or nobody could find them (docs/internals/runner.md).
   if (foreground_) e = log_.link();
   if (!foreground_) facts_.ended_seq = next_seq(session_.get());
   if (e == 0 && facts_.detached && !facts_.quiet) e = announce_end(session_.get(), task_id_);

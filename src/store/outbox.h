@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-// outbox/<taskId>: an empty file for each ending that its owner has not been told of (docs/disk-format.md, "Outbox").
+// outbox/<taskId>: an empty file for each ending that its owner has not been told of (docs/internals/disk-format.md, "Outbox").
 // It is an index and says nothing: without a terminal record it is ignored, and one whose record says `notifiedAt`
 // is only to be removed. It is made before the terminal record and removed after the acknowledgement.
 namespace perdure::store {

@@ -96,7 +96,7 @@ class Scanner {
     for (const auto& entry : *entries) {
       if (entry.type == DT_DIR) folders.push_back(&entry);
       const auto stem = stem_of(entry.name);
-      if (!TaskId::names_record(stem)) continue;  // not a record's name: no record (docs/disk-format.md)
+      if (!TaskId::names_record(stem)) continue;  // not a record's name: no record (docs/internals/disk-format.md)
       if (path != own_ && precedence_.is_ours(*TaskId::parse(stem))) continue;  // a copy
       here.insert(stem);
       records.push_back(&entry);

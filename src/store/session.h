@@ -42,7 +42,7 @@ class Session {
   /// Makes `tasks/<id>` for a new task. False: the id is taken.
   [[nodiscard]] Result<bool> claim(const TaskId& id) const;
 
-  /// The next number of the session's events; grows across processes and restarts (docs/disk-format.md).
+  /// The next number of the session's events; grows across processes and restarts (docs/internals/disk-format.md).
   [[nodiscard]] std::int64_t next_seq() const;
 
  private:

@@ -8,7 +8,7 @@
 
 namespace perdure::store {
 
-/// Something in a session that belongs to nothing any more (docs/disk-format.md, "Retention").
+/// Something in a session that belongs to nothing any more (docs/internals/disk-format.md, "Retention").
 struct Litter {
   enum class What {
     temporary,  ///< `.<name>.<pid>.<n>.tmp` of a process that is gone

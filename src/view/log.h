@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-// Parts of a log, as people look at it. Offsets are those of the stream that the command wrote (docs/disk-format.md).
+// Parts of a log, as people look at it. Offsets are those of the stream that the command wrote (docs/internals/disk-format.md).
 namespace perdure::view {
 
 /// Reads at most `limit` bytes from `offset`: a task's output, its activity, or a test's text. Errors: output_expired

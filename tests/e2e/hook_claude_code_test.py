@@ -1,4 +1,4 @@
-"""`perdure hook claude-code`: what the hooks of Claude Code get, and that news comes once; docs/mcp.md."""
+"""`perdure hook claude-code`: what the hooks of Claude Code get, and that news comes once; docs/reference/mcp.md."""
 import json
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The rules of docs/lifecycle.md, through the program."""
+"""The rules of docs/reference/lifecycle.md, through the program."""
 import json
 import os
 import signal

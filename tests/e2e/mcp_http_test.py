@@ -1,4 +1,4 @@
-"""`perdure mcp --http`: who may talk to it, both eras, streams, limits; docs/mcp.md."""
+"""`perdure mcp --http`: who may talk to it, both eras, streams, limits; docs/reference/mcp.md."""
 import http.client
 import json
 import os

@@ -1,4 +1,4 @@
-"""`perdure mcp` over its pipes: both eras, the tools, tasks, resources; docs/mcp.md."""
+"""`perdure mcp` over its pipes: both eras, the tools, tasks, resources; docs/reference/mcp.md."""
 import json
 import os
 import re

@@ -1,4 +1,4 @@
-"""What a model sees of Perdure, for each known client: names, shape and size (docs/mcp.md, "Clients").
+"""What a model sees of Perdure, for each known client: names, shape and size (docs/reference/mcp.md, "Clients").
 
 Every text is compared with tests/golden/CLIENT.txt, where ids, paths, pids and times are replaced, and has a budget in
 characters (shared rules: tools.md section 4). PERDURE_UPDATE_GOLDEN=1 writes the files anew.

@@ -1,4 +1,4 @@
-"""`perdure setup`: every client's file before and after, the handshake that proves it, and --remove to the byte; docs/setup.md."""
+"""`perdure setup`: every client's file before and after, the handshake that proves it, and --remove to the byte; docs/guide/setup.md."""
 import json
 import os
 import pty

@@ -1,4 +1,4 @@
-"""Exit statuses as docs/cli.md has them, and what following a large output costs."""
+"""Exit statuses as docs/reference/cli.md has them, and what following a large output costs."""
 import json
 import os
 import signal

@@ -51,7 +51,7 @@ class SmallDisk(SessionTest):
                 pass
 
     def set_aside(self, task):
-        """The space for its terminal record is taken right behind the answer to its launch (docs/runner.md)."""
+        """The space for its terminal record is taken right behind the answer to its launch (docs/internals/runner.md)."""
         next_record = os.path.join(self.tasks, task, 'record.next')
         eventually(lambda: os.path.exists(next_record) and os.path.getsize(next_record) > 0, 'space is set aside')
 

@@ -84,7 +84,7 @@ if [[ -x $PERDURE_BIN/perdure ]]; then
   for page in man1/perdure.1 man5/perdure-config.5 man8/perdure-runner.8; do
     grep -q '^\.SH "SEE ALSO"' "$prefix/share/man/$page" || fail "share/man/$page was not installed"
   done
-  [[ -s $prefix/share/doc/perdure/docs/limits.md ]] || fail "docs/, to which the help points, was not installed"
+  [[ -s $prefix/share/doc/perdure/docs/guide/limits.md ]] || fail "docs/, to which the help points, was not installed"
   bash -n "$prefix/share/bash-completion/completions/perdure" || fail "the bash completion is no bash"
 fi
 

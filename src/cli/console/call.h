@@ -60,7 +60,7 @@ class Call {
   /// Does the verb only look, or does it act on the task? What acts takes a part of an id or `@N` from a person only (I21).
   enum class Use { looks, acts };
 
-  /// Exactly one argument that names a task (docs/cli.md, "Ids"). Errors: task_id_empty, task_id_invalid, usage.
+  /// Exactly one argument that names a task (docs/reference/cli.md, "Ids"). Errors: task_id_empty, task_id_invalid, usage.
   [[nodiscard]] Result<TaskId> id(Use use = Use::looks);
   [[nodiscard]] Result<std::vector<TaskId>> ids(Use use = Use::looks, BadConfig bad = BadConfig::fails);
   /// One of them.

@@ -40,7 +40,7 @@ void note(std::string_view line);
 /// Where it runs: "gpu (gpu1)", "slurm job 123 (n1)".
 [[nodiscard]] std::string place_text(const ExecutorState& executor);
 
-/// The exit status that stands for a task's outcome (docs/cli.md).
+/// The exit status that stands for a task's outcome (docs/reference/cli.md).
 [[nodiscard]] int exit_status_of(const Task& task);
 
 /// A record as `--json` shows it: the record, and what reading it found out.

@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 
-// Commands that are made to be hooks (docs/hooks.md): what happened is on their standard input.
+// Commands that are made to be hooks (docs/guide/hooks.md): what happened is on their standard input.
 namespace perdure::cli {
 namespace {
 

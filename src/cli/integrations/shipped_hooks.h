@@ -2,7 +2,7 @@
 
 #include "cli/console/call.h"
 
-// Commands that are made to be hooks (docs/hooks.md): what happened is on their standard input.
+// Commands that are made to be hooks (docs/guide/hooks.md): what happened is on their standard input.
 namespace perdure::cli {
 
 /// Posts it, signed and retried: `hook webhook URL`.

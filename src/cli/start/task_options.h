@@ -24,7 +24,7 @@ inline constexpr std::array kTaskOptions = std::to_array<Option>({
     {"--queue", nullptr, "over the cap: wait for a slot, instead of a refusal"},
     {"--priority", "N", "place in the queue: 0 to 999, the higher the sooner (default: 0)"},
     {"--after", "ID", "start when that task has completed; if it does not complete, never"},
-    {"--on-end", "CMD", "a shell line that is told of its end; see docs/hooks.md", true},
+    {"--on-end", "CMD", "a shell line that is told of its end; see docs/guide/hooks.md", true},
 });
 
 /// A verb's own options, then those of any task.

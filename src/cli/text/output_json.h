@@ -6,7 +6,7 @@
 
 namespace perdure::cli {
 
-/// The keys that `show` and `output` share (docs/cli.md).
+/// The keys that `show` and `output` share (docs/reference/cli.md).
 [[nodiscard]] std::string snapshot_json(const OutputSnapshot& output);
 
 }  // namespace perdure::cli

@@ -26,7 +26,7 @@ constexpr std::array kOwnOptions = std::to_array<Option>({
     {"--cwd", "DIR", "run it there"},
     {"--timeout", "D", "end it after that long: 500ms, 30s, 5m, 2h (default: never)"},
     {"--idle-timeout", "D", "end it when it has printed nothing for so long (default: never)"},
-    {"--memory-max", "S", "memory of all its processes; see docs/limits.md (default: no limit)"},
+    {"--memory-max", "S", "memory of all its processes; see docs/guide/limits.md (default: no limit)"},
     {"--cpu-max", "N", "processors for all its processes, such as 1.5"},
     {"--pids-max", "N", "number of its processes and threads"},
     {"--stdin", "inherit|null|pipe",

@@ -14,7 +14,7 @@
 
 namespace perdure::manager {
 
-/// Reports what happens to the file and to the sink, where they are wanted (docs/telemetry.md). Thread-safe.
+/// Reports what happens to the file and to the sink, where they are wanted (docs/reference/telemetry.md). Thread-safe.
 ///
 /// Into the file, which all processes of a session may share, each event is written once, by whoever made it happen:
 /// the start and the end of a task by its runner, the end of one whose runner was killed by whoever settled it. The

@@ -14,7 +14,7 @@
 
 namespace perdure::manager {
 
-/// Notices what happens to the records of a session, whoever does it (docs/disk-format.md, "Events").
+/// Notices what happens to the records of a session, whoever does it (docs/internals/disk-format.md, "Events").
 ///
 /// One inotify instance, made by the first call: a user may have 128 of them. Where there is none left, or
 /// the folder can't be watched, a timer has the records looked through once a second instead. Tasks of the

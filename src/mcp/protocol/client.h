@@ -7,7 +7,7 @@
 #include <string_view>
 
 // What is known of single clients: how they name our tools, which form of a result they show a model, how much of it.
-// Each row was measured with the real client (docs/mcp.md, "Clients").
+// Each row was measured with the real client (docs/reference/mcp.md, "Clients").
 namespace perdure::mcp {
 
 struct ClientTraits {

@@ -19,7 +19,7 @@ constexpr std::array<const Tool*, 9> kTools = {&kBashTool,       &kAgentTool,   
 constexpr std::string_view kSinceStructured = "2025-06-18", kSinceAnnotations = "2025-03-26",
                            kSinceTasks = "2025-11-25";
 
-// For programs: which members are always there. What they mean is in docs/mcp.md; each word of a list of tools is paid
+// For programs: which members are always there. What they mean is in docs/reference/mcp.md; each word of a list of tools is paid
 // for again with every conversation.
 std::optional<json::object> promise_of(const Tool& tool) {
   constexpr std::array<const Tool*, 4> kPromising = {&kBashTool, &kTaskListTool, &kTaskOutputTool, &kWaitForTool};

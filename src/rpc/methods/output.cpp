@@ -235,7 +235,7 @@ constexpr Field kActivityParams[] = {
     {"waitMs", "integer", "where there is nothing yet: wait so long for it"},
 };
 constexpr Field kActivityResult[] = {
-    {"lines", "object[]", "see docs/agents.md", true},
+    {"lines", "object[]", "see docs/guide/agents.md", true},
     {"nextOffset", "integer", "where the next window begins", true},
     {"size", "integer", "bytes of the activity so far", true},
     {"eof", "boolean", "nothing more will come", true},

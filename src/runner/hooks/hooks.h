@@ -11,7 +11,7 @@ namespace runner {
 
 using perdure::contract::HookEvent;
 
-/// Tells events to the hooks of a launch (docs/hooks.md). Nobody waits for a hook, and nothing is held while one runs:
+/// Tells events to the hooks of a launch (docs/guide/hooks.md). Nobody waits for a hook, and nothing is held while one runs:
 /// a process of its own, the keeper, runs those that want the event, all at once, each with its time limit (L34).
 class Hooks {
  public:

@@ -7,7 +7,7 @@
 namespace runner {
 
 /// What the command and all that it starts may use together: a cgroup of their own where the manager found a place for
-/// one, else limits of each process (docs/limits.md). The runner itself stays outside.
+/// one, else limits of each process (docs/guide/limits.md). The runner itself stays outside.
 class Limits {
  public:
   /// Before the fork. Where a cgroup can't be had, or lacks one of the controllers, all is done by process limits.

@@ -153,7 +153,7 @@ std::string openapi_json() {
                          {{"title", {{"type", "string"}}},
                           {"status", {{"type", "integer"}}},
                           {"detail", {{"type", "string"}}},
-                          {"code", {{"type", "string"}, {"description", "one of docs/cli.md"}}},
+                          {"code", {{"type", "string"}, {"description", "one of docs/reference/cli.md"}}},
                           {"retryable", {{"type", "boolean"}}},
                           {"details", {{"type", "object"}}}}},
                         {"required", json::array{"title", "status", "code", "retryable"}}};

@@ -1,4 +1,4 @@
-// Every record that real builds wrote, read as docs/disk-format.md says, checked against what the raw JSON says.
+// Every record that real builds wrote, read as docs/internals/disk-format.md says, checked against what the raw JSON says.
 
 #include "codec/record.h"
 

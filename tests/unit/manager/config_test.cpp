@@ -340,9 +340,9 @@ TEST_F(ConfigTest, AStartTakesWhatIsConfigured) {
   EXPECT_EQ(options.kill_grace, 7ms);
 }
 
-// The rows of docs/configuration.md, as the program has them: a failure shows the row that is to be there.
+// The rows of docs/reference/configuration.md, as the program has them: a failure shows the row that is to be there.
 TEST_F(ConfigTest, TheDocumentationHasEveryKeyWithWhatItTakesAndItsDefault) {
-  std::ifstream file(std::string(PERDURE_TESTS_DIR) + "/../docs/configuration.md");
+  std::ifstream file(std::string(PERDURE_TESTS_DIR) + "/../docs/reference/configuration.md");
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   const Config defaults;
   for (const auto& key : manager::config_keys()) {

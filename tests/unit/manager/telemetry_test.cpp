@@ -314,7 +314,7 @@ TEST_F(TelemetryTest, ManyWritersShareAFile) {
 }
 
 TEST(TelemetrySchema, L36_IsDocumented) {
-  std::ifstream file(std::string(PERDURE_TESTS_DIR) + "/../docs/telemetry.md");
+  std::ifstream file(std::string(PERDURE_TESTS_DIR) + "/../docs/reference/telemetry.md");
   const std::string docs((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   for (const auto& [event, fields] : schema().at("events").as_object()) {
     EXPECT_TRUE(docs.contains(fmt::format("`{}`", std::string_view(event)))) << event;
