@@ -5,6 +5,8 @@
 # include, and USES of a room the rooms of its own layer. The sources at the top of a layer may include all its rooms;
 # no room may include the top. ROOMS: all its sources are in rooms. A header in a room is private to its layer unless EXPORTS names it.
 #
+# With PERDURE_UNITY each room is compiled as one file: what is in an unnamed namespace must differ in name within a room.
+#
 # USES is the link line too, and, through layers.txt, what tools/check_layers.py checks every #include against.
 file(WRITE ${CMAKE_BINARY_DIR}/layers.txt "")
 function(layer name)
@@ -15,6 +17,10 @@ function(layer name)
     target_link_libraries(perdure_${name} PRIVATE perdure_flags)
     if(PERDURE_QUICK)
       target_precompile_headers(perdure_${name} REUSE_FROM perdure_common_headers)
+    endif()
+    if(PERDURE_UNITY)
+      set_target_properties(perdure_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+      set_source_files_properties(${ARG_SOURCES} PROPERTIES UNITY_GROUP ${name})
     endif()
   else()
     add_library(perdure_${name} INTERFACE)
@@ -43,6 +49,9 @@ function(room layer name)
     set(target perdure-${layer})
   endif()
   list(TRANSFORM ARG_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/${layer}/${name}/)
+  if(PERDURE_UNITY)
+    set_source_files_properties(${ARG_SOURCES} PROPERTIES UNITY_GROUP ${name})
+  endif()
   target_sources(${target} PRIVATE ${ARG_SOURCES})
   list(JOIN ARG_USES " " uses)
   file(APPEND ${CMAKE_BINARY_DIR}/layers.txt "${layer}/${name}: ${uses}\n")

@@ -2,8 +2,10 @@
 
 #include "jsonrpc/message.h"
 
+#include <expected>
 #include <string>
 #include <string_view>
+#include <utility>
 
 // Members of what an agent sends, where any of them may be missing or of another type.
 namespace perdure::acp {
@@ -26,6 +28,11 @@ namespace json = jsonrpc::json;
 [[nodiscard]] inline const json::array* array_in(const json::object& object, std::string_view name) {
   const auto* const value = object.if_contains(name);
   return value == nullptr ? nullptr : value->if_array();
+}
+
+/// The answer to a request whose parameters are invalid.
+[[nodiscard]] inline std::unexpected<jsonrpc::Fault> wrong(std::string what) {
+  return std::unexpected(jsonrpc::Fault{.code = jsonrpc::kInvalidParams, .message = std::move(what)});
 }
 
 }  // namespace perdure::acp

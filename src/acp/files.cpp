@@ -23,10 +23,6 @@ namespace {
 
 constexpr int kNotFound = -32'002;
 
-std::unexpected<jsonrpc::Fault> wrong(std::string what) {
-  return std::unexpected(jsonrpc::Fault{.code = jsonrpc::kInvalidParams, .message = std::move(what)});
-}
-
 std::unexpected<jsonrpc::Fault> refused(const std::string& path, int error) {
   if (error == EXDEV || error == ELOOP)
     return wrong(fmt::format("{}: is outside of the folder that may be used", path));

@@ -13,10 +13,6 @@ namespace {
 constexpr std::int64_t kDefaultLimit = 1 << 20, kMostLimit = 16 << 20;
 constexpr std::size_t kMostTerminals = 32;  // as many as a manager keeps the output of
 
-std::unexpected<jsonrpc::Fault> wrong(std::string what) {
-  return std::unexpected(jsonrpc::Fault{.code = jsonrpc::kInvalidParams, .message = std::move(what)});
-}
-
 std::unexpected<jsonrpc::Fault> failed(const Error& error) {
   return std::unexpected(jsonrpc::Fault{.message = error.message});
 }

@@ -18,10 +18,6 @@ constexpr std::array<std::pair<std::string_view, PermissionPolicy>, 3> kPolicies
     {{"allow", PermissionPolicy::allow}, {"deny", PermissionPolicy::deny}, {"ask", PermissionPolicy::ask}}};
 constexpr std::int64_t kLongest = std::int64_t{1} << 53;
 
-std::string json_quoted(std::string_view text) {
-  return "\"" + escape(text) + "\"";
-}
-
 void add(std::string& json, std::string_view key, const std::string& value) {
   json += fmt::format("{}\"{}\":{}", json.empty() ? "" : ",", key, value);
 }

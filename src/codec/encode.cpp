@@ -15,10 +15,6 @@ namespace {
 // Members in the order in which a new record has them. An empty value: known for this kind, and not there.
 using Written = std::vector<std::pair<std::string_view, std::string>>;
 
-std::string json_quoted(std::string_view text) {
-  return "\"" + escape(text) + "\"";
-}
-
 class Writer {
  public:
   void text(std::string_view key, const std::string& value) { put(key, json_quoted(value)); }
@@ -205,6 +201,10 @@ void add_member(std::string& json, std::string_view key, std::string_view value)
 }
 
 }  // namespace
+
+std::string json_quoted(std::string_view text) {
+  return "\"" + escape(text) + "\"";
+}
 
 std::string escape(std::string_view text) {
   std::string valid;

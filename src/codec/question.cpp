@@ -25,10 +25,6 @@ std::size_t characters(std::string_view utf8) {
       std::ranges::count_if(utf8, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
-std::string json_quoted(std::string_view text) {
-  return "\"" + escape(text) + "\"";
-}
-
 std::string text_of_key(const Member& member) {
   const std::string in_quotes = fmt::format("\"{}\"", member.key);
   return string_of({.raw = in_quotes, .type = JsonType::string});

@@ -36,5 +36,7 @@ struct KimiCliFiles {
 
 /// A string as JSON, without the quotes; made valid UTF-8 first.
 [[nodiscard]] std::string escape(std::string_view text);
+/// The same with the quotes.
+[[nodiscard]] std::string json_quoted(std::string_view text);
 
 }  // namespace perdure::codec

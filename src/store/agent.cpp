@@ -18,14 +18,14 @@ using namespace contract;
 
 namespace {
 
-constexpr std::size_t kMostBytes = 16 << 20;
+constexpr std::size_t kMostPlanBytes = 16 << 20;
 constexpr std::int64_t kMostAtOnce = 16 << 20;
 
 }  // namespace
 
 Result<> write_plan(const Session& session, const TaskId& id, const std::string& json) {
   const std::string path = session.folder_path(id) + "/" + kAgentFile;
-  if (json.size() > kMostBytes)
+  if (json.size() > kMostPlanBytes)
     return fail(ErrorCode::usage, "the prompt is longer than 16 MiB: put it into a file that the agent reads");
   auto folder = session.open_folder(id);
   if (!folder) return std::unexpected(folder.error());
@@ -41,7 +41,7 @@ void remove_plan(const Session& session, const TaskId& id) {
 Result<std::string> read_plan(const Session& session, const TaskId& id) {
   const std::string path = session.folder_path(id) + "/" + kAgentFile;
   auto folder = session.open_folder(id);
-  auto json = folder ? read_regular_file(folder->get(), kAgentFile, kMostBytes, path)
+  auto json = folder ? read_regular_file(folder->get(), kAgentFile, kMostPlanBytes, path)
                      : Result<std::string>(std::unexpected(folder.error()));
   if (!json && is_absence(json.error().os_error)) return fail(ErrorCode::record_invalid, path + ": is not there");
   return json;

@@ -19,7 +19,7 @@ using namespace contract;
 
 namespace {
 
-constexpr std::size_t kMostBytes = 2 << 20;
+constexpr std::size_t kMostQuestionBytes = 2 << 20;
 
 }  // namespace
 
@@ -38,7 +38,7 @@ void remove_question(const Session& session, const TaskId& id) {
 Result<std::string> read_question(const Session& session, const TaskId& id) {
   const std::string path = session.folder_path(id) + "/" + kQuestionFile;
   auto folder = session.open_folder(id);
-  auto json = folder ? read_regular_file(folder->get(), kQuestionFile, kMostBytes, path)
+  auto json = folder ? read_regular_file(folder->get(), kQuestionFile, kMostQuestionBytes, path)
                      : Result<std::string>(std::unexpected(folder.error()));
   if (!json && is_absence(json.error().os_error)) return fail(ErrorCode::record_invalid, path + ": is not there");
   return json;
@@ -49,7 +49,7 @@ Result<std::optional<StoredAnswer>> read_answer(const Session& session, const Ta
   auto folder = session.open_folder(id);
   if (!folder && is_absence(folder.error().os_error)) return std::nullopt;
   if (!folder) return std::unexpected(folder.error());
-  auto json = read_regular_file(folder->get(), kOutputFile, kMostBytes, path);
+  auto json = read_regular_file(folder->get(), kOutputFile, kMostQuestionBytes, path);
   if (!json && is_absence(json.error().os_error)) return std::nullopt;
   if (!json) return std::unexpected(json.error());
   struct stat about{};

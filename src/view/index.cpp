@@ -23,10 +23,10 @@
 namespace perdure::view {
 namespace {
 
-constexpr std::size_t kMostText = 400;  // of a description or command that is kept for each row
+constexpr std::size_t kMostKept = 400;  // of a description or command that is kept for each row
 
 std::string beginning_of(const std::string& text) {
-  return text.substr(0, kMostText);
+  return text.substr(0, kMostKept);
 }
 
 bool is_within(std::string_view text, const std::string& part, bool exact) {

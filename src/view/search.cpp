@@ -18,7 +18,7 @@ constexpr std::size_t kLongLine = 1 << 20;
 constexpr std::size_t kOverlap = 64 << 10;  // of the pieces of a longer line
 constexpr std::int64_t kProgress = 64 << 20;
 constexpr std::int64_t kProgramBytes = 8 << 20;
-constexpr std::size_t kMostText = 512;
+constexpr std::size_t kMostShown = 512;
 
 bool has_capital(std::string_view text) {
   // A backslash makes a class of a letter: \W is no capital.
@@ -35,21 +35,21 @@ bool has_capital(std::string_view text) {
 // The line around a match, cut to what is near it. No further is looked: a long line may be full of matches.
 std::string text_around(std::string_view text, const Pattern::Match& match) {
   const std::size_t behind = match.at + match.length;
-  const std::size_t reach = match.at - std::min(match.at, kMostText);
+  const std::size_t reach = match.at - std::min(match.at, kMostShown);
   const auto before = text.substr(reach, match.at - reach).rfind('\n');
   std::size_t begin = before == std::string_view::npos ? reach : reach + before + 1;
-  const auto after = text.substr(behind, kMostText).find('\n');
-  const std::size_t end = after == std::string_view::npos ? std::min(text.size(), behind + kMostText) : behind + after;
-  if (end - begin > kMostText) {
-    const std::size_t lead = std::min<std::size_t>(match.at - begin, kMostText / 4);
+  const auto after = text.substr(behind, kMostShown).find('\n');
+  const std::size_t end = after == std::string_view::npos ? std::min(text.size(), behind + kMostShown) : behind + after;
+  if (end - begin > kMostShown) {
+    const std::size_t lead = std::min<std::size_t>(match.at - begin, kMostShown / 4);
     begin = match.at - lead;
   }
-  std::string_view line = text.substr(begin, std::min(end - begin, kMostText));
+  std::string_view line = text.substr(begin, std::min(end - begin, kMostShown));
   line.remove_prefix(std::min(continuation_prefix(line), line.size()));
   line.remove_suffix(incomplete_suffix(line));
   std::string valid = to_valid_utf8(line);
-  if (valid.size() > kMostText) {
-    valid.resize(kMostText);
+  if (valid.size() > kMostShown) {
+    valid.resize(kMostShown);
     valid.resize(valid.size() - incomplete_suffix(valid));
   }
   return valid;

@@ -37,7 +37,7 @@ constexpr std::string_view kClient = "claude-code";  // as it calls itself over 
 constexpr std::string_view kVia = "hook";
 
 // What the client tells a hook. Nothing of it is needed: by hand there is none.
-json::object read_input() {
+json::object read_hook_input() {
   if (::isatty(STDIN_FILENO) == 1) return {};
   std::string bytes;
   char part[65536];
@@ -237,7 +237,7 @@ Result<int> hook_claude_code(Call& call) {
     return fail(ErrorCode::usage, "--wait: is for `hook claude-code stop` and `rewake`");
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
-  const json::object input = read_input();
+  const json::object input = read_hook_input();
   Hook hook(**manager, call.value("--owner").value_or(mcp::default_owner(kClient, project_of(input))));
   if (event == "stop") return hook.stop(*patience);
   if (event == "rewake") return hook.rewake(patience->value_or(kRewakePatience));

@@ -5,7 +5,7 @@
 namespace perdure::cli {
 namespace {
 
-Result<int> run(Call& call) {
+Result<int> run_acp_drive(Call& call) {
   auto path = call.session_path();
   if (!path) return std::unexpected(path.error());
   auto side = manager::AgentSide::open(*path);
@@ -20,7 +20,7 @@ Result<int> run(Call& call) {
 
 }  // namespace
 
-const Verb kAcpDriveVerb{"acp-drive", "",  "one turn of an agent: what the runner of a subagent runs", {}, run,
-                         false,       true};
+const Verb kAcpDriveVerb{
+    "acp-drive", "", "one turn of an agent: what the runner of a subagent runs", {}, run_acp_drive, false, true};
 
 }  // namespace perdure::cli

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kPermissions = {"allow", "deny", "ask"};
 
-constexpr std::array kOwnOptions = std::to_array<Option>({
+constexpr std::array kAgentOwnOptions = std::to_array<Option>({
     {.names = "--agent",
      .value = "NAME",
      .help = "which agent: `perdure agents` lists them",
@@ -32,7 +32,7 @@ constexpr std::array kOwnOptions = std::to_array<Option>({
     {"--output-limit", "S", "keep at most so much of its final message, 0: all of it (else as configured)"},
     {"--wait", nullptr, "print the id, then wait and exit with its outcome"},
 });
-constexpr auto kOptions = with_task_options(kOwnOptions);
+constexpr auto kAgentOptions = with_task_options(kAgentOwnOptions);
 
 // One prompt; "-": what stands on standard input.
 Result<std::string> read_prompt(const Call& call) {
@@ -44,7 +44,7 @@ Result<std::string> read_prompt(const Call& call) {
   return read_input("-");
 }
 
-Result<AgentOptions> read_options(Call& call, const Config& config) {
+Result<AgentOptions> read_agent_options(Call& call, const Config& config) {
   AgentOptions options;
   options.start = default_start(config);
   if (auto read = read_task_options(call, options.start); !read) return std::unexpected(read.error());
@@ -69,10 +69,10 @@ Result<AgentOptions> read_options(Call& call, const Config& config) {
   return options;
 }
 
-Result<int> run(Call& call) {
+Result<int> run_agent(Call& call) {
   auto config = call.config();
   if (!config) return std::unexpected(config.error());
-  auto options = read_options(call, **config);
+  auto options = read_agent_options(call, **config);
   if (!options) return std::unexpected(options.error());
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
@@ -87,6 +87,7 @@ Result<int> run(Call& call) {
 
 }  // namespace
 
-const Verb kAgentVerb{"agent", "PROMPT", "have a coding agent do something, as a task; prints its id", kOptions, run};
+const Verb kAgentVerb{"agent", "PROMPT", "have a coding agent do something, as a task; prints its id", kAgentOptions,
+                      run_agent};
 
 }  // namespace perdure::cli

@@ -21,7 +21,7 @@ namespace {
 constexpr std::chrono::seconds kPatience{15};
 constexpr std::size_t kAtOnce = 3;
 
-constexpr Option kOptions[] = {
+constexpr Option kAgentsOptions[] = {
     {"--no-ask", nullptr, "do not start those that are installed to ask what they can do"},
 };
 
@@ -74,7 +74,7 @@ std::string installed_text(const Found& found) {
   return found.through_npx ? "npx" : "yes";
 }
 
-std::string answer_text(const Found& found) {
+std::string probe_text(const Found& found) {
   if (!found.answer) return "-";
   if (!*found.answer && found.through_npx) return "no: npx fetches it when it is first started";
   if (!*found.answer) {
@@ -120,13 +120,13 @@ void print_table(const std::vector<Found>& all) {
   for (const auto& found : all)
     table.add({found.agent.name, installed_text(found), resumes_text(found),
                std::string(name_of(found.agent.permission)), harmless_line(command_text(found)),
-               harmless_line(answer_text(found))});
+               harmless_line(probe_text(found))});
   std::string text;
   for (const auto& line : table.lines(terminal_columns())) text += line + "\n";
   put(text);
 }
 
-Result<int> run(Call& call) {
+Result<int> run_agents(Call& call) {
   if (!call.arguments.empty())
     return fail(ErrorCode::usage, fmt::format("agents: '{}' is not expected here", call.arguments.front()));
   auto config = call.config();
@@ -165,6 +165,7 @@ Result<int> names(Call& call) {
 }  // namespace
 
 const Verb kAgentNamesVerb{"__agents", "", "names of agents, for completion", {}, names, false, true};
-const Verb kAgentsVerb{"agents", "", "the agents that are known, and whether they are there", kOptions, run};
+const Verb kAgentsVerb{"agents", "", "the agents that are known, and whether they are there", kAgentsOptions,
+                       run_agents};
 
 }  // namespace perdure::cli

@@ -15,7 +15,7 @@ namespace {
 
 using Answers = std::map<std::string, std::string>;
 
-constexpr Option kOptions[] = {
+constexpr Option kAnswerOptions[] = {
     kYesOption,
     {"--choice", "N|LABEL", "one of the options, by its number or its label", true},
     {"--json-answers", "JSON|-", R"(answers to all: {"question":"answer",...}; - reads them from standard input)"},
@@ -102,7 +102,7 @@ Result<Task> close(TaskManager& manager, const Call& call, const TaskId& id) {
   return manager.answer(id, *answers);
 }
 
-Result<int> run(Call& call) {
+Result<int> run_answer(Call& call) {
   auto id = call.resolve(call.arguments.empty() ? std::string_view() : std::string_view(call.arguments.front()),
                          Call::Use::acts);
   if (!id) return std::unexpected(id.error());
@@ -116,7 +116,7 @@ Result<int> run(Call& call) {
 
 }  // namespace
 
-const Verb kAnswerVerb{"answer", "ID [ANSWER]", "answer a question; on a terminal without an answer it asks",
-                       kOptions, run,           true};
+const Verb kAnswerVerb{"answer",       "ID [ANSWER]", "answer a question; on a terminal without an answer it asks",
+                       kAnswerOptions, run_answer,    true};
 
 }  // namespace perdure::cli

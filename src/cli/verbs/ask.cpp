@@ -17,7 +17,7 @@ namespace {
 constexpr std::array<std::string_view, 3> kOnDeadline = {"wait", "default", "expire"};
 constexpr std::array<std::string_view, 2> kLifetimes = {"detached", "session"};
 
-constexpr Option kOptions[] = {
+constexpr Option kAskOptions[] = {
     {"--choice", "LABEL[=DESCRIPTION]", "an answer to choose, 2 to 4 of them; own words are always possible", true},
     {"--header", "TEXT", "a short title, at most 12 characters"},
     {"--multi", nullptr, "several may be chosen"},
@@ -98,7 +98,7 @@ Result<int> print_answer(TaskManager& manager, const TaskId& id, bool json) {
   return exit_status_of(asked->task);
 }
 
-Result<int> run(Call& call) {
+Result<int> run_ask(Call& call) {
   auto ask = read_options(call);
   if (!ask) return std::unexpected(ask.error());
   auto manager = call.manager();
@@ -122,6 +122,6 @@ Result<int> run(Call& call) {
 
 }  // namespace
 
-const Verb kAskVerb{"ask", "QUESTION", "ask somebody something; prints the id of the question", kOptions, run};
+const Verb kAskVerb{"ask", "QUESTION", "ask somebody something; prints the id of the question", kAskOptions, run_ask};
 
 }  // namespace perdure::cli

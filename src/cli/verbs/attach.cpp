@@ -5,13 +5,13 @@
 namespace perdure::cli {
 namespace {
 
-constexpr Option kOptions[] = {
+constexpr Option kAttachOptions[] = {
     {"--read-only", nullptr, "only watch; any number may"},
     {"--detach-keys", "ctrl-X|none", "the key that leaves (else as configured)"},
     kYesOption,
 };
 
-Result<int> run(Call& call) {
+Result<int> run_attach(Call& call) {
   auto config = call.config();
   if (!config) return std::unexpected(config.error());
   const bool read_only = call.has("--read-only");
@@ -24,6 +24,7 @@ Result<int> run(Call& call) {
 
 }  // namespace
 
-const Verb kAttachVerb{"attach", "ID", "type into a task that runs, and see what it prints", kOptions, run, true};
+const Verb kAttachVerb{"attach",       "ID",       "type into a task that runs, and see what it prints",
+                       kAttachOptions, run_attach, true};
 
 }  // namespace perdure::cli

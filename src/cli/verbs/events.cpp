@@ -13,7 +13,7 @@
 namespace perdure::cli {
 namespace {
 
-constexpr Option kOptions[] = {
+constexpr Option kEventsOptions[] = {
     {"--follow", nullptr, "go on with what happens from now"},
     {"--since", "SEQ", "only what came after this number (with --follow and without: only what is new)"},
 };
@@ -50,7 +50,7 @@ Result<int> follow(TaskManager& manager, int event_fd) {
   }
 }
 
-Result<int> run(Call& call) {
+Result<int> run_events(Call& call) {
   auto since = call.integer("--since", 0, INT64_MAX);
   if (!since) return std::unexpected(since.error());
   auto manager = call.manager();
@@ -73,6 +73,6 @@ Result<int> run(Call& call) {
 
 }  // namespace
 
-const Verb kEventsVerb{"events", "", "what happened to tasks, as JSON lines", kOptions, run};
+const Verb kEventsVerb{"events", "", "what happened to tasks, as JSON lines", kEventsOptions, run_events};
 
 }  // namespace perdure::cli

@@ -10,7 +10,7 @@
 namespace perdure::cli {
 namespace {
 
-constexpr Option kOptions[] = {
+constexpr Option kHookOptions[] = {
     {"--secret-file", "F", "webhook: sign with what is in it (else with PERDURE_WEBHOOK_SECRET, else not)"},
     {"--retries", "N", "webhook: how often to try again (default: 3)"},
     {"--timeout", "D", "webhook: for each attempt (default: 5s)"},
@@ -18,7 +18,7 @@ constexpr Option kOptions[] = {
     {"--wait", "D", "claude-code stop, rewake: wait that long for the next end, if a task runs"},
 };
 
-Result<int> run(Call& call) {
+Result<int> run_hook(Call& call) {
   const std::string_view what = call.arguments.empty() ? std::string_view() : std::string_view(call.arguments.front());
   if (what == "webhook") return hook_webhook(call);
   if (what == "notify") return hook_notify(call);
@@ -30,6 +30,6 @@ Result<int> run(Call& call) {
 }  // namespace
 
 const Verb kHookVerb{"hook", "webhook URL | notify | claude-code EVENT",
-                     "be a hook: post what happened, show it on the desktop, or tell an agent", kOptions, run};
+                     "be a hook: post what happened, show it on the desktop, or tell an agent", kHookOptions, run_hook};
 
 }  // namespace perdure::cli

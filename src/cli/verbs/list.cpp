@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, 7> kStatuses = {"queued",    "running", "
                                                        "timed_out", "killed",  "lost"};
 constexpr std::array<std::string_view, 3> kKinds = {"process", "agent", "question"};
 
-constexpr Option kOptions[] = {
+constexpr Option kListOptions[] = {
     {"-a,--all", nullptr, "ended tasks, too"},
     {"-n,--limit", "N", "the running ones and the newest, N at most"},
     {"--status", "queued|running|completed|failed|timed_out|killed|lost", "only tasks of this status"},
@@ -142,7 +142,7 @@ void print_table(const std::vector<Task>& tasks) {
   put(text);
 }
 
-Result<int> run(Call& call) {
+Result<int> run_list(Call& call) {
   ListFilter filter{.ended = call.has("--all"), .owner = call.value("--owner")};
   auto status = call.word("--status", kStatuses);
   auto kind = call.word("--kind", kKinds);
@@ -187,6 +187,6 @@ Result<int> run(Call& call) {
 
 }  // namespace
 
-const Verb kListVerb{"list", "", "active tasks, newest last", kOptions, run};
+const Verb kListVerb{"list", "", "active tasks, newest last", kListOptions, run_list};
 
 }  // namespace perdure::cli

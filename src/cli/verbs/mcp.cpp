@@ -16,7 +16,7 @@
 namespace perdure::cli {
 namespace {
 
-constexpr Option kOptions[] = {
+constexpr Option kMcpOptions[] = {
     {"--http", "ADDRESS:PORT", "serve HTTP there instead, as 127.0.0.1:8808; port 0 takes any that is free"},
     {"--owner", "O", "owner of every task (default: the client's name and the project's folder)"},
     {"--write", nullptr, "install: put it into the client's configuration, instead of printing it"},
@@ -55,7 +55,7 @@ Result<int> serve_http(Call& call, mcp::Server& server, const std::string& where
   return 0;
 }
 
-Result<int> run(Call& call) {
+Result<int> run_mcp(Call& call) {
   if (!call.arguments.empty()) {
     if (call.arguments.front() == "install") return install_mcp(call);
     return fail(ErrorCode::usage, fmt::format("mcp: '{}' is not expected here", call.arguments.front()));
@@ -90,6 +90,7 @@ Result<int> run(Call& call) {
 }  // namespace
 
 const Verb kMcpVerb{"mcp", "[install CLIENT]",
-                    "serve the Model Context Protocol, on standard input and output or over HTTP", kOptions, run};
+                    "serve the Model Context Protocol, on standard input and output or over HTTP", kMcpOptions,
+                    run_mcp};
 
 }  // namespace perdure::cli

@@ -20,7 +20,7 @@ constexpr std::string_view kVia = "cli";
 constexpr std::size_t kKeptFree = 64;  // descriptors, besides one for each claim
 constexpr std::array<std::string_view, 3> kFormats = {"text", "json", "xml"};
 
-constexpr Option kOptions[] = {
+constexpr Option kNotificationsOptions[] = {
     {"--format", "F", "text, json or xml (default: text, or json with --json)"},
     {"--owner", "O", "only of this owner's tasks"},
     {"--claim", nullptr, "only what nobody else delivers, and keep others from delivering it for the time of --lease"},
@@ -111,7 +111,7 @@ Result<std::vector<Notification>> take_or_wait(TaskManager& manager, const Wante
   }
 }
 
-Result<int> run(Call& call) {
+Result<int> run_notifications(Call& call) {
   if (!call.arguments.empty() && call.arguments.front() == "ack") return acknowledge(call);
   if (!call.arguments.empty())
     return fail(ErrorCode::usage,
@@ -149,7 +149,7 @@ Result<int> run(Call& call) {
 }  // namespace
 
 const Verb kNotificationsVerb{
-    "notifications", "[ack ID...]", "endings that nobody was told of yet; ack: they are known now",
-    kOptions,        run,           true};
+    "notifications",       "[ack ID...]",     "endings that nobody was told of yet; ack: they are known now",
+    kNotificationsOptions, run_notifications, true};
 
 }  // namespace perdure::cli

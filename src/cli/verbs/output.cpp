@@ -21,7 +21,7 @@ namespace {
 constexpr std::int64_t kWindow = 256 << 10;
 constexpr std::int64_t kPreview = 32768;
 
-constexpr Option kOptions[] = {
+constexpr Option kOutputOptions[] = {
     {"-n,--tail", "N|SIZE", "only the last N lines, or the last bytes: 4KiB"},
     {"--offset", "B", "from this byte of the stream on"},
     {"--limit", "S", "at most so many bytes"},
@@ -65,7 +65,7 @@ class Sink {
   std::string prefix_, line_;
 };
 
-struct Wanted {
+struct WantedOutput {
   std::int64_t offset = 0, limit = INT64_MAX;
   std::optional<std::int64_t> tail_lines, tail_bytes;
   bool follow = false, raw = false;
@@ -74,7 +74,7 @@ struct Wanted {
 constexpr std::int64_t kMostTailLines = 100'000, kMostTailBytes = 16 << 20;
 
 // `N` is lines, `4KiB` bytes (I40).
-Result<> read_tail(const Call& call, Wanted& wanted) {
+Result<> read_tail(const Call& call, WantedOutput& wanted) {
   const auto text = call.value("--tail");
   if (!text) return {};
   if (text->find_first_not_of("0123456789") == std::string::npos) {
@@ -142,7 +142,7 @@ struct Tail {
   bool cut_line = false;  // it begins within a line
 };
 
-Result<Tail> read_tail_of(const TaskManager& manager, const TaskId& id, const Wanted& wanted) {
+Result<Tail> read_tail_of(const TaskManager& manager, const TaskId& id, const WantedOutput& wanted) {
   const bool by_lines = wanted.tail_lines.has_value();
   std::int64_t window = by_lines ? 64 << 10 : *wanted.tail_bytes;
   while (true) {
@@ -259,7 +259,7 @@ Result<OutputSnapshot> window(const TaskManager& manager, const TaskId& id, std:
   return shown;
 }
 
-Result<OutputSnapshot> tail_snapshot(const TaskManager& manager, const TaskId& id, const Wanted& wanted) {
+Result<OutputSnapshot> tail_snapshot(const TaskManager& manager, const TaskId& id, const WantedOutput& wanted) {
   auto shown = manager.output_snapshot(id, 0);
   if (!shown) return shown;
   auto tail = read_tail_of(manager, id, wanted);
@@ -274,7 +274,7 @@ Result<OutputSnapshot> tail_snapshot(const TaskManager& manager, const TaskId& i
   return shown;
 }
 
-Result<int> print_one(TaskManager& manager, const TaskId& id, const Wanted& wanted, Sink& sink, int cancel_fd) {
+Result<int> print_one(TaskManager& manager, const TaskId& id, const WantedOutput& wanted, Sink& sink, int cancel_fd) {
   std::int64_t from = wanted.offset;
   if (wanted.tail_lines || wanted.tail_bytes) {
     auto tail = read_tail_of(manager, id, wanted);
@@ -291,7 +291,7 @@ Result<int> print_one(TaskManager& manager, const TaskId& id, const Wanted& want
 }
 
 // One after the other; those that are followed side by side, each line behind its task's id.
-Result<int> print_several(TaskManager& manager, const std::vector<TaskId>& ids, const Wanted& wanted) {
+Result<int> print_several(TaskManager& manager, const std::vector<TaskId>& ids, const WantedOutput& wanted) {
   const Interrupts interrupts;
   std::size_t width = 0;
   for (const auto& id : ids) width = std::max(width, id.str().size());
@@ -314,11 +314,11 @@ Result<int> print_several(TaskManager& manager, const std::vector<TaskId>& ids, 
   return 0;
 }
 
-Result<int> run(Call& call) {
+Result<int> run_output(Call& call) {
   auto ids = call.ids();
   auto offset = call.integer("--offset", 0, INT64_MAX);
   auto limit = call.size("--limit");
-  Wanted wanted;
+  WantedOutput wanted;
   auto tail = read_tail(call, wanted);
   if (!ids) return std::unexpected(ids.error());
   if (ids->empty()) return fail(ErrorCode::task_id_empty, "no task id: write `perdure output @1` for the newest task");
@@ -368,6 +368,6 @@ std::string snapshot_json(const OutputSnapshot& o) {
       o.dropped_bytes, o.missing_bytes, json_quoted(o.preview), o.next_offset, o.eof);
 }
 
-const Verb kOutputVerb{"output", "ID...", "what a task printed", kOptions, run, true};
+const Verb kOutputVerb{"output", "ID...", "what a task printed", kOutputOptions, run_output, true};
 
 }  // namespace perdure::cli

@@ -10,7 +10,7 @@
 namespace perdure::cli {
 namespace {
 
-constexpr Option kOptions[] = {kYesOption};
+constexpr Option kRemoveOptions[] = {kYesOption};
 
 Result<int> remove(Call& call) {
   auto ids = call.ids(Call::Use::acts);
@@ -37,6 +37,6 @@ Result<int> remove(Call& call) {
 
 }  // namespace
 
-const Verb kRemoveVerb{"remove", "ID...", "remove ended tasks with their output", kOptions, remove, true};
+const Verb kRemoveVerb{"remove", "ID...", "remove ended tasks with their output", kRemoveOptions, remove, true};
 
 }  // namespace perdure::cli

@@ -15,7 +15,7 @@
 namespace perdure::cli {
 namespace {
 
-constexpr Option kOptions[] = {
+constexpr Option kRpcOptions[] = {
     {"--socket", nullptr, "serve a Unix socket at PATH, or the usual one, instead of standard input and output"},
     {"--schema", nullptr, "print every method and type as JSON, and serve nothing"},
 };
@@ -30,7 +30,7 @@ Result<std::string> socket_path(const Call& call) {
   return *folder + "/rpc.sock";
 }
 
-Result<int> run(Call& call) {
+Result<int> run_rpc(Call& call) {
   if (call.has("--schema")) {
     put_line(rpc::schema());
     return 0;
@@ -64,6 +64,6 @@ Result<int> run(Call& call) {
 }  // namespace
 
 const Verb kRpcVerb{"rpc", "[PATH]", "serve JSON-RPC, for the SDKs: on standard input and output, or a Unix socket",
-                    kOptions, run};
+                    kRpcOptions, run_rpc};
 
 }  // namespace perdure::cli

@@ -20,7 +20,7 @@ namespace {
 constexpr std::array<std::string_view, 3> kInputs = {"inherit", "null", "pipe"};
 constexpr std::array<std::string_view, 3> kLeftovers = {"keep", "kill", "wait"};
 
-constexpr std::array kOwnOptions = std::to_array<Option>({
+constexpr std::array kRunOwnOptions = std::to_array<Option>({
     {"-c", "LINE", "run this line with /bin/sh -c, instead of a command behind --"},
     {"--shell", "PATH", "the shell for -c"},
     {"--cwd", "DIR", "run it there"},
@@ -53,7 +53,7 @@ constexpr std::array kOwnOptions = std::to_array<Option>({
     {"--match", "REGEX", "print the id, then wait until a line of its output matches"},
     {"--ready-timeout", "D", "give --ready and --match up after that long, with exit status 75; the task runs on"},
 });
-constexpr auto kOptions = with_task_options(kOwnOptions);
+constexpr auto kRunOptions = with_task_options(kRunOwnOptions);
 
 constexpr std::array<std::string_view, 2> kOnTimeout = {"stop", "detach"};
 
@@ -105,7 +105,7 @@ Result<> read_executor(const Call& call, StartOptions& start) {
   return {};
 }
 
-Result<StartOptions> read_options(Call& call, const Config& config) {
+Result<StartOptions> read_run_options(Call& call, const Config& config) {
   StartOptions start = default_start(config);
   if (auto what = what_to_run(call, start); !what) return std::unexpected(what.error());
   if (auto limits = read_limits(call, start); !limits) return std::unexpected(limits.error());
@@ -170,10 +170,10 @@ Result<int> wait_until_it_is_so(TaskManager& manager, const Task& task, Conditio
   return 1;
 }
 
-Result<int> run(Call& call) {
+Result<int> run_run(Call& call) {
   auto config = call.config();
   if (!config) return std::unexpected(config.error());
-  auto start = read_options(call, **config);
+  auto start = read_run_options(call, **config);
   if (!start) return std::unexpected(start.error());
   if (auto read = read_foreground(call, *start); !read) return std::unexpected(read.error());
   auto conditions = read_conditions(call);
@@ -208,6 +208,6 @@ Result<int> run(Call& call) {
 
 }  // namespace
 
-const Verb kRunVerb{"run", "-- COMMAND ARGS...", "start a task; prints its id once it runs", kOptions, run};
+const Verb kRunVerb{"run", "-- COMMAND ARGS...", "start a task; prints its id once it runs", kRunOptions, run_run};
 
 }  // namespace perdure::cli

@@ -6,7 +6,7 @@
 namespace perdure::cli {
 namespace {
 
-constexpr Option kOptions[] = {
+constexpr Option kSetupOptions[] = {
     {"--remove", nullptr, "undo what setup changed, and nothing else"},
     {"--dry-run", nullptr, "show the changes, write nothing"},
     {"--yes", nullptr, "write without asking"},
@@ -16,6 +16,6 @@ constexpr Option kOptions[] = {
 }  // namespace
 
 const Verb kSetupVerb{"setup", "[AGENT...]", "find the coding agents of this machine and give Perdure to them",
-                      kOptions, set_up_agents};
+                      kSetupOptions, set_up_agents};
 
 }  // namespace perdure::cli

@@ -135,7 +135,7 @@ void print(const Task& task, const OutputSnapshot& output, const std::optional<A
   }
 }
 
-Result<int> run(Call& call) {
+Result<int> run_show(Call& call) {
   auto id = call.id();
   if (!id) return std::unexpected(id.error());
   auto manager = call.manager();
@@ -171,6 +171,6 @@ Result<int> run(Call& call) {
 
 }  // namespace
 
-const Verb kShowVerb{"show", "ID", "everything known about a task", kShowOptions, run, true};
+const Verb kShowVerb{"show", "ID", "everything known about a task", kShowOptions, run_show, true};
 
 }  // namespace perdure::cli

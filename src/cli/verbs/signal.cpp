@@ -19,7 +19,7 @@
 namespace perdure::cli {
 namespace {
 
-constexpr Option kOptions[] = {kYesOption};
+constexpr Option kSignalOptions[] = {kYesOption};
 
 Result<int> signal(Call& call) {
   if (call.arguments.size() != 2) return fail(ErrorCode::usage, "give a task id and a signal: perdure signal ID HUP");
@@ -38,6 +38,6 @@ Result<int> signal(Call& call) {
 
 }  // namespace
 
-const Verb kSignalVerb{"signal", "ID SIG", "send a signal to a task's command", kOptions, signal, true};
+const Verb kSignalVerb{"signal", "ID SIG", "send a signal to a task's command", kSignalOptions, signal, true};
 
 }  // namespace perdure::cli

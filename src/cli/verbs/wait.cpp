@@ -20,7 +20,7 @@ namespace {
 constexpr int kWaitTimedOut = 75;
 constexpr int kUnverified = 125;
 
-constexpr Option kOptions[] = {
+constexpr Option kWaitOptions[] = {
     {"--any", nullptr, "until one has ended; its outcome is the exit status"},
     {"--all", nullptr, "until all have ended (the default)"},
     {"--first-failure", nullptr, "until one failed, or all have ended"},
@@ -60,7 +60,7 @@ void note_questions(const TaskManager& manager, const std::optional<std::string>
                      harmless_line(task.description), task.id.str()));
 }
 
-Result<int> run(Call& call) {
+Result<int> run_wait(Call& call) {
   auto ids = call.ids();
   auto timeout = call.duration("--timeout");
   if (!ids) return std::unexpected(ids.error());
@@ -135,6 +135,7 @@ Result<Waited> wait_with_progress(TaskManager& manager, const WaitOptions& optio
   return Waited{.result = std::move(*result), .interrupted = interrupted};
 }
 
-const Verb kWaitVerb{"wait", "[ID...]", "block until tasks end; without ids: all that are active", kOptions, run, true};
+const Verb kWaitVerb{"wait",       "[ID...]", "block until tasks end; without ids: all that are active",
+                     kWaitOptions, run_wait,  true};
 
 }  // namespace perdure::cli

@@ -15,7 +15,7 @@
 namespace perdure::cli {
 namespace {
 
-constexpr Option kOptions[] = {
+constexpr Option kWebOptions[] = {
     {"--listen", "ADDRESS:PORT", "there instead of a free port of 127.0.0.1, which is remembered"},
     {"--origin", "URL", "of a server in front that adds TLS: https://box.example"},
     {"--insecure", nullptr, "with --listen: an address that others can reach, without TLS"},
@@ -60,7 +60,7 @@ std::string link_to(const Call& call, const std::string& authority, const web::K
   return fmt::format("{}/#t={}", call.value("--origin").value_or("http://" + authority), keys.make_link_token());
 }
 
-Result<int> run(Call& call) {
+Result<int> run_web(Call& call) {
   if (!call.arguments.empty())
     return fail(ErrorCode::usage, fmt::format("web: '{}' is not expected here", harmless_line(call.arguments.front())));
   if (call.has("--read-only") && call.has("--allow-start"))
@@ -108,6 +108,6 @@ Result<int> run(Call& call) {
 
 }  // namespace
 
-const Verb kWebVerb{"web", "", "serve REST and events of sessions over HTTP on this machine", kOptions, run};
+const Verb kWebVerb{"web", "", "serve REST and events of sessions over HTTP on this machine", kWebOptions, run_web};
 
 }  // namespace perdure::cli

@@ -30,8 +30,6 @@ namespace perdure::manager {
 namespace {
 
 constexpr std::int64_t kFarewellMs = 5'000;
-constexpr std::int64_t kCallMs = 60'000, kStopMs = 60'000;
-constexpr std::size_t kMostFrame = 16 << 20;
 
 void check_slurm(const ExecutorDefinition& executor, ExecutorReport& report) {
   report.place = executor.folder;

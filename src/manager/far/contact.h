@@ -18,6 +18,9 @@ namespace perdure::manager {
 
 using Executors = std::shared_ptr<const std::map<std::string, ExecutorDefinition>>;
 
+/// Limits of a call to a place.
+inline constexpr std::int64_t kCallMs = 60'000, kStopMs = 60'000;
+
 /// The talk of one manager with the executors that its session uses. Thread-safe. An executor is asked when somebody
 /// starts, stops or feeds a task of it, and followed while somebody waits: one connection and one thread for each, which
 /// end with the last of its tasks or with this object.

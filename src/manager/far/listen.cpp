@@ -29,12 +29,10 @@
 namespace perdure::manager {
 namespace {
 
-constexpr std::int64_t kCallMs = 60'000, kStopMs = 60'000;
 constexpr std::int64_t kFirstLookMs = 250, kLongestLookMs = 5'000;                      // at the shared folder
 constexpr std::int64_t kFirstAskMs = 1'000, kLongestAskMs = 30'000, kQuietFactor = 10;  // Slurm
 constexpr std::int64_t kOnceMs = 35'000;
 constexpr std::int64_t kFirstPauseMs = 1'000, kLongestPauseMs = 60'000;
-constexpr std::size_t kMostFrame = 16 << 20;
 
 bool is_readable(int fd, std::int64_t for_ms) {
   pollfd look{.fd = fd, .events = POLLIN, .revents = 0};

@@ -15,6 +15,7 @@ struct Frame {
   std::string word, id;
   std::int64_t offset = 0, bytes = 0;
 };
+inline constexpr std::size_t kMostFrame = 16 << 20;  // bytes behind a line
 [[nodiscard]] Frame frame_of(std::string_view line);
 
 /// A record as it is printed there, whatever it is called.

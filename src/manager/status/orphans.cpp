@@ -18,7 +18,7 @@
 namespace perdure::manager {
 namespace {
 
-constexpr std::int64_t kPatienceMs = 5'000;
+constexpr std::int64_t kEndPatienceMs = 5'000;
 
 // A kernel session keeps its number from being given away while it has members, so members of the dead runner's session
 // are the task's, unless a new process has become that pid. A zombie leader is a dead leader.
@@ -85,7 +85,7 @@ Remains find_remains(const store::Session& session, const Task& task) {
 }
 
 std::vector<ProcessIdentity> end_remains(const store::Session& session, const Task& task) {
-  const std::int64_t until = steady_ms() + kPatienceMs;
+  const std::int64_t until = steady_ms() + kEndPatienceMs;
   while (true) {
     auto remains = find_remains(session, task).processes;
     if (remains.empty()) return remains;

@@ -21,7 +21,7 @@
 namespace perdure::manager {
 namespace {
 
-constexpr std::int64_t kPatienceMs = 10'000;  // for whoever has the lock to write two small files
+constexpr std::int64_t kLockPatienceMs = 10'000;  // for whoever has the lock to write two small files
 
 Status status_of(QuestionOutcome outcome) {
   switch (outcome) {
@@ -183,7 +183,7 @@ Result<bool> close_question(const store::Session& session, const Task& recorded,
     draft.emplace(std::move(*written));
   }
   const std::string request = request_for(closing, draft);
-  const std::int64_t until = steady_ms() + kPatienceMs;
+  const std::int64_t until = steady_ms() + kLockPatienceMs;
   while (true) {
     auto client = RunnerClient::connect(session, recorded.id);
     if (!client) return std::unexpected(client.error());

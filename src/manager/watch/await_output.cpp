@@ -24,8 +24,8 @@ namespace perdure {
 namespace manager {
 namespace {
 
-constexpr std::int64_t kAfterHangUpMs = 20;  // between the runner's last word and its lock's end; rarely once
-constexpr std::int64_t kUntoldMs = 1'000;    // where nothing tells: no inotify left, a runner on another machine
+constexpr std::int64_t kOutputAfterHangUpMs = 20;  // between the runner's last word and its lock's end; rarely once
+constexpr std::int64_t kUntoldMs = 1'000;          // where nothing tells: no inotify left, a runner on another machine
 
 // Everything that can tell that a task's log grew or that the task ended.
 class OutputWait {
@@ -87,9 +87,9 @@ class OutputWait {
     } else if (is_own_question(task)) {
       // Its answer and its record are watched; only a deadline that nobody holds tells nobody.
       if (const auto deadline = deadline_of(task); deadline && look_again_ < 0)
-        look_again_ = std::max<std::int64_t>(kAfterHangUpMs, *deadline - now_ms());
+        look_again_ = std::max<std::int64_t>(kOutputAfterHangUpMs, *deadline - now_ms());
     } else {
-      look_again_ = task.runner_gone || task.unverified ? kUntoldMs : kAfterHangUpMs;
+      look_again_ = task.runner_gone || task.unverified ? kUntoldMs : kOutputAfterHangUpMs;
     }
     return {};
   }

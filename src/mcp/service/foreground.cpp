@@ -7,11 +7,7 @@
 #include <optional>
 
 namespace perdure::mcp {
-namespace {
-
-constexpr std::chrono::milliseconds kProgressEvery{1000};
-
-}  // namespace
+namespace {}  // namespace
 
 Result<Outcome> run_in_foreground(ToolCall& call, StartOptions start, std::chrono::seconds patience,
                                   std::chrono::seconds afterwards) {

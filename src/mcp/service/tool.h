@@ -3,6 +3,7 @@
 #include "mcp/protocol/arguments.h"
 #include "mcp/service/service.h"
 
+#include <chrono>
 #include <optional>
 #include <span>
 #include <string>
@@ -65,6 +66,11 @@ extern const Tool kBashTool, kAgentTool, kTaskListTool, kTaskOutputTool, kTaskSt
     kTaskWriteTool, kAskUserQuestionTool;
 
 /// Parameter that every tool has which looks at tasks.
+/// How often a call that waits reports progress.
+inline constexpr std::chrono::milliseconds kProgressEvery{1000};
+
+inline constexpr Parameter kTaskId{
+    .name = "task_id", .description = "The task, as @Bash or @TaskList named it.", .required = true};
 inline constexpr Parameter kAllOwners{.name = "all_owners",
                                       .type = Parameter::Type::boolean,
                                       .description = "Tasks of every owner, not only yours.",

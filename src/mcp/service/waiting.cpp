@@ -16,8 +16,6 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr milliseconds kProgressEvery{1000};
-
 std::string match_fault(std::string_view pattern, const Error& error) {
   return fmt::format("match: '{}' is {}", pattern, error.message);
 }

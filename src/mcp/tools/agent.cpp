@@ -21,7 +21,7 @@ using std::chrono::seconds;
 constexpr std::int64_t kLeastTimeout = 30, kMostTimeout = 3'600;
 constexpr std::int64_t kIdPatienceMs = 10'000;  // real agents were seen to take 2 to 6 s until they have a session
 
-constexpr Parameter kParameters[] = {
+constexpr Parameter kAgentParameters[] = {
     {.name = "prompt",
      .description = "What the subagent is to do. It knows nothing of this conversation.",
      .required = true},
@@ -40,7 +40,7 @@ constexpr Parameter kParameters[] = {
      .most = kMostTimeout},
 };
 
-constexpr Parameter kAnswers[] = {
+constexpr Parameter kAgentAnswers[] = {
     {.name = "task_id", .description = "names the task: for @WaitFor, @TaskOutput and @TaskStop", .required = true},
     {.name = "agent_id", .description = "names the subagent: for resume"},
     {.name = "actual_subagent_type", .description = "which agent it is", .required = true},
@@ -209,7 +209,7 @@ ToolAnswer in_background(ToolCall& call, Task task) {
   return started(call, std::move(*known), "");
 }
 
-ToolAnswer run(ToolCall& call) {
+ToolAnswer run_agent(ToolCall& call) {
   auto options = agent_options(call);
   if (!options) return tool_error(std::move(options.error()));
   auto task = call.manager().start(*options);
@@ -230,11 +230,11 @@ const Tool kAgentTool{
         "message is the answer. With run_in_background you get a task_id and an agent_id at once. However it ended, it "
         "can be resumed by its agent_id with a new prompt. What it asks permission for is asked of the person "
         "(`perdure answer`), unless configured otherwise.",
-    .parameters = kParameters,
-    .answers = kAnswers,
+    .parameters = kAgentParameters,
+    .answers = kAgentAnswers,
     .destructive = true,
     .open_world = true,
     .may_be_task = true,
-    .call = run};
+    .call = run_agent};
 
 }  // namespace perdure::mcp

@@ -23,7 +23,7 @@ constexpr std::int64_t kForegroundDefault = 60, kForegroundMost = 300, kBackgrou
 constexpr std::array<std::string_view, 2> kInputs = {"null", "pipe"};
 constexpr TerminalSize kTerminal{.rows = 40, .columns = 120};
 
-constexpr Parameter kParameters[] = {
+constexpr Parameter kBashParameters[] = {
     {.name = "command", .description = "The command line, run by a fresh shell.", .required = true},
     {.name = "cwd", .description = "Folder to run it in; left out: the server's."},
     {.name = "timeout",
@@ -64,7 +64,7 @@ constexpr Parameter kParameters[] = {
          "In the background: run it elsewhere, on an executor that the user has configured. cwd is a path there."},
 };
 
-constexpr Parameter kAnswers[] = {
+constexpr Parameter kBashAnswers[] = {
     {.name = "status", .description = "running, completed, failed, timed_out, killed or lost", .required = true},
     {.name = "task_id", .description = "names the task, where it is one"},
     {.name = "exit_code", .type = Parameter::Type::integer, .description = "of the command, where it is known"},
@@ -248,7 +248,7 @@ ToolAnswer finished(ToolCall& call, const Outcome& outcome) {
   return result;
 }
 
-ToolAnswer run(ToolCall& call) {
+ToolAnswer run_bash(ToolCall& call) {
   if (auto wrong = fault_in(call.arguments)) return tool_error(std::move(*wrong));
   StartOptions start = start_options(call);
   const auto timeout = call.arguments.integer("timeout");
@@ -281,11 +281,11 @@ const Tool kBashTool{
         "killed but moved to the background, and you get its task_id. With run_in_background you get a task_id at "
         "once: for builds, servers, test runs, anything over a minute. A background task survives this conversation, "
         "this server and a restart of the agent; no output is lost.",
-    .parameters = kParameters,
-    .answers = kAnswers,
+    .parameters = kBashParameters,
+    .answers = kBashAnswers,
     .destructive = true,
     .open_world = true,
     .may_be_task = true,
-    .call = run};
+    .call = run_bash};
 
 }  // namespace perdure::mcp

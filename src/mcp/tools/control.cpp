@@ -4,9 +4,6 @@
 namespace perdure::mcp {
 namespace {
 
-constexpr Parameter kTaskId{
-    .name = "task_id", .description = "The task, as @Bash or @TaskList named it.", .required = true};
-
 // TaskStop
 
 constexpr Parameter kStopParameters[] = {

@@ -20,7 +20,7 @@ constexpr std::string_view kQuestionsSchema = R"json({"type": "array", "minItems
         "description": {"type": "string", "description": "What choosing it means."}}}},
     "multi_select": {"type": "boolean", "default": false, "description": "Several may be chosen."}}}})json";
 
-constexpr Parameter kParameters[] = {
+constexpr Parameter kQuestionParameters[] = {
     {.name = "questions",
      .type = Parameter::Type::any,
      .description = "",
@@ -31,7 +31,7 @@ constexpr Parameter kParameters[] = {
      .description = "Do not wait: you get a task_id.",
      .default_text = "false"},
 };
-constexpr Parameter kAnswers[] = {
+constexpr Parameter kQuestionAnswers[] = {
     {.name = "answers", .type = Parameter::Type::any, .description = "by question; empty when it was dismissed"},
     {.name = "note", .description = "why there is no answer"},
     {.name = "task_id", .description = "of a question that is still open"},
@@ -115,8 +115,8 @@ const Tool kAskUserQuestionTool{
     .description =
         "Asks the person one to four questions with answers to choose from; an own answer is always possible. In the "
         "background the question is a task that stays open until somebody answers it, also on the command line.",
-    .parameters = kParameters,
-    .answers = kAnswers,
+    .parameters = kQuestionParameters,
+    .answers = kQuestionAnswers,
     .open_world = true,
     .may_be_task = true,
     .call = ask};

@@ -12,8 +12,6 @@
 namespace perdure::mcp {
 namespace {
 
-constexpr Parameter kTaskId{
-    .name = "task_id", .description = "The task, as @Bash or @TaskList named it.", .required = true};
 constexpr std::int64_t kTailMost = 32'768;
 
 // TaskList

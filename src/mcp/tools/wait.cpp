@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kModes = {"any", "all", "first_failure"};
 
-constexpr Parameter kParameters[] = {
+constexpr Parameter kWaitParameters[] = {
     {.name = "timeout",
      .type = Parameter::Type::integer,
      .description = "Seconds to wait at most. When they pass, the tasks run on and that is no error.",
@@ -36,7 +36,7 @@ constexpr Parameter kParameters[] = {
     {.name = "ready", .description = "With one task: until this machine's port accepts connections: tcp:8080."},
     kAllOwners,
 };
-constexpr Parameter kAnswers[] = {
+constexpr Parameter kWaitAnswers[] = {
     {.name = "wait_status", .description = "no_tasks, completed or timed_out", .required = true},
     {.name = "waited_ms", .type = Parameter::Type::integer, .description = "how long it took", .required = true},
     {.name = "finished",
@@ -162,8 +162,8 @@ const Tool kWaitForTool{
     .description =
         "Blocks until tasks end, without polling: yours that run now, or those you name. Also until a line of a task's "
         "output matches, or a port is open (a server is ready). Tells how each ended, with the end of its output.",
-    .parameters = kParameters,
-    .answers = kAnswers,
+    .parameters = kWaitParameters,
+    .answers = kWaitAnswers,
     .read_only = true,
     .idempotent = true,
     .call = wait};

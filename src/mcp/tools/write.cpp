@@ -25,7 +25,7 @@ constexpr std::size_t kMostOfReply = 64 << 10, kMostOfLine = 4 << 10;
 constexpr std::int64_t kReplyTimeout = 30;
 constexpr std::size_t kPart = 4096;  // what a pipe that has room at all takes at once (PIPE_BUF)
 
-constexpr Parameter kParameters[] = {
+constexpr Parameter kWriteParameters[] = {
     {.name = "task_id", .description = "The task, as @TaskList named it.", .required = true},
     {.name = "text", .description = "What it shall read; nothing is added, so end a line with \\n or the key enter."},
     {.name = "keys",
@@ -48,7 +48,7 @@ constexpr Parameter kParameters[] = {
      .default_text = "30"},
     kAllOwners,
 };
-constexpr Parameter kAnswers[] = {
+constexpr Parameter kWriteAnswers[] = {
     {.name = "task_id", .description = "the task", .required = true},
     {.name = "status", .description = "running", .required = true},
     {.name = "written_bytes",
@@ -257,8 +257,8 @@ const Tool kTaskWriteTool{
     .description =
         "Types into a running task that has an input (@Bash with pty or stdin=pipe). With wait_for it returns what the "
         "command answered, so that a dialogue takes one call a turn.",
-    .parameters = kParameters,
-    .answers = kAnswers,
+    .parameters = kWriteParameters,
+    .answers = kWriteAnswers,
     .call = write};
 
 }  // namespace perdure::mcp

@@ -218,7 +218,7 @@ constexpr Field kSubscribeResult[] = {
 constexpr Field kUnsubscribeParams[] = {{"subscription", "string", "", true}};
 constexpr Field kUnsubscribeResult[] = {{"ended", "boolean", "false: there was none of that name", true}};
 
-constexpr Method kMethods[] = {
+constexpr Method kEventMethods[] = {
     {.name = "events.subscribe",
      .help = "Has `event` notifications sent. A client that connects again subscribes with `since`. Numbers are given "
              "out before a record is visible: go back some seconds, in microseconds, and drop what you have seen.",
@@ -236,7 +236,7 @@ constexpr Method kMethods[] = {
 }  // namespace
 
 std::span<const Method> event_methods() {
-  return kMethods;
+  return kEventMethods;
 }
 
 }  // namespace perdure::rpc

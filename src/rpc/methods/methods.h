@@ -26,6 +26,9 @@ namespace perdure::rpc {
 /// The JSON Schemas of all shapes, by name.
 [[nodiscard]] json::object schemas_of_shapes();
 
+/// How many tasks have each status.
+[[nodiscard]] json::object counts_of(const std::vector<Task>& tasks);
+
 /// The table as one JSON document.
 [[nodiscard]] std::string schema_json();
 

@@ -13,7 +13,7 @@ json::object news_json(const std::vector<Notification>& news) {
   return {{"notifications", std::move(json)}};
 }
 
-Reply list(Request& request) {
+Reply list_notifications(Request& request) {
   auto news = request.manager().notifications(request.owner());
   if (!news) return failed(news.error());
   return news_json(*news);
@@ -67,12 +67,12 @@ constexpr Field kAwaitParams[] = {
 };
 constexpr Field kAwaitResult[] = {{"available", "boolean", "false: the time passed first", true}};
 
-constexpr Method kMethods[] = {
+constexpr Method kNotificationMethods[] = {
     {.name = "notifications.list",
      .help = "Endings that their owners have not been told of. Claims nothing.",
      .params = kOwner,
      .result = kNews,
-     .handle = list},
+     .handle = list_notifications},
     {.name = "notifications.claim",
      .help = "The same, but only what no other process delivers; others leave them to this connection. Deliver them, "
              "then acknowledge them.",
@@ -99,7 +99,7 @@ constexpr Method kMethods[] = {
 }  // namespace
 
 std::span<const Method> notification_methods() {
-  return kMethods;
+  return kNotificationMethods;
 }
 
 }  // namespace perdure::rpc

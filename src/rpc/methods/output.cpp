@@ -248,7 +248,7 @@ constexpr Field kWriteParams[] = {
 };
 constexpr Field kWriteResult[] = {{"bytes", "integer", "how many were written", true}};
 
-constexpr Method kMethods[] = {
+constexpr Method kOutputMethods[] = {
     {.name = "task.output",
      .help = "A window of what a task printed. Offsets count bytes of the stream.",
      .params = kOutputParams,
@@ -271,7 +271,7 @@ constexpr Method kMethods[] = {
 }  // namespace
 
 std::span<const Method> output_methods() {
-  return kMethods;
+  return kOutputMethods;
 }
 
 }  // namespace perdure::rpc

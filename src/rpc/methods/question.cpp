@@ -39,7 +39,7 @@ json::object asked_json(const AskedQuestion& asked) {
   return json;
 }
 
-Reply get(Request& request) {
+Reply get_question(Request& request) {
   auto id = request.id();
   if (!id) return failed(id.error());
   auto asked = request.manager().question_of(*id);
@@ -78,7 +78,7 @@ constexpr Field kAskParams[] = {
     {"lifetime", "detached|session", "session: session.close withdraws it"},
 };
 constexpr Field kAskResult[] = {{"task", "Task", "", true}};
-constexpr Field kId[] = {{"id", "string", "exact id of a question", true}};
+constexpr Field kQuestionId[] = {{"id", "string", "exact id of a question", true}};
 constexpr Field kAsked[] = {
     {"task", "Task", "", true},
     {"questions", "Question[]", "what was asked", true},
@@ -91,7 +91,7 @@ constexpr Field kAnswerParams[] = {
     {"note", "string", "with dismiss: why"},
 };
 
-constexpr Method kMethods[] = {
+constexpr Method kQuestionMethods[] = {
     {.name = "question.ask",
      .help = "Asks; the task runs until it is answered, from any process.",
      .writes = true,
@@ -101,9 +101,9 @@ constexpr Method kMethods[] = {
      .handle = ask},
     {.name = "question.get",
      .help = "What was asked, and what was answered.",
-     .params = kId,
+     .params = kQuestionId,
      .result = kAsked,
-     .handle = get},
+     .handle = get_question},
     {.name = "question.answer",
      .help = "Answers all questions of a task, or dismisses them. Of two who answer at once exactly one succeeds.",
      .writes = true,
@@ -116,7 +116,7 @@ constexpr Method kMethods[] = {
 }  // namespace
 
 std::span<const Method> question_methods() {
-  return kMethods;
+  return kQuestionMethods;
 }
 
 }  // namespace perdure::rpc

@@ -119,13 +119,13 @@ constexpr Field kSearchResult[] = {
     {"tasks", "integer", "tasks with at least one", true},
     {"hits", "Hit[]", "unless they were streamed"},
 };
-constexpr Field kId[] = {{"id", "string", "exact id of a task", true}};
+constexpr Field kSearchedId[] = {{"id", "string", "exact id of a task", true}};
 constexpr Field kFailure[] = {
     {"offset", "integer", "where to look first", true},
     {"found", "boolean", "false: nothing looks like a failure, and it is the end", true},
 };
 
-constexpr Method kMethods[] = {
+constexpr Method kSearchMethods[] = {
     {.name = "task.search",
      .help = "Looks for a text or a regular expression in logs, in time that is linear in their size.",
      .params = kSearchParams,
@@ -133,7 +133,7 @@ constexpr Method kMethods[] = {
      .handle = search},
     {.name = "task.firstFailure",
      .help = "A place in the log to jump to: the last line that looks like a failure. Never a verdict.",
-     .params = kId,
+     .params = kSearchedId,
      .result = kFailure,
      .handle = first_failure},
 };
@@ -141,7 +141,7 @@ constexpr Method kMethods[] = {
 }  // namespace
 
 std::span<const Method> search_methods() {
-  return kMethods;
+  return kSearchMethods;
 }
 
 }  // namespace perdure::rpc

@@ -8,6 +8,15 @@
 
 // initialize and session.*
 namespace perdure::rpc {
+
+json::object counts_of(const std::vector<Task>& tasks) {
+  json::object counts;
+  for (const Status status : {Status::queued, Status::running, Status::completed, Status::failed, Status::timed_out,
+                              Status::killed, Status::lost})
+    counts[name_of(status)] = std::ranges::count(tasks, status, &Task::status);
+  return counts;
+}
+
 namespace {
 
 constexpr std::int64_t kProtocol = 1;
@@ -33,14 +42,6 @@ Reply initialize(Request& request) {
       {"capabilities",
        json::object{{"events", true}, {"agents", true}, {"writeId", false}, {"limits", std::move(limits)}}},
       {"session", to_valid_utf8(request.manager().session())}};
-}
-
-json::object counts_of(const std::vector<Task>& tasks) {
-  json::object counts;
-  for (const Status status : {Status::queued, Status::running, Status::completed, Status::failed, Status::timed_out,
-                              Status::killed, Status::lost})
-    counts[name_of(status)] = std::ranges::count(tasks, status, &Task::status);
-  return counts;
 }
 
 Result<json::object> describe_session(const std::string& path) {
@@ -184,7 +185,7 @@ constexpr Field kCloseResult[] = {
 constexpr Field kFindings[] = {{"findings", "Finding[]", "", true}};
 constexpr Field kAgents[] = {{"agents", "Agent[]", "", true}};
 
-constexpr Method kMethods[] = {
+constexpr Method kSessionMethods[] = {
     {.name = "initialize",
      .help = "Begins a connection. Any other call before it fails with -32002.",
      .params = kInitializeParams,
@@ -222,7 +223,7 @@ constexpr Method kMethods[] = {
 }  // namespace
 
 std::span<const Method> session_methods() {
-  return kMethods;
+  return kSessionMethods;
 }
 
 }  // namespace perdure::rpc

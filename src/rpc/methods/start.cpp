@@ -164,7 +164,7 @@ constexpr Field kStarted[] = {
     {"sameCommand", "boolean", "with `existing`: that task runs the same command"},
 };
 
-constexpr Method kMethods[] = {
+constexpr Method kStartMethods[] = {
     {.name = "task.start",
      .help =
          "Starts a task. Returns once its command runs and its record is durable, or once its place in the queue is.",
@@ -185,7 +185,7 @@ constexpr Method kMethods[] = {
 }  // namespace
 
 std::span<const Method> start_methods() {
-  return kMethods;
+  return kStartMethods;
 }
 
 }  // namespace perdure::rpc

@@ -65,14 +65,6 @@ std::int64_t settled_seq(const std::vector<Task>& tasks, std::int64_t now) {
   return std::min(last, settled);
 }
 
-json::object counts_of(const std::vector<Task>& tasks) {
-  json::object counts;
-  for (const Status status : {Status::queued, Status::running, Status::completed, Status::failed, Status::timed_out,
-                              Status::killed, Status::lost})
-    counts[name_of(status)] = std::ranges::count(tasks, status, &Task::status);
-  return counts;
-}
-
 json::object kinds_of(const std::vector<Task>& tasks) {
   std::map<std::string, std::int64_t> kinds;
   for (const auto& task : tasks) ++kinds[to_valid_utf8(task.kind_name)];
@@ -161,7 +153,7 @@ Reply list_by_index(Request& request, const view::Filter& filter, std::string_vi
   return result;
 }
 
-Reply list(Request& request) {
+Reply list_tasks(Request& request) {
   const bool active = request.is_true("active");
   const std::string sort = request.text("sort").value_or("started");
   const bool ascending = request.text("order") == "ascending";
@@ -221,7 +213,7 @@ json::object summary_json(const OutputSnapshot& output) {
           {"eof", output.eof}};
 }
 
-Reply get(Request& request) {
+Reply get_task(Request& request) {
   auto id = request.id();
   if (!id) return failed(id.error());
   auto task = request.manager().get(*id);
@@ -393,7 +385,7 @@ constexpr Field kListResult[] = {
      "pass it as `since` when you subscribe: no event is missed; an event may repeat what the list already shows",
      true},
 };
-constexpr Field kId[] = {{"id", "string", "exact id of a task", true}};
+constexpr Field kTaskId[] = {{"id", "string", "exact id of a task", true}};
 constexpr Field kGetParams[] = {
     {"id", "string", "exact id of a task", true},
     {.name = "previewBytes",
@@ -437,17 +429,17 @@ constexpr Field kSignalParams[] = {
 constexpr Field kSignalResult[] = {{"signal", "integer", "its number", true}};
 constexpr Field kProcesses[] = {{"processes", "Process[]", "", true}};
 
-constexpr Method kMethods[] = {
+constexpr Method kTaskMethods[] = {
     {.name = "task.list",
      .help = "A page of tasks. The cursor stays correct while tasks come and go.",
      .params = kListParams,
      .result = kListResult,
-     .handle = list},
+     .handle = list_tasks},
     {.name = "task.get",
      .help = "What is known of one task, and the end of its output.",
      .params = kGetParams,
      .result = kGetResult,
-     .handle = get},
+     .handle = get_task},
     {.name = "task.resolve",
      .help = "Which task a person means. For interactive clients: all other methods take exact ids only.",
      .params = kResolveParams,
@@ -455,12 +447,12 @@ constexpr Method kMethods[] = {
      .handle = resolve},
     {.name = "task.outputPath",
      .help = "Where its log is.",
-     .params = kId,
+     .params = kTaskId,
      .result = kPathResult,
      .handle = output_path},
     {.name = "task.processes",
      .help = "The living processes of a task.",
-     .params = kId,
+     .params = kTaskId,
      .result = kProcesses,
      .handle = processes},
     {.name = "task.stop",
@@ -496,14 +488,14 @@ constexpr Method kMethods[] = {
      .help = "Removes a task that has ended, with its output.",
      .writes = true,
      .repeat = Repeat::no,
-     .params = kId,
+     .params = kTaskId,
      .handle = remove},
 };
 
 }  // namespace
 
 std::span<const Method> task_methods() {
-  return kMethods;
+  return kTaskMethods;
 }
 
 }  // namespace perdure::rpc

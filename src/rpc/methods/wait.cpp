@@ -113,7 +113,7 @@ constexpr Field kResult[] = {
     {"met", "boolean", "of match and ready: the condition holds"},
 };
 
-constexpr Method kMethods[] = {
+constexpr Method kWaitMethods[] = {
     {.name = "task.wait",
      .help = "Waits until tasks end, or until a condition holds. Cancelling it ends no task.",
      .writes = true,
@@ -126,7 +126,7 @@ constexpr Method kMethods[] = {
 }  // namespace
 
 std::span<const Method> wait_methods() {
-  return kMethods;
+  return kWaitMethods;
 }
 
 }  // namespace perdure::rpc

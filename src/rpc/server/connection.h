@@ -4,8 +4,12 @@
 #include "rpc/place/request.h"
 
 #include <atomic>
+#include <chrono>
 
 namespace perdure::rpc {
+
+/// How long a connection that ends waits for what still works on its behalf.
+inline constexpr std::chrono::milliseconds kPatience{100};
 
 /// One connection, from its first line to its end. Requests are worked on side by side, each in a thread.
 class Connection {

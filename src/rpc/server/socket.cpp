@@ -24,7 +24,6 @@ namespace perdure::rpc {
 namespace {
 
 constexpr std::size_t kMostClients = 64;
-constexpr std::chrono::milliseconds kPatience{100};
 
 // The socket and what belongs to it: its folder, and the lock that says that its server lives.
 struct Bound {

@@ -4,11 +4,7 @@
 #include "rpc/server/server.h"
 
 namespace perdure::rpc {
-namespace {
-
-constexpr std::chrono::milliseconds kPatience{100};
-
-}  // namespace
+namespace {}  // namespace
 
 void read_lines(Connection& connection, int input, int stop_fd) {
   constexpr std::size_t kLongestLine = 16 << 20;
