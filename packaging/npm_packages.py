@@ -36,7 +36,14 @@ def main_package(work, dist, source, stage, version, archs, epoch):
         put(folder / 'man' / page.name, page.read_bytes())
     for name in ('README.md', 'LICENSE', 'CHANGELOG.md'):
         shutil.copy(source / name, folder / name)
-    _manifest(folder, name='perdure', version=version, description='Durable background tasks for coding agents', license='Apache-2.0',
+    # The SDK is the package itself: its manifest says what can be imported.
+    sdk = source / 'sdk/node'
+    sdk_manifest = json.loads((sdk / 'package.json').read_text())
+    for pattern in sdk_manifest['files']:
+        for path in sorted(sdk.glob(pattern)):
+            put(folder / path.name, path.read_bytes())
+    shared = {key: sdk_manifest[key] for key in ('type', 'engines', 'main', 'types', 'exports')}
+    _manifest(folder, name='perdure', version=version, description='Durable background tasks for coding agents', license='Apache-2.0', **shared,
               keywords=['mcp', 'mcp-server', 'background', 'tasks', 'agents', 'processes'],
               bin={'perdure': 'bin/perdure'}, man=[f'./man/{page.name}' for page in pages], os=['linux'], cpu=sorted(CPUS[arch] for arch in archs),
               optionalDependencies={f'@perdure/linux-{CPUS[arch]}': version for arch in archs})

@@ -76,6 +76,14 @@ def works(npm, where):
     check(ran.returncode == 3, f'npx perdure run: {ran}')
     task = ran.stdout.strip()
     check(npm(where, 'npx', 'perdure', 'show', task, '--json').stdout.count('"failed"') == 1, 'the task did not end as it should')
+    # The SDK is in the same package and finds the programs beside it.
+    script = where / 'sdk.mjs'
+    script.write_text("import { Perdure } from 'perdure';\nimport { Session } from 'perdure/kimi';\n"
+                      "const perdure = await Perdure.open({ session: process.argv[2] });\n"
+                      "const task = await perdure.start({ command: 'exit 4' });\n"
+                      "console.log(typeof Session, (await task.wait()).info.exitCode);\nawait perdure.close();\n")
+    told = npm(where, 'node', script, where / 'sdk-session')
+    check(told.stdout.strip() == 'function 4', f'the SDK of the package: {told.stdout}{told.stderr}')
     packages.handshake(subprocess.Popen(['npx', 'perdure', 'mcp'], cwd=where, env=npm.environment, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True))
 
