@@ -30,11 +30,11 @@ int main(int argc, char** argv) {
   options.shell_line = argv[2];
   options.timeout = std::chrono::minutes(10);
   const auto started = or_die(manager.start(options));
-  std::printf("%s runs as process %lld\n", started.id.str().c_str(), static_cast<long long>(started.pid));
+  std::printf("%s runs as process %lld\n", started.id.str().c_str(), static_cast<long long>(started.process.pid));
 
   const auto ended = or_die(manager.wait({.ids = {started.id}})).ended.front();
   std::printf("%s", std::string(perdure::name_of(ended.status)).c_str());
-  if (ended.exit_code) std::printf(", exit code %d", *ended.exit_code);
+  if (ended.process.exit_code) std::printf(", exit code %d", *ended.process.exit_code);
 
   std::printf("\n%s", or_die(manager.output_snapshot(ended.id)).preview.c_str());
   return ended.status == perdure::Status::completed ? 0 : 1;

@@ -14,42 +14,43 @@ struct Setting {
 
 /// A command that is told of events.
 struct ConfiguredHook {
-  std::string matcher;               ///< ECMAScript regular expression, looked for in the event's name; empty: all
-  std::string command;               ///< for /bin/sh -c
+  std::string matcher = {};          ///< ECMAScript regular expression, looked for in the event's name; empty: all
+  std::string command = {};          ///< for /bin/sh -c
   std::chrono::seconds timeout{30};  ///< 1 to 600
-  std::string from;
+  std::string from = {};
 };
 
 /// One `[agents.NAME]`. What is absent is the built-in entry's of that name, if there is one.
 struct ConfiguredAgent {
-  std::vector<std::string> command;  ///< with its arguments; empty: not given
-  std::map<std::string, std::string> env;
-  std::optional<std::string> cwd;  ///< absolute
-  std::optional<std::string> mode;
-  std::optional<std::string> model;
-  std::optional<PermissionPolicy> permission;
-  std::optional<std::chrono::milliseconds> timeout;  ///< 0: no deadline
-  std::optional<std::string> auth;                   ///< id of a method of the agent's own
-  std::map<std::string, std::string> from;           ///< by key; "env.NAME" for each variable
+  std::vector<std::string> command = {};  ///< with its arguments; empty: not given
+  std::map<std::string, std::string> env = {};
+  std::optional<std::string> cwd = {};  ///< absolute
+  std::optional<std::string> mode = {};
+  std::optional<std::string> model = {};
+  std::optional<PermissionPolicy> permission = {};
+  std::optional<std::chrono::milliseconds> timeout = {};  ///< 0: no deadline
+  std::optional<std::string> auth = {};                   ///< id of a method of the agent's own
+  std::map<std::string, std::string> from = {};           ///< by key; "env.NAME" for each variable
 };
 
 /// A part of a session's perdure.toml that names programs to run or where to send things. It has no effect until this user
 /// trusts the file as it stands (L51): whoever made the session may have written it.
 struct UntrustedPart {
-  std::string name;  ///< "[[hooks]]", "[agents]", "shell"
-  std::string from;  ///< "FILE:LINE"
+  std::string name = {};  ///< "[[hooks]]", "[agents]", "shell"
+  std::string from = {};  ///< "FILE:LINE"
 };
 
 /// Everything that can be configured; docs/reference/configuration.md has the table. Each field holds the effective value.
 struct Config {
   // [task], or [background] as older builds call it
-  Setting<std::optional<std::int64_t>> max_running_tasks;  ///< absent: no cap (L04)
-  Setting<bool> keep_alive_on_exit{true};                  ///< false: a front end that ends ends its tasks
+  Setting<std::optional<std::int64_t>> max_running_tasks = {};  ///< absent: no cap (L04)
+  Setting<bool> keep_alive_on_exit{true};                       ///< false: a front end that ends ends its tasks
   Setting<std::chrono::milliseconds> kill_grace_period{std::chrono::seconds(5)};
   Setting<bool> bash_auto_background_on_timeout{true};
   Setting<std::chrono::milliseconds> bash_task_timeout{std::chrono::seconds(600)};  ///< of tools; 0: none
   Setting<std::chrono::milliseconds> agent_task_timeout{};                          ///< 0: none
-  Setting<std::optional<std::int64_t>> output_limit;  ///< bytes, 0: no limit; absent: as StartOptions::output_limit
+  Setting<std::optional<std::int64_t>> output_limit =
+      {};  ///< bytes, 0: no limit; absent: as StartOptions::output_limit
   Setting<OnOutputLimit> on_output_limit{OnOutputLimit::truncate};
   Setting<Leftovers> leftovers{Leftovers::keep};
   Setting<std::string> shell{"/bin/sh"};
@@ -57,10 +58,10 @@ struct Config {
   Setting<std::string> detach_keys{"ctrl-\\"};  ///< "ctrl-X" or "none"
 
   // For an agent's own turn loop: kept, and used by nothing here.
-  Setting<std::optional<std::string>> print_background_mode;
-  Setting<std::optional<std::int64_t>> print_wait_ceiling_s;
-  Setting<std::optional<std::int64_t>> print_max_turns;
-  Setting<std::optional<std::int64_t>> subagent_timeout_ms;
+  Setting<std::optional<std::string>> print_background_mode = {};
+  Setting<std::optional<std::int64_t>> print_wait_ceiling_s = {};
+  Setting<std::optional<std::int64_t>> print_max_turns = {};
+  Setting<std::optional<std::int64_t>> subagent_timeout_ms = {};
 
   // [retention]
   Setting<bool> retention_auto{true};  ///< sweep after a start, at most once a day
@@ -69,13 +70,13 @@ struct Config {
   Setting<std::optional<std::int64_t>> retention_max_bytes{std::int64_t{2} << 30};
 
   // [telemetry]
-  Setting<std::optional<std::string>> telemetry_file;  ///< absolute; absent: telemetry is off
+  Setting<std::optional<std::string>> telemetry_file = {};  ///< absolute; absent: telemetry is off
 
-  std::vector<ConfiguredHook> hooks;              ///< the person's first, then the session's
-  std::map<std::string, ConfiguredAgent> agents;  ///< by name
-  std::map<std::string, ExecutorDefinition> executors;
+  std::vector<ConfiguredHook> hooks = {};              ///< the person's first, then the session's
+  std::map<std::string, ConfiguredAgent> agents = {};  ///< by name
+  std::map<std::string, ExecutorDefinition> executors = {};
 
-  std::vector<UntrustedPart> untrusted;  ///< what was left out; `perdure config trust` shows it and takes it in
+  std::vector<UntrustedPart> untrusted = {};  ///< what was left out; `perdure config trust` shows it and takes it in
 };
 
 /// Reads the configuration that holds for a session, which need not exist: `${XDG_CONFIG_HOME:-~/.config}/perdure/

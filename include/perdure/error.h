@@ -39,8 +39,8 @@ enum class ErrorCode {
 /// One failure: a code for programs and a sentence for people.
 struct [[nodiscard]] Error {
   ErrorCode code = ErrorCode::usage;
-  int os_error = 0;     ///< errno where the operating system said no, else 0
-  std::string message;  ///< what was being done: which thing: what to do
+  int os_error = 0;          ///< errno where the operating system said no, else 0
+  std::string message = {};  ///< what was being done: which thing: what to do
   std::map<std::string, std::string> details = {};
 
   /// True where the same request may succeed later without being changed (full disk, limit reached).

@@ -12,11 +12,11 @@ class InProcessRun;
 }
 
 /// How an in-process task ended by itself.
-struct Settlement {
-  bool succeeded = true;                 ///< completed, else failed
-  std::optional<int> exit_code;          ///< kind process: where it is there, 0 is success; absent: 0 or 1
-  std::string reason;                    ///< of a failure, in words
-  std::optional<std::string> stop_code;  ///< kind agent: e.g. "provider.api_error"
+struct TaskResult {
+  bool succeeded = true;                      ///< completed, else failed
+  std::optional<int> exit_code = {};          ///< kind process: where it is there, 0 is success; absent: 0 or 1
+  std::string reason = {};                    ///< of a failure, in words
+  std::optional<std::string> stop_code = {};  ///< kind agent: e.g. "provider.api_error"
 };
 
 /// What an in-process task says and hears. A handle: copies are the same task, may outlive the manager, and may be used
@@ -33,12 +33,12 @@ class PERDURE_API TaskSink {
   /// The task has ended. The first cause decides: after a deadline, and after a stop but for an agent's (L14), the
   /// outcome is not this one. Returns once the record is committed, with whether this settlement is what it says; one
   /// that comes late changes nothing.
-  bool settle(const Settlement& settlement);
+  bool settle(const TaskResult& settlement);
 
  private:
   friend class TaskManager;
   explicit TaskSink(std::shared_ptr<manager::InProcessRun> run) : run_(std::move(run)) {}
-  std::shared_ptr<manager::InProcessRun> run_;
+  std::shared_ptr<manager::InProcessRun> run_ = {};
 };
 
 /// A task that is work of this program and no process of its own. What its methods throw makes it fail, or is dropped.
@@ -58,16 +58,16 @@ class PERDURE_API InProcessTask {
 
 struct InProcessOptions {
   Kind kind = Kind::process;              ///< process or agent
-  std::string description;                ///< for people; not empty
+  std::string description = {};           ///< for people; not empty
   bool detached = true;                   ///< false: somebody waits for it: wait_for_release(), detach()
   std::chrono::milliseconds timeout{0};   ///< 0: no deadline (L08)
   std::chrono::milliseconds grace{5000};  ///< between the request to stop and force_stop()
-  std::optional<std::string> owner;
-  std::optional<std::string> tool_call_id;
-  std::map<std::string, std::string> labels;
-  bool session_lifetime = false;    ///< true: session close stops it (L16)
-  std::optional<AgentId> agent_id;  ///< kind agent
-  std::optional<std::string> subagent_type;
+  std::optional<std::string> owner = {};
+  std::optional<std::string> tool_call_id = {};
+  std::map<std::string, std::string> labels = {};
+  bool session_lifetime = false;         ///< true: session close stops it (L16)
+  std::optional<AgentId> agent_id = {};  ///< kind agent
+  std::optional<std::string> subagent_type = {};
 };
 
 }  // namespace perdure

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <perdure/cancellation.h>
+#include <perdure/descriptor.h>
+#include <perdure/event.h>
 #include <perdure/executor.h>
 #include <perdure/in_process.h>
 #include <perdure/notification.h>
@@ -7,6 +10,7 @@
 #include <perdure/question.h>
 #include <perdure/task.h>
 #include <perdure/telemetry.h>
+#include <perdure/upkeep.h>
 
 #include <functional>
 #include <memory>
@@ -22,22 +26,22 @@ struct Work;
 
 /// A command that is told of events (docs/guide/hooks.md).
 struct Hook {
-  std::string command;               ///< for /bin/sh -c
-  std::string matcher;               ///< ECMAScript regular expression, looked for in the event's name; empty: all
+  std::string command = {};          ///< for /bin/sh -c
+  std::string matcher = {};          ///< ECMAScript regular expression, looked for in the event's name; empty: all
   std::chrono::seconds timeout{30};  ///< 1 to 600; then it is killed with all that it started
 };
 
 struct ManagerOptions {
-  std::string session;  ///< folder of the session; made on the first start, never by a look-up (L47)
-  std::string runner;   ///< path of perdure-runner; empty: $PERDURE_RUNNER_PATH, else beside the program or library
-  std::optional<int> max_running_tasks;        ///< cap on background tasks (L01); absent: none. At least 1.
+  std::string session = {};  ///< folder of the session; made on the first start, never by a look-up (L47)
+  std::string runner = {};  ///< path of perdure-runner; empty: $PERDURE_RUNNER_PATH, else beside the program or library
+  std::optional<int> max_running_tasks = {};   ///< cap on background tasks (L01); absent: none. At least 1.
   std::chrono::milliseconds kill_grace{5000};  ///< where a task has none of its own: another program's, leftovers
-  std::string telemetry_file;                  ///< absolute; what happens to tasks, a JSON line each (L36); empty: off
-  std::shared_ptr<TelemetrySink> telemetry;    ///< hears of what this manager takes part in; absent: off
-  bool trust = false;       ///< for this manager onEnd of any record counts as signed (`reconcile --trust`)
-  std::vector<Hook> hooks;  ///< for every task that is started, and those that are settled, from here
-  std::shared_ptr<const std::map<std::string, AgentDefinition>> agents;        ///< by name; absent: the built-in ones
-  std::shared_ptr<const std::map<std::string, ExecutorDefinition>> executors;  ///< by name; absent: none
+  std::string telemetry_file = {};             ///< absolute; what happens to tasks, a JSON line each (L36); empty: off
+  std::shared_ptr<TelemetrySink> telemetry = {};  ///< hears of what this manager takes part in; absent: off
+  bool trust = false;            ///< for this manager onEnd of any record counts as signed (`reconcile --trust`)
+  std::vector<Hook> hooks = {};  ///< for every task that is started, and those that are settled, from here
+  std::shared_ptr<const std::map<std::string, AgentDefinition>> agents = {};  ///< by name; absent: the built-in ones
+  std::shared_ptr<const std::map<std::string, ExecutorDefinition>> executors = {};  ///< by name; absent: none
 };
 
 enum class OnOutputLimit { truncate, stop };
@@ -60,56 +64,57 @@ struct TerminalSize {
 
 /// What to run. One of `argv` and `shell_line` must be given.
 struct StartOptions {
-  std::vector<std::string> argv;          ///< the command and its arguments; argv[0] is looked up in the task's PATH
-  std::optional<std::string> shell_line;  ///< run as `shell -c shell_line`
+  std::vector<std::string> argv = {};  ///< the command and its arguments; argv[0] is looked up in the task's PATH
+  std::optional<std::string> shell_line = {};  ///< run as `shell -c shell_line`
   std::string shell = "/bin/sh";
-  std::string description;                    ///< for people; empty: made from the command
-  std::string cwd;                            ///< absolute or relative to the caller; empty: the caller's
-  std::map<std::string, std::string> env;     ///< added to the caller's environment
-  bool clear_env = false;                     ///< start from an empty environment
-  std::chrono::milliseconds timeout{0};       ///< 0: no deadline (L08)
-  std::chrono::milliseconds idle_timeout{0};  ///< without output for so long it has timed out; 0: never
+  std::string description = {};                 ///< for people; empty: made from the command
+  std::string cwd = {};                         ///< absolute or relative to the caller; empty: the caller's
+  std::map<std::string, std::string> env = {};  ///< added to the caller's environment
+  bool clear_env = false;                       ///< start from an empty environment
+  std::chrono::milliseconds timeout{0};         ///< 0: no deadline (L08)
+  std::chrono::milliseconds idle_timeout{0};    ///< without output for so long it has timed out; 0: never
   Input input = Input::null;
-  int input_fd = -1;                     ///< Input::inherit: what the command reads; stays the caller's
-  std::optional<TerminalSize> terminal;  ///< a pseudo-terminal of its own, which also is its input
+  int input_fd = -1;                          ///< Input::inherit: what the command reads; stays the caller's
+  std::optional<TerminalSize> terminal = {};  ///< a pseudo-terminal of its own, which also is its input
   std::int64_t memory_max = 0;  ///< bytes, of the command and all that it starts (docs/guide/limits.md); 0: no limit
   double cpu_max = 0;           ///< processors, from 0.01; 0: no limit
   std::int64_t pids_max = 0;    ///< processes and threads; 0: no limit
-  std::chrono::milliseconds grace{5000};     ///< between SIGTERM and SIGKILL (L12)
-  std::optional<std::int64_t> output_limit;  ///< bytes; 0: no limit; absent: 64 MiB when truncating, else none
+  std::chrono::milliseconds grace{5000};          ///< between SIGTERM and SIGKILL (L12)
+  std::optional<std::int64_t> output_limit = {};  ///< bytes; 0: no limit; absent: 64 MiB when truncating, else none
   OnOutputLimit on_output_limit = OnOutputLimit::truncate;
   Leftovers leftovers = Leftovers::keep;  ///< what happens to processes that outlive a natural end
-  std::optional<std::string> owner;
-  std::optional<std::string> tool_call_id;
-  std::optional<std::string> delivered_by;  ///< the channel that will notify the owner, so that no other does
-  std::map<std::string, std::string> labels;
-  std::optional<std::string> idempotency_key;  ///< 1 to 120 bytes (L06)
-  std::optional<std::string> name;             ///< `[A-Za-z][A-Za-z0-9._-]{0,62}`, no id, no kind (L65)
+  std::optional<std::string> owner = {};
+  std::optional<std::string> tool_call_id = {};
+  std::optional<std::string> delivered_by = {};  ///< the channel that will notify the owner, so that no other does
+  std::map<std::string, std::string> labels = {};
+  std::optional<std::string> idempotency_key = {};  ///< 1 to 120 bytes (L06)
+  std::optional<std::string> name = {};             ///< `[A-Za-z][A-Za-z0-9._-]{0,62}`, no id, no kind (L65)
   IfRunning if_running = IfRunning::give_back;
-  int stop_signal = 0;              ///< what asks it to end; 0: SIGTERM
-  bool session_lifetime = false;    ///< true: session close stops it (L16)
-  bool sync_output = false;         ///< fsync the log before the terminal record
-  std::vector<std::string> on_end;  ///< commands for /bin/sh -c that are told of its end (docs/guide/hooks.md)
+  int stop_signal = 0;                   ///< what asks it to end; 0: SIGTERM
+  bool session_lifetime = false;         ///< true: session close stops it (L16)
+  bool sync_output = false;              ///< fsync the log before the terminal record
+  std::vector<std::string> on_end = {};  ///< commands for /bin/sh -c that are told of its end (docs/guide/hooks.md)
 
   // In the foreground: no slot (L02), and nothing on disk until it is detached (L27). Not together with `queue`,
   // `after` or `idempotency_key`.
   bool detached = true;  ///< false: this manager waits for it: wait_for_release()
   OnTimeout on_timeout = OnTimeout::stop;
-  std::optional<std::chrono::milliseconds> detach_timeout;  ///< the deadline once detached; 0: none (L11, L44)
+  std::optional<std::chrono::milliseconds> detach_timeout = {};  ///< the deadline once detached; 0: none (L11, L44)
   int stream_fd = -1;  ///< a pipe that is given the output as it comes, besides the log; stays the caller's
 
   // In the queue (L05)
-  bool queue = false;           ///< over the cap: wait for a slot instead of a refusal
-  int priority = 0;             ///< 0 to 999, the higher the sooner; those of the same priority in their order
-  std::optional<TaskId> after;  ///< start when that task has completed; if it does not, end as killed. Implies queue.
+  bool queue = false;  ///< over the cap: wait for a slot instead of a refusal
+  int priority = 0;    ///< 0 to 999, the higher the sooner; those of the same priority in their order
+  std::optional<TaskId> after =
+      {};  ///< start when that task has completed; if it does not, end as killed. Implies queue.
 
   // Elsewhere (docs/guide/elsewhere.md)
-  std::string on;                             ///< name of an executor; "": here
-  int cpus = 0;                               ///< slurm: processors; 0: as the executor has it
-  std::string gpus;                           ///< slurm: "2" or "a100:2"
-  std::string partition;                      ///< slurm
-  std::chrono::milliseconds time_limit{0};    ///< slurm: of the job; 0: by the timeout, else the partition's
-  std::vector<std::string> executor_options;  ///< slurm: further options of sbatch
+  std::string on = {};                             ///< name of an executor; "": here
+  int cpus = 0;                                    ///< slurm: processors; 0: as the executor has it
+  std::string gpus = {};                           ///< slurm: "2" or "a100:2"
+  std::string partition = {};                      ///< slurm
+  std::chrono::milliseconds time_limit{0};         ///< slurm: of the job; 0: by the timeout, else the partition's
+  std::vector<std::string> executor_options = {};  ///< slurm: further options of sbatch
 };
 
 /// How a foreground task let go of its caller.
@@ -117,103 +122,51 @@ enum class Release {
   terminal,          ///< it has ended
   detached,          ///< it runs on in the background
   timeout_detached,  ///< its deadline had it run on in the background
-  waiting            ///< not yet: the time passed, or cancel_fd became readable
+  waiting            ///< not yet: the time passed, or it was cancelled
 };
-struct Released {
+struct ForegroundResult {
   Release how = Release::waiting;
   Task task;
 };
 
 struct ListFilter {
   bool ended = false;  ///< ended tasks too
-  std::optional<Status> status;
-  std::optional<Kind> kind;
-  std::optional<std::string> owner;
+  std::optional<Status> status = {};
+  std::optional<Kind> kind = {};
+  std::optional<std::string> owner = {};
   bool leftovers = false;  ///< also ended tasks, foreground ones too, of which processes live on (L57)
-};
-
-/// A file under tasks/ that looks like a record and is none (L20).
-struct BadRecord {
-  std::string path;
-  std::string reason;  ///< which key, and what is wrong with it
 };
 
 enum class WaitMode { all, any, first_failure };
 
 struct WaitOptions {
-  std::vector<TaskId> ids;  ///< empty: every task that is active at the call
+  std::vector<TaskId> ids = {};  ///< empty: every task that is active at the call
   WaitMode mode = WaitMode::all;
-  std::optional<std::chrono::milliseconds> timeout;   ///< absent: for ever
-  bool drain = false;                                 ///< with no ids: also tasks that start meanwhile
-  std::optional<std::string> owner;                   ///< sees this owner's tasks only (L43)
-  int cancel_fd = -1;                                 ///< readable: return at once, as if the time had passed
-  std::function<void(std::size_t running)> progress;  ///< called once a second while it waits, by the same thread
-  bool is_part = false;                               ///< of a longer wait, so that telemetry counts it not
+  std::optional<std::chrono::milliseconds> timeout = {};   ///< absent: for ever
+  bool drain = false;                                      ///< with no ids: also tasks that start meanwhile
+  std::optional<std::string> owner = {};                   ///< sees this owner's tasks only (L43)
+  Cancellation cancel = {};                                ///< returns at once, as if the time had passed
+  std::function<void(std::size_t running)> progress = {};  ///< called once a second while it waits, by the same thread
+  bool part_of_longer_wait = false;                        ///< of a longer wait, so that telemetry counts it not
 };
 
 struct WaitResult {
-  bool timed_out = false;        ///< the time passed, or cancel_fd became readable, before the mode was satisfied
-  std::optional<Task> decisive;  ///< `any`, `first_failure`: the task that ended the wait
-  std::vector<Task> ended;       ///< in the order in which they were seen to end
-  std::vector<Task> running;
+  bool timed_out = false;             ///< the time passed, or it was cancelled, before the mode was satisfied
+  std::optional<Task> decisive = {};  ///< `any`, `first_failure`: the task that ended the wait
+  std::vector<Task> ended = {};       ///< in the order in which they were seen to end
+  std::vector<Task> running = {};
   /// Of a wait for one task: that task.
   [[nodiscard]] const Task& only() const {
     return !ended.empty() ? ended.front() : !unverified.empty() ? unverified.front() : running.front();
   }
-  std::vector<Task> unverified;  ///< of which nothing here can say when they end: they are not waited for (L52)
+  std::vector<Task> unverified = {};  ///< of which nothing here can say when they end: they are not waited for (L52)
 };
 
 struct StopOptions {
-  std::string reason;                              ///< blank is none (L13); at most 1,000 bytes
-  std::optional<std::chrono::milliseconds> grace;  ///< absent: the task's own
-  std::optional<std::string> by;                   ///< a stop by the task's owner does not notify it (L15, L45)
-  bool quiet = false;                              ///< notifies nobody, whoever asks; as close() stops
-};
-
-/// What reconcile found out about one task.
-struct Verdict {
-  Task task;              ///< as it is now
-  Status before;          ///< what its record said
-  bool changed = false;   ///< this call wrote the record
-  std::string explained;  ///< in words: what was looked at, and what it showed
-};
-
-struct ReconcileOptions {
-  bool queue_only = false;  ///< start queued tasks again, and nothing else
-  bool adopt = false;       ///< a person's word: what can't be verified is lost
-};
-
-enum class EventType { started, updated, terminated };
-
-struct Event {
-  EventType type;
-  std::int64_t seq = 0;      ///< grows within a session; see docs/internals/disk-format.md
-  std::int64_t time_ms = 0;  ///< ms since the epoch
-  Task task;
-  std::string output_tail;  ///< terminated: the last 1,024 bytes at most, valid UTF-8
-};
-
-/// One thing that `doctor` found. `problem` findings make the command line exit with 1.
-struct Finding {
-  enum class Level { note, problem } level;
-  std::string what;  ///< which file or task
-  std::string text;  ///< what is the matter, and what to do
-};
-
-struct RetentionOptions {
-  std::optional<std::chrono::milliseconds> older_than;  ///< by the end of the task
-  std::optional<std::int64_t> keep;                     ///< keep the newest N ended tasks
-  std::optional<std::int64_t> max_bytes;                ///< of all ended tasks together
-  bool undelivered = false;                             ///< also tasks whose owner has not been told of the end
-  bool dry_run = false;
-};
-
-struct Removed {
-  std::vector<TaskId> tasks;
-  std::int64_t bytes = 0;         ///< given back to the disk
-  std::int64_t litter = 0;        ///< folders and temporaries of dead processes swept besides
-  std::int64_t undelivered = 0;   ///< tasks kept because their owner has not been told of the end
-  std::vector<std::string> kept;  ///< what could not be removed, and why
+  std::string reason = {};                              ///< blank is none (L13); at most 1,000 bytes
+  std::optional<std::chrono::milliseconds> grace = {};  ///< absent: the task's own
+  std::optional<std::string> by = {};                   ///< a stop by the task's owner does not notify it (L15, L45)
+  bool suppress_notification = false;                   ///< notifies nobody, whoever asks; as close() stops
 };
 
 /// A session of tasks, seen from one process.
@@ -235,26 +188,12 @@ class PERDURE_API TaskManager {
   /// Absolute path of the session folder. It need not exist yet.
   [[nodiscard]] const std::string& session() const;
 
-  /// What files of this session want to run and this user has not signed (L51): of each task without a living runner the
-  /// command in its queue entry, or its onEnd. Read-only.
-  struct Untrusted {
-    TaskId id;
-    std::string runs;
-  };
-  [[nodiscard]] Result<std::vector<Untrusted>> untrusted() const;
-  /// Signs exactly what untrusted() showed of that task's queue entry.
-  Result<void> trust(const TaskId& id);
-
-  /// Looks at an executor: can it be reached, what is there? Errors: usage for a name that is not configured.
-  [[nodiscard]] Result<ExecutorReport> check_executor(const std::string& name);
-
-  /// Asks every executor that has tasks of this session how they are, and writes down what it says. One that does not
-  /// answer is no error: its tasks are unverified then.
-  Result<void> refresh();
-
-  /// Starts runners of queued tasks whose runner was killed, as far as this user signed them (L50, L51). start(), ask(),
-  /// wait() and reconcile() do this at their first call; a long-lived program may want to do it at its start.
-  Result<void> restart_queue();
+  /// The parts of the session that are more than tasks. Each is a small value that may be copied, and that stays valid as
+  /// long as the session is open, wherever this object is moved.
+  [[nodiscard]] Notifications notifications() const;
+  [[nodiscard]] Questions questions() const;
+  [[nodiscard]] Events events() const;
+  [[nodiscard]] Upkeep upkeep() const;
 
   /// The task of this session inside which this process runs, by its environment. Absent: none (L43, L60).
   [[nodiscard]] std::optional<TaskId> own_task() const;
@@ -284,16 +223,14 @@ class PERDURE_API TaskManager {
 
   /// As await_output(), for the activity.
   [[nodiscard]] Result<void> await_activity(const TaskId& id, std::int64_t offset,
-                                            std::optional<std::chrono::milliseconds> timeout, int cancel_fd = -1) const;
+                                            std::optional<std::chrono::milliseconds> timeout,
+                                            const Cancellation& cancel = {}) const;
 
   /// What is known of one task. Never writes (L38): a task whose runner is gone is shown as reconcile would find it.
   [[nodiscard]] Result<Task> get(const TaskId& id) const;
 
-  /// Tasks ordered by start, oldest first. Files that are no records are left out; see bad_records().
+  /// Tasks ordered by start, oldest first. Files that are no records are left out; see Upkeep::bad_records().
   [[nodiscard]] Result<std::vector<Task>> list(const ListFilter& filter = {}) const;
-
-  /// Every file under tasks/ that looks like a record and is none, with the exact reason (L20).
-  [[nodiscard]] Result<std::vector<BadRecord>> bad_records() const;
 
   /// Absolute path of the task's log, or none where there is none. Kept for good (L37).
   [[nodiscard]] Result<std::optional<std::string>> output_path(const TaskId& id) const;
@@ -305,9 +242,10 @@ class PERDURE_API TaskManager {
   /// The last `tail` bytes at most, cut at a character, with what there is to know about the whole.
   [[nodiscard]] Result<OutputSnapshot> output_snapshot(const TaskId& id, std::int64_t tail = 32768) const;
 
-  /// Blocks until there is output behind `offset` or the task has ended, `timeout` passed or `cancel_fd` is readable.
+  /// Blocks until there is output behind `offset` or the task has ended, `timeout` passed or it is cancelled.
   [[nodiscard]] Result<void> await_output(const TaskId& id, std::int64_t offset,
-                                          std::optional<std::chrono::milliseconds> timeout, int cancel_fd = -1) const;
+                                          std::optional<std::chrono::milliseconds> timeout,
+                                          const Cancellation& cancel = {}) const;
 
   /// Blocks without polling until the mode is satisfied. A time-out is no error.
   [[nodiscard]] Result<WaitResult> wait(const WaitOptions& options);
@@ -319,9 +257,9 @@ class PERDURE_API TaskManager {
   /// Blocks until a foreground task ends or is detached, by whomever. Of a task in the background already: `terminal`
   /// once it has ended, else `detached`. The output of the 32 that ended last stays readable through the manager that
   /// started them; else nothing is left of a task that ended in the foreground, but for one that left processes behind.
-  [[nodiscard]] Result<Released> wait_for_release(const TaskId& id,
-                                                  std::optional<std::chrono::milliseconds> timeout = std::nullopt,
-                                                  int cancel_fd = -1);
+  [[nodiscard]] Result<ForegroundResult> wait_for_release(
+      const TaskId& id, std::optional<std::chrono::milliseconds> timeout = std::nullopt,
+      const Cancellation& cancel = {});
 
   /// Makes a foreground task a background task: its whole output is in its log, its record is there, its deadline is
   /// `timeout` from now, none with 0, and absent what start() asked for, else the one that runs (L11, L44). A task that
@@ -330,7 +268,7 @@ class PERDURE_API TaskManager {
 
   /// Gives the log of a task that ended in the foreground its name and a record with `detached:false` (L41). Only
   /// through the manager that started it.
-  [[nodiscard]] Result<Task> keep(const TaskId& id);
+  [[nodiscard]] Result<Task> retain_output(const TaskId& id);
 
   /// Ends the session's work: stops every task whose lifetime is `session`, waits until each is committed and returns
   /// them. Every later call on this object fails with session_closed (L16, L48).
@@ -339,21 +277,6 @@ class PERDURE_API TaskManager {
   /// Sends a signal to the command's process group. Errors: task_not_running.
   [[nodiscard]] Result<void> signal(const TaskId& id, int signal_number);
 
-  /// Asks. The task runs until somebody answers, from any process; without a deadline no process lives for it. Errors:
-  /// usage, task_launch_failed.
-  [[nodiscard]] Result<Task> ask(const AskOptions& options);
-
-  /// Answers every question of the task, by its text; those left out get their defaults. Returns once the answer is
-  /// committed. Of two who answer at once exactly one succeeds. Errors: usage, question_closed (details["outcome"]).
-  [[nodiscard]] Result<Task> answer(const TaskId& id, const std::map<std::string, std::string>& answers);
-
-  /// Ends a question without an answer. `note`: why, for whoever asked. Errors: as of answer().
-  [[nodiscard]] Result<Task> dismiss(const TaskId& id, const std::string& note = {});
-
-  /// What was asked, and what was answered. Errors: usage where it is no question. Of another program's question only
-  /// the task is known.
-  [[nodiscard]] Result<AskedQuestion> question_of(const TaskId& id) const;
-
   /// The deadline counts from now; 0: there is none. Returns the task with the new `timeout_ms`, which is committed.
   /// Errors: task_not_running, also for tasks of other programs.
   [[nodiscard]] Result<Task> extend(const TaskId& id, std::chrono::milliseconds timeout);
@@ -361,7 +284,7 @@ class PERDURE_API TaskManager {
   /// A descriptor of the caller's own that writes to the command's input. It may be non-blocking (a terminal is), and
   /// is full while the command does not read. EPIPE: nobody will read any more. Errors: task_not_running; usage where
   /// the command has no input, or it was closed.
-  [[nodiscard]] Result<int> open_input(const TaskId& id);
+  [[nodiscard]] Result<Descriptor> open_input(const TaskId& id);
 
   /// The command reads the end of its input once every descriptor of open_input() is closed, too; on a terminal
   /// Ctrl-D is typed. Errors as above.
@@ -370,8 +293,8 @@ class PERDURE_API TaskManager {
   /// The input of a task for one who types: while it is held, open_input() of every other process fails with
   /// task_input_held, and so does hold_input(). It is free again once `lock` is closed, however that process ends.
   struct HeldInput {
-    int input = -1;  ///< as open_input() gives it
-    int lock = -1;
+    Descriptor input;  ///< as open_input() gives it
+    Descriptor lock;
     bool is_terminal = false;
   };
   [[nodiscard]] Result<HeldInput> hold_input(const TaskId& id);
@@ -389,57 +312,11 @@ class PERDURE_API TaskManager {
   };
   [[nodiscard]] Result<Processes> processes(const TaskId& id) const;
 
-  /// Settles what can be proven, in every folder of the session (L22, L39).
-  [[nodiscard]] Result<std::vector<Verdict>> reconcile(const ReconcileOptions& options = {});
-
-  /// A descriptor that becomes readable when read_events() may have something new. Owned by the manager.
-  [[nodiscard]] Result<int> event_fd();
-
-  /// Events after `since`, in order of their seq. 0: all that the records still tell.
-  [[nodiscard]] Result<std::vector<Event>> events_since(std::int64_t since) const;
-
-  /// What happened since the last call, by any process. The first call starts the watch and returns nothing.
-  [[nodiscard]] Result<std::vector<Event>> read_events();
-
-  /// Endings that their owners have not been told of, oldest first; absent owner: everybody's. What was lost is told
-  /// in one notification where it is more than one task. Never writes, and claims nothing.
-  [[nodiscard]] Result<std::vector<Notification>> notifications(const std::optional<std::string>& owner = {}) const;
-
-  /// The same, but only what nobody else is delivering just now, and from now on this manager is (L32). Deliver them,
-  /// then acknowledge() them. Settles tasks whose runner was killed first.
-  [[nodiscard]] Result<std::vector<Notification>> claim_notifications(const ClaimOptions& options = {});
-
-  /// Leaves to others what this manager has claimed without a lease.
-  void release_notifications(const std::vector<Notification>& notifications);
-
-  /// Records durably that the owner knows: it is not told again (L32, L33). `ids` are ids of notifications or of tasks;
-  /// `via` is a word for how it was told, kept as `notifiedVia`. Idempotent. Errors: task_not_found, and usage for a
-  /// task that has not ended; all others of the ids are acknowledged all the same.
-  [[nodiscard]] Result<void> acknowledge(const std::vector<std::string>& ids, std::string_view via);
-
-  /// Blocks without polling until there is something to claim (true), the time is over or `cancel_fd` is readable.
-  [[nodiscard]] Result<bool> await_notifications(const AwaitOptions& options = {});
-
-  /// Everything that is wrong, or worth knowing, about the session.
-  [[nodiscard]] Result<std::vector<Finding>> doctor() const;
-
-  /// Removes an ended task with its log. A live one, or one with leftovers, is refused (details["running"]).
-  [[nodiscard]] Result<void> remove(const TaskId& id);
-
-  /// Removes ended tasks by age, number and size; never a live one, nor, unless that is asked for, one whose owner has
-  /// not been told of its end (docs/internals/disk-format.md).
-  [[nodiscard]] Result<Removed> collect_garbage(const RetentionOptions& options);
-
-  /// Is it time to collect_garbage()? True at most once a day for a session, and for one caller in any process. False
-  /// where the session does not exist, or is not to be written just now.
-  [[nodiscard]] Result<bool> sweep_is_due();
-
  private:
-  struct State;
   [[nodiscard]] Result<Task> launch(const StartOptions& options, const manager::Work& work);
   [[nodiscard]] Result<Task> launch_job(const StartOptions& options, const manager::Work& work);
-  explicit TaskManager(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  explicit TaskManager(std::unique_ptr<SessionState> state);
+  std::unique_ptr<SessionState> state_;
 };
 
 }  // namespace perdure

@@ -29,12 +29,12 @@ class TaskId {
 
  private:
   explicit TaskId(std::string text) : text_(std::move(text)) {}
-  std::string text_;
+  std::string text_ = {};
 };
 
 /// Names one subagent; never the same thing as the id of the task that runs it.
 struct AgentId {
-  std::string text;
+  std::string text = {};
   auto operator<=>(const AgentId&) const = default;
 };
 
@@ -81,124 +81,168 @@ struct ProcessIdentity {
 /// Which folder a session is, however it is called: a copy has another one. Decimal numbers, as text, since other
 /// programs that rewrite a record may round large numbers.
 struct FolderIdentity {
-  std::string inode;
-  std::optional<std::string> birth_time;  ///< ns since the epoch; absent where the file system has none
+  std::string inode = {};
+  std::optional<std::string> birth_time = {};  ///< ns since the epoch; absent where the file system has none
   bool operator==(const FolderIdentity&) const = default;
 };
 
 /// By which this user vouches for what a session's files want to run (L51).
 struct Signature {
-  std::string key;    ///< names the key
-  std::string value;  ///< HMAC-SHA-256, in hex
+  std::string key = {};    ///< names the key
+  std::string value = {};  ///< HMAC-SHA-256, in hex
   bool operator==(const Signature&) const = default;
 };
+
+/// A point in time, as records have it: milliseconds of the system's clock.
+using TimePoint = std::chrono::sys_time<std::chrono::milliseconds>;
 
 /// Where a task runs that does not run on this machine (`perdure run --on`), and what was last heard of it there. The
 /// record is a mirror then: the truth is the record at that place.
 struct ExecutorState {
-  std::string name, type;            ///< of the configuration: "gpu", "ssh"
-  std::string token;                 ///< names the task there, unique per task
-  std::optional<std::string> place;  ///< id of the task or job there; absent: not known yet
-  std::optional<std::string> node;   ///< host name
-  std::optional<std::string> machine_id, boot_id;
-  std::optional<std::string> state, reason, exit;  ///< the engine's last words, as it said them
-  std::optional<std::int64_t> submitted_at, started_at;
-  std::optional<std::int64_t> seen_at;       ///< ms since the epoch: when it was last heard of
-  std::optional<std::int64_t> silent_since;  ///< ms since the epoch: nothing is heard since; absent: no contact failed
-  std::optional<std::string> late;           ///< how it ended at the place after it was called lost here
+  std::string name = {}, type = {};       ///< of the configuration: "gpu", "ssh"
+  std::string token = {};                 ///< names the task there, unique per task
+  std::optional<std::string> place = {};  ///< id of the task or job there; absent: not known yet
+  std::optional<std::string> node = {};   ///< host name
+  std::optional<std::string> machine_id = {}, boot_id = {};
+  std::optional<std::string> state = {}, reason = {}, exit = {};  ///< the engine's last words, as it said them
+  std::optional<TimePoint> submitted_at = {}, started_at = {};
+  std::optional<TimePoint> seen_at = {};       ///< when it was last heard of
+  std::optional<TimePoint> silent_since = {};  ///< nothing is heard since; absent: no contact failed
+  std::optional<std::string> late = {};        ///< how it ended at the place after it was called lost here
 };
 
-/// Everything a record says about one task, and what reading it found out besides. A plain value.
+/// What a command is, and how it ended. Also of a subagent: its driver is a process.
+struct ProcessFacts {
+  std::string command = {};
+  std::int64_t pid = 0;                        ///< 0: not known
+  std::optional<int> exit_code = {};           ///< absent: unknown, or ended by a signal; never guessed (L17, L18)
+  std::optional<int> signal = {};              ///< the signal that ended the command itself
+  std::optional<int> stop_signal = {};         ///< what asks it to end; absent: SIGTERM
+  std::optional<std::string> input = {};       ///< "pipe", "terminal" or "inherited"; absent: none
+  std::vector<std::int64_t> survivors = {};    ///< pids that outlived SIGKILL
+  std::optional<std::int64_t> leftovers = {};  ///< processes that ran on after a natural end
+  std::optional<std::int64_t> unread_processes = {};  ///< lost: processes that could not be looked at
+};
+
+/// What is known of a subagent and its turn.
+struct AgentFacts {
+  std::optional<AgentId> id = {};
+  std::optional<std::string> type = {};  ///< name of its definition
+  std::optional<std::string> model = {};
+  std::optional<std::string> thinking_effort = {};
+  std::optional<std::string> stop_code = {};  ///< why a turn failed, as the agent named it: "refusal", "max_tokens"
+  std::map<std::string, std::int64_t> usage = {};  ///< of the turn, as the agent counts: "inputTokens", "totalTokens"
+};
+
+/// What is known of a question; Questions::get() has its text.
+struct QuestionFacts {
+  std::optional<std::int64_t> count = {};
+  std::optional<std::string> tool_call_id = {};
+  std::optional<OnDeadline> on_deadline = {};   ///< of a question that Perdure asked, and of no other
+  std::optional<QuestionOutcome> outcome = {};  ///< of one that has ended
+};
+
+struct Limits {
+  std::optional<std::int64_t> timeout_ms = {};       ///< 0 or absent: no deadline
+  std::optional<TimePoint> timeout_from = {};        ///< timeout_ms counts from then; absent: the start
+  std::optional<std::int64_t> idle_timeout_ms = {};  ///< without output for so long it is ended; 0 or absent: never
+  std::optional<std::int64_t> memory_max = {};       ///< of all its processes together: bytes,
+  std::optional<std::int64_t> cpu_max_milli = {};    ///< thousandths of a processor,
+  std::optional<std::int64_t> pids_max = {};         ///< processes and threads
+  std::optional<std::string> cgroup = {};  ///< which has them in force; absent: they are limits of each process
+};
+
+struct OutputFacts {
+  std::optional<std::int64_t> bytes = {};
+  std::optional<std::int64_t> dropped_bytes = {};
+  std::optional<std::int64_t> dropped_at = {};      ///< offset of the first dropped byte
+  std::optional<std::int64_t> unstored_bytes = {};  ///< refused by the disk (L25)
+};
+
+struct QueueFacts {
+  std::optional<TimePoint> queued_at = {};  ///< when it began to wait for a slot (L05)
+  std::optional<int> priority = {};         ///< 0 to 999, the higher the sooner; absent: 0
+  std::optional<std::string> after = {};    ///< id of the task whose completion it waits, or waited, for
+  std::optional<int> place =
+      {};  ///< queued: 1 is the next to start; absent while it waits for another task. Never written
+};
+
+/// Who runs the task, and where.
+struct HostFacts {
+  std::optional<ProcessIdentity> runner = {};
+  std::optional<std::string> boot_id = {};
+  std::optional<std::string> machine_id = {};
+  std::optional<std::string> name = {};           ///< of the host; shown, never compared
+  std::optional<std::string> pid_namespace = {};  ///< inode of the runner's /proc/self/ns/pid
+  std::optional<FolderIdentity> session_folder = {};
+  std::optional<bool> in_process = {};  ///< work of the program named by `runner`, no process of its own
+};
+
+/// What the task was asked for with.
+struct Origin {
+  std::optional<std::string> parent_tool_call_id = {};
+  std::optional<std::string> lifetime = {};  ///< "detached" or "session"
+  std::optional<std::string> cwd = {};
+  std::optional<std::string> idempotency_key = {};
+};
+
+/// How the news of its end reaches its owner and others.
+struct NotificationFacts {
+  std::optional<bool> suppressed = {};  ///< its owner is not told
+  std::optional<bool> resume_reminded = {};
+  std::optional<TimePoint> notified_at = {};
+  std::optional<std::string> channel = {};       ///< by which the owner was told
+  std::optional<std::string> delivered_by = {};  ///< "tasks": its owner polls it over MCP and is notified by that
+  std::vector<std::string> on_end = {};          ///< commands that are told of its end
+  std::optional<Signature> signature = {};       ///< over on_end
+};
+
+/// What reading a record found out besides; never written.
+struct Findings {
+  Shape shape = Shape::current;
+  bool runner_gone = false;    ///< its runner was killed and its processes are still being ended (L39)
+  bool unverified = false;     ///< running by its record, and nothing here can prove or disprove it
+  bool paused = false;         ///< running, and its first process was stopped by a signal, as by Ctrl-Z
+  bool existing = false;       ///< start() did not start it: it was there under that name
+  bool same_command = false;   ///< of an existing one: it is what start() was asked to run, in the same folder
+  bool has_leftovers = false;  ///< ended, and processes that it started live on; found by ListFilter::leftovers
+  std::string source = {};     ///< absolute path of the record
+  std::string raw = {};        ///< the record as it was read, unknown keys included; empty for a new one
+};
+
+/// Everything a record says about one task, and what reading it found out besides. A plain value. What belongs to one
+/// kind of task, or to one matter, is a group; the key of the record stands in docs/internals/disk-format.md.
 struct Task {
   TaskId id;
   Kind kind = Kind::process;
   std::string kind_name = "process";
-  std::string description;
+  std::string description = {};
+  std::optional<std::string> name = {};  ///< given to it; at most one live task of a session has it (L65)
+  std::optional<std::string> owner = {};
+  std::map<std::string, std::string> labels = {};
+
   Status status = Status::running;
-  bool detached = true;         ///< false: a foreground caller is, or was to the end, waiting for it
-  std::int64_t started_at = 0;  ///< ms since the epoch
-  std::optional<std::int64_t> ended_at;
-  std::optional<std::string> stop_reason;  ///< rule L46
-  std::optional<bool> terminal_notification_suppressed;
-  std::optional<std::int64_t> timeout_ms;       ///< 0 or absent: no deadline
-  std::optional<std::int64_t> timeout_from;     ///< ms since the epoch: timeout_ms counts from then; absent: the start
-  std::optional<std::int64_t> idle_timeout_ms;  ///< without output for so long it is ended; 0 or absent: never
-  std::optional<std::string> timed_out_by;      ///< "idle": not the deadline, but idle_timeout_ms
-  std::optional<std::string> parent_tool_call_id;
-  std::optional<bool> resume_reminded;
+  bool detached = true;       ///< false: a foreground caller is, or was to the end, waiting for it
+  TimePoint started_at = {};  ///< of a queued task the epoch
+  std::optional<TimePoint> ended_at = {};
+  std::optional<std::string> stop_reason = {};   ///< rule L46
+  std::optional<std::string> timed_out_by = {};  ///< "idle": not the deadline, but idle_timeout_ms
+  std::optional<Evidence> lost_evidence = {};
+  std::optional<bool> recovered = {};            ///< the outcome was found in the runner's lock file after its death
+  std::optional<std::int64_t> started_seq = {};  ///< place of `task.started` among the session's events
+  std::optional<std::int64_t> ended_seq = {};    ///< place of `task.terminated`
 
-  // process
-  std::string command;
-  std::int64_t pid = 0;          ///< 0: not known
-  std::optional<int> exit_code;  ///< absent: unknown, or ended by a signal; never guessed (L17, L18)
-
-  // agent
-  std::optional<AgentId> agent_id;
-  std::optional<std::string> subagent_type;
-  std::optional<std::string> model;
-  std::optional<std::string> thinking_effort;
-  std::optional<std::string> stop_code;       ///< why a turn failed, as the agent named it: "refusal", "max_tokens"
-  std::map<std::string, std::int64_t> usage;  ///< of the turn, as the agent counts: "inputTokens", "totalTokens"
-
-  // question
-  std::optional<std::int64_t> question_count;
-  std::optional<std::string> tool_call_id;
-  std::optional<OnDeadline> on_deadline;            ///< of a question that Perdure asked, and of no other
-  std::optional<QuestionOutcome> question_outcome;  ///< of one that has ended
-
-  // Perdure's own keys; absent in records of other programs (docs/internals/disk-format.md)
-  std::optional<ProcessIdentity> runner;
-  std::optional<std::string> boot_id;
-  std::optional<std::string> machine_id;
-  std::optional<std::string> host_name;      ///< where the runner runs; shown, never compared
-  std::optional<std::string> pid_namespace;  ///< inode of the runner's /proc/self/ns/pid
-  std::optional<FolderIdentity> session_folder;
-  std::optional<std::string> owner;
-  std::map<std::string, std::string> labels;
-  std::optional<std::string> lifetime;  ///< "detached" or "session"
-  std::optional<std::string> cwd;
-  std::optional<std::int64_t> queued_at;  ///< ms since the epoch: when it began to wait for a slot (L05)
-  std::optional<int> priority;            ///< 0 to 999, the higher the sooner; absent: 0
-  std::optional<std::string> after;       ///< id of the task whose completion it waits, or waited, for
-  std::optional<std::string> idempotency_key;
-  std::optional<std::string> name;            ///< given to it; at most one live task of a session has it (L65)
-  std::optional<int> stop_signal;             ///< what asks it to end; absent: SIGTERM
-  std::optional<std::string> input;           ///< "pipe", "terminal" or "inherited"; absent: none
-  std::vector<std::string> on_end;            ///< commands that are told of its end
-  std::optional<Signature> signature;         ///< over on_end
-  std::optional<std::int64_t> memory_max;     ///< limits of all its processes together: bytes,
-  std::optional<std::int64_t> cpu_max_milli;  ///< thousandths of a processor,
-  std::optional<std::int64_t> pids_max;       ///< processes and threads
-  std::optional<std::string> cgroup;          ///< which has them in force; absent: they are limits of each process
-  std::optional<int> signal;                  ///< the signal that ended the command itself
-  std::optional<Evidence> lost_evidence;
-  std::optional<bool> in_process;                ///< work of the program named by `runner`, no process of its own
-  std::optional<std::int64_t> unread_processes;  ///< lost: processes that could not be looked at
-  std::optional<bool> recovered;                 ///< the outcome was found in the runner's lock file after its death
-  std::optional<std::int64_t> output_bytes;
-  std::optional<std::int64_t> dropped_bytes;
-  std::optional<std::int64_t> dropped_at;      ///< offset of the first dropped byte
-  std::optional<std::int64_t> unstored_bytes;  ///< refused by the disk (L25)
-  std::vector<std::int64_t> survivors;         ///< pids that outlived SIGKILL
-  std::optional<std::int64_t> leftovers;       ///< processes that ran on after a natural end
-  std::optional<std::int64_t> notified_at;
-  std::optional<std::string> notified_via;
-  std::optional<std::string> delivered_by;  ///< "tasks": its owner polls it over MCP and is notified by that
-  std::optional<std::int64_t> started_seq;  ///< place of `task.started` among the session's events
-  std::optional<std::int64_t> ended_seq;    ///< place of `task.terminated`
-  std::optional<ExecutorState> executor;    ///< it runs elsewhere; absent: here
-
-  // What reading found; never written
-  Shape shape = Shape::current;
-  std::optional<int> queue_place;  ///< queued: 1 is the next to start; absent while it waits for another task
-  bool runner_gone = false;        ///< its runner was killed and its processes are still being ended (L39)
-  bool unverified = false;         ///< running by its record, and nothing here can prove or disprove it
-  bool paused = false;             ///< running, and its first process was stopped by a signal, as by Ctrl-Z
-  bool existing = false;           ///< start() did not start it: it was there under that name
-  bool same_command = false;       ///< of an existing one: it is what start() was asked to run, in the same folder
-  bool has_leftovers = false;      ///< ended, and processes that it started live on; found by ListFilter::leftovers
-  std::string source;              ///< absolute path of the record
-  std::string raw;                 ///< the record as it was read, unknown keys included; empty for a new one
+  ProcessFacts process = {};
+  AgentFacts agent = {};
+  QuestionFacts question = {};
+  Limits limits = {};
+  OutputFacts output = {};
+  QueueFacts queue = {};
+  HostFacts host = {};
+  Origin origin = {};
+  NotificationFacts notification = {};
+  std::optional<ExecutorState> executor = {};  ///< it runs elsewhere; absent: here
+  Findings found = {};
 };
 
 /// The record in the current shape, compact, unknown keys in their old places (L19, L21).

@@ -10,24 +10,26 @@ Owner::Reply Owner::ask(const std::vector<Question>& questions, const jsonrpc::C
   options.owner = plan_.owner;
   options.labels = {{"agentTask", task_.str()}};
   options.belongs_to = task_;
-  auto task = manager_.ask(options);
+  auto task = manager_.questions().ask(options);
   if (!task) return reply;
   reply.question = task->id.str();
   activity_.add("question", {{"question", questions.front().text}, {"id", reply.question}});
-  auto waited = manager_.wait({.ids = {task->id}, .cancel_fd = call.stop.fd(), .is_part = true});
+  auto waited = manager_.wait(
+      {.ids = {task->id}, .cancel = Cancellation::when_readable(call.stop.fd()), .part_of_longer_wait = true});
   if (!waited || waited->ended.empty()) {
-    auto stopped = manager_.stop(task->id, {.reason = "The subagent does not need the answer any more", .quiet = true});
+    auto stopped = manager_.stop(
+        task->id, {.reason = "The subagent does not need the answer any more", .suppress_notification = true});
     // Of an answer that came at the last moment nothing is wanted any more.
     static_cast<void>(stopped);
     return reply;
   }
   const Task& ended = waited->ended.front();
   // Who asked knows of its end now; its owner, who has just answered, needs no news of that.
-  [[maybe_unused]] const auto known = manager_.acknowledge({reply.question}, "agent");
-  if (ended.question_outcome == QuestionOutcome::expired) reply.how = Reply::How::expired;
-  if (ended.question_outcome == QuestionOutcome::dismissed) reply.how = Reply::How::dismissed;
-  if (ended.question_outcome != QuestionOutcome::answered) return reply;
-  auto asked = manager_.question_of(task->id);
+  [[maybe_unused]] const auto known = manager_.notifications().acknowledge({reply.question}, "agent");
+  if (ended.question.outcome == QuestionOutcome::expired) reply.how = Reply::How::expired;
+  if (ended.question.outcome == QuestionOutcome::dismissed) reply.how = Reply::How::dismissed;
+  if (ended.question.outcome != QuestionOutcome::answered) return reply;
+  auto asked = manager_.questions().get(task->id);
   if (!asked || !asked->answer) return reply;
   reply.how = Reply::How::answered;
   reply.answer = std::move(*asked->answer);

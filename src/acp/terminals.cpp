@@ -19,8 +19,8 @@ std::unexpected<jsonrpc::Fault> failed(const Error& error) {
 
 json::object exit_status(const Task& task) {
   json::object status{{"exitCode", nullptr}, {"signal", nullptr}};
-  if (task.exit_code) status["exitCode"] = *task.exit_code;
-  const int number = task.signal.value_or(task.status == Status::killed && !task.exit_code ? 15 : 0);
+  if (task.process.exit_code) status["exitCode"] = *task.process.exit_code;
+  const int number = task.process.signal.value_or(task.status == Status::killed && !task.process.exit_code ? 15 : 0);
   if (number > 0) {
     const char* const name = ::sigabbrev_np(number);
     status["signal"] = name == nullptr ? fmt::format("{}", number) : fmt::format("SIG{}", name);
@@ -90,12 +90,15 @@ std::expected<Terminals::Terminal, jsonrpc::Fault> Terminals::find(const json::o
 
 // What a task in the foreground leaves is what its caller was given with its end, so it is the caller who has to look.
 Result<Task> Terminals::await_end(const TaskId& task, std::optional<std::chrono::milliseconds> timeout, int cancel_fd) {
-  auto released = manager_.wait_for_release(task, timeout, cancel_fd);
+  auto released = manager_.wait_for_release(task, timeout, Cancellation::when_readable(cancel_fd));
   if (!released) return std::unexpected(released.error());
   const bool was_detached = released->how == Release::detached || released->how == Release::timeout_detached;
   if (!was_detached) return std::move(released->task);
   // Somebody made it a background task; the agent waits for it all the same.
-  auto waited = manager_.wait({.ids = {task}, .timeout = timeout, .cancel_fd = cancel_fd, .is_part = true});
+  auto waited = manager_.wait({.ids = {task},
+                               .timeout = timeout,
+                               .cancel = Cancellation::when_readable(cancel_fd),
+                               .part_of_longer_wait = true});
   if (!waited) return std::unexpected(waited.error());
   return waited->only();
 }
@@ -125,7 +128,7 @@ Handler::Answer Terminals::wait_for_exit(const json::object& params, const jsonr
 void Terminals::stop(const TaskId& task) {
   const auto now = await_end(task, std::chrono::milliseconds(0));
   if (!now || is_terminal(now->status)) return;
-  auto stopped = manager_.stop(task, {.reason = "Ended by the agent that started it", .quiet = true});
+  auto stopped = manager_.stop(task, {.reason = "Ended by the agent that started it", .suppress_notification = true});
   static_cast<void>(stopped);  // the task's end is whatever its runner makes of it
 }
 

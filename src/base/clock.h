@@ -1,12 +1,30 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace perdure {
 
 /// Milliseconds since the epoch; may step when somebody sets the clock.
 [[nodiscard]] std::int64_t now_ms();
+
+/// A point in time as a number, as records and protocols have it, and back.
+[[nodiscard]] constexpr std::int64_t ms_of(std::chrono::sys_time<std::chrono::milliseconds> time) {
+  return time.time_since_epoch().count();
+}
+[[nodiscard]] constexpr std::chrono::sys_time<std::chrono::milliseconds> time_at(std::int64_t ms) {
+  return std::chrono::sys_time<std::chrono::milliseconds>(std::chrono::milliseconds(ms));
+}
+template <class T>
+[[nodiscard]] constexpr auto ms_of(const std::optional<T>& time) {
+  return time ? std::optional(ms_of(*time)) : std::nullopt;
+}
+template <class T>
+[[nodiscard]] constexpr auto time_at(const std::optional<T>& ms) {
+  return ms ? std::optional(time_at(*ms)) : std::nullopt;
+}
 
 /// Milliseconds on a clock that never steps; time asleep does not count.
 [[nodiscard]] std::int64_t steady_ms();

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/utf8.h"
 #include "codec/json.h"
 #include "codec/record.h"
@@ -69,10 +70,10 @@ std::string executor_json(const ExecutorState& state) {
   text("state", state.state);
   text("reason", state.reason);
   text("exit", state.exit);
-  time("submittedAt", state.submitted_at);
-  time("startedAt", state.started_at);
-  time("seenAt", state.seen_at);
-  time("silentSince", state.silent_since);
+  time("submittedAt", ms_of(state.submitted_at));
+  time("startedAt", ms_of(state.started_at));
+  time("seenAt", ms_of(state.seen_at));
+  time("silentSince", ms_of(state.silent_since));
   text("late", state.late);
   return json + "}";
 }
@@ -81,92 +82,94 @@ void write_identity(Writer& w, const Task& task) {
   w.text("taskId", task.id.str());
   w.text("description", task.description);
   w.text("kind", task.kind_name);
-  if (task.kind == Kind::process) w.text("command", task.command);
+  if (task.kind == Kind::process) w.text("command", task.process.command);
 }
 
 void write_state(Writer& w, const Task& task) {
   w.put("status", json_quoted(name_of(task.status)));
   w.boolean("detached", task.detached);
-  w.put("startedAt", task.status == Status::queued ? "null" : fmt::to_string(task.started_at));
-  w.number_or_null("endedAt", task.ended_at);
+  w.put("startedAt", task.status == Status::queued ? "null" : fmt::to_string(ms_of(task.started_at)));
+  w.number_or_null("endedAt", ms_of(task.ended_at));
   w.text("stopReason", task.stop_reason);
-  w.boolean("terminalNotificationSuppressed", task.terminal_notification_suppressed);
-  w.number("timeoutMs", task.timeout_ms);
-  w.number("timeoutFrom", task.timeout_from);
+  w.boolean("terminalNotificationSuppressed", task.notification.suppressed);
+  w.number("timeoutMs", task.limits.timeout_ms);
+  w.number("timeoutFrom", ms_of(task.limits.timeout_from));
   w.text("timedOutBy", task.timed_out_by);
 }
 
 void write_asked(Writer& w, const Task& task) {
-  w.text("parentToolCallId", task.parent_tool_call_id);
-  w.boolean("resumeReminded", task.resume_reminded);
+  w.text("parentToolCallId", task.origin.parent_tool_call_id);
+  w.boolean("resumeReminded", task.notification.resume_reminded);
   if (task.kind == Kind::agent) {
-    w.text("agentId", task.agent_id ? std::optional(task.agent_id->text) : std::nullopt);
-    w.text("subagentType", task.subagent_type);
-    w.text("model", task.model);
-    w.text("thinkingEffort", task.thinking_effort);
-    w.text("stopCode", task.stop_code);
+    w.text("agentId", task.agent.id ? std::optional(task.agent.id->text) : std::nullopt);
+    w.text("subagentType", task.agent.type);
+    w.text("model", task.agent.model);
+    w.text("thinkingEffort", task.agent.thinking_effort);
+    w.text("stopCode", task.agent.stop_code);
   }
   if (task.kind == Kind::question) {
-    w.number("questionCount", task.question_count.value_or(0));
-    w.text("toolCallId", task.tool_call_id);
-    w.text("onDeadline", task.on_deadline ? std::optional(std::string(name_of(*task.on_deadline))) : std::nullopt);
+    w.number("questionCount", task.question.count.value_or(0));
+    w.text("toolCallId", task.question.tool_call_id);
+    w.text("onDeadline",
+           task.question.on_deadline ? std::optional(std::string(name_of(*task.question.on_deadline))) : std::nullopt);
   }
-  w.number("idleTimeoutMs", task.idle_timeout_ms);
-  w.number("memoryMax", task.memory_max);
-  w.number("cpuMaxMilli", task.cpu_max_milli);
-  w.number("pidsMax", task.pids_max);
+  w.number("idleTimeoutMs", task.limits.idle_timeout_ms);
+  w.number("memoryMax", task.limits.memory_max);
+  w.number("cpuMaxMilli", task.limits.cpu_max_milli);
+  w.number("pidsMax", task.limits.pids_max);
   w.text("owner", task.owner);
   w.put("labels", labels_json(task.labels));
-  w.text("lifetime", task.lifetime);
-  w.text("cwd", task.cwd);
-  w.text("idempotencyKey", task.idempotency_key);
-  w.text("deliveredBy", task.delivered_by);
+  w.text("lifetime", task.origin.lifetime);
+  w.text("cwd", task.origin.cwd);
+  w.text("idempotencyKey", task.origin.idempotency_key);
+  w.text("deliveredBy", task.notification.delivered_by);
   w.text("name", task.name);
-  w.number("stopSignal", task.stop_signal);
-  w.text("input", task.input);
-  w.number("queuedAt", task.queued_at);
-  w.number("priority", task.priority);
-  w.text("after", task.after);
-  w.number("queuePlace", task.queue_place);
-  w.put("onEnd", strings_json(task.on_end));
-  w.put("signature", task.signature ? signature_json(*task.signature) : "");
-  w.text("bootId", task.boot_id);
-  w.text("machineId", task.machine_id);
-  w.text("hostName", task.host_name);
-  w.text("pidNamespace", task.pid_namespace);
-  if (task.session_folder) {
-    std::string folder = fmt::format(R"({{"inode":{})", json_quoted(task.session_folder->inode));
-    if (task.session_folder->birth_time)
-      folder += fmt::format(R"(,"birthTime":{})", json_quoted(*task.session_folder->birth_time));
+  w.number("stopSignal", task.process.stop_signal);
+  w.text("input", task.process.input);
+  w.number("queuedAt", ms_of(task.queue.queued_at));
+  w.number("priority", task.queue.priority);
+  w.text("after", task.queue.after);
+  w.number("queuePlace", task.queue.place);
+  w.put("onEnd", strings_json(task.notification.on_end));
+  w.put("signature", task.notification.signature ? signature_json(*task.notification.signature) : "");
+  w.text("bootId", task.host.boot_id);
+  w.text("machineId", task.host.machine_id);
+  w.text("hostName", task.host.name);
+  w.text("pidNamespace", task.host.pid_namespace);
+  if (task.host.session_folder) {
+    std::string folder = fmt::format(R"({{"inode":{})", json_quoted(task.host.session_folder->inode));
+    if (task.host.session_folder->birth_time)
+      folder += fmt::format(R"(,"birthTime":{})", json_quoted(*task.host.session_folder->birth_time));
     w.put("sessionFolder", folder + "}");
   }
 }
 
 void write_found(Writer& w, const Task& task) {
   if (task.kind == Kind::process) {
-    w.number("pid", task.pid);
-    w.number_or_null("exitCode", task.exit_code);
+    w.number("pid", task.process.pid);
+    w.number_or_null("exitCode", task.process.exit_code);
   }
   if (task.kind == Kind::question)
     w.text("questionOutcome",
-           task.question_outcome ? std::optional(std::string(name_of(*task.question_outcome))) : std::nullopt);
-  w.number("signal", task.signal);
-  w.text("cgroup", task.cgroup);
-  w.put("runner",
-        !task.runner ? "" : fmt::format(R"({{"pid":{},"startTicks":{}}})", task.runner->pid, task.runner->start_ticks));
-  w.boolean("inProcess", task.in_process);
+           task.question.outcome ? std::optional(std::string(name_of(*task.question.outcome))) : std::nullopt);
+  w.number("signal", task.process.signal);
+  w.text("cgroup", task.limits.cgroup);
+  w.put("runner", !task.host.runner ? ""
+                                    : fmt::format(R"({{"pid":{},"startTicks":{}}})", task.host.runner->pid,
+                                                  task.host.runner->start_ticks));
+  w.boolean("inProcess", task.host.in_process);
   w.put("executor", task.executor ? executor_json(*task.executor) : "");
   w.text("lostEvidence", task.lost_evidence ? std::optional(std::string(name_of(*task.lost_evidence))) : std::nullopt);
-  w.number("unreadProcesses", task.unread_processes);
+  w.number("unreadProcesses", task.process.unread_processes);
   w.boolean("recovered", task.recovered);
-  w.number("outputBytes", task.output_bytes);
-  w.number("droppedBytes", task.dropped_bytes);
-  w.number("droppedAt", task.dropped_at);
-  w.number("unstoredBytes", task.unstored_bytes);
-  w.put("survivors", task.survivors.empty() ? "" : fmt::format("[{}]", fmt::join(task.survivors, ",")));
-  w.number("leftovers", task.leftovers);
-  w.number("notifiedAt", task.notified_at);
-  w.text("notifiedVia", task.notified_via);
+  w.number("outputBytes", task.output.bytes);
+  w.number("droppedBytes", task.output.dropped_bytes);
+  w.number("droppedAt", task.output.dropped_at);
+  w.number("unstoredBytes", task.output.unstored_bytes);
+  w.put("survivors", task.process.survivors.empty() ? "" : fmt::format("[{}]", fmt::join(task.process.survivors, ",")));
+  w.number("leftovers", task.process.leftovers);
+  w.number("notifiedAt", ms_of(task.notification.notified_at));
+  w.text("notifiedVia", task.notification.channel);
   w.number("startedSeq", task.started_seq);
   w.number("endedSeq", task.ended_seq);
 }
@@ -240,10 +243,10 @@ std::string encode(const Task& task) {
   write_found(w, task);
 
   std::string json;
-  const auto before = task.raw.empty() ? Result<std::vector<Member>>() : split_object(task.raw);
+  const auto before = task.found.raw.empty() ? Result<std::vector<Member>>() : split_object(task.found.raw);
   if (before)
     for (const auto& member : *before) {
-      const auto key = task.shape == Shape::legacy ? current_name(member.key, task.kind) : member.key;
+      const auto key = task.found.shape == Shape::legacy ? current_name(member.key, task.kind) : member.key;
       const auto known = std::ranges::find(w.written, key, &Written::value_type::first);
       if (known == w.written.end()) {
         add_member(json, member.key, member.raw);  // not ours to understand, so not ours to lose (L19)

@@ -1,5 +1,6 @@
 #include "codec/record.h"
 
+#include "base/clock.h"
 #include "codec/fields.h"
 #include "codec/json.h"
 
@@ -45,18 +46,18 @@ void read_common(Fields& fields, Task& task) {
     fields.refuse("status", fmt::format("'{}' is not known", status_name.substr(0, 40)));
   task.status = status.value_or(Status::running);
   task.detached = fields.boolean("detached").value_or(true);
-  task.started_at = fields.integer("startedAt", Need::required, 0, kMostTime).value_or(0);
-  task.ended_at = fields.integer("endedAt", Need::required, 0, kMostTime, true);
-  if (fields.find("endedAt") != nullptr) check_end(fields, "endedAt", is_terminal(task.status), task.ended_at);
+  task.started_at = time_at(fields.integer("startedAt", Need::required, 0, kMostTime).value_or(0));
+  task.ended_at = time_at(fields.integer("endedAt", Need::required, 0, kMostTime, true));
+  if (fields.find("endedAt") != nullptr) check_end(fields, "endedAt", is_terminal(task.status), ms_of(task.ended_at));
   task.stop_reason = fields.text("stopReason", Need::optional);
-  task.terminal_notification_suppressed = fields.boolean("terminalNotificationSuppressed");
-  task.timeout_ms = fields.integer("timeoutMs", Need::optional, 0, kMostInt);
-  task.parent_tool_call_id = fields.text("parentToolCallId", Need::optional);
-  task.resume_reminded = fields.boolean("resumeReminded");
-  task.queued_at = fields.integer("queuedAt", Need::optional, 0, kMostTime);
+  task.notification.suppressed = fields.boolean("terminalNotificationSuppressed");
+  task.limits.timeout_ms = fields.integer("timeoutMs", Need::optional, 0, kMostInt);
+  task.origin.parent_tool_call_id = fields.text("parentToolCallId", Need::optional);
+  task.notification.resume_reminded = fields.boolean("resumeReminded");
+  task.queue.queued_at = time_at(fields.integer("queuedAt", Need::optional, 0, kMostTime));
   if (const auto priority = fields.integer("priority", Need::optional, 0, kMostInt))
-    task.priority = static_cast<int>(std::min<std::int64_t>(*priority, INT32_MAX));
-  task.after = fields.text("after", Need::optional);
+    task.queue.priority = static_cast<int>(std::min<std::int64_t>(*priority, INT32_MAX));
+  task.queue.after = fields.text("after", Need::optional);
 }
 
 // What others may write in its place is theirs, and no reason to refuse a record.
@@ -67,34 +68,34 @@ void read_usage(const Fields& fields, Task& task) {
   if (!members) return;
   for (const auto& member : *members)
     if (const auto count = integer_of(member))
-      task.usage[string_of({.raw = fmt::format("\"{}\"", member.key), .type = JsonType::string})] = *count;
+      task.agent.usage[string_of({.raw = fmt::format("\"{}\"", member.key), .type = JsonType::string})] = *count;
 }
 
 void read_kind(Fields& fields, Task& task) {
   if (task.kind == Kind::process) {
-    task.command = fields.text("command", Need::required).value_or("");
-    task.pid = fields.integer("pid", Need::required, 0, kMostPid).value_or(0);
+    task.process.command = fields.text("command", Need::required).value_or("");
+    task.process.pid = fields.integer("pid", Need::required, 0, kMostPid).value_or(0);
     const auto code = fields.integer("exitCode", Need::required, INT32_MIN, INT32_MAX, true);
-    if (code) task.exit_code = static_cast<int>(*code);
+    if (code) task.process.exit_code = static_cast<int>(*code);
     if (code && !is_terminal(task.status)) fields.refuse("exitCode", "is a number although the task is running");
   }
   if (task.kind == Kind::agent) {
-    if (auto id = fields.text("agentId", Need::optional)) task.agent_id = AgentId{std::move(*id)};
-    task.subagent_type = fields.text("subagentType", Need::optional);
-    task.model = fields.text("model", Need::optional);
-    task.thinking_effort = fields.text("thinkingEffort", Need::optional);
-    task.stop_code = fields.text("stopCode", Need::optional);
+    if (auto id = fields.text("agentId", Need::optional)) task.agent.id = AgentId{std::move(*id)};
+    task.agent.type = fields.text("subagentType", Need::optional);
+    task.agent.model = fields.text("model", Need::optional);
+    task.agent.thinking_effort = fields.text("thinkingEffort", Need::optional);
+    task.agent.stop_code = fields.text("stopCode", Need::optional);
     read_usage(fields, task);
     // Not a part of the shape: another program may mean something else by it.
     const Member* const pid = fields.find("pid");
-    if (pid != nullptr && fields.find("runner") != nullptr) task.pid = integer_of(*pid).value_or(0);
+    if (pid != nullptr && fields.find("runner") != nullptr) task.process.pid = integer_of(*pid).value_or(0);
   }
   if (task.kind == Kind::question) {
-    task.question_count = fields.integer("questionCount", Need::required, 0, kMostInt);
-    task.tool_call_id = fields.text("toolCallId", Need::optional);
-    task.on_deadline = read_word(fields, "onDeadline", kOnDeadline);
-    task.question_outcome = read_word(fields, "questionOutcome", kQuestionOutcomes);
-    if (task.question_outcome && !is_terminal(task.status))
+    task.question.count = fields.integer("questionCount", Need::required, 0, kMostInt);
+    task.question.tool_call_id = fields.text("toolCallId", Need::optional);
+    task.question.on_deadline = read_word(fields, "onDeadline", kOnDeadline);
+    task.question.outcome = read_word(fields, "questionOutcome", kQuestionOutcomes);
+    if (task.question.outcome && !is_terminal(task.status))
       fields.refuse("questionOutcome", "is there although the question is open");
   }
 }
@@ -109,7 +110,7 @@ void read_runner(Fields& fields, Task& task) {
   const auto pid = inside.integer("pid", Need::required, 1, kMostPid);
   const auto ticks = inside.integer("startTicks", Need::required, 0, kMostInt);
   if (!inside.problem().empty()) return fields.refuse("runner", inside.problem());
-  task.runner = ProcessIdentity{*pid, *ticks};
+  task.host.runner = ProcessIdentity{*pid, *ticks};
 }
 
 void read_session_folder(Fields& fields, Task& task) {
@@ -123,7 +124,7 @@ void read_session_folder(Fields& fields, Task& task) {
   auto inode = inside.text("inode", Need::required);
   auto birth_time = inside.text("birthTime", Need::optional);
   if (!inside.problem().empty()) return fields.refuse("sessionFolder", inside.problem());
-  task.session_folder = FolderIdentity{.inode = std::move(*inode), .birth_time = std::move(birth_time)};
+  task.host.session_folder = FolderIdentity{.inode = std::move(*inode), .birth_time = std::move(birth_time)};
 }
 
 void read_signature(Fields& fields, Task& task) {
@@ -136,7 +137,7 @@ void read_signature(Fields& fields, Task& task) {
   auto key = inside.text("key", Need::required);
   auto value = inside.text("value", Need::required);
   if (!inside.problem().empty()) return fields.refuse("signature", inside.problem());
-  task.signature = Signature{.key = std::move(*key), .value = std::move(*value)};
+  task.notification.signature = Signature{.key = std::move(*key), .value = std::move(*value)};
 }
 
 void read_executor(Fields& fields, Task& task) {
@@ -160,10 +161,10 @@ void read_executor(Fields& fields, Task& task) {
   state.state = text("state");
   state.reason = text("reason");
   state.exit = text("exit");
-  state.submitted_at = time("submittedAt");
-  state.started_at = time("startedAt");
-  state.seen_at = time("seenAt");
-  state.silent_since = time("silentSince");
+  state.submitted_at = time_at(time("submittedAt"));
+  state.started_at = time_at(time("startedAt"));
+  state.seen_at = time_at(time("seenAt"));
+  state.silent_since = time_at(time("silentSince"));
   state.late = text("late");
   if (!inside.problem().empty()) return fields.refuse("executor", inside.problem());
   task.executor = std::move(state);
@@ -195,7 +196,7 @@ void read_survivors(Fields& fields, Task& task) {
     item = item.substr(0, item.find_last_not_of(" \t\r\n") + 1);
     const auto pid = integer_of({.raw = item, .type = JsonType::integer});
     if (!pid || *pid < 1 || *pid > kMostPid) return fields.refuse("survivors", "holds something that is no pid");
-    task.survivors.push_back(*pid);
+    task.process.survivors.push_back(*pid);
   }
 }
 
@@ -205,47 +206,48 @@ void read_own(Fields& fields, Task& task) {
   read_labels(fields, task);
   read_survivors(fields, task);
   const auto number = [&](std::string_view key) { return fields.integer(key, Need::optional, 0, kMostInt); };
-  task.timeout_from = number("timeoutFrom");
-  task.idle_timeout_ms = number("idleTimeoutMs");
-  task.memory_max = number("memoryMax");
-  task.cpu_max_milli = number("cpuMaxMilli");
-  task.pids_max = number("pidsMax");
-  task.cgroup = fields.text("cgroup", Need::optional);
+  task.limits.timeout_from = time_at(number("timeoutFrom"));
+  task.limits.idle_timeout_ms = number("idleTimeoutMs");
+  task.limits.memory_max = number("memoryMax");
+  task.limits.cpu_max_milli = number("cpuMaxMilli");
+  task.limits.pids_max = number("pidsMax");
+  task.limits.cgroup = fields.text("cgroup", Need::optional);
   task.timed_out_by = fields.text("timedOutBy", Need::optional);
-  task.boot_id = fields.text("bootId", Need::optional);
-  task.machine_id = fields.text("machineId", Need::optional);
-  task.host_name = fields.text("hostName", Need::optional);
-  task.pid_namespace = fields.text("pidNamespace", Need::optional);
+  task.host.boot_id = fields.text("bootId", Need::optional);
+  task.host.machine_id = fields.text("machineId", Need::optional);
+  task.host.name = fields.text("hostName", Need::optional);
+  task.host.pid_namespace = fields.text("pidNamespace", Need::optional);
   read_session_folder(fields, task);
   read_signature(fields, task);
   task.owner = fields.text("owner", Need::optional);
-  task.lifetime = fields.text("lifetime", Need::optional);
-  task.cwd = fields.text("cwd", Need::optional);
-  task.idempotency_key = fields.text("idempotencyKey", Need::optional);
+  task.origin.lifetime = fields.text("lifetime", Need::optional);
+  task.origin.cwd = fields.text("cwd", Need::optional);
+  task.origin.idempotency_key = fields.text("idempotencyKey", Need::optional);
   task.name = fields.text("name", Need::optional);
-  task.input = fields.text("input", Need::optional);
+  task.process.input = fields.text("input", Need::optional);
   if (const auto signal = fields.integer("stopSignal", Need::optional, 1, 64))
-    task.stop_signal = static_cast<int>(*signal);
+    task.process.stop_signal = static_cast<int>(*signal);
   if (const Member* const on_end = fields.find("onEnd")) {
     auto commands = strings_of(*on_end);
     if (!commands) fields.refuse("onEnd", "is no array of strings");
-    task.on_end = std::move(commands).value_or(std::vector<std::string>());
+    task.notification.on_end = std::move(commands).value_or(std::vector<std::string>());
   }
-  task.notified_via = fields.text("notifiedVia", Need::optional);
-  task.delivered_by = fields.text("deliveredBy", Need::optional);
-  task.in_process = fields.boolean("inProcess");
+  task.notification.channel = fields.text("notifiedVia", Need::optional);
+  task.notification.delivered_by = fields.text("deliveredBy", Need::optional);
+  task.host.in_process = fields.boolean("inProcess");
   task.recovered = fields.boolean("recovered");
-  if (const auto signal = fields.integer("signal", Need::optional, 1, 255)) task.signal = static_cast<int>(*signal);
-  task.output_bytes = number("outputBytes");
-  task.dropped_bytes = number("droppedBytes");
-  task.dropped_at = number("droppedAt");
-  task.unstored_bytes = number("unstoredBytes");
-  task.leftovers = number("leftovers");
-  task.notified_at = number("notifiedAt");
+  if (const auto signal = fields.integer("signal", Need::optional, 1, 255))
+    task.process.signal = static_cast<int>(*signal);
+  task.output.bytes = number("outputBytes");
+  task.output.dropped_bytes = number("droppedBytes");
+  task.output.dropped_at = number("droppedAt");
+  task.output.unstored_bytes = number("unstoredBytes");
+  task.process.leftovers = number("leftovers");
+  task.notification.notified_at = time_at(number("notifiedAt"));
   task.started_seq = number("startedSeq");
   task.ended_seq = number("endedSeq");
   task.lost_evidence = read_word(fields, "lostEvidence", kEvidence);
-  task.unread_processes = number("unreadProcesses");
+  task.process.unread_processes = number("unreadProcesses");
 }
 
 Result<Task> decode_current(const std::vector<Member>& members, std::string_view stem) {
@@ -291,8 +293,8 @@ Result<Task> decode(std::string_view bytes, std::string_view stem) {
   const bool reads_legacy = legacy || (!current && fields.find("started_at") != nullptr);
   auto task = reads_legacy ? decode_legacy(*members, stem) : decode_current(*members, stem);
   if (!task) return task;
-  task->shape = legacy ? Shape::legacy : Shape::current;
-  task->raw = bytes;
+  task->found.shape = legacy ? Shape::legacy : Shape::current;
+  task->found.raw = bytes;
   return task;
 }
 

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "codec/fields.h"
 #include "codec/record.h"
 
@@ -72,8 +73,8 @@ void read_agent(Fields& fields, Task& task) {
   const auto members = split_object(payload->raw);
   if (!members) return fields.refuse("kind_payload", members.error().message);
   Fields inside(*members);
-  if (auto id = text_or_null(inside, "agent_id")) task.agent_id = AgentId{std::move(*id)};
-  task.subagent_type = text_or_null(inside, "subagent_type");
+  if (auto id = text_or_null(inside, "agent_id")) task.agent.id = AgentId{std::move(*id)};
+  task.agent.type = text_or_null(inside, "subagent_type");
   if (!inside.problem().empty()) fields.refuse("kind_payload", inside.problem());
 }
 
@@ -99,24 +100,25 @@ Result<Task> decode_kimi_cli(const KimiCliFiles& files, std::string_view folder)
   task.kind_name = task.kind == Kind::other ? kind : std::string(name_of(task.kind));
   task.description = fields.text("description", Need::required).value_or("");
   const auto created = time_ms(fields, "created_at", Need::required);
-  task.parent_tool_call_id = text_or_null(fields, "tool_call_id");
+  task.origin.parent_tool_call_id = text_or_null(fields, "tool_call_id");
   if (auto command = text_or_null(fields, "command"); command && task.kind == Kind::process)
-    task.command = std::move(*command);
-  task.cwd = text_or_null(fields, "cwd");
-  if (const auto seconds = integer_or_null(fields, "timeout_s", 0, kMostInt / 1000)) task.timeout_ms = *seconds * 1000;
+    task.process.command = std::move(*command);
+  task.origin.cwd = text_or_null(fields, "cwd");
+  if (const auto seconds = integer_or_null(fields, "timeout_s", 0, kMostInt / 1000))
+    task.limits.timeout_ms = *seconds * 1000;
   if (task.kind == Kind::agent) read_agent(fields, task);
   if (!fields.problem().empty()) return fail(ErrorCode::record_invalid, fields.problem());
 
   const Runtime runtime = files.runtime ? read_runtime(*files.runtime).value_or(Runtime{}) : Runtime{};
   task.status = runtime.status;
-  task.started_at = runtime.started.value_or(*created);
+  task.started_at = time_at(runtime.started.value_or(*created));
   if (is_terminal(task.status)) {
-    task.ended_at = runtime.finished;
-    if (runtime.exit_code && task.kind == Kind::process) task.exit_code = static_cast<int>(*runtime.exit_code);
+    task.ended_at = time_at(runtime.finished);
+    if (runtime.exit_code && task.kind == Kind::process) task.process.exit_code = static_cast<int>(*runtime.exit_code);
   }
-  if (task.kind == Kind::process) task.pid = runtime.pid.value_or(0);
+  if (task.kind == Kind::process) task.process.pid = runtime.pid.value_or(0);
   task.stop_reason = runtime.reason;
-  task.shape = Shape::kimi_cli;
+  task.found.shape = Shape::kimi_cli;
   return task;
 }
 

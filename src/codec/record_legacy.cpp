@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "codec/fields.h"
 
 // The records of builds before the current shape: snake_case, one shape for processes and agents (docs/internals/disk-format.md).
@@ -49,24 +50,24 @@ Result<Task> decode_legacy(const std::vector<Member>& members, std::string_view 
   const auto pid = fields.integer("pid", Need::required, 0, kMostPid);
   const auto exit_code = fields.integer("exit_code", Need::required, INT32_MIN, INT32_MAX, true);
   task.status = status_of(fields, fields.boolean("timed_out").value_or(false));
-  task.started_at = fields.integer("started_at", Need::required, 0, kMostTime).value_or(0);
-  task.ended_at = fields.integer("ended_at", Need::required, 0, kMostTime, true);
-  if (fields.find("ended_at") != nullptr) check_end(fields, "ended_at", is_terminal(task.status), task.ended_at);
+  task.started_at = time_at(fields.integer("started_at", Need::required, 0, kMostTime).value_or(0));
+  task.ended_at = time_at(fields.integer("ended_at", Need::required, 0, kMostTime, true));
+  if (fields.find("ended_at") != nullptr) check_end(fields, "ended_at", is_terminal(task.status), ms_of(task.ended_at));
   if (exit_code && !is_terminal(task.status)) fields.refuse("exit_code", "is a number although the task is running");
   task.stop_reason = unless_blank(fields.text("stop_reason", Need::optional));
-  task.timeout_ms = fields.integer("timeout_ms", Need::optional, 0, kMostInt);
+  task.limits.timeout_ms = fields.integer("timeout_ms", Need::optional, 0, kMostInt);
   auto agent_id = unless_blank(fields.text("agent_id", Need::optional));
   auto subagent_type = unless_blank(fields.text("subagent_type", Need::optional));
   static_cast<void>(fields.text("approval_reason", Need::optional));
   check_shell(fields);
   if (!fields.problem().empty()) return fail(ErrorCode::record_invalid, fields.problem());
   if (agent) {
-    if (agent_id) task.agent_id = AgentId{std::move(*agent_id)};
-    task.subagent_type = std::move(subagent_type);
+    if (agent_id) task.agent.id = AgentId{std::move(*agent_id)};
+    task.agent.type = std::move(subagent_type);
   } else {
-    task.command = command.value_or("");
-    task.pid = pid.value_or(0);
-    if (exit_code) task.exit_code = static_cast<int>(*exit_code);
+    task.process.command = command.value_or("");
+    task.process.pid = pid.value_or(0);
+    if (exit_code) task.process.exit_code = static_cast<int>(*exit_code);
   }
   return task;
 }

@@ -1,5 +1,6 @@
 #include "conditions/ready.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/files.h"
@@ -199,7 +200,7 @@ void ReadyCheck::watch(TaskManager& manager, TaskId id, bool is_new) {
 Result<bool> ReadyCheck::is_listening() {
   auto task = manager_->get(id_.front());
   if (!task) return std::unexpected(task.error());
-  auto found = listeners_on(condition_.port, task->pid);
+  auto found = listeners_on(condition_.port, task->process.pid);
   if (found.empty()) {
     before_.clear();
     return false;
@@ -214,7 +215,7 @@ Result<bool> ReadyCheck::is_listening() {
   foreign.pid = owner_of(foreign.inode);
   const auto look = look_at_process(foreign.pid);
   const bool was_before = std::ranges::find(before_, foreign.inode, &Listener::inode) != before_.end() &&
-                          (is_new_ || (look && start_time_ms(look->start_ticks) < task->started_at));
+                          (is_new_ || (look && start_time_ms(look->start_ticks) < ms_of(task->started_at)));
   if (was_before || owned_)
     return fail(ErrorCode::task_launch_failed,
                 fmt::format("port {} {} {}, not to {}: stop that, or use another port", condition_.port,

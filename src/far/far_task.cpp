@@ -50,7 +50,7 @@ std::optional<FarTask> task_of(std::string_view body, const TaskId& id) {
   auto planned = codec::decode(record->raw, id.str());
   auto read_words = codec::strings_of(*words);
   if (!planned || !planned->executor || !read_words) return std::nullopt;
-  planned->raw.clear();
+  planned->found.raw.clear();
   FarTask task{.planned = std::move(*planned),
                .key = fields.text("key", codec::Need::required).value_or(""),
                .machine = fields.text("machine", codec::Need::required).value_or(""),
@@ -188,7 +188,7 @@ Result<> note_host(const store::Session& session, const std::string& executor, c
 }
 
 bool is_mirror(const store::Session& session, const Task& task) {
-  return task.executor && !task.runner && task.source == session.record_path(task.id);
+  return task.executor && !task.host.runner && task.found.source == session.record_path(task.id);
 }
 
 std::optional<Task> unplaced(const store::Session& session, const TaskId& id) {
@@ -197,8 +197,8 @@ std::optional<Task> unplaced(const store::Session& session, const TaskId& id) {
   if (!known) return std::nullopt;
   Task task = std::move(known->planned);
   task.status = Status::queued;
-  task.started_at = task.queued_at.value_or(0);
-  task.timeout_ms.reset();
+  task.started_at = task.queue.queued_at.value_or(TimePoint());
+  task.limits.timeout_ms.reset();
   return task;
 }
 

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/error.h"
 #include "config/config_keys.h"
 #include "manager/far/contact.h"
@@ -40,7 +41,7 @@ std::vector<Task> in_order_of_start(std::vector<std::pair<std::int64_t, Task*>> 
 
 }  // namespace
 
-TaskManager::State::State(ManagerOptions given, store::Session opened)
+SessionState::SessionState(ManagerOptions given, store::Session opened)
     : options(std::move(given)),
       session(std::move(opened)),
       events(std::make_unique<manager::EventWatch>(session)),
@@ -52,9 +53,9 @@ TaskManager::State::State(ManagerOptions given, store::Session opened)
   telemetry->on_settled(
       [this](const Task& task, bool runs_on_end) { manager::tell_end(session, options, task, runs_on_end); });
 }
-TaskManager::State::~State() = default;
+SessionState::~SessionState() = default;
 
-Result<> TaskManager::State::check_may_act() const {
+Result<> SessionState::check_may_act() const {
   if (auto open = check_open(); !open) return open;
   if (is_own) return {};
   if (auto fine = store::check_owner(session); !fine) return fine;
@@ -62,38 +63,38 @@ Result<> TaskManager::State::check_may_act() const {
   return {};
 }
 
-Result<> TaskManager::State::act_and_revive() const {
+Result<> SessionState::act_and_revive() const {
   if (auto fine = check_may_act(); !fine) return fine;
   // What keeps a runner from being started again must not keep anything else from being done: doctor says so.
   if (!has_revived.exchange(true)) static_cast<void>(manager::revive_queue(session, options.runner, *telemetry));
   return {};
 }
 
-Result<std::vector<TaskManager::Untrusted>> TaskManager::untrusted() const {
+Result<std::vector<UntrustedEntry>> Upkeep::untrusted() const {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
-  std::vector<Untrusted> found;
+  std::vector<UntrustedEntry> found;
   auto entries = manager::untrusted_entries(state_->session);
   if (!entries) return std::unexpected(entries.error());
   for (const auto& entry : *entries) found.push_back({.id = entry.task.id, .runs = entry.runs});
   auto records = store::scan_records(state_->session, {.terminal = false});
   if (!records) return std::unexpected(records.error());
   for (const auto& task : records->tasks) {
-    const auto bytes = trust::on_end_bytes(task.on_end);
-    if (task.on_end.empty() ||
-        trust::is_signed(state_->session, task.id, trust::Purpose::on_end, bytes, task.signature))
+    const auto bytes = trust::on_end_bytes(task.notification.on_end);
+    if (task.notification.on_end.empty() ||
+        trust::is_signed(state_->session, task.id, trust::Purpose::on_end, bytes, task.notification.signature))
       continue;
     if (store::is_runner_alive(state_->session, task.id).value_or(true)) continue;
-    for (const auto& command : task.on_end) found.push_back({.id = task.id, .runs = command});
+    for (const auto& command : task.notification.on_end) found.push_back({.id = task.id, .runs = command});
   }
   return found;
 }
 
-Result<> TaskManager::trust(const TaskId& id) {
+Result<> Upkeep::trust(const TaskId& id) const {
   if (auto fine = state_->check_may_act(); !fine) return fine;
   return manager::trust_entry(state_->session, id);
 }
 
-Result<> TaskManager::restart_queue() {
+Result<> Upkeep::restart_queue() const {
   if (auto fine = state_->check_may_act(); !fine) return fine;
   return manager::revive_queue(state_->session, state_->options.runner, *state_->telemetry);
 }
@@ -115,12 +116,12 @@ std::vector<TaskId> TaskManager::own_line() const {
   return line;
 }
 
-Result<> TaskManager::State::check_open() const {
+Result<> SessionState::check_open() const {
   if (!closed) return {};
   return fail(ErrorCode::session_closed, "this session object was closed: open the session anew");
 }
 
-TaskManager::TaskManager(std::unique_ptr<State> state) : state_(std::move(state)) {}
+TaskManager::TaskManager(std::unique_ptr<SessionState> state) : state_(std::move(state)) {}
 TaskManager::TaskManager(TaskManager&&) noexcept = default;
 TaskManager& TaskManager::operator=(TaskManager&&) noexcept = default;
 TaskManager::~TaskManager() = default;
@@ -138,7 +139,7 @@ Result<TaskManager> TaskManager::open(ManagerOptions options) {
   options.max_running_tasks = *cap;
   if (auto fine = manager::check_hooks(options.hooks); !fine) return std::unexpected(fine.error());
   store::Session session(options.session);
-  auto state = std::make_unique<State>(std::move(options), std::move(session));
+  auto state = std::make_unique<SessionState>(std::move(options), std::move(session));
   return TaskManager(std::move(state));
 }
 
@@ -146,15 +147,35 @@ const std::string& TaskManager::session() const {
   return state_->session.path();
 }
 
-Result<Task> TaskManager::get(const TaskId& id) const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
-  auto known = manager::find_task(state_->session, *state_->held, id);
+Result<Task> SessionState::get(const TaskId& id) const {
+  if (auto open = check_open(); !open) return std::unexpected(open.error());
+  auto known = manager::find_task(session, *held, id);
   if (!known) return std::unexpected(known.error());
-  if (!*known) return manager::unknown_task(state_->session, id);
+  if (!*known) return manager::unknown_task(session, id);
   if (!(*known)->has_record) return std::move((*known)->task);
-  auto found = manager::assess(state_->session, std::move((*known)->task));
+  auto found = manager::assess(session, std::move((*known)->task));
   if (!found) return std::unexpected(found.error());
   return std::move(found->task);
+}
+
+Result<Task> TaskManager::get(const TaskId& id) const {
+  return state_->get(id);
+}
+
+Notifications TaskManager::notifications() const {
+  return Notifications(*state_);
+}
+
+Questions TaskManager::questions() const {
+  return Questions(*state_);
+}
+
+Events TaskManager::events() const {
+  return Events(*state_);
+}
+
+Upkeep TaskManager::upkeep() const {
+  return Upkeep(*state_);
 }
 
 Result<std::vector<Task>> TaskManager::list(const ListFilter& filter) const {
@@ -176,9 +197,10 @@ Result<std::vector<Task>> TaskManager::list(const ListFilter& filter) const {
   for (auto& part : *parts) {
     for (auto& task : part.tasks) {
       if (!others->empty() && !is_terminal(task.status)) recorded.insert(task.id.str());
-      task.has_leftovers = filter.leftovers && is_terminal(task.status) && task.leftovers.value_or(0) > 0 &&
-                           store::has_leftovers(state_->session, task.id).value_or(false);
-      if (!task.has_leftovers && is_terminal(task.status)) {
+      task.found.has_leftovers = filter.leftovers && is_terminal(task.status) &&
+                                 task.process.leftovers.value_or(0) > 0 &&
+                                 store::has_leftovers(state_->session, task.id).value_or(false);
+      if (!task.found.has_leftovers && is_terminal(task.status)) {
         if (!task.detached) continue;  // L42
         if (!filter.ended && !filter.status) continue;
       }
@@ -191,7 +213,7 @@ Result<std::vector<Task>> TaskManager::list(const ListFilter& filter) const {
         task = std::move(looked->task);
         if (!filter.status && !filter.ended && is_terminal(task.status)) continue;
       }
-      if (!filter.status || task.status == *filter.status) wanted.emplace_back(task.started_at, &task);
+      if (!filter.status || task.status == *filter.status) wanted.emplace_back(ms_of(task.started_at), &task);
     }
   }
   auto ordered = in_order_of_start(std::move(wanted));
@@ -207,7 +229,7 @@ Result<std::vector<Task>> TaskManager::list(const ListFilter& filter) const {
   return ordered;
 }
 
-Result<std::vector<BadRecord>> TaskManager::bad_records() const {
+Result<std::vector<BadRecord>> Upkeep::bad_records() const {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   auto found = store::scan_records(state_->session);
   if (!found) return std::unexpected(found.error());

@@ -104,9 +104,9 @@ Result<std::optional<Marker>> find_marker(int file, std::int64_t size, std::int6
 }  // namespace
 
 std::string output_folder(const Session& session, const Task& task) {
-  if (task.source.empty()) return session.folder_path(task.id);
-  const std::string beside = task.source.substr(0, task.source.rfind('/'));
-  return task.shape == Shape::kimi_cli ? beside : beside + "/" + task.id.str();
+  if (task.found.source.empty()) return session.folder_path(task.id);
+  const std::string beside = task.found.source.substr(0, task.found.source.rfind('/'));
+  return task.found.shape == Shape::kimi_cli ? beside : beside + "/" + task.id.str();
 }
 
 std::optional<std::string> output_log_path(const Session& session, const Task& task) {
@@ -221,11 +221,11 @@ Result<> OutputLog::lay_out(const Task& task, Fd head, std::vector<Segment> segm
     bytes = about.st_size;
   }
   std::optional<Marker> marker;
-  if (head && task.dropped_at && *task.dropped_at <= bytes) {
-    auto found = marker_at(head.get(), *task.dropped_at, path_);
+  if (head && task.output.dropped_at && *task.output.dropped_at <= bytes) {
+    auto found = marker_at(head.get(), *task.output.dropped_at, path_);
     if (!found) return std::unexpected(found.error());
     marker = *found;
-  } else if (head && !segments.empty() && (is_terminal(task.status) || task.runner_gone)) {
+  } else if (head && !segments.empty() && (is_terminal(task.status) || task.found.runner_gone)) {
     auto found = find_marker(head.get(), bytes, segments.front().at, segments.front().bytes, path_);
     if (!found) return std::unexpected(found.error());
     marker = *found;
@@ -246,7 +246,8 @@ Result<> OutputLog::lay_out(const Task& task, Fd head, std::vector<Segment> segm
     add(begin, segment.at + segment.bytes, begin - segment.at, std::move(segment.file));
   }
   // The budget `stop` keeps the beginning only.
-  if (task.dropped_at && task.dropped_bytes) size_ = std::max(size_, *task.dropped_at + *task.dropped_bytes);
+  if (task.output.dropped_at && task.output.dropped_bytes)
+    size_ = std::max(size_, *task.output.dropped_at + *task.output.dropped_bytes);
   return {};
 }
 

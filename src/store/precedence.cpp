@@ -26,7 +26,7 @@ bool Precedence::is_ours(const TaskId& id) {
   const std::string path = session_.record_path(id);
   if (const auto bytes = read_regular_file(AT_FDCWD, path, codec::kMaxRecordBytes, path)) {
     const auto task = codec::decode(*bytes, id.str());
-    if (task && (task->runner || task->on_deadline || task->executor)) return true;
+    if (task && (task->host.runner || task->question.on_deadline || task->executor)) return true;
   }
   return is_queued(id);
 }

@@ -51,7 +51,7 @@ Result<Task> read_record(int folder, const std::string& name, const std::string&
     task.error().message = path + ": " + task.error().message;
     return task;
   }
-  task->source = path;
+  task->found.source = path;
   return task;
 }
 
@@ -70,7 +70,7 @@ Result<std::optional<Task>> read_kimi_cli(int tasks, const std::string& name, co
     task.error().message = path + "/spec.json: " + task.error().message;
     return std::unexpected(task.error());
   }
-  task->source = path + "/spec.json";
+  task->found.source = path + "/spec.json";
   return std::optional<Task>(std::move(*task));
 }
 
@@ -157,7 +157,7 @@ class Scanner {
     if (!task) {
       if (task.error().os_error != ENOENT) into.bad.push_back(as_bad(path, task.error()));
     } else if (options_.terminal || !is_terminal(task->status) ||
-               (options_.leftovers && task->leftovers.value_or(0) > 0)) {
+               (options_.leftovers && task->process.leftovers.value_or(0) > 0)) {
       if (options_.take) return options_.take(std::move(*task));
       into.tasks.push_back(std::move(*task));
     }
@@ -196,22 +196,22 @@ Result<std::optional<Task>> find_record(const Session& session, const TaskId& id
 }
 
 Result<Task> reread(const Task& task) {
-  const auto slash = task.source.rfind('/');
-  const std::string folder_path = task.source.substr(0, slash);
-  const std::string name = task.source.substr(slash + 1);
-  if (task.shape == Shape::kimi_cli) {
+  const auto slash = task.found.source.rfind('/');
+  const std::string folder_path = task.found.source.substr(0, slash);
+  const std::string name = task.found.source.substr(slash + 1);
+  if (task.found.shape == Shape::kimi_cli) {
     const auto parent = folder_path.rfind('/');
     auto tasks = open_folder_at(AT_FDCWD, folder_path.substr(0, parent), folder_path);
     if (!tasks) return std::unexpected(tasks.error());
     auto again = read_kimi_cli(tasks->get(), folder_path.substr(parent + 1), folder_path);
     if (!again) return std::unexpected(again.error());
     if (*again) return std::move(**again);
-    return fail(ErrorCode::task_not_found, task.source + ": is gone");
+    return fail(ErrorCode::task_not_found, task.found.source + ": is gone");
   }
   auto folder = open_folder_at(AT_FDCWD, folder_path, folder_path);
   if (!folder) return std::unexpected(folder.error());
   std::string buffer;
-  return read_record(folder->get(), name, task.source, buffer);
+  return read_record(folder->get(), name, task.found.source, buffer);
 }
 
 Result<std::vector<Scan>> scan_in_parts(const Session& session, const ScanOptions& options) {
@@ -237,8 +237,8 @@ Result<Scan> scan_records(const Session& session, const ScanOptions& options) {
 }
 
 Result<> write_record(const Task& task) {
-  std::string folder_path = task.source.substr(0, task.source.rfind('/'));
-  if (task.shape == Shape::kimi_cli) folder_path = folder_path.substr(0, folder_path.rfind('/'));
+  std::string folder_path = task.found.source.substr(0, task.found.source.rfind('/'));
+  if (task.found.shape == Shape::kimi_cli) folder_path = folder_path.substr(0, folder_path.rfind('/'));
   auto folder = open_folder_at(AT_FDCWD, folder_path, folder_path);
   if (!folder) return std::unexpected(folder.error());
   const std::string name = task.id.str() + ".json";
@@ -248,23 +248,24 @@ Result<> write_record(const Task& task) {
 Result<Fd> lock_record(const Task& task) {
   // A file that was replaced between opening and locking proves nothing: once more.
   while (true) {
-    auto file = open_at(AT_FDCWD, task.source, O_RDWR, task.source);
+    auto file = open_at(AT_FDCWD, task.found.source, O_RDWR, task.found.source);
     if (!file) return file;
-    if (auto locked = lock(file->get(), task.source); !locked) return std::unexpected(locked.error());
+    if (auto locked = lock(file->get(), task.found.source); !locked) return std::unexpected(locked.error());
     struct stat held{};
     struct stat named{};
-    if (::fstat(file->get(), &held) == 0 && ::lstat(task.source.c_str(), &named) == 0 && held.st_ino == named.st_ino)
+    if (::fstat(file->get(), &held) == 0 && ::lstat(task.found.source.c_str(), &named) == 0 &&
+        held.st_ino == named.st_ino)
       return file;
   }
 }
 
 bool can_be_written(const Task& task) {
-  return task.shape != Shape::kimi_cli || task.id.has_record_form();
+  return task.found.shape != Shape::kimi_cli || task.id.has_record_form();
 }
 
 std::int64_t written_at(const Task& task) {
   struct stat about{};
-  if (::lstat(task.source.c_str(), &about) != 0) return 0;
+  if (::lstat(task.found.source.c_str(), &about) != 0) return 0;
   return std::int64_t{about.st_mtim.tv_sec} * 1000 + about.st_mtim.tv_nsec / 1'000'000;
 }
 

@@ -249,7 +249,7 @@ namespace {
 
 // What other programs believe of a task of ours goes with it: else it would become the task's record (L54).
 Result<> remove_copies(const Session& session, const Task& task) {
-  if (task.source != session.record_path(task.id)) return {};
+  if (task.found.source != session.record_path(task.id)) return {};
   auto folders = session.record_folders();
   if (!folders) return std::unexpected(folders.error());
   for (const auto& path : *folders) {
@@ -273,14 +273,14 @@ Result<> remove_task(const Session& session, const Task& task) {
   if (!folder) return std::unexpected(folder.error());
   std::string name = where.substr(where.rfind('/') + 1);
   if (auto removed = remove_copies(session, task); !removed) return removed;
-  if (task.shape == Shape::kimi_cli) {
+  if (task.found.shape == Shape::kimi_cli) {
     // The record is in the folder: a new name makes all of it a dead process's temporary at once.
     const std::string hidden = fmt::format(".{}.{}.{}.tmp", name, ::getpid(), now_ms());
     if (::renameat(folder->get(), name.c_str(), folder->get(), hidden.c_str()) != 0)
       return fail_errno("removing", where);
     name = hidden;
-  } else if (::unlink(task.source.c_str()) != 0 && errno != ENOENT) {
-    return fail_errno("removing", task.source);
+  } else if (::unlink(task.found.source.c_str()) != 0 && errno != ENOENT) {
+    return fail_errno("removing", task.found.source);
   }
   if (auto synced = sync_folder(*folder, parent); !synced) return synced;
   // Left behind by a crash, an entry without a record is ignored, and litter.

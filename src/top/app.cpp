@@ -64,7 +64,7 @@ std::optional<std::int64_t> App::next_due(std::int64_t now) const {
   if (shown_ == Shown::list)
     if (const auto due = list_.due()) sooner(*due - now_ms() + 1);
   if (shown_ == Shown::processes) sooner(kSecondMs);
-  if (shown_ == Shown::question && question_ && question_->task().timeout_ms.value_or(0) > 0) sooner(kSecondMs);
+  if (shown_ == Shown::question && question_ && question_->task().limits.timeout_ms.value_or(0) > 0) sooner(kSecondMs);
   return wait;
 }
 

@@ -98,7 +98,7 @@ void App::write_line(const TaskId& id, const std::string& line) {
   act(fmt::format("{}:", id.str()), fmt::format("write {}", id.str()), [this, id, line]() -> Result<std::string> {
     auto opened = manager_.open_input(id);
     if (!opened) return std::unexpected(opened.error());
-    const Fd input(*opened);
+    const Fd input(opened->release());
     if (auto written = write_all_within(input.get(), line + "\n"); !written) return std::unexpected(written.error());
     return fmt::format("{} was given a line", id.str());
   });
@@ -106,13 +106,13 @@ void App::write_line(const TaskId& id, const std::string& line) {
 
 void App::remove_task(const TaskId& id) {
   act(fmt::format("removing {}…", id.str()), fmt::format("remove {}", id.str()), [this, id]() -> Result<std::string> {
-    if (auto removed = manager_.remove(id); !removed) return std::unexpected(removed.error());
+    if (auto removed = manager_.upkeep().remove(id); !removed) return std::unexpected(removed.error());
     return fmt::format("{} is removed", id.str());
   });
 }
 
 void App::open_question(const TaskId& id) {
-  auto asked = manager_.question_of(id);
+  auto asked = manager_.questions().get(id);
   if (!asked) return say(asked.error().message);
   if (asked->questions.empty()) return say(fmt::format("{} is another program's question", id.str()));
   question_.emplace(std::move(*asked));
@@ -123,7 +123,7 @@ void App::send_answer() {
   const TaskId id = question_->task().id;
   act(fmt::format("answering {}…", id.str()), question_->command(),
       [this, id, answers = question_->answers()]() -> Result<std::string> {
-        auto task = manager_.answer(id, answers);
+        auto task = manager_.questions().answer(id, answers);
         if (!task) return std::unexpected(task.error());
         return fmt::format("{} is answered", id.str());
       });
@@ -300,7 +300,7 @@ void App::on_question_key(const Key& key) {
         act(fmt::format("dismissing {}…", id.str()),
             fmt::format("answer {} --dismiss{}", id.str(), note.empty() ? "" : " --note " + shell_word(note)),
             [this, id, note]() -> Result<std::string> {
-              if (auto task = manager_.dismiss(id, note); !task) return std::unexpected(task.error());
+              if (auto task = manager_.questions().dismiss(id, note); !task) return std::unexpected(task.error());
               return fmt::format("{} is dismissed", id.str());
             });
         question_.reset();

@@ -153,7 +153,8 @@ std::string on_end_bytes(const std::vector<std::string>& commands) {
 }
 
 bool is_on_end_signed(const store::Session& session, const Task& task) {
-  return is_signed(session, task.id, Purpose::on_end, on_end_bytes(task.on_end), task.signature);
+  return is_signed(session, task.id, Purpose::on_end, on_end_bytes(task.notification.on_end),
+                   task.notification.signature);
 }
 
 bool is_trusted_file(const std::string& path, std::string_view content) {

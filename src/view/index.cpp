@@ -1,5 +1,6 @@
 #include "view/index.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/words.h"
@@ -43,7 +44,7 @@ bool has_capital(const std::string& text) {
   return std::ranges::any_of(text, [](char c) { return c >= 'A' && c <= 'Z'; });
 }
 
-std::int64_t ms_of(const timespec& time) {
+std::int64_t ms_of_file(const timespec& time) {
   return std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
 }
 
@@ -79,18 +80,18 @@ std::unique_ptr<Index::Entry> Index::make_entry(const Task& task) {
   auto entry = std::make_unique<Entry>();
   entry->id = task.id.str();
   entry->text = beginning_of(task.description);
-  if (!task.command.empty() && task.command != task.description) {
+  if (!task.process.command.empty() && task.process.command != task.description) {
     entry->text += '\0';
-    entry->text += beginning_of(task.command);
+    entry->text += beginning_of(task.process.command);
   }
   const bool queued = task.status == Status::queued;
-  entry->started_at = queued ? task.queued_at.value_or(task.started_at) : task.started_at;
-  entry->ended_at = task.ended_at.value_or(0);
-  if (!is_terminal(task.status) && !queued && task.timeout_ms.value_or(0) > 0)
-    entry->deadline_at = task.timeout_from.value_or(task.started_at) + *task.timeout_ms;
-  if (is_terminal(task.status)) entry->output_bytes = task.output_bytes.value_or(-1);
+  entry->started_at = queued ? ms_of(task.queue.queued_at).value_or(ms_of(task.started_at)) : ms_of(task.started_at);
+  entry->ended_at = ms_of(task.ended_at).value_or(0);
+  if (!is_terminal(task.status) && !queued && task.limits.timeout_ms.value_or(0) > 0)
+    entry->deadline_at = ms_of(task.limits.timeout_from).value_or(ms_of(task.started_at)) + *task.limits.timeout_ms;
+  if (is_terminal(task.status)) entry->output_bytes = task.output.bytes.value_or(-1);
   entry->owner = pooled(task.owner.value_or(""));
-  if (task.agent_id) entry->agent = pooled(task.agent_id->text);
+  if (task.agent.id) entry->agent = pooled(task.agent.id->text);
   const std::string folder = store::output_folder(session_, task);
   entry->folder = pooled(folder.substr(0, folder.rfind('/')));
   if (!task.labels.empty()) {
@@ -98,16 +99,16 @@ std::unique_ptr<Index::Entry> Index::make_entry(const Task& task) {
     for (const auto& [name, value] : task.labels) labels += fmt::format("{}={}\n", name, value);
     entry->labels = pooled(labels);
   }
-  entry->exit_code = task.exit_code.value_or(INT_MIN);
-  entry->signal = static_cast<std::int16_t>(task.signal.value_or(0));
-  entry->queue_place = static_cast<std::int16_t>(std::min(task.queue_place.value_or(0), SHRT_MAX));
+  entry->exit_code = task.process.exit_code.value_or(INT_MIN);
+  entry->signal = static_cast<std::int16_t>(task.process.signal.value_or(0));
+  entry->queue_place = static_cast<std::int16_t>(std::min(task.queue.place.value_or(0), SHRT_MAX));
   entry->kind = task.kind;
   entry->status = task.status;
   entry->detached = task.detached;
-  entry->unverified = task.unverified;
-  entry->runner_gone = task.runner_gone;
-  entry->leftovers = task.leftovers.value_or(0) > 0;
-  entry->undelivered = is_terminal(task.status) && !task.notified_at && outbox_.contains(entry->id);
+  entry->unverified = task.found.unverified;
+  entry->runner_gone = task.found.runner_gone;
+  entry->leftovers = task.process.leftovers.value_or(0) > 0;
+  entry->undelivered = is_terminal(task.status) && !task.notification.notified_at && outbox_.contains(entry->id);
   return entry;
 }
 
@@ -181,8 +182,8 @@ bool Index::look_at(const std::string& text) {
   if (is_terminal(task->status)) {
     watch_.remove(text);
   } else {
-    watch_.add(*id, task->runner || task->runner_gone ? 0 : task->pid);
-    watch_.look_again(text, task->runner_gone);
+    watch_.add(*id, task->host.runner || task->found.runner_gone ? 0 : task->process.pid);
+    watch_.look_again(text, task->found.runner_gone);
   }
   auto entry = make_entry(*task);
   const auto old = entries_.find(text);
@@ -382,7 +383,7 @@ std::optional<std::int64_t> Index::last_output_at(const std::string& id) const {
     struct stat about{};
     if (!name.starts_with(contract::kOutputFile) && !name.starts_with("tail.")) continue;
     if (::fstatat(folder->get(), entry.name.c_str(), &about, AT_SYMLINK_NOFOLLOW) != 0 || about.st_size == 0) continue;
-    newest = std::max(newest.value_or(0), ms_of(about.st_mtim));
+    newest = std::max(newest.value_or(0), ms_of_file(about.st_mtim));
   }
   return newest;
 }

@@ -20,7 +20,7 @@ constexpr std::int64_t kProgress = 64 << 20;
 constexpr std::int64_t kProgramBytes = 8 << 20;
 constexpr std::size_t kMostShown = 512;
 
-bool has_capital(std::string_view text) {
+bool pattern_has_capital(std::string_view text) {
   // A backslash makes a class of a letter: \W is no capital.
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\\') {
@@ -158,7 +158,7 @@ struct Pattern::Program {
 
 Result<Pattern> Pattern::compile(const std::string& pattern, Mode mode, Case which) {
   if (pattern.empty()) return fail(ErrorCode::usage, "the pattern is empty");
-  const bool exact = which == Case::exact || (which == Case::smart && has_capital(pattern));
+  const bool exact = which == Case::exact || (which == Case::smart && pattern_has_capital(pattern));
   auto program = std::make_shared<Program>();
   if (mode == Mode::text && exact && pattern.find('\n') == std::string::npos) {
     program->literal = pattern;

@@ -3,10 +3,10 @@
 
 Beside this file lie lists of verbs and options, JSON keys, exit statuses, error codes and public symbols, one a
 line. They are compared with what the built programs show: their help, what they print about real tasks run in
-a scratch session, and the symbols of libperdure.so.
+a scratch session, the symbols of libperdure.so and the sizes of the structs that its headers define.
 
-A line of the text that is gone fails, unless CMakeLists.txt has a higher major version than the text notes and
-CHANGELOG.md names what went. A new line fails too, until --update has written it down. --update never drops a
+A line of the text that is gone fails, unless CMakeLists.txt has a higher version series than the text notes (`1`,
+`2`, and below 1.0 `0.1`, `0.2`, as the soname has it) and CHANGELOG.md names what went. A new line fails too, until --update has written it down. --update never drops a
 line that may not go. A line that ends in `?` depends on the machine: it may be absent.
 """
 import argparse
@@ -23,24 +23,32 @@ def default_build():
     return os.environ.get('PERDURE_BUILD_DIR') or str(SOURCE / 'build' / 'dev')
 
 
-def major_version(cmake_text):
-    return int(re.search(r'project\(perdure VERSION (\d+)\.', cmake_text).group(1))
+def version_series(cmake_text):
+    """What may not change within it: (1,), (2,), below 1.0 (0, 1), (0, 2); the soname has the same numbers."""
+    major, minor = map(int, re.search(r'project\(perdure VERSION (\d+)\.(\d+)', cmake_text).groups())
+    return (major,) if major else (0, minor)
+
+
+def text_of(series):
+    return '.'.join(map(str, series))
 
 
 def read_list(path):
-    """(major version noted, lines) of a checked-in list; (None, []) where there is none yet."""
+    """(version series noted, lines) of a checked-in list; (None, []) where there is none yet."""
     if not path.exists():
         return None, []
     lines = path.read_text().splitlines()
-    noted = re.match(r'# .*major version (\d+)', lines[0])
+    noted = re.match(r'# .*version ([\d.]+)$', lines[0])
     if not noted:
-        raise SystemExit(f'{path}: the first line must note the major version')
-    return int(noted.group(1)), [line for line in lines[1:] if line.strip()]
+        raise SystemExit(f'{path}: the first line must note the version series')
+    return tuple(map(int, noted.group(1).split('.'))), [line for line in lines[1:] if line.strip()]
 
 
 def name_in_changelog(line):
     """The word by which CHANGELOG.md must name what a line of a list stands for."""
     line = re.sub(r'\[abi:\w+\]| \?$| is a record$', '', line)
+    if ' bytes' in line:  # the size of a struct
+        return line.split(':')[0]
     if '(' in line:  # a symbol with its parameters
         line = line.split('(')[0]
         return line.split()[-1].removeprefix('perdure::')
@@ -53,19 +61,19 @@ class Verdict:
         self.lines = []  # what the list should say
 
 
-def compare(name, noted_major, noted, shown, major, changelog):
+def compare(name, noted_series, noted, shown, series, changelog):
     """Holds one list against what is shown. Pure, so that rules_test.py can try it."""
     verdict = Verdict()
     optional = {line.removesuffix(' ?') for line in noted if line.endswith(' ?')}
     known = {line.removesuffix(' ?') for line in noted}
     for line in sorted(known - shown - optional):
         word = name_in_changelog(line)
-        if noted_major is not None and major > noted_major and re.search(
+        if noted_series is not None and series > noted_series and re.search(
                 r'(?<![\w-])' + re.escape(word) + r'(?![\w-])', changelog):
             continue
         verdict.complaints.append(
-            f'{name}: gone: {line}\n  users rely on it: it may go only with a higher major version than '
-            f'{noted_major} and a line in CHANGELOG.md that names {word}')
+            f'{name}: gone: {line}\n  users rely on it: it may go only with a higher version than '
+            f'{text_of(noted_series or (0,))} and a line in CHANGELOG.md that names {word}')
         verdict.lines.append(line)
     for line in sorted(shown - known):
         verdict.complaints.append(f'{name}: new: {line}\n  write it down: tests/surface/check.py --update')
@@ -82,18 +90,18 @@ def main():
 
     import surface
     shown_lists = surface.collect(pathlib.Path(options.build).resolve(), SOURCE)
-    major = major_version((SOURCE / 'CMakeLists.txt').read_text())
+    series = version_series((SOURCE / 'CMakeLists.txt').read_text())
     changelog = (SOURCE / 'CHANGELOG.md').read_text()
 
     failures = []
     for name, (title, shown) in shown_lists.items():
         path = HERE / f'{name}.txt'
-        noted_major, noted = read_list(path)
-        verdict = compare(name, noted_major, noted, shown, major, changelog)
+        noted_series, noted = read_list(path)
+        verdict = compare(name, noted_series, noted, shown, series, changelog)
         if options.update:
             failures += [text for text in verdict.complaints if ': gone: ' in text]
-            kept_major = noted_major if failures and noted_major is not None else major
-            path.write_text(f'# {title}; major version {kept_major}\n' + ''.join(l + '\n' for l in verdict.lines))
+            kept = noted_series if failures and noted_series is not None else series
+            path.write_text(f'# {title}; version {text_of(kept)}\n' + ''.join(l + '\n' for l in verdict.lines))
         else:
             failures += verdict.complaints
     for text in failures:

@@ -9,8 +9,8 @@ import check
 import surface
 
 
-def complaints(noted, shown, major=0, noted_major=0, changelog=''):
-    return check.compare('verbs', noted_major, noted, set(shown), major, changelog).complaints
+def complaints(noted, shown, series=(0, 1), noted_series=(0, 1), changelog=''):
+    return check.compare('verbs', noted_series, noted, set(shown), series, changelog).complaints
 
 
 class L37_NothingGoesQuietly(unittest.TestCase):
@@ -23,14 +23,26 @@ class L37_NothingGoesQuietly(unittest.TestCase):
     def test_a_changelog_line_alone_is_not_enough(self):
         self.assertTrue(complaints(['perdure run --cwd'], [], changelog='removed `--cwd`'))
 
-    def test_a_higher_major_version_alone_is_not_enough(self):
-        self.assertTrue(complaints(['perdure run --cwd'], [], major=1))
+    def test_a_higher_version_alone_is_not_enough(self):
+        self.assertTrue(complaints(['perdure run --cwd'], [], series=(0, 2)))
 
     def test_both_are(self):
-        self.assertEqual(complaints(['perdure run --cwd'], [], major=1, changelog='removed `--cwd`'), [])
+        self.assertEqual(complaints(['perdure run --cwd'], [], series=(0, 2), changelog='removed `--cwd`'), [])
 
     def test_a_longer_word_does_not_name_it(self):
-        self.assertTrue(complaints(['perdure run --cwd'], [], major=1, changelog='removed `--cwd-of`'))
+        self.assertTrue(complaints(['perdure run --cwd'], [], series=(0, 2), changelog='removed `--cwd-of`'))
+
+    def test_below_1_0_the_minor_version_counts_and_later_the_major_alone(self):
+        self.assertEqual(check.version_series('project(perdure VERSION 0.2.0 LANGUAGES'), (0, 2))
+        self.assertEqual(check.version_series('project(perdure VERSION 0.2.7 LANGUAGES'), (0, 2))
+        self.assertEqual(check.version_series('project(perdure VERSION 1.3.0 LANGUAGES'), (1,))
+        self.assertGreater((1,), (0, 9))
+
+    def test_a_struct_that_grew_fails_in_the_same_series(self):
+        found = complaints(['Task: 64 bytes'], ['Task: 72 bytes'])
+        self.assertIn('gone: Task: 64 bytes', found[0])
+        later = complaints(['Task: 64 bytes'], ['Task: 72 bytes'], series=(0, 2), changelog='`Task` is grouped')
+        self.assertEqual(['new: ' in text for text in later], [True])
 
     def test_new_fails_with_the_hint(self):
         self.assertIn('--update', complaints([], ['perdure run --new'])[0])
@@ -40,7 +52,7 @@ class L37_NothingGoesQuietly(unittest.TestCase):
         self.assertEqual(complaints(['show: machineId ?'], ['show: machineId']), [])
 
     def test_an_update_keeps_what_may_not_go(self):
-        verdict = check.compare('verbs', 0, ['a', 'b ?'], {'c'}, 0, '')
+        verdict = check.compare('verbs', (0, 1), ['a', 'b ?'], {'c'}, (0, 1), '')
         self.assertEqual(verdict.lines, ['a', 'b ?', 'c'])
 
     def test_symbols_and_statuses_are_named_by_what_a_user_writes(self):

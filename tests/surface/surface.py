@@ -23,6 +23,7 @@ def collect(build, source):
             'json_keys': ('keys of what --json prints', scenario.keys()),
             'exit_codes': ('exit statuses of the command line', scenario.statuses()),
             'error_codes': ('error codes', error_codes(source) | scenario.codes()),
+            'sizes': ('sizes of the structs of include/perdure', sizes(build, source)),
             'symbols': ('public symbols of libperdure.so', symbols(build / 'lib' / 'libperdure.so')),
         }
     finally:
@@ -267,3 +268,28 @@ def symbols(library):
         raise SystemExit(f'symbols: {library} lets out what is not ours: {sorted(foreign)[:5]}')
     # TaskManager::State is private and incomplete to users, whatever the linker shows of it.
     return {name for name in found if '::State' not in name}
+
+
+def sizes(build, source):
+    """sizeof of every complete struct and class of the public headers, as the compiler of the build has it."""
+    headers = sorted((source / 'include/perdure').glob('*.h'))
+    names = []
+    for header in headers:
+        text = header.read_text()
+        outer = None
+        for line in text.splitlines():
+            found = re.match(r'(  )?(?:struct|class) (?:PERDURE_API |\[\[nodiscard\]\] )*(\w+)(?: : .*)? \{', line)
+            if found and found[1]:
+                names.append(f'{outer}::{found[2]}')
+            elif found:
+                outer = found[2]
+                names.append(outer)
+    names = [name for name in names if name not in ('Setting',)]  # a template
+    cache = (build / 'CMakeCache.txt').read_text()
+    compiler = re.search(r'^CMAKE_CXX_COMPILER:\w+=(.*)$', cache, re.M).group(1)
+    program = ''.join(f'#include <perdure/{header.name}>\n' for header in headers) + '#include <cstdio>\nint main() {\n'
+    program += ''.join(f'  std::printf("{name}: %zu bytes\\n", sizeof(perdure::{name}));\n' for name in names) + '}\n'
+    with tempfile.TemporaryDirectory(prefix='surface-') as folder:
+        pathlib.Path(folder, 'sizes.cpp').write_text(program)
+        subprocess.run([compiler, '-std=c++23', f'-I{source}/include', 'sizes.cpp', '-o', 'sizes'], cwd=folder, check=True)
+        return set(subprocess.run([f'{folder}/sizes'], capture_output=True, text=True, check=True).stdout.splitlines())

@@ -1,5 +1,6 @@
 #include "cli/console/print.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/utf8.h"
 #include "cli/console/call.h"
@@ -111,26 +112,27 @@ std::string coloured(Status status, std::string_view text) {
 
 std::string outcome_text(const Task& task) {
   std::string text(task.kind == Kind::question && task.status == Status::running ? "open" : name_of(task.status));
-  if (task.queue_place) text += fmt::format(", place {}", *task.queue_place);
-  if (task.status == Status::queued && !task.queue_place && task.after) text += fmt::format(", after {}", *task.after);
+  if (task.queue.place) text += fmt::format(", place {}", *task.queue.place);
+  if (task.status == Status::queued && !task.queue.place && task.queue.after)
+    text += fmt::format(", after {}", *task.queue.after);
   if (!task.detached && !is_terminal(task.status)) text += " in the foreground";
-  if (task.question_outcome) text += fmt::format(", {}", name_of(*task.question_outcome));
+  if (task.question.outcome) text += fmt::format(", {}", name_of(*task.question.outcome));
   if (task.timed_out_by == "idle") text += ", no output for too long";
-  if (task.exit_code) text += fmt::format(", exit code {}", *task.exit_code);
-  if (task.signal) text += fmt::format(", signal {}", *task.signal);
+  if (task.process.exit_code) text += fmt::format(", exit code {}", *task.process.exit_code);
+  if (task.process.signal) text += fmt::format(", signal {}", *task.process.signal);
   if (task.lost_evidence) text += fmt::format(", evidence {}", name_of(*task.lost_evidence));
   if (task.stop_reason) text += fmt::format(": {}", harmless_line(*task.stop_reason));
-  if (task.runner_gone)
+  if (task.found.runner_gone)
     text += task.status == Status::queued ? " (asleep: perdure reconcile)"
                                           : ", its runner was killed: `perdure reconcile` ends what is left";
-  if (task.unverified && task.executor && task.executor->silent_since) {
-    text +=
-        fmt::format(", not heard since {}", time_text(task.executor->seen_at.value_or(*task.executor->silent_since)));
+  if (task.found.unverified && task.executor && task.executor->silent_since) {
+    text += fmt::format(", not heard since {}",
+                        time_text(ms_of(task.executor->seen_at).value_or(ms_of(*task.executor->silent_since))));
     if (task.executor->reason) text += fmt::format(": {}", harmless_line(*task.executor->reason));
-  } else if (task.unverified) {
+  } else if (task.found.unverified) {
     text += ", not verified";
   }
-  if (task.paused) text += fmt::format(", paused: `perdure signal {} CONT` lets it go on", task.id.str());
+  if (task.found.paused) text += fmt::format(", paused: `perdure signal {} CONT` lets it go on", task.id.str());
   if (task.status == Status::queued && task.executor && task.executor->state)
     text += fmt::format(", {}{}", harmless_line(*task.executor->state),
                         task.executor->reason ? " (" + harmless_line(*task.executor->reason) + ")" : "");
@@ -147,12 +149,12 @@ std::string place_text(const ExecutorState& executor) {
 int exit_status_of(const Task& task) {
   switch (task.status) {
     case Status::completed: return 0;
-    case Status::failed: return task.signal ? 128 + *task.signal : task.exit_code.value_or(1);
+    case Status::failed: return task.process.signal ? 128 + *task.process.signal : task.process.exit_code.value_or(1);
     case Status::timed_out: return kTimedOut;
     case Status::killed: return kStopped;
     case Status::lost: return kLost;
     case Status::queued:
-    case Status::running: return task.unverified ? kLost : 1;
+    case Status::running: return task.found.unverified ? kLost : 1;
   }
   return 1;
 }
@@ -167,11 +169,11 @@ std::string task_json(const Task& task) {
     json.pop_back();
     json += fmt::format(",{}}}", member);
   };
-  if (task.runner_gone) add("\"runnerGone\":true");
-  if (task.unverified) add("\"unverified\":true");
-  if (task.existing) add(fmt::format("\"existing\":true,\"sameCommand\":{}", task.same_command));
-  if (task.paused) add("\"paused\":true");
-  if (task.has_leftovers) add("\"hasLeftovers\":true");
+  if (task.found.runner_gone) add("\"runnerGone\":true");
+  if (task.found.unverified) add("\"unverified\":true");
+  if (task.found.existing) add(fmt::format("\"existing\":true,\"sameCommand\":{}", task.found.same_command));
+  if (task.found.paused) add("\"paused\":true");
+  if (task.found.has_leftovers) add("\"hasLeftovers\":true");
   return json;
 }
 

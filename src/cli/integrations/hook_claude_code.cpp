@@ -81,7 +81,7 @@ Result<std::string> what_runs(TaskManager& manager, const std::string& owner) {
   for (std::size_t i = 0; i < tasks->size() && i < kMostListed; ++i) {
     const Task& task = (*tasks)[i];
     text += "- " + mcp::task_line(task);
-    if (task.agent_id) text += fmt::format(" (agent_id {})", harmless_line(task.agent_id->text));
+    if (task.agent.id) text += fmt::format(" (agent_id {})", harmless_line(task.agent.id->text));
     text += "\n";
   }
   if (tasks->size() > kMostListed)
@@ -175,7 +175,7 @@ class Hook {
         continue;
       }
       // An end that is no news (the owner's own stop) does not wake it: so it looks again now and then.
-      const auto waited = manager_.await_notifications(
+      const auto waited = manager_.notifications().await(
           {.owner = owner_, .timeout = std::min(std::chrono::milliseconds(left), kLookAgain)});
       if (!waited) return std::unexpected(waited.error());
     }
@@ -197,7 +197,7 @@ class Hook {
   // Without what the client hears by polling: a hook that runs in between would tell it twice.
   Result<std::vector<Notification>> claim() {
     grace_.reset();
-    auto news = manager_.claim_notifications({.owner = owner_, .most = kMostAtOnce});
+    auto news = manager_.notifications().claim({.owner = owner_, .most = kMostAtOnce});
     if (!news) return news;
     std::vector<Notification> left;
     std::erase_if(*news, [&](const Notification& one) {
@@ -207,7 +207,7 @@ class Hook {
       left.push_back(one);
       return true;
     });
-    manager_.release_notifications(left);
+    manager_.notifications().release(left);
     return news;
   }
   // Reached only when all was written: a reader that has gone ends the program before.
@@ -216,7 +216,7 @@ class Hook {
     ids.reserve(news.size());
     for (const auto& one : news) ids.push_back(one.id);
     if (ids.empty()) return 0;
-    if (auto done = manager_.acknowledge(ids, kVia); !done) return std::unexpected(done.error());
+    if (auto done = manager_.notifications().acknowledge(ids, kVia); !done) return std::unexpected(done.error());
     return 0;
   }
 

@@ -37,7 +37,8 @@ Result<Met> await_match(TaskManager& manager, const TaskId& id, const Conditions
     if (time.over()) return Met::timed_out;
     auto patience = time.left();
     if (const auto settles = match->settles_in()) patience = std::min(patience.value_or(*settles), *settles);
-    if (auto more = manager.await_output(id, match->offset(), patience, interrupts.fd()); !more)
+    if (auto more = manager.await_output(id, match->offset(), patience, Cancellation::when_readable(interrupts.fd()));
+        !more)
       return std::unexpected(more.error());
   }
 }
@@ -52,8 +53,10 @@ Result<Met> await_ready(TaskManager& manager, const TaskId& id, conditions::Read
       return Met::yes;
     }
     // What listens is no event of ours: looked at again after a moment.
-    auto waited = manager.wait(
-        {.ids = {id}, .timeout = time.slice(conditions::kPortEvery), .cancel_fd = interrupts.fd(), .is_part = true});
+    auto waited = manager.wait({.ids = {id},
+                                .timeout = time.slice(conditions::kPortEvery),
+                                .cancel = Cancellation::when_readable(interrupts.fd()),
+                                .part_of_longer_wait = true});
     if (!waited) return std::unexpected(waited.error());
     if (!waited->ended.empty() || !waited->unverified.empty()) {
       auto last = ready.look();  // a server that put itself into the background

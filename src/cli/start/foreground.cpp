@@ -89,8 +89,8 @@ class Typing {
   Typing(TaskManager& manager, TaskId id, TaskManager::HeldInput held, char key, TerminalSettings& settings)
       : manager_(manager),
         id_(std::move(id)),
-        input_(held.input),
-        lock_(held.lock),
+        input_(held.input.release()),
+        lock_(held.lock.release()),
         is_raw_(held.is_terminal),
         settings_(settings),
         keys_(is_raw_ && ::isatty(STDIN_FILENO) == 1 ? key : '\0') {
@@ -290,9 +290,9 @@ class Foreground {
     return true;
   }
 
-  Result<Released> await_release(const Signals& signals) {
+  Result<ForegroundResult> await_release(const Signals& signals) {
     while (true) {
-      auto released = manager_.wait_for_release(id_, std::nullopt, signals.fd());
+      auto released = manager_.wait_for_release(id_, std::nullopt, Cancellation::when_readable(signals.fd()));
       if (!released || released->how != Release::waiting) return released;
       on_signals(signals);
     }
@@ -397,7 +397,8 @@ void follow(const TaskManager& manager, const TaskId& id, std::int64_t offset, c
     offset = chunk->next_offset;
     pollfd cancelled{.fd = cancel_fd, .events = POLLIN, .revents = 0};
     if (chunk->eof || ::poll(&cancelled, 1, 0) > 0) return;
-    if (chunk->bytes.empty() && !manager.await_output(id, offset, std::nullopt, cancel_fd)) return;
+    if (chunk->bytes.empty() && !manager.await_output(id, offset, std::nullopt, Cancellation::when_readable(cancel_fd)))
+      return;
   }
 }
 
@@ -436,14 +437,14 @@ Result<int> run_in_foreground(TaskManager& manager, StartOptions start, const st
   auto task = manager.start(start);
   if (!task) return std::unexpected(task.error());
   ends->in.reset();
-  if (task->existing) return attach(manager, task->id, detach_keys, false);
+  if (task->found.existing) return attach(manager, task->id, detach_keys, false);
   TerminalSettings settings;
   Screen screen(Screen::How::as_it_is);
   Foreground foreground(manager, task->id, std::move(ends->out), screen);
   std::optional<Typing> typing;
   if (is_typed)
     if (auto held = manager.hold_input(task->id)) {
-      typing.emplace(manager, task->id, *held, *key, settings);
+      typing.emplace(manager, task->id, std::move(*held), *key, settings);
       foreground.type_with(*typing);
     }
   if (!start.terminal || !is_typed) settings.set_quit_key(*key);
@@ -461,9 +462,9 @@ Result<int> run_in_foreground(TaskManager& manager, StartOptions start, const st
   }
   if (released->task.status != Status::completed && released->task.status != Status::failed)
     note("perdure: " + outcome_text(released->task));
-  if (released->task.leftovers.value_or(0) > 0)
+  if (released->task.process.leftovers.value_or(0) > 0)
     note(fmt::format("perdure: {0} processes that the command started live on: `perdure stop {1}` ends them",
-                     *released->task.leftovers, task->id.str()));
+                     *released->task.process.leftovers, task->id.str()));
   return exit_status_of(released->task);
 }
 
@@ -477,7 +478,7 @@ Result<int> attach(TaskManager& manager, const TaskId& id, const std::string& de
     return fail(ErrorCode::task_not_running, fmt::format("{} has ended: see `perdure output {}`", id.str(), id.str()));
   if (task->status == Status::queued || task->kind != Kind::process)
     return fail(ErrorCode::usage, fmt::format("{} has no terminal and no input to attach to", id.str()));
-  const bool has_terminal = task->input == "terminal";
+  const bool has_terminal = task->process.input == "terminal";
   TerminalSettings settings;
   std::optional<Typing> typing;
   const Signals signals;
@@ -486,7 +487,7 @@ Result<int> attach(TaskManager& manager, const TaskId& id, const std::string& de
     if (!held && held.error().code == ErrorCode::usage)
       held.error().message += fmt::format("; watch it with `perdure attach {} --read-only`", id.str());
     if (!held) return std::unexpected(held.error());
-    typing.emplace(manager, id, *held, *key, settings);
+    typing.emplace(manager, id, std::move(*held), *key, settings);
   }
   auto from = start_of_last_lines(manager, id, has_terminal ? 0 : 10);
   if (!from) return std::unexpected(from.error());
@@ -519,7 +520,8 @@ Result<int> attach(TaskManager& manager, const TaskId& id, const std::string& de
     note(fmt::format("perdure: left {}, which runs on", id.str()));
     return 0;
   }
-  auto waited = manager.wait({.ids = {id}, .cancel_fd = signals.fd(), .is_part = true});
+  auto waited =
+      manager.wait({.ids = {id}, .cancel = Cancellation::when_readable(signals.fd()), .part_of_longer_wait = true});
   if (!waited) return std::unexpected(waited.error());
   note(fmt::format("perdure: {}: {}", id.str(), outcome_text(waited->only())));
   return exit_status_of(waited->only());

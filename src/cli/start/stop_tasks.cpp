@@ -53,7 +53,7 @@ void stop_with_container(TaskManager& manager) {
   if (!tasks) return note("perdure: " + harmless_line(tasks.error().message));
   std::vector<TaskId> ids;
   for (const auto& task : *tasks)
-    if (!task.unverified && task.pid_namespace == own_pid_namespace()) ids.push_back(task.id);
+    if (!task.found.unverified && task.host.pid_namespace == own_pid_namespace()) ids.push_back(task.id);
   for (const auto& stopped : stop_each(manager, ids, {.reason = "container stopped", .grace = kGrace}))
     if (!stopped) note("perdure: " + harmless_line(stopped.error().message));
 }

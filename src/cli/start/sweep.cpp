@@ -19,7 +19,7 @@ namespace perdure::cli {
 void sweep_in_background(TaskManager& manager) {
   // Inside a task it would be a process of that task, to be stopped with it and counted as left behind by it.
   if (environment(contract::kTaskVariable)) return;
-  if (!manager.sweep_is_due().value_or(false)) return;
+  if (!manager.upkeep().sweep_is_due().value_or(false)) return;
   std::string session = manager.session();
   std::array<std::string, 4> words = {"perdure", "--session", std::move(session), "__sweep"};
   std::array<char*, 5> arguments = {words[0].data(), words[1].data(), words[2].data(), words[3].data(), nullptr};

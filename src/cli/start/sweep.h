@@ -4,7 +4,7 @@
 
 namespace perdure::cli {
 
-/// Where it is time (TaskManager::sweep_is_due), starts a process that removes ended tasks as configured, and does not
+/// Where it is time (Upkeep::sweep_is_due), starts a process that removes ended tasks as configured, and does not
 /// wait for it. Nothing that goes wrong is told: the start that it follows has succeeded, and doctor sees the rest.
 void sweep_in_background(TaskManager& manager);
 

@@ -90,16 +90,16 @@ Result<Task> close(TaskManager& manager, const Call& call, const TaskId& id) {
   if (call.has("--dismiss")) {
     if (call.arguments.size() > 1 || call.has("--choice") || call.has("--json-answers"))
       return fail(ErrorCode::usage, "--dismiss means that there is no answer");
-    return manager.dismiss(id, call.value("--note").value_or(""));
+    return manager.questions().dismiss(id, call.value("--note").value_or(""));
   }
   if (call.has("--note")) return fail(ErrorCode::usage, "--note belongs to --dismiss");
-  auto asked = manager.question_of(id);
+  auto asked = manager.questions().get(id);
   if (!asked) return std::unexpected(asked.error());
   // Nobody is to think about what is closed already.
   auto answers = is_terminal(asked->task.status) || asked->questions.empty() ? Result<Answers>(Answers())
                                                                              : read_answers(call, *asked);
   if (!answers) return std::unexpected(answers.error());
-  return manager.answer(id, *answers);
+  return manager.questions().answer(id, *answers);
 }
 
 Result<int> run_answer(Call& call) {

@@ -86,13 +86,13 @@ Result<AskOptions> read_options(const Call& call) {
 }
 
 Result<int> print_answer(TaskManager& manager, const TaskId& id, bool json) {
-  auto asked = manager.question_of(id);
+  auto asked = manager.questions().get(id);
   if (!asked) return std::unexpected(asked.error());
   if (json) {
     put_line(asked_json(*asked));
   } else {
     put(answer_text(*asked, stdout_is_terminal()));
-    if (asked->task.question_outcome != QuestionOutcome::answered)
+    if (asked->task.question.outcome != QuestionOutcome::answered)
       note(fmt::format("perdure: {}: {}", id.str(), outcome_text(asked->task)));
   }
   return exit_status_of(asked->task);
@@ -103,7 +103,7 @@ Result<int> run_ask(Call& call) {
   if (!ask) return std::unexpected(ask.error());
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
-  auto task = (*manager)->ask(*ask);
+  auto task = (*manager)->questions().ask(*ask);
   if (!task) return std::unexpected(task.error());
   note_done(fmt::format("asked {}", task->id.str()));
   if (call.json) {

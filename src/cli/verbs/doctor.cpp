@@ -17,7 +17,7 @@ Result<int> doctor(Call& call) {
                          config.error().message + ": until that is put right no task can be started"};
   auto manager = call.manager(Call::BadConfig::is_told);
   if (!manager) return std::unexpected(manager.error());
-  auto findings = (*manager)->doctor();
+  auto findings = (*manager)->upkeep().doctor();
   if (!findings) return std::unexpected(findings.error());
   if (bad_config) findings->insert(findings->begin(), std::move(*bad_config));
   bool problems = false;

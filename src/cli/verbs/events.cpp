@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/error.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
@@ -30,7 +31,7 @@ std::string_view name_of_event(EventType type) {
 void print(const std::vector<Event>& events) {
   std::string text;
   for (const auto& event : events) {
-    text += fmt::format(R"({{"type":"{}","time":{},"seq":{},"info":{})", name_of_event(event.type), event.time_ms,
+    text += fmt::format(R"({{"type":"{}","time":{},"seq":{},"info":{})", name_of_event(event.type), ms_of(event.time),
                         event.seq, task_json(event.task));
     if (event.type == EventType::terminated) text += ",\"outputTail\":" + json_quoted(event.output_tail);
     text += "}\n";
@@ -44,7 +45,7 @@ Result<int> follow(TaskManager& manager, int event_fd) {
     pollfd fds[] = {{.fd = event_fd, .events = POLLIN}, {.fd = interrupts.fd(), .events = POLLIN}};
     if (::poll(fds, 2, -1) < 0 && errno != EINTR) return fail_errno("waiting for events in", manager.session());
     if (fds[1].revents != 0) return kInterrupted;
-    auto events = manager.read_events();
+    auto events = manager.events().read();
     if (!events) return std::unexpected(events.error());
     print(*events);
   }
@@ -59,12 +60,12 @@ Result<int> run_events(Call& call) {
   int event_fd = -1;
   if (follows) {
     // Watched before the past is read: nothing falls between the two. What is seen twice has the same number.
-    auto fd = (*manager)->event_fd();
+    auto fd = (*manager)->events().fd();
     if (!fd) return std::unexpected(fd.error());
     event_fd = *fd;
   }
   if (*since || !follows) {
-    auto past = (*manager)->events_since(since->value_or(0));
+    auto past = (*manager)->events().since(since->value_or(0));
     if (!past) return std::unexpected(past.error());
     print(*past);
   }

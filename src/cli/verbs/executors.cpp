@@ -31,7 +31,7 @@ std::string texts_json(const std::vector<std::string>& texts) {
 Result<int> check(Call& call, const std::string& name) {
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
-  auto report = (*manager)->check_executor(name);
+  auto report = (*manager)->upkeep().check_executor(name);
   if (!report) return std::unexpected(report.error());
   if (call.json) {
     put_line(fmt::format(R"({{"name":{},"type":{},"place":{},"usable":{},"facts":{},"problems":{}}})",

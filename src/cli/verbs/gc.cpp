@@ -34,7 +34,7 @@ Result<int> gc(Call& call) {
   if (!*older && !*keep && !*bytes) options = retention_options(**config);
   options.undelivered = call.has("--undelivered");
   options.dry_run = dry;
-  auto removed = (*manager)->collect_garbage(options);
+  auto removed = (*manager)->upkeep().collect_garbage(options);
   if (!removed) return std::unexpected(removed.error());
   if (call.json) {
     std::string ids;

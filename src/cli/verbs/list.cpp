@@ -76,26 +76,26 @@ bool has_labels(const Task& task, const std::vector<std::string>& wanted) {
 std::string status_text(const Task& task) {
   // A question waits for a person, and does nothing.
   std::string status(task.kind == Kind::question && task.status == Status::running ? "open" : name_of(task.status));
-  if (task.unverified) status += "?";
-  if (task.paused) status += " (stopped)";
-  if (task.has_leftovers) status += " (left processes)";
-  if (task.runner_gone) status += task.status == Status::queued ? " (asleep: perdure reconcile)" : "!";
-  if (task.queue_place) status += fmt::format(" #{}", *task.queue_place);
+  if (task.found.unverified) status += "?";
+  if (task.found.paused) status += " (stopped)";
+  if (task.found.has_leftovers) status += " (left processes)";
+  if (task.found.runner_gone) status += task.status == Status::queued ? " (asleep: perdure reconcile)" : "!";
+  if (task.queue.place) status += fmt::format(" #{}", *task.queue.place);
   if (!task.detached) status += " fg";
   return status;
 }
 
 std::string exit_text(const Task& task) {
-  if (task.exit_code) return fmt::to_string(*task.exit_code);
-  if (task.signal) return fmt::format("sig {}", *task.signal);
+  if (task.process.exit_code) return fmt::to_string(*task.process.exit_code);
+  if (task.process.signal) return fmt::format("sig {}", *task.process.signal);
   return "-";
 }
 
 // Which one, and the id by which it is resumed, once there is one (L28).
 std::string agent_text(const Task& task) {
   if (task.kind != Kind::agent) return "-";
-  const std::string type = harmless_line(task.subagent_type.value_or("?"));
-  return task.agent_id ? fmt::format("{} {}", type, harmless_line(task.agent_id->text)) : type;
+  const std::string type = harmless_line(task.agent.type.value_or("?"));
+  return task.agent.id ? fmt::format("{} {}", type, harmless_line(task.agent.id->text)) : type;
 }
 
 void print_table(const std::vector<Task>& tasks) {
@@ -119,9 +119,9 @@ void print_table(const std::vector<Task>& tasks) {
   const std::int64_t now = now_ms();
   for (const auto& task : tasks) {
     const bool queued = task.status == Status::queued;
-    std::vector<std::string> row = {task.id.str(), status_text(task), queued ? "-" : age_text(now - task.started_at),
-                                    queued ? "-" : duration_text(task.ended_at.value_or(now) - task.started_at),
-                                    exit_text(task)};
+    std::vector<std::string> row = {
+        task.id.str(), status_text(task), queued ? "-" : age_text(now - ms_of(task.started_at)),
+        queued ? "-" : duration_text(ms_of(task.ended_at).value_or(now) - ms_of(task.started_at)), exit_text(task)};
     if (names) row.push_back(task.name.value_or("-"));
     if (owners) row.push_back(harmless_line(task.owner.value_or("-")));
     if (agents) row.push_back(agent_text(task));
@@ -160,13 +160,13 @@ Result<int> run_list(Call& call) {
   if (!manager) return std::unexpected(manager.error());
   filter.leftovers = true;
   if (call.has("--refresh"))
-    if (auto asked = (*manager)->refresh(); !asked) return std::unexpected(asked.error());
+    if (auto asked = (*manager)->upkeep().refresh(); !asked) return std::unexpected(asked.error());
   auto tasks = (*manager)->list(filter);
   if (!tasks) return std::unexpected(tasks.error());
   const auto labels = call.values("--label");
   const auto name = call.value("--name");
   std::erase_if(*tasks, [&](const Task& task) {
-    return !has_labels(task, labels) || (name && task.name != name) || (*since && task.started_at < **since);
+    return !has_labels(task, labels) || (name && task.name != name) || (*since && ms_of(task.started_at) < **since);
   });
   const std::size_t dropped = *limit ? apply_limit(*tasks, static_cast<std::size_t>(**limit)) : 0;
   if (call.json) {
@@ -178,7 +178,7 @@ Result<int> run_list(Call& call) {
   }
   if (dropped > 0) note(fmt::format("perdure: {} more left out by --limit", dropped));
   if (!filter.ended) return 0;
-  const auto bad = (*manager)->bad_records();
+  const auto bad = (*manager)->upkeep().bad_records();
   if (bad && !bad->empty())
     note(fmt::format("perdure: {} not a record: see `perdure doctor`",
                      bad->size() == 1 ? "1 file is" : fmt::format("{} files are", bad->size())));

@@ -73,7 +73,7 @@ Result<int> run_mcp(Call& call) {
   // At each start, not at the server's: that one may live for weeks.
   if ((*config)->retention_auto.value) options.on_start = [&tasks = **manager] { sweep_in_background(tasks); };
   // What can't be started again is left as it is: doctor says why.
-  static_cast<void>((*manager)->restart_queue());
+  static_cast<void>((*manager)->upkeep().restart_queue());
   mcp::Service service(**manager, std::move(options));
   fixtures::Fixtures fixtures;
   mcp::Server server(service, call.has("--conformance-fixtures") ? &fixtures : nullptr);

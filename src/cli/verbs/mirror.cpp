@@ -109,7 +109,8 @@ class Mirror {
     std::string told;  // status and the engine's words, as they were last told
     while (!is_cancelled()) {
       // Settles one whose runner was killed: what this host knows is then written down here, too.
-      const auto settled = manager_.wait({.ids = {id}, .timeout = std::chrono::milliseconds(0), .is_part = true});
+      const auto settled =
+          manager_.wait({.ids = {id}, .timeout = std::chrono::milliseconds(0), .part_of_longer_wait = true});
       auto task = manager_.get(id);
       if (!task) return frame(fmt::format("unknown {}\n", id.str()), {});
       const std::int64_t before = at;
@@ -120,7 +121,7 @@ class Mirror {
         now += fmt::format(" {} {} {}", task->executor->state.value_or(""), task->executor->reason.value_or(""),
                            task->executor->node.value_or(""));
       if (now != told) record(*task);
-      if (task->unverified) return frame(fmt::format("unverified {}\n", id.str()), {});
+      if (task->found.unverified) return frame(fmt::format("unverified {}\n", id.str()), {});
       if (once_) return;
       told = std::move(now);
       if (at > before) continue;
@@ -129,7 +130,7 @@ class Mirror {
       const std::int64_t size = output ? output->size : at;
       // What waits in an engine of this host, or runs there, changes without an output, too.
       const auto patience = task->executor ? std::optional(kLookAgain) : std::nullopt;
-      if (!manager_.await_output(id, std::max(size, at), patience, cancel_.get())) return;
+      if (!manager_.await_output(id, std::max(size, at), patience, Cancellation::when_readable(cancel_.get()))) return;
     }
   }
 
@@ -137,7 +138,7 @@ class Mirror {
     auto tasks = manager_.list({.ended = true});
     if (tasks)
       for (const auto& task : *tasks)
-        if (task.idempotency_key == key) return record(task);
+        if (task.origin.idempotency_key == key) return record(task);
     frame(fmt::format("unknown {}\n", key), {});
   }
 

@@ -36,7 +36,7 @@ Result<int> acknowledge(Call& call) {
     return fail(ErrorCode::task_id_empty, "no id: name the notifications, or their tasks, to acknowledge");
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
-  if (auto done = (*manager)->acknowledge(ids, kVia); !done) return std::unexpected(done.error());
+  if (auto done = (*manager)->notifications().acknowledge(ids, kVia); !done) return std::unexpected(done.error());
   if (call.json) {
     std::string json;
     for (const auto& id : ids) json += (json.empty() ? "" : ",") + json_quoted(id);
@@ -73,7 +73,7 @@ struct Wanted {
 };
 
 Result<std::vector<Notification>> take(TaskManager& manager, const Wanted& wanted) {
-  if (!wanted.claims && !wanted.acknowledges) return manager.notifications(wanted.owner);
+  if (!wanted.claims && !wanted.acknowledges) return manager.notifications().pending(wanted.owner);
   ClaimOptions options{.owner = wanted.owner};
   if (wanted.acknowledges) {
     options.most = claims_at_once();
@@ -81,7 +81,7 @@ Result<std::vector<Notification>> take(TaskManager& manager, const Wanted& wante
     options.lease = wanted.lease;
     options.most = SIZE_MAX;
   }
-  return manager.claim_notifications(options);
+  return manager.notifications().claim(options);
 }
 
 // Blocks until there is something, where that is wanted. `status` is the exit status where there is nothing.
@@ -93,9 +93,10 @@ Result<std::vector<Notification>> take_or_wait(TaskManager& manager, const Wante
     auto news = take(manager, wanted);
     if (!news || !news->empty() || !wanted.waits) return news;
     const bool only_looks = !wanted.claims && !wanted.acknowledges;
-    AwaitOptions options{.owner = wanted.owner, .cancel_fd = interrupts->fd(), .recovers = !only_looks};
+    AwaitOptions options{
+        .owner = wanted.owner, .cancel = Cancellation::when_readable(interrupts->fd()), .recovers = !only_looks};
     if (until) options.timeout = milliseconds(std::max<std::int64_t>(0, *until - steady_ms()));
-    auto came = manager.await_notifications(options);
+    auto came = manager.notifications().await(options);
     if (!came) return std::unexpected(came.error());
     if (*came && only_looks) {
       news = take(manager, wanted);
@@ -141,7 +142,7 @@ Result<int> run_notifications(Call& call) {
   if (wanted.acknowledges) {
     std::vector<std::string> ids;
     for (const auto& one : *news) ids.push_back(one.id);
-    if (auto done = (*manager)->acknowledge(ids, kVia); !done) return std::unexpected(done.error());
+    if (auto done = (*manager)->notifications().acknowledge(ids, kVia); !done) return std::unexpected(done.error());
   }
   return status;
 }

@@ -204,7 +204,7 @@ Result<int> copy(TaskManager& manager, const TaskId& id, std::int64_t offset, st
     if (is_readable(cancel_fd)) return kInterrupted;
     if (!chunk->bytes.empty()) continue;
     if (!follow) break;
-    if (auto more = manager.await_output(id, offset, std::nullopt, cancel_fd); !more)
+    if (auto more = manager.await_output(id, offset, std::nullopt, Cancellation::when_readable(cancel_fd)); !more)
       return std::unexpected(more.error());
   }
   return 0;
@@ -224,7 +224,8 @@ Result<int> print_activity(const Call& call, TaskManager& manager, const TaskId&
     if (interrupts.came()) return kInterrupted;
     if (!lines.empty()) continue;
     if (chunk->eof || !chunk->bytes.empty() || !follow) return 0;
-    if (auto more = manager.await_activity(id, offset, std::nullopt, interrupts.fd()); !more)
+    if (auto more = manager.await_activity(id, offset, std::nullopt, Cancellation::when_readable(interrupts.fd()));
+        !more)
       return std::unexpected(more.error());
   }
 }

@@ -24,7 +24,7 @@ std::string evidence_of(const Task& task) {
 
 // Shows what would be run, and signs exactly that. False: the person said no.
 Result<bool> trust(const Call& call, TaskManager& manager) {
-  auto untrusted = manager.untrusted();
+  auto untrusted = manager.upkeep().untrusted();
   if (!untrusted) return std::unexpected(untrusted.error());
   if (untrusted->empty()) {
     note("perdure: nothing waits for your trust");
@@ -37,8 +37,8 @@ Result<bool> trust(const Call& call, TaskManager& manager) {
     if (!ask_yes_or_no("Run these?")) return false;
   }
   for (const auto& one : *untrusted)
-    if (auto done = manager.trust(one.id); !done) return std::unexpected(done.error());
-  if (auto started = manager.restart_queue(); !started) return std::unexpected(started.error());
+    if (auto done = manager.upkeep().trust(one.id); !done) return std::unexpected(done.error());
+  if (auto started = manager.upkeep().restart_queue(); !started) return std::unexpected(started.error());
   return true;
 }
 
@@ -53,7 +53,8 @@ Result<int> reconcile(Call& call) {
     if (!trusted) return std::unexpected(trusted.error());
     if (!*trusted) return 1;
   }
-  auto verdicts = (*manager)->reconcile({.queue_only = call.has("--queue"), .adopt = call.has("--adopt")});
+  auto verdicts =
+      (*manager)->upkeep().reconcile({.queue_only = call.has("--queue"), .assume_lost = call.has("--adopt")});
   if (!verdicts) return std::unexpected(verdicts.error());
   if (call.json) {
     std::string json = "[";

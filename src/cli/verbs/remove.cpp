@@ -21,7 +21,7 @@ Result<int> remove(Call& call) {
   std::optional<Error> error;
   std::string json = "[";
   for (const auto& id : *ids) {
-    auto removed = (*manager)->remove(id);
+    auto removed = (*manager)->upkeep().remove(id);
     if (removed) {
       json += (json.size() > 1 ? "," : "") + json_quoted(id.str());
     } else if (error && !call.json) {

@@ -154,7 +154,7 @@ Result<> read_foreground(const Call& call, StartOptions& start) {
 Result<int> wait_until_it_is_so(TaskManager& manager, const Task& task, Conditions& conditions,
                                 std::optional<std::chrono::milliseconds> timeout, bool json) {
   constexpr int kGaveUp = 75;
-  auto met = await_conditions(manager, task.id, conditions, timeout, !task.existing);
+  auto met = await_conditions(manager, task.id, conditions, timeout, !task.found.existing);
   if (!met) return std::unexpected(met.error());
   if (json) put_line(fmt::format(R"({{"taskId":{},"ready":{}}})", json_quoted(task.id.str()), *met == Met::yes));
   switch (*met) {
@@ -193,9 +193,9 @@ Result<int> run_run(Call& call) {
         call.value("--stdin").value_or("inherit") == "inherit" ? TypedInput::callers : TypedInput::as_started);
   auto task = (*manager)->start(*start);
   if (!task) return std::unexpected(task.error());
-  if (task->existing) {
+  if (task->found.existing) {
     note(fmt::format("perdure: '{}' runs already: {}{}", *task->name, task->id.str(),
-                     task->same_command ? "" : ", with another command or in another folder"));
+                     task->found.same_command ? "" : ", with another command or in another folder"));
   } else {
     note_done(fmt::format("started {}", task->id.str()));
   }

@@ -26,14 +26,14 @@ constexpr std::size_t kActivityLines = 12;
 // What it may use, and who sees to it.
 std::string limits_text(const Task& task) {
   std::vector<std::string> limits;
-  if (task.memory_max) limits.push_back(fmt::format("memory {}", size_text(*task.memory_max)));
-  if (task.cpu_max_milli)
-    limits.push_back(fmt::format("{} processors", static_cast<double>(*task.cpu_max_milli) / 1000));
-  if (task.pids_max) limits.push_back(fmt::format("{} processes", *task.pids_max));
+  if (task.limits.memory_max) limits.push_back(fmt::format("memory {}", size_text(*task.limits.memory_max)));
+  if (task.limits.cpu_max_milli)
+    limits.push_back(fmt::format("{} processors", static_cast<double>(*task.limits.cpu_max_milli) / 1000));
+  if (task.limits.pids_max) limits.push_back(fmt::format("{} processes", *task.limits.pids_max));
   if (limits.empty()) return "";
   return fmt::format("{} ({})", fmt::join(limits, ", "),
-                     task.cgroup ? "of all together, by the cgroup " + *task.cgroup
-                                 : "by limits of each process: no cgroup was to be had");
+                     task.limits.cgroup ? "of all together, by the cgroup " + *task.limits.cgroup
+                                        : "by limits of each process: no cgroup was to be had");
 }
 
 void print_question(const AskedQuestion& asked) {
@@ -48,7 +48,8 @@ void print_question(const AskedQuestion& asked) {
 
 std::string usage_text(const Task& task) {
   std::string text;
-  for (const auto& [name, count] : task.usage) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, count);
+  for (const auto& [name, count] : task.agent.usage)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, count);
   return text;
 }
 
@@ -78,55 +79,61 @@ void print(const Task& task, const OutputSnapshot& output, const std::optional<A
   line("kind", task.kind_name);
   text += fmt::format("{:<13} {}\n", "status", coloured(task.status, outcome_text(task)));
   if (!task.detached) line("foreground", "yes");
-  if (task.queued_at)
-    line("queued", fmt::format("{} ({})", time_text(*task.queued_at), age_text(now - *task.queued_at)));
-  if (task.priority.value_or(0) > 0) line("priority", fmt::to_string(*task.priority));
-  line("after", task.after.value_or(""));
+  if (task.queue.queued_at)
+    line("queued",
+         fmt::format("{} ({})", time_text(ms_of(*task.queue.queued_at)), age_text(now - ms_of(*task.queue.queued_at))));
+  if (task.queue.priority.value_or(0) > 0) line("priority", fmt::to_string(*task.queue.priority));
+  line("after", task.queue.after.value_or(""));
   if (task.status != Status::queued)
-    line("started", fmt::format("{} ({})", time_text(task.started_at), age_text(now - task.started_at)));
-  if (task.ended_at) line("ended", fmt::format("{} ({})", time_text(*task.ended_at), age_text(now - *task.ended_at)));
-  if (task.status != Status::queued) line("duration", duration_text(task.ended_at.value_or(now) - task.started_at));
-  if (task.timeout_ms.value_or(0) > 0)
-    line("deadline", fmt::format("{} after {}", duration_text(*task.timeout_ms),
-                                 task.timeout_from ? time_text(*task.timeout_from) : "the start"));
-  if (task.idle_timeout_ms.value_or(0) > 0)
-    line("idle timeout", fmt::format("{} without output", duration_text(*task.idle_timeout_ms)));
+    line("started", fmt::format("{} ({})", time_text(ms_of(task.started_at)), age_text(now - ms_of(task.started_at))));
+  if (task.ended_at)
+    line("ended", fmt::format("{} ({})", time_text(ms_of(*task.ended_at)), age_text(now - ms_of(*task.ended_at))));
+  if (task.status != Status::queued)
+    line("duration", duration_text(ms_of(task.ended_at).value_or(now) - ms_of(task.started_at)));
+  if (task.limits.timeout_ms.value_or(0) > 0)
+    line("deadline", fmt::format("{} after {}", duration_text(*task.limits.timeout_ms),
+                                 task.limits.timeout_from ? time_text(ms_of(*task.limits.timeout_from)) : "the start"));
+  if (task.limits.idle_timeout_ms.value_or(0) > 0)
+    line("idle timeout", fmt::format("{} without output", duration_text(*task.limits.idle_timeout_ms)));
   if (task.executor) {
     const ExecutorState& executor = *task.executor;
     line("on", place_text(executor));
     if (executor.place) line("there", fmt::format("{} {}", executor.type == "slurm" ? "job" : "task", *executor.place));
     line("state there", executor.state.value_or("") + (executor.reason ? " (" + *executor.reason + ")" : ""));
     if (executor.seen_at && !is_terminal(task.status))
-      line("heard of", fmt::format("{} ({})", time_text(*executor.seen_at), age_text(now - *executor.seen_at)));
+      line("heard of",
+           fmt::format("{} ({})", time_text(ms_of(*executor.seen_at)), age_text(now - ms_of(*executor.seen_at))));
     line("ended late", executor.late.value_or(""));
   }
   line("limits", limits_text(task));
-  line("command", task.command);
-  line("cwd", task.cwd.value_or(""));
-  if (task.pid > 0) line("pid", fmt::to_string(task.pid));
-  if (task.agent_id) line("agent", task.agent_id->text);
-  line("subagent type", task.subagent_type.value_or(""));
-  line("model", task.model.value_or(""));
-  line("stop code", task.stop_code.value_or(""));
+  line("command", task.process.command);
+  line("cwd", task.origin.cwd.value_or(""));
+  if (task.process.pid > 0) line("pid", fmt::to_string(task.process.pid));
+  if (task.agent.id) line("agent", task.agent.id->text);
+  line("subagent type", task.agent.type.value_or(""));
+  line("model", task.agent.model.value_or(""));
+  line("stop code", task.agent.stop_code.value_or(""));
   line("usage", usage_text(task));
   line("owner", task.owner.value_or(""));
-  line("tool call", task.parent_tool_call_id.value_or(""));
-  line("input", task.input.value_or(""));
+  line("tool call", task.origin.parent_tool_call_id.value_or(""));
+  line("input", task.process.input.value_or(""));
   if (input_holder) line("typed into by", fmt::format("pid {}", *input_holder));
-  if (task.stop_signal) line("stop signal", fmt::to_string(*task.stop_signal));
-  line("lifetime", task.lifetime.value_or(""));
+  if (task.process.stop_signal) line("stop signal", fmt::to_string(*task.process.stop_signal));
+  line("lifetime", task.origin.lifetime.value_or(""));
   for (const auto& [name, value] : task.labels) line("label", name + "=" + value);
-  for (const auto& command : task.on_end) line("on end", command);
+  for (const auto& command : task.notification.on_end) line("on end", command);
   if (task.recovered.value_or(false)) line("recovered", "the runner was killed after it had noted the outcome");
-  if (task.leftovers) line("leftovers", fmt::format("{} processes outlived the command", *task.leftovers));
-  if (!task.survivors.empty())
-    line("survivors", fmt::format("pids {} outlived SIGKILL", fmt::join(task.survivors, " ")));
+  if (task.process.leftovers)
+    line("leftovers", fmt::format("{} processes outlived the command", *task.process.leftovers));
+  if (!task.process.survivors.empty())
+    line("survivors", fmt::format("pids {} outlived SIGKILL", fmt::join(task.process.survivors, " ")));
   if (output.path) line("output", fmt::format("{} in {}", size_text(output.size_bytes), *output.path));
   if (output.dropped_bytes > 0)
     line("dropped", fmt::format("{} of the output were over the budget", size_text(output.dropped_bytes)));
-  if (task.unstored_bytes.value_or(0) > 0)
-    line("not stored", fmt::format("{} of the output were refused by the disk", size_text(*task.unstored_bytes)));
-  line("record", task.source);
+  if (task.output.unstored_bytes.value_or(0) > 0)
+    line("not stored",
+         fmt::format("{} of the output were refused by the disk", size_text(*task.output.unstored_bytes)));
+  line("record", task.found.source);
   put(text);
   if (asked) return print_question(*asked);
   if (!output.preview.empty()) {
@@ -141,14 +148,14 @@ Result<int> run_show(Call& call) {
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   if (call.has("--refresh"))
-    if (auto asked = (*manager)->refresh(); !asked) return std::unexpected(asked.error());
+    if (auto asked = (*manager)->upkeep().refresh(); !asked) return std::unexpected(asked.error());
   auto task = (*manager)->get(*id);
   if (!task) return std::unexpected(task.error());
   auto output = (*manager)->output_snapshot(*id, call.json ? 32768 : kTail);
   if (!output) return std::unexpected(output.error());
   std::optional<AskedQuestion> asked;
-  if (task->kind == Kind::question && task->on_deadline) {
-    auto question = (*manager)->question_of(*id);
+  if (task->kind == Kind::question && task->question.on_deadline) {
+    auto question = (*manager)->questions().get(*id);
     if (!question) return std::unexpected(question.error());
     asked = std::move(*question);
   }
@@ -162,9 +169,9 @@ Result<int> run_show(Call& call) {
   } else {
     print(*task, *output, asked, input_holder);
     if (task->kind == Kind::agent) print_activity(**manager, *task);
-    if (task->kind == Kind::agent && task->agent_id && task->runner && is_terminal(task->status))
+    if (task->kind == Kind::agent && task->agent.id && task->host.runner && is_terminal(task->status))
       put_line(
-          fmt::format("\nto go on with it: perdure agent --resume {} PROMPT", harmless_line(task->agent_id->text)));
+          fmt::format("\nto go on with it: perdure agent --resume {} PROMPT", harmless_line(task->agent.id->text)));
   }
   return 0;
 }

@@ -19,7 +19,7 @@ Result<int> sweep(Call& call) {
   if (!config) return std::unexpected(config.error());
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
-  auto removed = (*manager)->collect_garbage(retention_options(**config));
+  auto removed = (*manager)->upkeep().collect_garbage(retention_options(**config));
   if (!removed) return std::unexpected(removed.error());
   return 0;
 }

@@ -45,7 +45,8 @@ void acknowledge(TaskManager& manager, const WaitResult& result) {
   std::vector<std::string> ids;
   for (const auto& task : result.ended)
     if (task.detached) ids.push_back(task.id.str());
-  if (auto done = manager.acknowledge(ids, "wait"); !done) note("perdure: " + harmless_text(done.error().message));
+  if (auto done = manager.notifications().acknowledge(ids, "wait"); !done)
+    note("perdure: " + harmless_text(done.error().message));
 }
 
 // Questions end when somebody answers them: a wait for everything says that it waits for them (N22).
@@ -122,7 +123,7 @@ Result<Waited> wait_with_progress(TaskManager& manager, const WaitOptions& optio
   Progress progress;
   const std::int64_t started = steady_ms();
   WaitOptions watched = options;
-  watched.cancel_fd = interrupts.fd();
+  watched.cancel = Cancellation::when_readable(interrupts.fd());
   // Without a terminal there is one sleep until the end; with one, a person sees the seconds go by.
   if (progress.is_wanted())
     watched.progress = [&](std::size_t running) {

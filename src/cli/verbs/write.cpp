@@ -79,7 +79,7 @@ Result<int> write(Call& call) {
   if (!manager) return std::unexpected(manager.error());
   auto opened = (*manager)->open_input(*id);
   if (!opened) return std::unexpected(opened.error());
-  Fd input(*opened);
+  Fd input(opened->release());
   auto copied = copy(input.get(), *id);
   if (!copied) return std::unexpected(copied.error());
   input.reset();

@@ -43,21 +43,21 @@ Result<> check(const AskOptions& options) {
 Task as_asked(const TaskId& id, const AskOptions& options) {
   Task task{.id = id, .kind = Kind::question, .kind_name = "question"};
   task.description = options.description.empty() ? first_line_of(options.questions.front().text) : options.description;
-  task.question_count = static_cast<std::int64_t>(options.questions.size());
-  task.tool_call_id = options.tool_call_id;
-  task.on_deadline = options.deadline.count() > 0 ? options.on_deadline : OnDeadline::wait;
+  task.question.count = static_cast<std::int64_t>(options.questions.size());
+  task.question.tool_call_id = options.tool_call_id;
+  task.question.on_deadline = options.deadline.count() > 0 ? options.on_deadline : OnDeadline::wait;
   task.owner = options.owner;
   task.labels = options.labels;
-  if (options.session_lifetime) task.lifetime = "session";
-  if (options.deadline.count() > 0) task.timeout_ms = options.deadline.count();
+  if (options.session_lifetime) task.origin.lifetime = "session";
+  if (options.deadline.count() > 0) task.limits.timeout_ms = options.deadline.count();
   return task;
 }
 
 // Nobody needs to live for a question without a deadline.
 Result<Task> record_alone(const store::Session& session, Task task, Telemetry& telemetry) {
-  task.started_at = now_ms();
+  task.started_at = time_at(now_ms());
   task.started_seq = session.next_seq();
-  task.source = session.record_path(task.id);
+  task.found.source = session.record_path(task.id);
   if (auto written = store::write_record(task); !written) return std::unexpected(written.error());
   telemetry.started_alone(task);
   return task;
@@ -89,14 +89,16 @@ Result<Task> start_runner(const store::Session& session, const ManagerOptions& m
     return fail(ErrorCode::task_launch_failed,
                 answer->line.empty() ? "perdure-runner ended without an answer" : "the runner: " + answer->line);
   const std::string_view started = std::string_view(answer->line).substr(kRunning.size());
-  std::from_chars(started.data(), started.data() + started.size(), task.started_at);
-  task.source = session.record_path(task.id);
+  std::int64_t started_at = 0;
+  std::from_chars(started.data(), started.data() + started.size(), started_at);
+  task.started_at = time_at(started_at);
+  task.found.source = session.record_path(task.id);
   return task;
 }
 
 std::unexpected<Error> is_closed(const Task& task) {
   const std::string_view how =
-      task.question_outcome ? name_of(*task.question_outcome) : std::string_view(name_of(task.status));
+      task.question.outcome ? name_of(*task.question.outcome) : std::string_view(name_of(task.status));
   Error error{.code = ErrorCode::question_closed,
               .message = fmt::format("{} is closed, it was {} before: see `perdure show {}`", task.id.str(), how,
                                      task.id.str())};
@@ -142,7 +144,7 @@ Result<Task> end_question(const store::Session& session, HeldTasks& held, Teleme
 
 }  // namespace
 
-Result<Task> TaskManager::ask(const AskOptions& options) {
+Result<Task> Questions::ask(const AskOptions& options) const {
   if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
   if (auto fine = check(options); !fine) return std::unexpected(fine.error());
   const auto& session = state_->session;
@@ -173,7 +175,7 @@ Result<Task> TaskManager::ask(const AskOptions& options) {
   return asked;
 }
 
-Result<Task> TaskManager::answer(const TaskId& id, const std::map<std::string, std::string>& answers) {
+Result<Task> Questions::answer(const TaskId& id, const std::map<std::string, std::string>& answers) const {
   if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
   auto task = find_open(state_->session, *state_->held, *state_->telemetry, id);
   if (!task) return task;
@@ -189,7 +191,7 @@ Result<Task> TaskManager::answer(const TaskId& id, const std::map<std::string, s
   return ended;
 }
 
-Result<Task> TaskManager::dismiss(const TaskId& id, const std::string& note) {
+Result<Task> Questions::dismiss(const TaskId& id, const std::string& note) const {
   if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
   auto task = find_open(state_->session, *state_->held, *state_->telemetry, id);
   if (!task) return task;
@@ -200,8 +202,8 @@ Result<Task> TaskManager::dismiss(const TaskId& id, const std::string& note) {
   return ended;
 }
 
-Result<AskedQuestion> TaskManager::question_of(const TaskId& id) const {
-  auto task = get(id);
+Result<AskedQuestion> Questions::get(const TaskId& id) const {
+  auto task = state_->get(id);
   if (!task) return std::unexpected(task.error());
   if (task->kind != Kind::question)
     return fail(ErrorCode::usage, fmt::format("{} is no question: it is a {}", id.str(), task->kind_name));
@@ -216,7 +218,7 @@ Result<AskedQuestion> TaskManager::question_of(const TaskId& id) const {
   if (!stored) return std::unexpected(stored.error());
   if (*stored) {
     if (auto answer = answer_from_json((*stored)->json)) asked.answer = std::move(*answer);
-  } else if (asked.task.question_outcome == QuestionOutcome::answered) {
+  } else if (asked.task.question.outcome == QuestionOutcome::answered) {
     asked.answer = codec::default_answer(asked.questions);  // by its deadline; nobody has written it yet
   }
   return asked;

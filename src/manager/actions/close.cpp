@@ -23,7 +23,7 @@ Result<std::vector<Task>> TaskManager::close() {
   // Who closes from inside a task goes on to the end of it (L60).
   const auto own = own_line();
   std::erase_if(*active, [&](const Task& task) {
-    return task.lifetime != "session" || std::ranges::find(own, task.id) != own.end();
+    return task.origin.lifetime != "session" || std::ranges::find(own, task.id) != own.end();
   });
   // All are asked before the first is waited for, so that their graces run side by side.
   for (const auto& task : *active) {
@@ -34,7 +34,7 @@ Result<std::vector<Task>> TaskManager::close() {
   std::vector<Task> stopped;
   std::optional<Error> failure;
   for (const auto& task : *active) {
-    auto ended = stop(task.id, {.reason = kReason, .grace = {}, .by = {}, .quiet = true});
+    auto ended = stop(task.id, {.reason = kReason, .grace = {}, .by = {}, .suppress_notification = true});
     if (ended) {
       stopped.push_back(std::move(*ended));
     } else if (ended.error().code != ErrorCode::task_not_found && !failure) {

@@ -43,7 +43,7 @@ Result<RunnerClient> ask_runner(const store::Session& session, const Task& task,
 }
 
 bool is_elsewhere(const Task& task) {
-  return task.executor && !task.runner && !is_terminal(task.status);
+  return task.executor && !task.host.runner && !is_terminal(task.status);
 }
 
 struct Answer {
@@ -112,15 +112,19 @@ Result<Task> TaskManager::extend(const TaskId& id, std::chrono::milliseconds tim
   return fail_os(os_error, "writing the new deadline of", id.str());
 }
 
-Result<int> TaskManager::open_input(const TaskId& id) {
+Result<Descriptor> TaskManager::open_input(const TaskId& id) {
   if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   auto task = get(id);
   if (!task) return std::unexpected(task.error());
-  if (is_elsewhere(*task)) return manager::open_input_far({state_->session, *state_->telemetry, *state_->far}, *task);
+  if (is_elsewhere(*task)) {
+    auto input = manager::open_input_far({state_->session, *state_->telemetry, *state_->far}, *task);
+    if (!input) return std::unexpected(input.error());
+    return Descriptor(*input);
+  }
   if (const auto holder = input_holder(id)) return held(id, *holder);
   auto answer = ask_for_input(state_->session, *task);
   if (!answer) return std::unexpected(answer.error());
-  return answer->descriptor.release();
+  return Descriptor(answer->descriptor.release());
 }
 
 Result<TaskManager::HeldInput> TaskManager::hold_input(const TaskId& id) {
@@ -139,8 +143,8 @@ Result<TaskManager::HeldInput> TaskManager::hold_input(const TaskId& id) {
   if (::ftruncate(lock->get(), 0) != 0) return fail_errno("writing", path);
   if (auto written = write_all(lock->get(), fmt::format("{}\n", ::getpid()), path); !written)
     return std::unexpected(written.error());
-  return HeldInput{.input = answer->descriptor.release(),
-                   .lock = lock->release(),
+  return HeldInput{.input = Descriptor(answer->descriptor.release()),
+                   .lock = Descriptor(lock->release()),
                    .is_terminal = answer->word == contract::kTerminal};
 }
 

@@ -109,33 +109,33 @@ Task constant_part(const TaskId& id, const StartOptions& options, const Work& wo
   if (work.is_agent) {
     task.kind = Kind::agent;
     task.kind_name = name_of(Kind::agent);
-    task.subagent_type = work.subagent_type;
+    task.agent.type = work.subagent_type;
   } else {
-    task.command = options.shell_line ? *options.shell_line : shell_quoted(options.argv);
+    task.process.command = options.shell_line ? *options.shell_line : shell_quoted(options.argv);
   }
-  task.description =
-      options.description.empty() ? first_line_of(work.is_agent ? work.prompt : task.command) : options.description;
-  task.cwd = cwd;
+  task.description = options.description.empty() ? first_line_of(work.is_agent ? work.prompt : task.process.command)
+                                                 : options.description;
+  task.origin.cwd = cwd;
   task.owner = options.owner;
   task.labels = options.labels;
-  task.parent_tool_call_id = options.tool_call_id;
-  task.delivered_by = options.delivered_by;
-  if (options.idle_timeout.count() > 0) task.idle_timeout_ms = options.idle_timeout.count();
+  task.origin.parent_tool_call_id = options.tool_call_id;
+  task.notification.delivered_by = options.delivered_by;
+  if (options.idle_timeout.count() > 0) task.limits.idle_timeout_ms = options.idle_timeout.count();
   note_limits(options, task);
-  task.idempotency_key = options.idempotency_key;
+  task.origin.idempotency_key = options.idempotency_key;
   task.name = options.name;
-  if (options.stop_signal > 0) task.stop_signal = options.stop_signal;
+  if (options.stop_signal > 0) task.process.stop_signal = options.stop_signal;
   if (options.terminal) {
-    task.input = "terminal";
+    task.process.input = "terminal";
   } else if (options.input != Input::null) {
-    task.input = options.input == Input::pipe ? "pipe" : "inherited";
+    task.process.input = options.input == Input::pipe ? "pipe" : "inherited";
   }
-  task.on_end = options.on_end;
-  if (options.session_lifetime) task.lifetime = "session";
+  task.notification.on_end = options.on_end;
+  if (options.session_lifetime) task.origin.lifetime = "session";
   if (options.queue || options.after) {
-    task.queued_at = now_ms();
-    task.priority = options.priority;
-    if (options.after) task.after = options.after->str();
+    task.queue.queued_at = time_at(now_ms());
+    task.queue.priority = options.priority;
+    if (options.after) task.queue.after = options.after->str();
   }
   return task;  // where it runs is the runner's to say: that may be elsewhere
 }
@@ -183,10 +183,10 @@ Result<> understand(std::string_view answer, const Launch& launch) {
 // The task as the runner's answer "running PID STARTED_MS" alone tells of it.
 Task as_answered(Task task, std::string_view answer, std::string record, std::chrono::milliseconds timeout) {
   answer.remove_prefix(std::min(answer.size(), answer.find(' ') + 1));
-  task.pid = take_number(answer);
-  task.started_at = take_number(answer);
-  task.source = std::move(record);
-  if (timeout.count() > 0) task.timeout_ms = timeout.count();
+  task.process.pid = take_number(answer);
+  task.started_at = time_at(take_number(answer));
+  task.found.source = std::move(record);
+  if (timeout.count() > 0) task.limits.timeout_ms = timeout.count();
   return task;
 }
 
@@ -343,14 +343,15 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
   const std::string marker = session.marker(*id);
   mark_environment(launch->environment, *id, session.path());
   Task constant = constant_part(*id, options, work, *cwd);
-  if (!constant.on_end.empty())
-    if (auto signature = trust::sign(session, *id, trust::Purpose::on_end, trust::on_end_bytes(constant.on_end)))
-      constant.signature = std::move(*signature);
+  if (!constant.notification.on_end.empty())
+    if (auto signature =
+            trust::sign(session, *id, trust::Purpose::on_end, trust::on_end_bytes(constant.notification.on_end)))
+      constant.notification.signature = std::move(*signature);
   launch->constant_members = codec::constant_members(constant);
   launch->agent = work.is_agent;
   if (work.resumes) {
     // The runner has it apart from what never changes: the driver may have more to say.
-    constant.agent_id = work.resumes;
+    constant.agent.id = work.resumes;
     launch->note = codec::note_members({.agent_id = work.resumes->text, .model = {}, .stop_code = {}, .usage = {}});
   }
   launch->limits = plan_limits(options, *id);
@@ -387,8 +388,8 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
     task = std::move((*found)->task);
   } else {
     task.status = Status::queued;
-    task.started_at = task.queued_at.value_or(0);
-    task.timeout_ms.reset();
+    task.started_at = task.queue.queued_at.value_or(TimePoint());
+    task.limits.timeout_ms.reset();
   }
   state_->telemetry->started(task);
   return task;

@@ -68,7 +68,7 @@ Result<std::optional<Task>> live_task_of(const TaskManager& manager, const store
 
 Result<std::optional<Task>> decide_about_name(const TaskManager& manager, const StartOptions& options,
                                               const std::string& cwd, const Task& holder) {
-  if (holder.unverified || holder.runner_gone)
+  if (holder.found.unverified || holder.found.runner_gone)
     return std::unexpected(held_by(holder, "may be alive: see `perdure reconcile`"));
   if (options.if_running == IfRunning::refuse)
     return std::unexpected(held_by(holder, "runs already: stop it, or say --if-running return or replace"));
@@ -78,9 +78,9 @@ Result<std::optional<Task>> decide_about_name(const TaskManager& manager, const 
     return std::nullopt;
   }
   Task task = holder;
-  task.existing = true;
+  task.found.existing = true;
   const std::string command = options.shell_line ? *options.shell_line : shell_quoted(options.argv);
-  task.same_command = task.command == command && task.cwd == cwd;
+  task.found.same_command = task.process.command == command && task.origin.cwd == cwd;
   return task;
 }
 

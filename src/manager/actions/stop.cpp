@@ -162,7 +162,7 @@ Result<Task> stop_foreign(const store::Session& session, const Task& recorded, c
   if (!again) return std::unexpected(again.error());
   if (is_terminal(again->status)) return again;  // its owner was quicker
   again->status = Status::killed;
-  again->ended_at = std::max(now_ms(), again->started_at);
+  again->ended_at = time_at(std::max(now_ms(), ms_of(again->started_at)));
   again->stop_reason = options.reason;
   if (!store::can_be_written(*again)) return again;  // it has been stopped, which is what counts
   if (auto done = store::write_record(*again); !done) return std::unexpected(done.error());
@@ -211,7 +211,7 @@ Result<Task> stop_without_record(const store::Session& session, HeldTasks& held,
 }  // namespace
 
 bool is_quiet(const StopOptions& options, const Task& task) {
-  return options.quiet || (options.by && task.owner == options.by);
+  return options.suppress_notification || (options.by && task.owner == options.by);
 }
 
 }  // namespace manager
@@ -269,7 +269,7 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
     if (auto asked = stop.ask_and_wait(); !asked) return std::unexpected(asked.error());
     auto now = manager::assess(session, *task);
     if (!now) return std::unexpected(now.error());
-    if (now->task.unverified)
+    if (now->task.found.unverified)
       return fail(ErrorCode::task_not_running,
                   fmt::format("{} can't be reached from here: {}; stop it there, or see `perdure reconcile --adopt`",
                               id.str(), now->explained));
@@ -291,7 +291,7 @@ Result<void> TaskManager::signal(const TaskId& id, int signal_number) {
     return fail(ErrorCode::task_not_running, fmt::format("{} is not running: {}", id.str(), name_of(task->status)));
   };
   if (is_terminal(task->status)) return not_running();
-  if (task->executor && !task->runner)
+  if (task->executor && !task->host.runner)
     return manager::signal_far({state_->session, *state_->telemetry, *state_->far}, *task, signal_number);
   if (!manager::is_own_record(session, *task)) {
     const auto process = manager::live_foreign_process(*task);

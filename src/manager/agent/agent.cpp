@@ -79,7 +79,7 @@ Result<std::vector<std::string>> choose_command(const AgentDefinition& agent, co
 StartOptions with_definition(const AgentOptions& options, const AgentDefinition& agent, const Task* last) {
   StartOptions start = options.start;
   for (const auto& [name, value] : agent.env) start.env.try_emplace(name, value);
-  if (start.cwd.empty() && last != nullptr) start.cwd = last->cwd.value_or("");
+  if (start.cwd.empty() && last != nullptr) start.cwd = last->origin.cwd.value_or("");
   if (start.cwd.empty()) start.cwd = agent.cwd.value_or("");
   std::error_code ignored;
   start.cwd = std::filesystem::absolute(start.cwd.empty() ? "." : start.cwd, ignored).lexically_normal().string();
@@ -118,7 +118,7 @@ Result<Task> TaskManager::start(const AgentOptions& options) {
     conversation = std::move(*taken);
   }
   const Task* const last = conversation ? &conversation->last : nullptr;
-  auto agent = find_definition(state_->options, last != nullptr ? last->subagent_type.value_or("") : options.agent);
+  auto agent = find_definition(state_->options, last != nullptr ? last->agent.type.value_or("") : options.agent);
   if (!agent) return std::unexpected(agent.error());
   StartOptions start = with_definition(options, *agent, last);
   auto command = choose_command(*agent, start);

@@ -29,12 +29,12 @@ std::unexpected<Error> explain_unknown(const TaskManager& manager, const std::st
   if (task->kind != Kind::agent)
     return not_found(
         fmt::format("'{}' is a task, and no subagent's: only a conversation with an agent can be resumed", id));
-  if (!task->agent_id)
+  if (!task->agent.id)
     return not_found(fmt::format("'{}' is a task whose agent never had a session: there is nothing to go on with", id));
   Error error =
-      not_found(fmt::format("'{}' is a task; the id of its agent is '{}': use that one", id, task->agent_id->text))
+      not_found(fmt::format("'{}' is a task; the id of its agent is '{}': use that one", id, task->agent.id->text))
           .error();
-  error.details["agentId"] = task->agent_id->text;
+  error.details["agentId"] = task->agent.id->text;
   return std::unexpected(std::move(error));
 }
 
@@ -45,11 +45,11 @@ Result<Turns> turns_of(const TaskManager& manager, const store::Session& session
   std::set<std::string> agents;
   bool foreign = false;
   for (auto& task : *all) {
-    if (!task.agent_id || task.agent_id->text != *options.resume) continue;
+    if (!task.agent.id || task.agent.id->text != *options.resume) continue;
     const bool ours = task.status == Status::queued || is_own_record(session, task);
     foreign |= !ours;
-    if (!ours || (!options.agent.empty() && task.subagent_type != options.agent)) continue;
-    agents.insert(task.subagent_type.value_or(""));
+    if (!ours || (!options.agent.empty() && task.agent.type != options.agent)) continue;
+    agents.insert(task.agent.type.value_or(""));
     turns.push_back(std::move(task));
   }
   if (turns.empty() && foreign)
@@ -84,8 +84,9 @@ Result<Conversation> take_up(TaskManager& manager, const store::Session& session
   for (auto& turn : *turns) {
     if (is_terminal(turn.status)) continue;
     // One whose runner was killed is over once its processes are.
-    if (turn.runner_gone)
-      if (auto settled = manager.wait({.ids = {turn.id}, .timeout = std::chrono::seconds(10), .is_part = true});
+    if (turn.found.runner_gone)
+      if (auto settled =
+              manager.wait({.ids = {turn.id}, .timeout = std::chrono::seconds(10), .part_of_longer_wait = true});
           settled && !settled->ended.empty())
         continue;
     Error error{

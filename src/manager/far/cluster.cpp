@@ -163,7 +163,7 @@ Result<Task> Cluster::submit(const far::FarTask& task) const {
   far::FarTask placed = task;
   placed.place = *job;
   placed.planned.executor->place = *job;
-  placed.planned.executor->submitted_at = now_ms();
+  placed.planned.executor->submitted_at = time_at(now_ms());
   ++placed.attempts;
   if (auto written = far::write_far_task(session_, placed); !written) return std::unexpected(written.error());
   if (auto told = far::enter(session_, id); !told) return std::unexpected(told.error());
@@ -240,7 +240,7 @@ Result<bool> Cluster::mirror(const far::FarTask& task) {
   if (!grew) return grew;
   if (!*record) return *grew;
   std::string& seen = seen_[id];
-  if (seen == (*record)->raw) return *grew;
+  if (seen == (*record)->found.raw) return *grew;
   // The log of an ended task is whole before its record is: read in this order, and copied once more.
   if (is_terminal((*record)->status)) {
     if (auto rest = copy_log(id); !rest) return rest;
@@ -257,12 +257,12 @@ Result<bool> Cluster::mirror(const far::FarTask& task) {
     if (by_engine && (*record)->status == Status::killed && (*record)->stop_reason == "Cancelled in Slurm") {
       (*record)->status = Status::timed_out;
       (*record)->timed_out_by = "executor";
-      (*record)->exit_code.reset();
-      (*record)->signal.reset();
+      (*record)->process.exit_code.reset();
+      (*record)->process.signal.reset();
       (*record)->stop_reason.reset();
     }
   }
-  const std::string raw = (*record)->raw;
+  const std::string raw = (*record)->found.raw;
   auto taken = take_over(session_, telemetry_, id, **record, {});
   if (!taken) return std::unexpected(taken.error());
   seen = raw;
@@ -294,7 +294,7 @@ Result<> Cluster::note_state(const far::FarTask& task, const far::JobState& job)
     executor.state = job.state;
     executor.reason = job.reason.empty() ? std::nullopt : std::optional(job.reason);
     if (!job.node.empty()) executor.node = job.node;
-    executor.seen_at = now_ms();
+    executor.seen_at = time_at(now_ms());
     executor.silent_since.reset();
   };
   if (*known) return update_executor(session_, id, set, differs);
@@ -330,7 +330,8 @@ Result<> Cluster::end(const far::FarTask& task, const far::JobState& job, far::J
     const int error = os_error_in(answer.find(' ') + 1);
     end = {.status = Status::failed,
            .evidence = {},
-           .reason = fmt::format("cannot run '{}' on {}: {}", task.planned.command, job.node, describe_errno(error))};
+           .reason =
+               fmt::format("cannot run '{}' on {}: {}", task.planned.process.command, job.node, describe_errno(error))};
     end.exit_code = answer.starts_with("exec ") && error == ENOENT ? 127 : 126;
   } else if (phase == far::JobPhase::cancelled || phase == far::JobPhase::preempted) {
     end = {.status = Status::killed, .evidence = {}, .reason = "Cancelled in Slurm"};
@@ -364,7 +365,8 @@ Result<> Cluster::forget(const far::FarTask& task) const {
   const TaskId& id = task.planned.id;
   const ExecutorState& executor = *task.planned.executor;
   const bool was_seen = executor.state.has_value();
-  if (!is_claimed(id) && !was_seen && task.attempts < 2 && now_ms() - executor.submitted_at.value_or(0) < kResubmitMs) {
+  if (!is_claimed(id) && !was_seen && task.attempts < 2 &&
+      now_ms() - ms_of(executor.submitted_at).value_or(0) < kResubmitMs) {
     // A controller that was killed within seconds of the submit has lost it, and it never ran: nothing claimed it.
     auto right = far::take_entry(session_, id);
     if (!right) return std::unexpected(right.error());
@@ -379,12 +381,12 @@ Result<> Cluster::forget(const far::FarTask& task) const {
   std::optional<std::int64_t> since;
   if (*known) {
     if (auto noted = note_silence(session_, id, why); !noted) return noted;
-    since = (*known)->executor->silent_since;
+    since = ms_of((*known)->executor->silent_since);
   } else {
-    since = executor.silent_since;
+    since = ms_of(executor.silent_since);
     if (!since) {
       far::FarTask again = task;
-      again.planned.executor->silent_since = now_ms();
+      again.planned.executor->silent_since = time_at(now_ms());
       again.planned.executor->reason = why;
       return far::write_far_task(session_, again);
     }

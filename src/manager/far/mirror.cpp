@@ -52,30 +52,30 @@ Result<> sync_log(const store::Session& session, const TaskId& id) {
 }
 
 void copy_limits(const Task& there, Task& task) {
-  task.timeout_ms = there.timeout_ms;
-  task.timeout_from = there.timeout_from;
-  task.idle_timeout_ms = there.idle_timeout_ms;
-  if (there.cwd) task.cwd = there.cwd;
+  task.limits.timeout_ms = there.limits.timeout_ms;
+  task.limits.timeout_from = there.limits.timeout_from;
+  task.limits.idle_timeout_ms = there.limits.idle_timeout_ms;
+  if (there.origin.cwd) task.origin.cwd = there.origin.cwd;
 }
 
 void copy_end(const Task& there, Task& task) {
   task.status = there.status;
-  task.ended_at = there.ended_at.value_or(std::max(now_ms(), task.started_at));
-  task.exit_code = there.exit_code;
-  task.signal = there.signal;
+  task.ended_at = time_at(ms_of(there.ended_at).value_or(std::max(now_ms(), ms_of(task.started_at))));
+  task.process.exit_code = there.process.exit_code;
+  task.process.signal = there.process.signal;
   task.stop_reason = there.stop_reason;
   task.timed_out_by = there.timed_out_by;
   task.lost_evidence = there.lost_evidence;
   task.recovered = there.recovered;
-  task.dropped_bytes = there.dropped_bytes;
-  task.dropped_at = there.dropped_at;
-  task.unstored_bytes = there.unstored_bytes;
-  task.leftovers = there.leftovers;
+  task.output.dropped_bytes = there.output.dropped_bytes;
+  task.output.dropped_at = there.output.dropped_at;
+  task.output.unstored_bytes = there.output.unstored_bytes;
+  task.process.leftovers = there.process.leftovers;
 }
 
 Result<Task> finish(const store::Session& session, Telemetry& telemetry, Task task, store::RunnerLock& lock,
                     const std::optional<far::StopWanted>& stop) {
-  if (stop && stop->is_quiet && task.status == Status::killed) task.terminal_notification_suppressed = true;
+  if (stop && stop->is_quiet && task.status == Status::killed) task.notification.suppressed = true;
   if (auto synced = sync_log(session, task.id); !synced) return std::unexpected(synced.error());
   if (auto done = commit_end(session, task, lock, telemetry); !done) return std::unexpected(done.error());
   // One that stays is removed by whoever finds it with a record of an end.
@@ -85,7 +85,7 @@ Result<Task> finish(const store::Session& session, Telemetry& telemetry, Task ta
 
 Result<Task> first_record(const store::Session& session, const far::FarTask& sent) {
   Task task = sent.planned;
-  task.source = session.record_path(task.id);
+  task.found.source = session.record_path(task.id);
   task.status = Status::running;
   task.started_seq = session.next_seq();
   return task;
@@ -149,9 +149,9 @@ Result<Task> take_over(const store::Session& session, Telemetry& telemetry, cons
   executor.place = executor.type == "slurm" ? sent->place : there.id.str();
   if (!from.node.empty()) executor.node = from.node;
   if (!from.machine_id.empty()) executor.machine_id = from.machine_id;
-  if (there.boot_id) executor.boot_id = there.boot_id;
-  if (there.machine_id) executor.machine_id = there.machine_id;
-  if (there.host_name) executor.node = there.host_name;
+  if (there.host.boot_id) executor.boot_id = there.host.boot_id;
+  if (there.host.machine_id) executor.machine_id = there.host.machine_id;
+  if (there.host.name) executor.node = there.host.name;
   if (there.executor) {  // it has sent it on
     executor.state = there.executor->state;
     executor.reason = there.executor->reason;
@@ -160,7 +160,7 @@ Result<Task> take_over(const store::Session& session, Telemetry& telemetry, cons
     executor.reason.reset();
   }
   executor.started_at = there.started_at;
-  executor.seen_at = now_ms();
+  executor.seen_at = time_at(now_ms());
   executor.silent_since.reset();
   if (!*known || !is_terminal(there.status))
     if (auto written = store::write_record(*task); !written) return give_up(written.error());
@@ -201,19 +201,19 @@ Result<Task> end_without_record(const store::Session& session, Telemetry& teleme
   }
   auto task = *known ? Result<Task>(std::move(**known)) : first_record(session, *sent);
   if (!task) return give_up(task.error());
-  if (task->started_at == 0) task->started_at = task->executor->submitted_at.value_or(now_ms());
+  if (task->started_at == TimePoint()) task->started_at = task->executor->submitted_at.value_or(time_at(now_ms()));
   task->status = end.status;
   task->lost_evidence = end.evidence;
   if (!end.reason.empty()) task->stop_reason = end.reason;
   task->timed_out_by = end.timed_out_by;
-  task->exit_code = end.exit_code;
+  task->process.exit_code = end.exit_code;
   ExecutorState& executor = *task->executor;
   if (sent->place && !executor.place) executor.place = sent->place;
   if (!end.state.empty()) executor.state = end.state;
   if (!end.engine_reason.empty()) executor.reason = end.engine_reason;
   if (!end.exit.empty()) executor.exit = end.exit;
   executor.silent_since.reset();
-  task->ended_at = std::max(now_ms(), task->started_at);
+  task->ended_at = time_at(std::max(now_ms(), ms_of(task->started_at)));
   auto ended = finish(session, telemetry, std::move(*task), *lock, sent->stop);
   if (!ended) return give_up(ended.error());
   return ended;
@@ -245,7 +245,7 @@ Result<> note_silence(const store::Session& session, const TaskId& id, const std
   if (known && *known && !is_terminal((*known)->status) && far::is_mirror(session, **known) &&
       (!(*known)->executor->silent_since || (*known)->executor->reason != why)) {
     ExecutorState& executor = *(*known)->executor;
-    if (!executor.silent_since) executor.silent_since = now_ms();
+    if (!executor.silent_since) executor.silent_since = time_at(now_ms());
     executor.reason = why;
     done = store::write_record(**known);
   }

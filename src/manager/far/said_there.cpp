@@ -72,7 +72,7 @@ Result<Task> note_waiting(const store::Session& session, const TaskId& id, const
     sent->place = executor.place = waiting.id;
     executor.state = waiting.state;
     executor.reason = waiting.reason;
-    executor.seen_at = now_ms();
+    executor.seen_at = time_at(now_ms());
     if (auto written = far::write_far_task(session, *sent); !written) return std::unexpected(written.error());
     if (is_new)
       if (auto told = far::enter(session, id); !told) return std::unexpected(told.error());

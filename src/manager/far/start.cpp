@@ -114,18 +114,18 @@ Result<std::optional<Task>> find_known(const store::Session& session, const Star
 
 Task planned_record(const FarSide& side, const ExecutorDefinition& executor, const StartOptions& options,
                     Task planned) {
-  planned.queued_at = now_ms();
-  if (!planned.on_end.empty())
-    if (auto signature =
-            trust::sign(side.session, planned.id, trust::Purpose::on_end, trust::on_end_bytes(planned.on_end)))
-      planned.signature = std::move(*signature);
+  planned.queue.queued_at = time_at(now_ms());
+  if (!planned.notification.on_end.empty())
+    if (auto signature = trust::sign(side.session, planned.id, trust::Purpose::on_end,
+                                     trust::on_end_bytes(planned.notification.on_end)))
+      planned.notification.signature = std::move(*signature);
   ExecutorState about;
   about.name = executor.name;
   about.type = name_of(executor.type);
   about.token = fmt::format("perdure-{}-{}", machine_id().substr(0, 8), planned.id.str());
-  about.submitted_at = now_ms();
+  about.submitted_at = time_at(now_ms());
   planned.executor = std::move(about);
-  if (options.timeout.count() > 0) planned.timeout_ms = options.timeout.count();
+  if (options.timeout.count() > 0) planned.limits.timeout_ms = options.timeout.count();
   return planned;
 }
 
@@ -185,10 +185,10 @@ Result<Task> start_job(const FarSide& side, const StartOptions& options, const W
   launch.environment[contract::kSessionVariable] = there.path();
   launch.environment.erase("PERDURE_ON");
   Task constant = sent.planned;
-  constant.on_end.clear();
-  constant.signature.reset();
-  constant.queued_at.reset();
-  constant.idempotency_key.reset();
+  constant.notification.on_end.clear();
+  constant.notification.signature.reset();
+  constant.queue.queued_at.reset();
+  constant.origin.idempotency_key.reset();
   launch.constant_members = codec::constant_members(constant);
   launch.description = constant.description;
   launch.timeout = deadline_in_job(**executor, options);

@@ -36,7 +36,7 @@ bool TaskSink::append_output(std::string_view bytes) {
   return run_->append_output(bytes);
 }
 
-bool TaskSink::settle(const Settlement& settlement) {
+bool TaskSink::settle(const TaskResult& settlement) {
   return run_->settle(settlement);
 }
 
@@ -83,9 +83,9 @@ Result<> InProcessRun::register_task() {
   if (!lock) return std::unexpected(lock.error());
   if (!*lock) return fail(ErrorCode::session_unusable, id_.str() + " is another task's id");
   lock_.emplace(std::move(**lock));
-  Result<> done = lock_->introduce(*task_.runner);
+  Result<> done = lock_->introduce(*task_.host.runner);
   if (done) done = open_control();
-  task_.started_at = now_ms();
+  task_.started_at = time_at(now_ms());
   task_.started_seq = session_.next_seq();
   if (done) done = store::write_record(task_);
   if (!done) {
@@ -93,7 +93,7 @@ Result<> InProcessRun::register_task() {
     return done;
   }
   lock_->note_gate();
-  if (task_.timeout_ms) deadline_at_ = from_now(*task_.timeout_ms);
+  if (task_.limits.timeout_ms) deadline_at_ = from_now(*task_.limits.timeout_ms);
   return {};
 }
 
@@ -136,7 +136,7 @@ bool InProcessRun::append_output(std::string_view bytes) {
   return bytes.empty();
 }
 
-bool InProcessRun::settle(const Settlement& settlement) {
+bool InProcessRun::settle(const TaskResult& settlement) {
   bool counts = false;
   {
     const std::scoped_lock guard(mutex_);
@@ -147,15 +147,15 @@ bool InProcessRun::settle(const Settlement& settlement) {
       cause_ = Cause::settled;
       const bool succeeded = settlement.exit_code ? *settlement.exit_code == 0 : settlement.succeeded;
       task_.status = succeeded ? Status::completed : Status::failed;
-      if (task_.kind == Kind::process) task_.exit_code = settlement.exit_code.value_or(succeeded ? 0 : 1);
+      if (task_.kind == Kind::process) task_.process.exit_code = settlement.exit_code.value_or(succeeded ? 0 : 1);
       task_.stop_reason.reset();
-      task_.stop_code = settlement.stop_code;
+      task_.agent.stop_code = settlement.stop_code;
       lock_->note_exit(succeeded ? 0 : settlement.exit_code.value_or(1), now_ms());
       // Of a subagent the reason is what says that it failed (contract/outcome.h).
       std::string reason = succeeded ? "" : settlement.reason;
       if (!succeeded && task_.kind == Kind::agent && reason.empty()) reason = kFailedWithoutReason;
       if (!reason.empty()) task_.stop_reason = reason;
-      const bool quiet = task_.terminal_notification_suppressed.value_or(false);
+      const bool quiet = task_.notification.suppressed.value_or(false);
       const auto escaped = escaped_reason(reason);
       lock_->note_decision(contract::word_of(quiet ? contract::Cause::exit_quietly : contract::Cause::exit),
                            escaped ? *escaped : kFailedWithoutReason, now_ms());
@@ -178,7 +178,7 @@ void InProcessRun::stop(std::string_view word, std::string_view escaped_reason, 
       asks = true;
       const std::string reason = codec::unescape(escaped_reason);
       if (!reason.empty()) task_.stop_reason = reason;
-      if (word == contract::word_of(contract::Cause::stop_quietly)) task_.terminal_notification_suppressed = true;
+      if (word == contract::word_of(contract::Cause::stop_quietly)) task_.notification.suppressed = true;
       lock_->note_decision(word, escaped_reason, now_ms());
       force_at_ = from_now(grace);
     }
@@ -195,7 +195,7 @@ Result<bool> InProcessRun::detach(std::optional<std::int64_t> timeout_ms) {
     if (phase_ != Phase::running || task_.detached) return false;
     task_.detached = true;
     if (timeout_ms) {
-      task_.timeout_ms = *timeout_ms > 0 ? timeout_ms : std::nullopt;
+      task_.limits.timeout_ms = *timeout_ms > 0 ? timeout_ms : std::nullopt;
       deadline_at_ = *timeout_ms > 0 ? from_now(*timeout_ms) : -1;
     }
     if (auto written = store::write_record(task_); !written) {
@@ -275,8 +275,8 @@ void InProcessRun::commit() {
     const std::scoped_lock guard(mutex_);
     if (cause_ == Cause::stop) task_.status = Status::killed;
     if (cause_ == Cause::deadline) task_.status = Status::timed_out;
-    task_.ended_at = std::max(now_ms(), task_.started_at);
-    if (unstored_ > 0) task_.unstored_bytes = unstored_;
+    task_.ended_at = time_at(std::max(now_ms(), ms_of(task_.started_at)));
+    if (unstored_ > 0) task_.output.unstored_bytes = unstored_;
   }
   write_end();
 }

@@ -38,7 +38,7 @@ class InProcessRun {
 
   [[nodiscard]] std::stop_token stop_token() const { return stop_.get_token(); }
   bool append_output(std::string_view bytes);
-  bool settle(const Settlement& settlement);
+  bool settle(const TaskResult& settlement);
 
   /// A stop by a word of contract/lock_page.h. `reason` as the lock page takes it. Absent grace: the task's own.
   void stop(std::string_view word, std::string_view escaped_reason, std::optional<std::int64_t> grace_ms);

@@ -278,21 +278,21 @@ Result<Task> TaskManager::start(const std::shared_ptr<InProcessTask>& task, cons
 
   Task record{.id = *id, .kind = options.kind, .kind_name = std::string(name_of(options.kind))};
   record.description = options.description;
-  record.command = options.description;
+  record.process.command = options.description;
   record.detached = options.detached;
   record.owner = options.owner;
   record.labels = options.labels;
-  record.parent_tool_call_id = options.tool_call_id;
-  if (options.session_lifetime) record.lifetime = "session";
-  if (options.timeout.count() > 0) record.timeout_ms = options.timeout.count();
-  if (options.kind == Kind::agent) record.agent_id = options.agent_id;
-  if (options.kind == Kind::agent) record.subagent_type = options.subagent_type;
-  record.in_process = true;
+  record.origin.parent_tool_call_id = options.tool_call_id;
+  if (options.session_lifetime) record.origin.lifetime = "session";
+  if (options.timeout.count() > 0) record.limits.timeout_ms = options.timeout.count();
+  if (options.kind == Kind::agent) record.agent.id = options.agent_id;
+  if (options.kind == Kind::agent) record.agent.type = options.subagent_type;
+  record.host.in_process = true;
   const auto self = look_at_process(::getpid());
-  record.runner = ProcessIdentity{::getpid(), self ? self->start_ticks : 0};
-  if (!boot_id().empty()) record.boot_id = boot_id();
-  if (!machine_id().empty()) record.machine_id = machine_id();
-  record.source = session.record_path(*id);
+  record.host.runner = ProcessIdentity{::getpid(), self ? self->start_ticks : 0};
+  if (!boot_id().empty()) record.host.boot_id = boot_id();
+  if (!machine_id().empty()) record.host.machine_id = machine_id();
+  record.found.source = session.record_path(*id);
 
   auto run = std::make_shared<manager::InProcessRun>(session, state_->telemetry, state_->in_process->waker(), task,
                                                      record, options.grace);

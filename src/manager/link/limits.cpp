@@ -113,9 +113,9 @@ Result<> check_limits(const StartOptions& options) {
 }
 
 void note_limits(const StartOptions& options, Task& task) {
-  if (options.memory_max > 0) task.memory_max = options.memory_max;
-  if (options.cpu_max > 0) task.cpu_max_milli = cpu_milli(options);
-  if (options.pids_max > 0) task.pids_max = options.pids_max;
+  if (options.memory_max > 0) task.limits.memory_max = options.memory_max;
+  if (options.cpu_max > 0) task.limits.cpu_max_milli = cpu_milli(options);
+  if (options.pids_max > 0) task.limits.pids_max = options.pids_max;
 }
 
 Limits plan_limits(const StartOptions& options, const TaskId& id) {
@@ -167,8 +167,8 @@ std::string find_cgroup_above(const std::string& mountinfo, const std::string& o
 
 void remove_cgroup(const Task& task) {
   // Only what carries this task's name, and the kernel removes only what is empty.
-  if (task.cgroup && task.cgroup->ends_with(fmt::format("/{}{}", contract::kCgroupPrefix, task.id.str())))
-    ::rmdir(task.cgroup->c_str());
+  if (task.limits.cgroup && task.limits.cgroup->ends_with(fmt::format("/{}{}", contract::kCgroupPrefix, task.id.str())))
+    ::rmdir(task.limits.cgroup->c_str());
 }
 
 }  // namespace perdure::manager

@@ -18,7 +18,7 @@ namespace {
 bool says_it_runs(pid_t pid, const store::Session& session, const Task& task) {
   const auto mark = environment_value(pid, contract::kRunnerVariable);
   if (!mark) return false;
-  return task.session_folder ? mark->starts_with(task.id.str() + "@") : *mark == session.marker(task.id);
+  return task.host.session_folder ? mark->starts_with(task.id.str() + "@") : *mark == session.marker(task.id);
 }
 
 std::optional<RunnerProcess> hold(const store::Session& session, const ProcessIdentity& identity, const Task& task) {
@@ -35,19 +35,19 @@ std::optional<RunnerProcess> hold(const store::Session& session, const ProcessId
 }  // namespace
 
 bool is_copy(const store::Session& session, const Task& task) {
-  if (!task.session_folder) return false;
+  if (!task.host.session_folder) return false;
   const auto here = identity_of_folder(session.path());
-  return here && *here != *task.session_folder;
+  return here && *here != *task.host.session_folder;
 }
 
 std::optional<RunnerProcess> find_runner_process(const store::Session& session, const Task& task) {
   if (is_copy(session, task)) return std::nullopt;
   // A number counts in the namespace and boot in which it was given only.
-  if (task.boot_id && *task.boot_id != boot_id()) return std::nullopt;
-  if (task.pid_namespace && *task.pid_namespace != own_pid_namespace()) return std::nullopt;
+  if (task.host.boot_id && *task.host.boot_id != boot_id()) return std::nullopt;
+  if (task.host.pid_namespace && *task.host.pid_namespace != own_pid_namespace()) return std::nullopt;
   if (const auto holder = store::read_runner_notes(session, task.id).holder)
     if (auto found = hold(session, *holder, task)) return found;
-  return task.runner ? hold(session, *task.runner, task) : std::nullopt;
+  return task.host.runner ? hold(session, *task.host.runner, task) : std::nullopt;
 }
 
 Result<> leave_stop_wish(const store::Session& session, const TaskId& id, const StopWish& wish) {

@@ -17,11 +17,11 @@ class Telemetry;
 class FarContact;
 }  // namespace manager
 
-/// What a TaskManager holds. The event watch, the claims, the telemetry and the held tasks lock for themselves; all
+/// What a TaskManager and its handles share. The event watch, the claims, the telemetry and the held tasks lock for themselves; all
 /// else never changes.
-struct __attribute__((visibility("hidden"))) TaskManager::State {
-  State(ManagerOptions given, store::Session opened);
-  ~State();
+struct __attribute__((visibility("hidden"))) SessionState {
+  SessionState(ManagerOptions given, store::Session opened);
+  ~SessionState();
 
   ManagerOptions options;
   store::Session session;
@@ -42,6 +42,9 @@ struct __attribute__((visibility("hidden"))) TaskManager::State {
 
   /// check_may_act(), and queued tasks whose runner was killed get a new one (L50), once.
   [[nodiscard]] Result<> act_and_revive() const;
+
+  /// As TaskManager::get().
+  [[nodiscard]] Result<Task> get(const TaskId& id) const;
 
   mutable std::atomic<bool> is_own = false, has_revived = false;
 };

@@ -58,7 +58,7 @@ std::string task_fields(const Task& task) {
 // Nobody saw when a lost task ended: what its record says is when that was noticed.
 std::optional<std::int64_t> duration_of(const Task& task) {
   if (task.status == Status::lost || !task.ended_at || *task.ended_at < task.started_at) return std::nullopt;
-  return *task.ended_at - task.started_at;
+  return *ms_of(task.ended_at) - ms_of(task.started_at);
 }
 
 std::string completed_line(const Task& task) {

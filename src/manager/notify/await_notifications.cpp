@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "manager/far/contact.h"
+#include "manager/link/cancel_fd.h"
 #include "manager/link/state.h"
 #include "manager/notify/delivery.h"
 #include "manager/status/assess.h"
@@ -35,7 +36,7 @@ class KilledRunners {
     }
     auto found = assess(session_, task);
     if (!found) return std::unexpected(found.error());
-    found_one_ = found_one_ || found->settles || found->task.runner_gone;
+    found_one_ = found_one_ || found->settles || found->task.found.runner_gone;
     return {};
   }
 
@@ -96,12 +97,14 @@ Result<> watch_runners(const store::Session& session, NewsWatch& watch) {
 }  // namespace
 }  // namespace manager
 
-Result<bool> TaskManager::await_notifications(const AwaitOptions& options) {
+Result<bool> Notifications::await(const AwaitOptions& options) const {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   if (state_->check_may_act()) state_->far->follow();
   const auto& session = state_->session;
   manager::KilledRunners killed(session, *state_->telemetry, options.recovers);
   const auto until = options.timeout ? std::optional(steady_ms() + options.timeout->count()) : std::nullopt;
+  manager::CancelFd cancelled;
+  if (auto begun = cancelled.begin(options.cancel); !begun) return std::unexpected(begun.error());
   manager::NewsWatch watch(session);
   watch.arm();
   // Watched first, then settled: a runner that dies in between is seen by one of the two.
@@ -122,7 +125,7 @@ Result<bool> TaskManager::await_notifications(const AwaitOptions& options) {
     if (pending->claim_ends_at) wake_by(now + std::max<std::int64_t>(0, *pending->claim_ends_at - now_ms()) + 1);
     const bool claim_is_ending = pending->claim_ends_at && now < claim_ends_until;
     if (claim_is_ending || !suspects.empty()) wake_by(now + manager::kLookAgainMs);
-    const auto news = watch.sleep(wake, options.cancel_fd);
+    const auto news = watch.sleep(wake, cancelled.get());
     if (news.cancelled) return false;
     if (news.lost_track)
       if (auto looked = killed.look_at_all(); !looked) return std::unexpected(looked.error());

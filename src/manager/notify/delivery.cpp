@@ -33,18 +33,18 @@ Result<std::optional<Task>> ended_task(const store::Session& session, const Task
   if (!task && task.error().code == ErrorCode::record_invalid) return std::nullopt;
   if (!task) return task;
   if (!*task || !is_terminal((*task)->status)) return std::nullopt;
-  if ((*task)->source != session.record_path(id) && !was_made_lost(session, **task)) return std::nullopt;
+  if ((*task)->found.source != session.record_path(id) && !was_made_lost(session, **task)) return std::nullopt;
   return task;
 }
 
 // L42, L45, and what is acknowledged already.
 bool is_nobodys_news(const Task& task) {
-  return task.notified_at || !task.detached || task.terminal_notification_suppressed.value_or(false);
+  return task.notification.notified_at || !task.detached || task.notification.suppressed.value_or(false);
 }
 
 void sort_by_end(std::vector<Task>& tasks) {
   std::ranges::sort(tasks, {}, [](const Task& task) {
-    return std::tuple(task.ended_seq.value_or(0), task.ended_at.value_or(0), task.id);
+    return std::tuple(task.ended_seq.value_or(0), ms_of(task.ended_at).value_or(0), task.id);
   });
 }
 
@@ -84,9 +84,9 @@ Result<> note_in_record(const store::Session& session, const Task& seen, std::st
   auto task = store::reread(seen);
   if (!task) {
     done = std::unexpected(task.error());
-  } else if (!task->notified_at) {
-    task->notified_at = now_ms();
-    task->notified_via = std::string(via);
+  } else if (!task->notification.notified_at) {
+    task->notification.notified_at = time_at(now_ms());
+    task->notification.channel = std::string(via);
     done = store::write_record(*task);
   }
   if (own) own->release();
@@ -158,14 +158,14 @@ Result<> settle_lost(const store::Session& session, Telemetry& telemetry) {
 
 }  // namespace manager
 
-Result<std::vector<Notification>> TaskManager::notifications(const std::optional<std::string>& owner) const {
+Result<std::vector<Notification>> Notifications::pending(const std::optional<std::string>& owner) const {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   auto pending = manager::find_pending(state_->session, owner, manager::Whose::anybodys);
   if (!pending) return std::unexpected(pending.error());
   return manager::describe_ends(state_->session, pending->tasks);
 }
 
-Result<std::vector<Notification>> TaskManager::claim_notifications(const ClaimOptions& options) {
+Result<std::vector<Notification>> Notifications::claim(const ClaimOptions& options) const {
   if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
   const auto& session = state_->session;
   if (options.lease && options.lease->count() <= 0)
@@ -189,12 +189,12 @@ Result<std::vector<Notification>> TaskManager::claim_notifications(const ClaimOp
   return manager::describe_ends(session, claimed);
 }
 
-void TaskManager::release_notifications(const std::vector<Notification>& notifications) {
+void Notifications::release(const std::vector<Notification>& notifications) const {
   for (const auto& notification : notifications)
     for (const auto& id : notification.tasks) state_->claims->drop(id);
 }
 
-Result<void> TaskManager::acknowledge(const std::vector<std::string>& ids, std::string_view via) {
+Result<void> Notifications::acknowledge(const std::vector<std::string>& ids, std::string_view via) const {
   if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   Result<> outcome;
   const auto note = [&](const Result<>& done) {

@@ -60,7 +60,7 @@ std::string news_of(const store::Session& session, const Task& task) {
       R"({{"event":"{}",{},"task":{},"notification":{{"id":{},"type":"{}","source_kind":"{}","source_id":"{}",)"
       R"("severity":"{}","title":{},"body":{}}}}})"
       "\n",
-      news.type, told_first(session, task.cwd.value_or("")), record_json(task), json_quoted(news.id), news.type,
+      news.type, told_first(session, task.origin.cwd.value_or("")), record_json(task), json_quoted(news.id), news.type,
       news.source_kind, news.source_id, name_of(news.severity), json_quoted(news.title), json_quoted(news.body));
 }
 
@@ -101,16 +101,17 @@ void tell_end(const store::Session& session, const ManagerOptions& options, cons
   const contract::HookEvent event = event_of(task.status);
   Launch launch;
   // What the record says is run only if this user signed it (L51); a runner that lives has its own copy.
-  launch.hooks = plan_hooks(options.hooks, runs_on_end || options.trust ? task.on_end : std::vector<std::string>());
+  launch.hooks =
+      plan_hooks(options.hooks, runs_on_end || options.trust ? task.notification.on_end : std::vector<std::string>());
   std::erase_if(launch.hooks, [&](const PlannedHook& hook) { return (hook.events & event) == 0; });
   const auto runner = launch.hooks.empty() ? fail(ErrorCode::usage, "") : find_runner(options.runner);
   if (!runner) return;
   // Where they are noted. Another program's task has its folder elsewhere, if any, and gets none of ours.
-  if (task.source == session.record_path(task.id)) ::mkdir(session.folder_path(task.id).c_str(), 0700);
+  if (task.found.source == session.record_path(task.id)) ::mkdir(session.folder_path(task.id).c_str(), 0700);
   const std::string marker = session.marker(task.id);
   launch.only_event = event;
   launch.constant_members = news_of(session, task);
-  launch.cwd = task.cwd.value_or("/");
+  launch.cwd = task.origin.cwd.value_or("/");
   launch.environment = environment_for({}, launch.cwd);
   auto spec = memory_file(launch_spec(launch));
   if (spec)

@@ -1,5 +1,6 @@
 #include "manager/notify/notification.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/readable.h"
 #include "base/utf8.h"
@@ -88,10 +89,10 @@ std::string outcome_sentence(const Task& task) {
     case Status::failed: text += " failed"; break;
     case Status::timed_out:
       text += " timed out";
-      if (task.timed_out_by == "idle" && task.idle_timeout_ms) {
-        text += fmt::format(": there was no output for {}", in_words(*task.idle_timeout_ms));
-      } else if (task.timeout_ms.value_or(0) > 0)
-        text += fmt::format(" at its deadline of {}", in_words(*task.timeout_ms));
+      if (task.timed_out_by == "idle" && task.limits.idle_timeout_ms) {
+        text += fmt::format(": there was no output for {}", in_words(*task.limits.idle_timeout_ms));
+      } else if (task.limits.timeout_ms.value_or(0) > 0)
+        text += fmt::format(" at its deadline of {}", in_words(*task.limits.timeout_ms));
       break;
     case Status::killed: text += " was stopped"; break;
     case Status::lost:
@@ -101,10 +102,10 @@ std::string outcome_sentence(const Task& task) {
     case Status::queued:
     case Status::running: break;
   }
-  if (task.exit_code) text += fmt::format(" with exit code {}", *task.exit_code);
-  if (task.signal) text += fmt::format(": ended by {},", name_of_signal(*task.signal));
+  if (task.process.exit_code) text += fmt::format(" with exit code {}", *task.process.exit_code);
+  if (task.process.signal) text += fmt::format(": ended by {},", name_of_signal(*task.process.signal));
   if (task.ended_at && *task.ended_at >= task.started_at)
-    text += fmt::format(" after {}", in_words(*task.ended_at - task.started_at));
+    text += fmt::format(" after {}", in_words(ms_of(*task.ended_at) - ms_of(task.started_at)));
   return text + ".";
 }
 
@@ -116,17 +117,18 @@ std::string output_sentences(const Task& task, const Notification& news) {
       "It printed {} bytes: read them with `perdure output {}`, the end with `perdure output {} --tail 4KiB`, "
       "or in the file {}",
       news.output_bytes, id, id, to_plain_text(*news.output_path, false));
-  if (task.dropped_bytes.value_or(0) > 0)
-    text += fmt::format("\n{} of them, in the middle, were over its budget and are not kept.", *task.dropped_bytes);
-  if (task.unstored_bytes.value_or(0) > 0)
-    text += fmt::format("\n{} bytes more were refused by the disk and are missing.", *task.unstored_bytes);
+  if (task.output.dropped_bytes.value_or(0) > 0)
+    text +=
+        fmt::format("\n{} of them, in the middle, were over its budget and are not kept.", *task.output.dropped_bytes);
+  if (task.output.unstored_bytes.value_or(0) > 0)
+    text += fmt::format("\n{} bytes more were refused by the disk and are missing.", *task.output.unstored_bytes);
   return text;
 }
 
 // Only who did not finish has something to go on with.
 std::string resume_sentence(const Task& task) {
-  if (task.kind != Kind::agent || !task.agent_id || task.status == Status::completed) return "";
-  const std::string agent = quoted_words(task.agent_id->text, kMostOfDescription);
+  if (task.kind != Kind::agent || !task.agent.id || task.status == Status::completed) return "";
+  const std::string agent = quoted_words(task.agent.id->text, kMostOfDescription);
   return fmt::format(
       "\nThe subagent can go on where it was. Resume it by its agent id, which is {} (not by the task id): "
       "`perdure agent --resume {} PROMPT`",
@@ -139,16 +141,16 @@ std::string brief_of(const Task& task, const Notification& news) {
   if (task.stop_reason) text += fmt::format("\nReason: {}", quoted_words(*task.stop_reason, kMostOfBriefReason));
   if (news.output_path) {
     text += fmt::format("\nIt printed {} bytes: `perdure output {}`", grouped(news.output_bytes), task.id.str());
-    const std::int64_t missing = task.dropped_bytes.value_or(0) + task.unstored_bytes.value_or(0);
+    const std::int64_t missing = task.output.dropped_bytes.value_or(0) + task.output.unstored_bytes.value_or(0);
     if (missing > 0) text += fmt::format("; {} bytes are not kept", grouped(missing));
   } else if (task.kind == Kind::process) {
     text += "\nIt printed nothing.";
   }
-  if (!task.survivors.empty())
-    text += fmt::format("\nProcesses that outlived SIGKILL: {}", fmt::join(task.survivors, ", "));
-  if (task.kind == Kind::agent && task.agent_id && task.status != Status::completed)
+  if (!task.process.survivors.empty())
+    text += fmt::format("\nProcesses that outlived SIGKILL: {}", fmt::join(task.process.survivors, ", "));
+  if (task.kind == Kind::agent && task.agent.id && task.status != Status::completed)
     text += fmt::format("\nResume the subagent by its agent id: `perdure agent --resume {} PROMPT`",
-                        quoted_words(task.agent_id->text, kMostOfDescription));
+                        quoted_words(task.agent.id->text, kMostOfDescription));
   return text;
 }
 
@@ -174,8 +176,8 @@ Notification summary_of_lost(const store::Session& session, const std::vector<Ta
     news.tasks.push_back(task.id);
     news.body += fmt::format("\n- {}: {}", task.id.str(), quoted_words(task.description, kMostOfDescription));
     if (task.lost_evidence) news.body += fmt::format(" ({})", in_words(*task.lost_evidence));
-    if (task.agent_id)
-      news.body += fmt::format(" resume it with agent id {}", quoted_words(task.agent_id->text, kMostOfDescription));
+    if (task.agent.id)
+      news.body += fmt::format(" resume it with agent id {}", quoted_words(task.agent.id->text, kMostOfDescription));
   }
   return news;
 }
@@ -200,25 +202,25 @@ Notification describe_end(const store::Session& session, const Task& task) {
                     .type = fmt::format("task.{}", name_of(task.status)),
                     .source_kind = "background_task",
                     .source_id = id,
-                    .agent_id = task.agent_id,
+                    .agent_id = task.agent.id,
                     .owner = task.owner,
                     .status = task.status,
-                    .exit_code = task.exit_code,
-                    .signal = task.signal,
+                    .exit_code = task.process.exit_code,
+                    .signal = task.process.signal,
                     .reason = task.stop_reason};
   news.severity = severity_of(task.status);
   news.title = fmt::format("{}: {}", quoted_words(task.description, kMostOfDescription), ended_as(task.status));
   news.output_path = store::output_log_path(session, task);
   if (news.output_path) {
-    news.output_bytes = task.output_bytes ? *task.output_bytes : store::output_size(session, task);
+    news.output_bytes = task.output.bytes ? *task.output.bytes : store::output_size(session, task);
     news.preview = output_tail(session, task, kPreviewBytes);
   }
   news.tasks.push_back(task.id);
   news.body = outcome_sentence(task);
   if (task.stop_reason) news.body += fmt::format("\nReason: {}", quoted_words(*task.stop_reason, kMostOfReason));
   news.body += "\n" + output_sentences(task, news);
-  if (!task.survivors.empty())
-    news.body += fmt::format("\nProcesses that outlived SIGKILL: {}", fmt::join(task.survivors, ", "));
+  if (!task.process.survivors.empty())
+    news.body += fmt::format("\nProcesses that outlived SIGKILL: {}", fmt::join(task.process.survivors, ", "));
   news.body += resume_sentence(task);
   news.brief = brief_of(task, news);
   if (news.output_path) news.failure_line = failure_of(session, task);

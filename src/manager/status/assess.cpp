@@ -29,13 +29,13 @@ constexpr std::int64_t kBootSlackMs = 5'000;
 using Notes = store::RunnerNotes;
 
 void note_exit(Task& task, const std::optional<Notes::Exit>& exit) {
-  task.exit_code.reset();
-  task.signal.reset();
+  task.process.exit_code.reset();
+  task.process.signal.reset();
   if (!exit) return;
   if (exit->by_signal) {
-    task.signal = exit->value;
+    task.process.signal = exit->value;
   } else {
-    task.exit_code = exit->value;
+    task.process.exit_code = exit->value;
   }
 }
 
@@ -46,7 +46,7 @@ Assessment settled(Task task, std::string explained) {
 Assessment lost(Task task, Evidence evidence, std::int64_t at_ms, std::string explained) {
   task.status = Status::lost;
   task.lost_evidence = evidence;
-  task.ended_at = std::max(at_ms, task.started_at);
+  task.ended_at = time_at(std::max(at_ms, ms_of(task.started_at)));
   return settled(std::move(task), std::move(explained));
 }
 
@@ -67,7 +67,9 @@ std::string reason_in_words(contract::ReasonText which, const Task& task, const 
   switch (which) {
     case contract::ReasonText::none: break;
     case contract::ReasonText::noted: return notes.decision->reason;
-    case contract::ReasonText::out_of_memory: contract::write_out_of_memory(words, task.memory_max.value_or(0)); break;
+    case contract::ReasonText::out_of_memory:
+      contract::write_out_of_memory(words, task.limits.memory_max.value_or(0));
+      break;
     case contract::ReasonText::silent_driver:
       contract::write_silent_driver(words, notes.exit->by_signal, notes.exit->value);
       break;
@@ -89,18 +91,18 @@ Assessment recovered(Task task, const Notes& notes) {
   const contract::Outcome outcome = contract::outcome_of(causes);
   task.recovered = true;
   note_exit(task, outcome.shows_exit ? notes.exit : std::nullopt);
-  task.ended_at = std::max(task.started_at, notes.exit ? notes.exit->at_ms : notes.decision->at_ms);
+  task.ended_at = time_at(std::max(ms_of(task.started_at), notes.exit ? notes.exit->at_ms : notes.decision->at_ms));
   task.status = status_from(contract::word_of(outcome.ending)).value_or(Status::lost);
   if (outcome.by_idle) task.timed_out_by = "idle";
   if (std::string reason = reason_in_words(outcome.reason, task, notes); !reason.empty())
     task.stop_reason = std::move(reason);
-  if (outcome.is_quiet) task.terminal_notification_suppressed = true;
+  if (outcome.is_quiet) task.notification.suppressed = true;
   std::string explained = fmt::format("the runner is gone; it had noted how the task ended: {}", name_of(task.status));
   return settled(std::move(task), std::move(explained));
 }
 
 Assessment unverified(Task task, std::string explained) {
-  task.unverified = true;
+  task.found.unverified = true;
   return {.task = std::move(task), .explained = std::move(explained)};
 }
 
@@ -111,18 +113,18 @@ Assessment unverified_own(Task task, std::string explained) {
 }
 
 bool is_another_boot(const Task& task) {
-  return task.boot_id && !boot_id().empty() && *task.boot_id != boot_id();
+  return task.host.boot_id && !boot_id().empty() && *task.host.boot_id != boot_id();
 }
 
 bool is_another_machine(const Task& task) {
-  return task.machine_id && !machine_id().empty() && *task.machine_id != machine_id();
+  return task.host.machine_id && !machine_id().empty() && *task.host.machine_id != machine_id();
 }
 
 // From another boot: nothing of it can live, if this is the machine and the session that it ran in. Machines that were
 // cloned have one id, and what other machines write may look like another boot of ours.
 Assessment assess_after_boot(const store::Session& session, Task task) {
-  const bool is_of_0_1 = !task.session_folder;
-  const bool is_here = task.machine_id && !machine_id().empty() && *task.machine_id == machine_id();
+  const bool is_of_0_1 = !task.host.session_folder;
+  const bool is_here = task.host.machine_id && !machine_id().empty() && *task.host.machine_id == machine_id();
   if (is_of_0_1 || (is_here && is_on_local_disk(session.path())))
     return lost(std::move(task), Evidence::rebooted, boot_time_ms(), "the machine was started anew since");
   return unverified_own(std::move(task), "it was started under another boot, perhaps of another machine");
@@ -131,9 +133,9 @@ Assessment assess_after_boot(const store::Session& session, Task task) {
 // May the processes that this process sees say anything about the task?
 std::optional<std::string> why_processes_prove_nothing(const Task& task) {
   if (!look_at_process(::getpid())) return "the processes of this machine can't be seen here: /proc is not usable";
-  if (task.pid_namespace && *task.pid_namespace != own_pid_namespace())
+  if (task.host.pid_namespace && *task.host.pid_namespace != own_pid_namespace())
     return "it runs in another pid namespace, as in another container";
-  if (!task.pid_namespace && !in_initial_pid_namespace())
+  if (!task.host.pid_namespace && !in_initial_pid_namespace())
     return "its record does not say in which pid namespace it runs, and this one is not the machine's own";
   return std::nullopt;
 }
@@ -162,17 +164,17 @@ Result<Assessment> assess_own(const store::Session& session, Task task) {
   if (notes.exit || notes.decision) return recovered(std::move(task), notes);
   if (is_another_boot(task)) return assess_after_boot(session, std::move(task));
   if (is_another_machine(task)) return unverified_own(std::move(task), "it runs on another machine");
-  const bool is_in_process = task.in_process.value_or(false);
+  const bool is_in_process = task.host.in_process.value_or(false);
   if (auto why = why_processes_prove_nothing(task); why && !is_in_process) {
-    if (is_sole_container() && task.pid_namespace)
+    if (is_sole_container() && task.host.pid_namespace)
       return lost(std::move(task), Evidence::adopted, now_ms(), *why + "; this container is said to be the only one");
     return unverified_own(std::move(task), *std::move(why));
   }
-  for (const auto& runner : {notes.holder, task.runner})
+  for (const auto& runner : {notes.holder, task.host.runner})
     if (runner && !is_in_process && runner->start_ticks > 0 && is_running(*runner))
       return unverified_own(std::move(task),
                             fmt::format("its runner, process {}, is alive, but its lock is gone", runner->pid));
-  if (task.runner && task.runner->start_ticks == 0 && !is_in_process)
+  if (task.host.runner && task.host.runner->start_ticks == 0 && !is_in_process)
     return unverified_own(std::move(task), "its record does not say when its runner was started");
   if (notes.holder && !notes.gate_opened)
     return lost(std::move(task), Evidence::never_started, now_ms(),
@@ -180,7 +182,7 @@ Result<Assessment> assess_own(const store::Session& session, Task task) {
   // What is in the session of a program that had work in its process is its own, and nothing of the task's.
   const Remains remains = is_in_process ? Remains() : find_remains(session, task);
   if (!remains.processes.empty()) {
-    task.runner_gone = true;
+    task.found.runner_gone = true;
     return Assessment{
         .task = std::move(task),
         .settles = true,
@@ -190,7 +192,7 @@ Result<Assessment> assess_own(const store::Session& session, Task task) {
   std::string explained = "the runner was killed and no process with the task's mark is left";
   if (remains.unread > 0) {
     explained += fmt::format("; {} processes could not be looked at", remains.unread);
-    task.unread_processes = remains.unread;
+    task.process.unread_processes = remains.unread;
   }
   return lost(std::move(task), Evidence::runner_killed, now_ms(), std::move(explained));
 }
@@ -205,7 +207,7 @@ Assessment assess_mirror(Task task) {
 }
 
 bool names_command(const std::string& line, const Task& task) {
-  return !task.command.empty() && line.contains(task.command);
+  return !task.process.command.empty() && line.contains(task.process.command);
 }
 
 Assessment lost_foreign(Task task, Evidence evidence, std::int64_t at_ms, std::string explained) {
@@ -217,18 +219,19 @@ Assessment lost_foreign(Task task, Evidence evidence, std::int64_t at_ms, std::s
 // Another program's record: it may have a living owner, so proof is stricter.
 Assessment assess_foreign(Task task) {
   const std::int64_t boot = boot_time_ms();
-  if (boot > task.started_at + kBootSlackMs)
+  if (boot > ms_of(task.started_at) + kBootSlackMs)
     return lost_foreign(std::move(task), Evidence::rebooted, boot, "the machine was started after the task");
-  if (task.kind != Kind::process || task.pid <= 0)
+  if (task.kind != Kind::process || task.process.pid <= 0)
     return unverified(std::move(task), "it has no process of its own: only its owner knows; see reconcile --adopt");
   if (live_foreign_process(task))
-    return {.task = task, .explained = fmt::format("process {} is alive and is the one the record means", task.pid)};
-  if (!in_initial_pid_namespace() && !look_at_process(task.pid))
+    return {.task = task,
+            .explained = fmt::format("process {} is alive and is the one the record means", task.process.pid)};
+  if (!in_initial_pid_namespace() && !look_at_process(task.process.pid))
     return unverified(std::move(task), "its process is not seen from this pid namespace, which proves nothing");
   const std::int64_t age = now_ms() - store::written_at(task);
   if (age < kOwnerMayWriteMs)
     return unverified(std::move(task), "its process is gone; its owner may still be writing the end");
-  const std::string explained = fmt::format("process {} is gone", task.pid);
+  const std::string explained = fmt::format("process {} is gone", task.process.pid);
   return lost_foreign(std::move(task), Evidence::process_gone, now_ms(), explained);
 }
 
@@ -236,15 +239,15 @@ Assessment assess_foreign(Task task) {
 
 bool is_own_record(const store::Session& session, const Task& task) {
   // A runner writes only into the session's own folder; elsewhere its keys are somebody's copy.
-  return (task.runner || is_own_question(task)) && task.source == session.record_path(task.id);
+  return (task.host.runner || is_own_question(task)) && task.found.source == session.record_path(task.id);
 }
 
 std::optional<ProcessIdentity> live_foreign_process(const Task& task) {
-  const auto look = look_at_process(task.pid);
+  const auto look = look_at_process(task.process.pid);
   if (!look || look->is_dead()) return std::nullopt;
-  const bool same_start = std::llabs(start_time_ms(look->start_ticks) - task.started_at) <= kSameStartMs;
+  const bool same_start = std::llabs(start_time_ms(look->start_ticks) - ms_of(task.started_at)) <= kSameStartMs;
   if (!same_start && !names_command(command_line_of(look->pid), task)) return std::nullopt;
-  return ProcessIdentity{task.pid, look->start_ticks};
+  return ProcessIdentity{task.process.pid, look->start_ticks};
 }
 
 Result<Assessment> assess_without_runner(const store::Session& session, Task recorded) {
@@ -258,11 +261,13 @@ Result<Assessment> assess(const store::Session& session, Task recorded) {
   auto alive = store::is_runner_alive(session, recorded.id);
   if (!alive) return std::unexpected(alive.error());
   // A child of the program that held it may hold it still: then only the program's own death is proof.
-  if (*alive && recorded.in_process.value_or(false) && recorded.runner && !is_running(*recorded.runner)) *alive = false;
+  if (*alive && recorded.host.in_process.value_or(false) && recorded.host.runner && !is_running(*recorded.host.runner))
+    *alive = false;
   if (*alive) {
-    const auto look = recorded.pid > 0 ? look_at_process(recorded.pid) : std::nullopt;
-    recorded.paused = look && look->state == 'T' && recorded.runner &&
-                      (look->session == recorded.runner->pid || look->session == recorded.pid);  // the latter: --pty
+    const auto look = recorded.process.pid > 0 ? look_at_process(recorded.process.pid) : std::nullopt;
+    recorded.found.paused =
+        look && look->state == 'T' && recorded.host.runner &&
+        (look->session == recorded.host.runner->pid || look->session == recorded.process.pid);  // the latter: --pty
     return Assessment{.task = std::move(recorded), .is_own = true, .explained = "its runner is alive"};
   }
   // Only now does the record's word count: its runner may have ended since it was read.

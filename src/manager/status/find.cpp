@@ -85,7 +85,7 @@ Result<std::vector<Task>> tasks_without_record(const store::Session& session, co
   std::unordered_set<std::string> queued;
   for (auto& task : *tasks) {
     queued.insert(task.id.str());
-    task.runner_gone = !store::is_runner_alive(session, task.id).value_or(true);
+    task.found.runner_gone = !store::is_runner_alive(session, task.id).value_or(true);
   }
   for (const auto& id : recordless) {
     if (auto sent = far::unplaced(session, id)) {

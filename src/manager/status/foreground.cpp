@@ -6,6 +6,7 @@
 #include "codec/record.h"
 #include "contract/control.h"
 #include "contract/names.h"
+#include "manager/link/cancel_fd.h"
 #include "manager/link/state.h"
 #include "manager/link/telemetry.h"
 #include "manager/status/assess.h"
@@ -55,7 +56,7 @@ Result<Look> read_look(const store::Session& session, const TaskId& id, RunnerMe
   if (!text) return std::unexpected(text.error());
   auto task = codec::decode(*text, id.str());
   if (!task) return std::unexpected(task.error());
-  task->source = session.record_path(id);
+  task->found.source = session.record_path(id);
   Look look{.task = std::move(*task), .log = {}};
   std::string_view words = message.line;
   words = words.substr(0, words.find('\n'));
@@ -127,19 +128,19 @@ void HeldTasks::clear() {
 
 Result<Task> settle_foreground(const store::Session& session, Task started) {
   const auto notes = store::read_runner_notes(session, started.id);
-  if (!started.runner) started.runner = notes.holder;
+  if (!started.host.runner) started.host.runner = notes.holder;
   auto lock = store::RunnerLock::take(session, started.id);
   if (!lock) return std::unexpected(lock.error());
   const auto survivors = end_remains(session, started);
   auto found = assess_without_runner(session, std::move(started));
   if (!found) return std::unexpected(found.error());
   if (*lock) (*lock)->clean_up_and_release();
-  found->task.runner_gone = false;
-  for (const auto& process : survivors) found->task.survivors.push_back(process.pid);
+  found->task.found.runner_gone = false;
+  for (const auto& process : survivors) found->task.process.survivors.push_back(process.pid);
   if (!is_terminal(found->task.status)) {  // somebody could not be ended: they are named
     found->task.status = Status::lost;
     found->task.lost_evidence = Evidence::runner_killed;
-    found->task.ended_at = now_ms();
+    found->task.ended_at = time_at(now_ms());
   }
   return std::move(found->task);
 }
@@ -147,13 +148,13 @@ Result<Task> settle_foreground(const store::Session& session, Task started) {
 namespace {
 
 // What a line of the runner means for the one who waits. `line` absent: it was killed, or was no foreground task.
-Result<Released> understand(TaskManager& manager, const store::Session& session, const TaskId& id,
-                            std::optional<RunnerMessage> message, HeldTasks::Held* held) {
+Result<ForegroundResult> understand(TaskManager& manager, const store::Session& session, const TaskId& id,
+                                    std::optional<RunnerMessage> message, HeldTasks::Held* held) {
   const std::string word = message ? message->line.substr(0, message->line.find_first_of(" \n")) : std::string();
   if (word == contract::kEnded && !message->files.empty()) {
     auto look = read_look(session, id, std::move(*message));
     if (!look) return std::unexpected(look.error());
-    Released released{Release::terminal, look->task};
+    ForegroundResult released{Release::terminal, look->task};
     if (held != nullptr) held->ended = std::move(*look);
     return released;
   }
@@ -165,12 +166,12 @@ Result<Released> understand(TaskManager& manager, const store::Session& session,
     const Release how = word == contract::kTimeoutDetached ? Release::timeout_detached
                         : is_terminal(now->status)         ? Release::terminal
                                                            : Release::detached;
-    return Released{how, std::move(*now)};
+    return ForegroundResult{how, std::move(*now)};
   }
   if (held == nullptr) return unknown_task(session, id);
   auto settled = settle_foreground(session, held->started);
   if (!settled) return std::unexpected(settled.error());
-  Released released{Release::terminal, std::move(*settled)};
+  ForegroundResult released{Release::terminal, std::move(*settled)};
   held->ended = Look{.task = released.task, .log = {}};
   return released;
 }
@@ -178,11 +179,14 @@ Result<Released> understand(TaskManager& manager, const store::Session& session,
 }  // namespace
 }  // namespace manager
 
-Result<Released> TaskManager::wait_for_release(const TaskId& id, std::optional<std::chrono::milliseconds> timeout,
-                                               int cancel_fd) {
+Result<ForegroundResult> TaskManager::wait_for_release(const TaskId& id,
+                                                       std::optional<std::chrono::milliseconds> timeout,
+                                                       const Cancellation& cancel) {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   const auto& session = state_->session;
   const auto until = timeout ? std::optional(steady_ms() + timeout->count()) : std::nullopt;
+  manager::CancelFd cancelled;
+  if (auto begun = cancelled.begin(cancel); !begun) return std::unexpected(begun.error());
   const auto held = state_->held->find(id);
   std::optional<manager::RunnerClient> observer;
   if (!held) {
@@ -198,7 +202,8 @@ Result<Released> TaskManager::wait_for_release(const TaskId& id, std::optional<s
       if (held->released) return *held->released;
     }
     const std::int64_t left = until ? std::clamp<std::int64_t>(*until - steady_ms(), 0, INT32_MAX) : -1;
-    pollfd fds[] = {{.fd = fd, .events = POLLIN, .revents = 0}, {.fd = cancel_fd, .events = POLLIN, .revents = 0}};
+    pollfd fds[] = {{.fd = fd, .events = POLLIN, .revents = 0},
+                    {.fd = cancelled.get(), .events = POLLIN, .revents = 0}};
     const int n = ::poll(fds, 2, static_cast<int>(left));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return fail_errno("waiting in", session.path());
@@ -206,7 +211,7 @@ Result<Released> TaskManager::wait_for_release(const TaskId& id, std::optional<s
       auto task = get(id);
       if (!task && task.error().code == ErrorCode::task_not_found && held) task = held->started;  // it is just ending
       if (!task) return std::unexpected(task.error());
-      return Released{Release::waiting, std::move(*task)};
+      return ForegroundResult{Release::waiting, std::move(*task)};
     }
     if (!held) return manager::understand(*this, session, id, observer->receive_message(), nullptr);
     const std::scoped_lock lock(held->mutex);
@@ -238,7 +243,7 @@ Result<Task> TaskManager::detach(const TaskId& id, std::optional<std::chrono::mi
   return get(id);
 }
 
-Result<Task> TaskManager::keep(const TaskId& id) {
+Result<Task> TaskManager::retain_output(const TaskId& id) {
   if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   const auto& session = state_->session;
   const auto held = state_->held->find(id);

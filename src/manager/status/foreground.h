@@ -33,7 +33,7 @@ class HeldTasks {
     Fd caller;
     Task started;
     std::mutex mutex;  // of what is below
-    std::optional<Released> released;
+    std::optional<ForegroundResult> released;
     std::optional<Look> ended;  // the end in the foreground
   };
 

@@ -24,7 +24,7 @@ constexpr std::int64_t kEndPatienceMs = 5'000;
 // are the task's, unless a new process has become that pid. A zombie leader is a dead leader.
 bool was_led_by_runner(const ProcessLook& look, const Task& task, const std::optional<ProcessIdentity>& holder) {
   // The number counts only where the page of the lock names it too: a record alone proves nothing (L52).
-  if (!task.runner || !holder || holder->pid != task.runner->pid || look.session != holder->pid) return false;
+  if (!task.host.runner || !holder || holder->pid != task.host.runner->pid || look.session != holder->pid) return false;
   if (look.start_ticks < holder->start_ticks) return false;
   const auto leader = look_at_process(holder->pid);
   return !leader || (leader->is_dead() && leader->start_ticks == holder->start_ticks);
@@ -66,7 +66,7 @@ Remains find_remains(const store::Session& session, const Task& task) {
   };
   for (const pid_t pid : all_processes()) {
     const auto look = look_at_process(pid);
-    if (!look || look->is_dead() || (task.runner && look->start_ticks < task.runner->start_ticks)) continue;
+    if (!look || look->is_dead() || (task.host.runner && look->start_ticks < task.host.runner->start_ticks)) continue;
     // Reading the environment of a process that hangs in the kernel may hang as well.
     const bool is_readable = look->state != 'D' && can_read_environment(pid);
     const bool is_led = was_led_by_runner(*look, task, notes.holder);

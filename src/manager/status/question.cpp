@@ -34,9 +34,9 @@ Status status_of(QuestionOutcome outcome) {
 }
 
 Assessment ended(Task task, QuestionOutcome outcome, std::int64_t at_ms, std::string explained) {
-  task.question_outcome = outcome;
+  task.question.outcome = outcome;
   task.status = status_of(outcome);
-  task.ended_at = std::max(at_ms, task.started_at);
+  task.ended_at = time_at(std::max(at_ms, ms_of(task.started_at)));
   return {.task = std::move(task), .settles = true, .is_own = true, .explained = std::move(explained)};
 }
 
@@ -51,7 +51,7 @@ Result<std::optional<Answer>> stored_default(const store::Session& session, cons
 }
 
 Result<Assessment> at_deadline(const store::Session& session, Task task, std::int64_t at_ms) {
-  if (task.on_deadline == OnDeadline::take_default) {
+  if (task.question.on_deadline == OnDeadline::take_default) {
     auto answer = stored_default(session, task.id);
     if (!answer) return std::unexpected(answer.error());
     if (*answer)
@@ -64,7 +64,7 @@ Result<Assessment> at_deadline(const store::Session& session, Task task, std::in
 Result<> commit(const store::Session& session, Task& task, store::RunnerLock& lock, Telemetry& telemetry) {
   auto answer = store::read_answer(session, task.id);
   if (!answer) return std::unexpected(answer.error());
-  if (task.question_outcome == QuestionOutcome::answered && !*answer) {
+  if (task.question.outcome == QuestionOutcome::answered && !*answer) {
     auto defaults = stored_default(session, task.id);
     if (!defaults) return std::unexpected(defaults.error());
     if (*defaults) {
@@ -102,7 +102,7 @@ Result<bool> close_in_its_place(const store::Session& session, const Task& recor
   }
   *task = ended(std::move(*task), closing.outcome, now_ms(), "").task;
   if (!closing.reason.empty()) task->stop_reason = closing.reason;
-  if (closing.quiet) task->terminal_notification_suppressed = true;
+  if (closing.quiet) task->notification.suppressed = true;
   if (draft)
     if (auto given = draft->give(); !given) return std::unexpected(given.error());
   if (auto done = commit_end(session, *task, lock, telemetry); !done) return std::unexpected(done.error());
@@ -112,13 +112,14 @@ Result<bool> close_in_its_place(const store::Session& session, const Task& recor
 }  // namespace
 
 bool is_own_question(const Task& task) {
-  return task.kind == Kind::question && task.on_deadline.has_value();
+  return task.kind == Kind::question && task.question.on_deadline.has_value();
 }
 
 std::optional<std::int64_t> deadline_of(const Task& question) {
-  if (!question.on_deadline || *question.on_deadline == OnDeadline::wait || question.timeout_ms.value_or(0) <= 0)
+  if (!question.question.on_deadline || *question.question.on_deadline == OnDeadline::wait ||
+      question.limits.timeout_ms.value_or(0) <= 0)
     return std::nullopt;
-  return question.started_at + *question.timeout_ms;
+  return ms_of(question.started_at) + *question.limits.timeout_ms;
 }
 
 Result<Assessment> assess_question(const store::Session& session, Task task) {
@@ -139,7 +140,7 @@ Result<Assessment> assess_question(const store::Session& session, Task task) {
   if (notes.decision) {
     task.recovered = true;
     if (!notes.decision->reason.empty()) task.stop_reason = notes.decision->reason;
-    if (notes.decision->cause == contract::Cause::stop_quietly) task.terminal_notification_suppressed = true;
+    if (notes.decision->cause == contract::Cause::stop_quietly) task.notification.suppressed = true;
     return ended(std::move(task), QuestionOutcome::withdrawn, notes.decision->at_ms, "it was withdrawn");
   }
   // Nobody holds the deadline: the clock of the day does. The runner's stands still while the machine is asleep.
@@ -149,9 +150,10 @@ Result<Assessment> assess_question(const store::Session& session, Task task) {
       .task = std::move(task), .is_own = true, .explained = "it waits for an answer, for which no process is needed"};
 }
 
-Result<Verdict> settle_question(const store::Session& session, const Task& recorded, Telemetry& telemetry) {
+Result<ReconcileResult> settle_question(const store::Session& session, const Task& recorded, Telemetry& telemetry) {
   const auto as_found = [&](Assessment found) {
-    return Verdict{.task = std::move(found.task), .before = recorded.status, .explained = std::move(found.explained)};
+    return ReconcileResult{
+        .task = std::move(found.task), .before = recorded.status, .explained = std::move(found.explained)};
   };
   auto found = assess(session, recorded);
   if (!found) return std::unexpected(found.error());
@@ -164,12 +166,12 @@ Result<Verdict> settle_question(const store::Session& session, const Task& recor
   if (!again || is_terminal(again->status)) (*lock)->clean_up_and_release();
   if (!again) return std::unexpected(again.error());
   if (is_terminal(again->status))
-    return Verdict{.task = std::move(*again), .before = recorded.status, .explained = "it has ended"};
+    return ReconcileResult{.task = std::move(*again), .before = recorded.status, .explained = "it has ended"};
   found = assess_question(session, std::move(*again));
   if (!found) return std::unexpected(found.error());
   if (!found->settles) return as_found(std::move(*found));
   if (auto done = commit(session, found->task, **lock, telemetry); !done) return std::unexpected(done.error());
-  Verdict verdict = as_found(std::move(*found));
+  ReconcileResult verdict = as_found(std::move(*found));
   verdict.changed = true;
   return verdict;
 }

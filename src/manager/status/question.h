@@ -22,8 +22,8 @@ namespace perdure::manager {
 [[nodiscard]] Result<Assessment> assess_question(const store::Session& session, Task task);
 
 /// Settles such a question, if it was decided: by a runner that was killed since, or by the clock.
-[[nodiscard]] Result<Verdict> settle_question(const store::Session& session, const Task& recorded,
-                                              Telemetry& telemetry);
+[[nodiscard]] Result<ReconcileResult> settle_question(const store::Session& session, const Task& recorded,
+                                                      Telemetry& telemetry);
 
 /// A wish to end a question.
 struct Closing {

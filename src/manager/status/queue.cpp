@@ -77,8 +77,8 @@ Result<std::optional<Entry>> read_entry(const store::Session& session, const sto
   read.signed_bytes =
       bytes_to_sign(session, entry.id, std::string_view(**text).substr(0, (*text)->rfind(kSignatureMember)));
   read.task.status = Status::queued;
-  read.task.raw.clear();
-  read.task.source = session.record_path(entry.id);
+  read.task.found.raw.clear();
+  read.task.found.source = session.record_path(entry.id);
   return std::optional(std::move(read));
 }
 
@@ -137,7 +137,7 @@ std::string signed_entry(const store::Session& session, const TaskId& id, std::s
 std::string queue_entry_text(const store::Session& session, const Task& task, std::string_view launch_spec) {
   Task as_record = task;
   as_record.status = Status::running;
-  as_record.started_at = task.queued_at.value_or(0);
+  as_record.started_at = task.queue.queued_at.value_or(TimePoint());
   std::string text = fmt::format("{{\"format\":1,\"task\":{},\"specVersion\":{},\"spec\":\"{}\"",
                                  codec::encode(as_record), contract::kSpecVersion, base64_of(launch_spec));
   return signed_entry(session, task.id, std::move(text));
@@ -159,7 +159,7 @@ Result<std::vector<Task>> queued_tasks(const store::Session& session) {
     auto task = read_queued(session, entry);
     if (!task) return std::unexpected(task.error());
     if (!*task) continue;
-    if (!entry.follows) (*task)->queue_place = ++place;
+    if (!entry.follows) (*task)->queue.place = ++place;
     tasks.push_back(std::move(**task));
   }
   return tasks;
@@ -194,7 +194,7 @@ Result<std::vector<Untrusted>> untrusted_entries(const store::Session& session) 
     const auto alive = store::is_runner_alive(session, entry.id);
     const auto read = alive && !*alive ? read_entry(session, entry) : Result<std::optional<Entry>>(std::nullopt);
     if (!read || !*read || is_signed_entry(session, **read)) continue;
-    found.push_back({.task = (*read)->task, .runs = (*read)->task.command});
+    found.push_back({.task = (*read)->task, .runs = (*read)->task.process.command});
   }
   return found;
 }
@@ -229,14 +229,14 @@ Result<bool> end_queued(const store::Session& session, const TaskId& id, const S
   if (!*task) return false;
   Task& ended = **task;
   ended.status = Status::killed;
-  ended.started_at = ended.queued_at.value_or(now_ms());
-  ended.ended_at = std::max(now_ms(), ended.started_at);
+  ended.started_at = ended.queue.queued_at.value_or(time_at(now_ms()));
+  ended.ended_at = time_at(std::max(now_ms(), ms_of(ended.started_at)));
   ended.started_at = *ended.ended_at;  // it never ran
-  ended.queue_place.reset();
+  ended.queue.place.reset();
   ended.stop_reason = options.reason;
-  if (is_quiet(options, ended)) ended.terminal_notification_suppressed = true;
+  if (is_quiet(options, ended)) ended.notification.suppressed = true;
   ended.ended_seq = session.next_seq();
-  if (!ended.terminal_notification_suppressed)
+  if (!ended.notification.suppressed)
     if (auto announced = store::add_to_outbox(session, id); !announced) return std::unexpected(announced.error());
   if (auto written = store::write_record(ended); !written) return std::unexpected(written.error());
   if (auto removed = store::remove_queue_entry(session, *entry); !removed) return std::unexpected(removed.error());

@@ -18,22 +18,22 @@ namespace perdure {
 namespace manager {
 namespace {
 
-Verdict unchanged(const Task& recorded, Assessment found) {
+ReconcileResult unchanged(const Task& recorded, Assessment found) {
   return {.task = std::move(found.task), .before = recorded.status, .explained = std::move(found.explained)};
 }
 
 // As a runner does it (runner/record/outbox.h): the entry before the record.
 Result<> announce(const store::Session& session, const Task& task) {
-  if (!task.detached || task.terminal_notification_suppressed.value_or(false)) return {};
+  if (!task.detached || task.notification.suppressed.value_or(false)) return {};
   return store::add_to_outbox(session, task.id);
 }
 
 // A person's decision about a task of which nothing can be proven here.
 void adopt_as_lost(Assessment& found) {
-  found.task.unverified = false;
+  found.task.found.unverified = false;
   found.task.status = Status::lost;
   found.task.lost_evidence = Evidence::adopted;
-  found.task.ended_at = std::max(now_ms(), found.task.started_at);
+  found.task.ended_at = time_at(std::max(now_ms(), ms_of(found.task.started_at)));
   found.settles = true;
   found.explained = "a person said so: " + found.explained;
 }
@@ -41,7 +41,7 @@ void adopt_as_lost(Assessment& found) {
 }  // namespace
 
 Result<> commit_end(const store::Session& session, Task& task, store::RunnerLock& lock, Telemetry& telemetry) {
-  task.output_bytes = store::output_size(session, task);
+  task.output.bytes = store::output_size(session, task);
   task.ended_seq = session.next_seq();
   if (auto announced = announce(session, task); !announced) return announced;
   if (auto written = store::write_record(task); !written) return written;
@@ -51,11 +51,12 @@ Result<> commit_end(const store::Session& session, Task& task, store::RunnerLock
   return {};
 }
 
-Result<Verdict> settle_own(const store::Session& session, const Task& recorded, Telemetry& telemetry, bool adopt) {
+Result<ReconcileResult> settle_own(const store::Session& session, const Task& recorded, Telemetry& telemetry,
+                                   bool assume_lost) {
   if (is_own_question(recorded)) return settle_question(session, recorded, telemetry);
   auto found = assess(session, recorded);
   if (!found) return std::unexpected(found.error());
-  if (found->task.unverified && adopt) adopt_as_lost(*found);
+  if (found->task.found.unverified && assume_lost) adopt_as_lost(*found);
   if (!found->settles) return unchanged(recorded, std::move(*found));
 
   auto lock = store::RunnerLock::take(session, recorded.id);
@@ -66,7 +67,7 @@ Result<Verdict> settle_own(const store::Session& session, const Task& recorded, 
   if (!again) return std::unexpected(again.error());
   if (is_terminal(again->status)) {
     (*lock)->clean_up_and_release();
-    return Verdict{.task = std::move(*again), .before = recorded.status, .explained = "it has ended"};
+    return ReconcileResult{.task = std::move(*again), .before = recorded.status, .explained = "it has ended"};
   }
   const bool ended_by_itself =
       found->task.recovered && found->task.status != Status::timed_out && found->task.status != Status::killed;
@@ -74,26 +75,27 @@ Result<Verdict> settle_own(const store::Session& session, const Task& recorded, 
   // of a subagent (L30).
   std::vector<ProcessIdentity> survivors;
   const bool is_elsewhere = found->task.lost_evidence == Evidence::adopted;  // no process here is known to be its own
-  if ((!ended_by_itself || recorded.kind == Kind::agent) && !recorded.in_process.value_or(false) && !is_elsewhere)
+  if ((!ended_by_itself || recorded.kind == Kind::agent) && !recorded.host.in_process.value_or(false) && !is_elsewhere)
     survivors = end_remains(session, *again);
-  if (found->task.runner_gone) {
+  if (found->task.found.runner_gone) {
     if (!survivors.empty()) return unchanged(recorded, std::move(*found));
     found = assess_without_runner(session, *again);
     if (!found) return std::unexpected(found.error());
   }
   Task& task = found->task;
-  task.survivors.clear();
-  for (const auto& process : survivors) task.survivors.push_back(process.pid);
+  task.process.survivors.clear();
+  for (const auto& process : survivors) task.process.survivors.push_back(process.pid);
   if (auto done = commit_end(session, task, **lock, telemetry); !done) return std::unexpected(done.error());
   remove_cgroup(task);
-  return Verdict{
+  return ReconcileResult{
       .task = std::move(task), .before = recorded.status, .changed = true, .explained = std::move(found->explained)};
 }
 
-Result<Verdict> settle_foreign(const store::Session& session, const Task& recorded, bool adopt, Telemetry& telemetry) {
+Result<ReconcileResult> settle_foreign(const store::Session& session, const Task& recorded, bool assume_lost,
+                                       Telemetry& telemetry) {
   auto found = assess(session, recorded);
   if (!found) return std::unexpected(found.error());
-  if (found->task.unverified && adopt && !found->is_own) adopt_as_lost(*found);
+  if (found->task.found.unverified && assume_lost && !found->is_own) adopt_as_lost(*found);
   if (!found->settles) return unchanged(recorded, std::move(*found));
   if (!store::can_be_written(recorded)) {
     found->explained += "; a record of the current shape can't have its id, so nothing is written";
@@ -105,17 +107,18 @@ Result<Verdict> settle_foreign(const store::Session& session, const Task& record
   if (!lock) return std::unexpected(lock.error());
   auto again = store::find_record(session, recorded.id);  // one of the oldest shape has a new file by then
   if (!again) return std::unexpected(again.error());
-  if (!*again) return fail_os(ENOENT, "settling", recorded.source);
+  if (!*again) return fail_os(ENOENT, "settling", recorded.found.source);
   if (is_terminal((*again)->status))
-    return Verdict{.task = std::move(**again), .before = recorded.status, .explained = "it has ended meanwhile"};
+    return ReconcileResult{
+        .task = std::move(**again), .before = recorded.status, .explained = "it has ended meanwhile"};
   if (auto announced = announce(session, found->task); !announced) return std::unexpected(announced.error());
   if (auto written = store::write_record(found->task); !written) return std::unexpected(written.error());
   store::wake_waiters(session, found->task.id);
   telemetry.settled(found->task, trust::is_on_end_signed(session, found->task));
-  return Verdict{.task = std::move(found->task),
-                 .before = recorded.status,
-                 .changed = true,
-                 .explained = std::move(found->explained)};
+  return ReconcileResult{.task = std::move(found->task),
+                         .before = recorded.status,
+                         .changed = true,
+                         .explained = std::move(found->explained)};
 }
 
 }  // namespace manager

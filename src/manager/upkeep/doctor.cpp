@@ -38,7 +38,8 @@ void look_at_copy(const store::Session& session, const TaskId& id, const std::st
   const auto copy = bytes ? codec::decode(*bytes, id.str()) : std::unexpected(bytes.error());
   const auto ours = store::find_record(session, id);
   const bool says_the_same = copy && ours && *ours && copy->status == (*ours)->status &&
-                             copy->exit_code == (*ours)->exit_code && copy->ended_at == (*ours)->ended_at;
+                             copy->process.exit_code == (*ours)->process.exit_code &&
+                             copy->ended_at == (*ours)->ended_at;
   findings.push_back({says_the_same ? Level::note : Level::problem, path,
                       says_the_same
                           ? fmt::format("is a copy of the record of {}, which Perdure runs: it is not read", id.str())
@@ -79,14 +80,14 @@ Result<> look_for_doubles(const store::Session& session, std::vector<Finding>& f
 
 // Has the log what the record says that was written? (L56)
 void look_at_log(const store::Session& session, const Task& task, std::vector<Finding>& findings) {
-  if (task.output_bytes.value_or(0) == 0 || !is_own_record(session, task)) return;
+  if (task.output.bytes.value_or(0) == 0 || !is_own_record(session, task)) return;
   struct stat about{};
   const std::string path = store::output_folder(session, task) + "/" + contract::kOutputFile;
   const bool is_there = ::lstat(path.c_str(), &about) == 0;
-  if (is_there && (task.dropped_bytes.value_or(0) > 0 || about.st_size >= *task.output_bytes)) return;
+  if (is_there && (task.output.dropped_bytes.value_or(0) > 0 || about.st_size >= *task.output.bytes)) return;
   findings.push_back({Level::problem, task.id.str(),
                       fmt::format("{} of the {} bytes that it printed are missing: its log {} was {}",
-                                  *task.output_bytes - (is_there ? about.st_size : 0), *task.output_bytes, path,
+                                  *task.output.bytes - (is_there ? about.st_size : 0), *task.output.bytes, path,
                                   is_there ? "cut" : "removed")});
 }
 
@@ -97,26 +98,26 @@ void look_at_ended(const store::Session& session, const Task& task, std::vector<
     findings.push_back({Level::note, id,
                         task.lost_evidence ? fmt::format("is lost; evidence: {}", name_of(*task.lost_evidence))
                                            : std::string("is lost; its record says nothing of why")});
-  if (!task.survivors.empty()) {
-    const bool any = std::ranges::any_of(task.survivors, [](std::int64_t pid) {
+  if (!task.process.survivors.empty()) {
+    const bool any = std::ranges::any_of(task.process.survivors, [](std::int64_t pid) {
       const auto look = look_at_process(pid);
       return look && !look->is_dead();
     });
     // A pid alone proves nothing for long; that none of them is there does.
     findings.push_back({any ? Level::problem : Level::note, id,
-                        fmt::format("processes outlived SIGKILL: {}: {}", fmt::join(task.survivors, ", "),
+                        fmt::format("processes outlived SIGKILL: {}: {}", fmt::join(task.process.survivors, ", "),
                                     any ? "look whether they are still its own" : "none of them is alive now")});
   }
   if (task.ended_at && *task.ended_at < task.started_at)
     findings.push_back({Level::note, id,
                         fmt::format("ended {} ms before it started: the clock was set back meanwhile",
-                                    task.started_at - *task.ended_at)});
+                                    ms_of(task.started_at) - ms_of(*task.ended_at))});
 }
 
 // Ages, retention and the order of a list come out wrong until the clock has caught up.
 void look_at_clock(const Task& task, std::vector<Finding>& findings) {
   constexpr std::int64_t kMinute = 60'000;
-  const std::int64_t ahead = std::max(task.started_at, task.ended_at.value_or(0)) - now_ms();
+  const std::int64_t ahead = std::max(ms_of(task.started_at), ms_of(task.ended_at).value_or(0)) - now_ms();
   if (ahead > kMinute)
     findings.push_back(
         {Level::note, task.id.str(),
@@ -128,9 +129,9 @@ void look_at_clock(const Task& task, std::vector<Finding>& findings) {
 void look_at_running(const Assessment& found, std::vector<Finding>& findings) {
   const Task& task = found.task;
   const std::string& id = task.id.str();
-  if (task.runner_gone) {
+  if (task.found.runner_gone) {
     findings.push_back({Level::problem, id, found.explained + ": `perdure reconcile` ends them"});
-  } else if (task.unverified) {
+  } else if (task.found.unverified) {
     findings.push_back(
         {Level::note, id, fmt::format("runs by its record, which can't be verified: {}", found.explained)});
   } else if (found.settles) {
@@ -161,11 +162,11 @@ Result<> look_at_tasks(const store::Session& session, std::vector<Task> tasks, s
       findings.push_back({Level::note, task.id.str(),
                           "has ended; processes that it left behind run on: `perdure stop` "
                           "ends them"});
-    if (task.unstored_bytes.value_or(0) > 0)
+    if (task.output.unstored_bytes.value_or(0) > 0)
       findings.push_back(
           {Level::note, task.id.str(),
            fmt::format("{} bytes of its output were refused by the disk: make room before it is run again",
-                       *task.unstored_bytes)});
+                       *task.output.unstored_bytes)});
   }
   return {};
 }
@@ -183,7 +184,7 @@ std::string_view name_of(store::Litter::What what) {
 }  // namespace
 }  // namespace manager
 
-Result<std::vector<Finding>> TaskManager::doctor() const {
+Result<std::vector<Finding>> Upkeep::doctor() const {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   const auto& session = state_->session;
   std::vector<Finding> findings;

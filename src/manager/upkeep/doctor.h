@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-// The parts of TaskManager::doctor() that stand by themselves; each adds what it finds.
+// The parts of Upkeep::doctor() that stand by themselves; each adds what it finds.
 namespace perdure::manager {
 
 /// queue/ and slots/: what waits and will not start, what is held in the name of a task that does not run.

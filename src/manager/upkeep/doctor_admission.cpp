@@ -131,9 +131,10 @@ Result<> look_at_outbox(const store::Session& session, std::vector<Finding>& fin
       continue;
     }
     auto task = store::find_record(session, *id);
-    if (!task || !*task || !is_terminal((*task)->status) || !(*task)->owner || (*task)->notified_at) continue;
+    if (!task || !*task || !is_terminal((*task)->status) || !(*task)->owner || (*task)->notification.notified_at)
+      continue;
     ++waiting;
-    oldest_ms = std::min(oldest_ms, (*task)->ended_at.value_or(oldest_ms));
+    oldest_ms = std::min(oldest_ms, ms_of((*task)->ended_at).value_or(oldest_ms));
   }
   constexpr std::int64_t kMinute = 60'000;
   if (waiting > 0)

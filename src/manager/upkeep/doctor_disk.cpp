@@ -39,7 +39,7 @@ void look_at_removability(const store::Session& session, const Task& task, std::
   const struct {
     std::string path;
     bool is_folder;
-  } parts[] = {{task.source, false}, {folder, true}, {folder + "/output.log", false}};
+  } parts[] = {{task.found.source, false}, {folder, true}, {folder + "/output.log", false}};
   for (const auto& [path, is_folder] : parts)
     if (const std::string why = what_keeps(path, is_folder); !why.empty())
       findings.push_back({Finding::Level::problem, path, fmt::format("can't be removed with its task: it {}", why)});

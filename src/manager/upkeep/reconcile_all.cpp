@@ -16,11 +16,12 @@ namespace manager {
 namespace {
 
 // The place was asked already: what is left is what it said, or the user's word.
-Result<Verdict> settle_mirror(const FarSide& side, const Task& recorded, bool adopt) {
+Result<ReconcileResult> settle_mirror(const FarSide& side, const Task& recorded, bool assume_lost) {
   auto found = assess(side.session, recorded);
   if (!found) return std::unexpected(found.error());
-  Verdict verdict{.task = std::move(found->task), .before = recorded.status, .explained = std::move(found->explained)};
-  if (!adopt || !verdict.task.unverified) return verdict;
+  ReconcileResult verdict{
+      .task = std::move(found->task), .before = recorded.status, .explained = std::move(found->explained)};
+  if (!assume_lost || !verdict.task.found.unverified) return verdict;
   auto ended = end_without_record(side.session, side.telemetry, recorded.id,
                                   {.status = Status::lost, .evidence = Evidence::adopted, .reason = {}});
   if (!ended) return std::unexpected(ended.error());
@@ -33,21 +34,21 @@ Result<Verdict> settle_mirror(const FarSide& side, const Task& recorded, bool ad
 }  // namespace
 }  // namespace manager
 
-Result<std::vector<Verdict>> TaskManager::reconcile(const ReconcileOptions& options) {
+Result<std::vector<ReconcileResult>> Upkeep::reconcile(const ReconcileOptions& options) const {
   if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
-  if (options.queue_only) return std::vector<Verdict>();
+  if (options.queue_only) return std::vector<ReconcileResult>();
   state_->far->refresh();
   auto found = store::scan_records(state_->session, {.terminal = false});
   if (!found) return std::unexpected(found.error());
   std::ranges::sort(found->tasks, {}, &Task::started_at);
-  std::vector<Verdict> verdicts;
+  std::vector<ReconcileResult> verdicts;
   for (const auto& task : found->tasks) {
     auto verdict =
         far::is_mirror(state_->session, task)
-            ? manager::settle_mirror({state_->session, *state_->telemetry, *state_->far}, task, options.adopt)
+            ? manager::settle_mirror({state_->session, *state_->telemetry, *state_->far}, task, options.assume_lost)
         : manager::is_own_record(state_->session, task)
-            ? manager::settle_own(state_->session, task, *state_->telemetry, options.adopt)
-            : manager::settle_foreign(state_->session, task, options.adopt, *state_->telemetry);
+            ? manager::settle_own(state_->session, task, *state_->telemetry, options.assume_lost)
+            : manager::settle_foreign(state_->session, task, options.assume_lost, *state_->telemetry);
     // A task that was removed while we looked is no failure of the others.
     if (!verdict && verdict.error().os_error == ENOENT) continue;
     if (!verdict) return std::unexpected(verdict.error());
@@ -56,12 +57,12 @@ Result<std::vector<Verdict>> TaskManager::reconcile(const ReconcileOptions& opti
   return verdicts;
 }
 
-Result<ExecutorReport> TaskManager::check_executor(const std::string& name) {
+Result<ExecutorReport> Upkeep::check_executor(const std::string& name) const {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   return state_->far->check(name);
 }
 
-Result<void> TaskManager::refresh() {
+Result<void> Upkeep::refresh() const {
   if (auto fine = state_->check_may_act(); !fine) return fine;
   state_->far->refresh();
   return {};

@@ -30,12 +30,12 @@ std::unexpected<Error> still_running(const TaskId& id, std::string_view why) {
 std::int64_t size_of(const store::Session& session, const Task& task) {
   const std::string folder = store::output_folder(session, task);
   const std::int64_t inside = store::disk_use(folder);
-  return task.shape == Shape::kimi_cli ? inside : inside + store::disk_use(task.source);
+  return task.found.shape == Shape::kimi_cli ? inside : inside + store::disk_use(task.found.source);
 }
 
 // Nobody waits for the news of a task without an owner.
 bool is_undelivered(const store::Session& session, const Task& task) {
-  return task.owner && !task.notified_at && store::is_in_outbox(session, task.id);
+  return task.owner && !task.notification.notified_at && store::is_in_outbox(session, task.id);
 }
 
 // Removes an ended task. Its runner's lock is held meanwhile, so that nobody else settles or removes it as well;
@@ -61,7 +61,7 @@ std::vector<Task> choose(const store::Session& session, std::vector<Task> ended,
   std::int64_t bytes = 0;
   for (auto& task : ended) {
     const std::int64_t size = options.max_bytes ? size_of(session, task) : 0;
-    const bool too_old = options.older_than && task.ended_at.value_or(now) < now - options.older_than->count();
+    const bool too_old = options.older_than && ms_of(task.ended_at).value_or(now) < now - options.older_than->count();
     const bool too_many = options.keep && kept >= *options.keep;
     const bool too_big = options.max_bytes && bytes + size > *options.max_bytes;
     if (too_old || too_many || too_big) {
@@ -75,7 +75,7 @@ std::vector<Task> choose(const store::Session& session, std::vector<Task> ended,
   return chosen;
 }
 
-Result<> sweep_litter(const store::Session& session, bool dry_run, Removed& removed) {
+Result<> sweep_litter(const store::Session& session, bool dry_run, GcResult& removed) {
   auto litter = store::find_litter(session);
   if (!litter) return std::unexpected(litter.error());
   for (const auto& one : *litter) {
@@ -93,7 +93,7 @@ Result<> sweep_litter(const store::Session& session, bool dry_run, Removed& remo
 }  // namespace
 }  // namespace manager
 
-Result<void> TaskManager::remove(const TaskId& id) {
+Result<void> Upkeep::remove(const TaskId& id) const {
   if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   const auto& session = state_->session;
   auto found = manager::find_task(session, *state_->held, id);
@@ -115,7 +115,7 @@ Result<void> TaskManager::remove(const TaskId& id) {
   return manager::remove_ended(session, task);
 }
 
-Result<Removed> TaskManager::collect_garbage(const RetentionOptions& options) {
+Result<GcResult> Upkeep::collect_garbage(const RetentionOptions& options) const {
   if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   const auto& session = state_->session;
   if (options.keep.value_or(0) < 0 || options.max_bytes.value_or(0) < 0 ||
@@ -128,8 +128,8 @@ Result<Removed> TaskManager::collect_garbage(const RetentionOptions& options) {
     return !is_terminal(task.status) || (!manager::is_own_record(session, task) && !far::is_mirror(session, task));
   });
   std::ranges::sort(found->tasks, std::ranges::greater(),
-                    [](const Task& task) { return std::tuple(task.ended_at.value_or(0), task.id); });
-  Removed removed;
+                    [](const Task& task) { return std::tuple(ms_of(task.ended_at).value_or(0), task.id); });
+  GcResult removed;
   for (const auto& task : manager::choose(session, std::move(found->tasks), options)) {
     if (!options.undelivered && manager::is_undelivered(session, task)) {
       ++removed.undelivered;
@@ -156,7 +156,7 @@ Result<Removed> TaskManager::collect_garbage(const RetentionOptions& options) {
   return removed;
 }
 
-Result<bool> TaskManager::sweep_is_due() {
+Result<bool> Upkeep::sweep_is_due() const {
   if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   return store::claim_daily_sweep(state_->session);
 }

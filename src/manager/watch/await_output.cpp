@@ -3,6 +3,7 @@
 #include "base/process.h"
 #include "contract/control.h"
 #include "manager/far/contact.h"
+#include "manager/link/cancel_fd.h"
 #include "manager/link/runner_client.h"
 #include "manager/link/state.h"
 #include "manager/status/assess.h"
@@ -40,7 +41,7 @@ class OutputWait {
     if (!process_)
       if (const auto process = live_foreign_process(task))
         if (auto pidfd = open_pidfd(process->pid)) process_ = std::move(*pidfd);
-    if (!process_ && task.pid > 0) look_again_ = kUntoldMs;
+    if (!process_ && task.process.pid > 0) look_again_ = kUntoldMs;
     return {};
   }
 
@@ -89,7 +90,7 @@ class OutputWait {
       if (const auto deadline = deadline_of(task); deadline && look_again_ < 0)
         look_again_ = std::max<std::int64_t>(kOutputAfterHangUpMs, *deadline - now_ms());
     } else {
-      look_again_ = task.runner_gone || task.unverified ? kUntoldMs : kOutputAfterHangUpMs;
+      look_again_ = task.found.runner_gone || task.found.unverified ? kUntoldMs : kOutputAfterHangUpMs;
     }
     return {};
   }
@@ -150,13 +151,15 @@ Result<std::int64_t> size_of_activity(const store::Session& session, const Task&
 
 struct Patience {
   std::optional<std::chrono::milliseconds> timeout;
-  int cancel_fd = -1;
+  const Cancellation& cancel;
 };
 
 // Until what `size_now` measures is more than `offset`, or the task has ended.
 Result<> await_growth(const TaskManager& manager, const store::Session& session, const TaskId& id, std::int64_t offset,
                       const Patience& patience, const auto& size_now) {
   const auto until = patience.timeout ? std::optional(steady_ms() + patience.timeout->count()) : std::nullopt;
+  CancelFd cancelled;
+  if (auto begun = cancelled.begin(patience.cancel); !begun) return begun;
   OutputWait waiting(session);
   auto task = manager.get(id);
   while (true) {
@@ -169,7 +172,7 @@ Result<> await_growth(const TaskManager& manager, const store::Session& session,
     // Only now, with everything watched, does "it runs" mean that its end will be told.
     task = manager.get(id);
     if (!task || is_terminal(task->status)) continue;
-    auto more = waiting.sleep(until, patience.cancel_fd);
+    auto more = waiting.sleep(until, cancelled.get());
     if (!more) return std::unexpected(more.error());
     if (!*more) return {};
     task = manager.get(id);
@@ -180,16 +183,18 @@ Result<> await_growth(const TaskManager& manager, const store::Session& session,
 }  // namespace manager
 
 Result<void> TaskManager::await_output(const TaskId& id, std::int64_t offset,
-                                       std::optional<std::chrono::milliseconds> timeout, int cancel_fd) const {
+                                       std::optional<std::chrono::milliseconds> timeout,
+                                       const Cancellation& cancel) const {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   if (state_->check_may_act()) state_->far->follow();
-  return manager::await_growth(*this, state_->session, id, offset, {timeout, cancel_fd}, manager::size_now);
+  return manager::await_growth(*this, state_->session, id, offset, {timeout, cancel}, manager::size_now);
 }
 
 Result<void> TaskManager::await_activity(const TaskId& id, std::int64_t offset,
-                                         std::optional<std::chrono::milliseconds> timeout, int cancel_fd) const {
+                                         std::optional<std::chrono::milliseconds> timeout,
+                                         const Cancellation& cancel) const {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
-  return manager::await_growth(*this, state_->session, id, offset, {timeout, cancel_fd},
+  return manager::await_growth(*this, state_->session, id, offset, {timeout, cancel},
                                [](const store::Session& session, const Task& task, manager::OutputWait&) {
                                  return manager::size_of_activity(session, task);
                                });

@@ -39,22 +39,22 @@ Task as_started(Task task) {
   if (!is_terminal(task.status)) return task;
   task.status = Status::running;
   task.ended_at.reset();
-  task.exit_code.reset();
-  task.question_outcome.reset();
-  task.signal.reset();
+  task.process.exit_code.reset();
+  task.question.outcome.reset();
+  task.process.signal.reset();
   task.stop_reason.reset();
-  task.stop_code.reset();
-  task.terminal_notification_suppressed.reset();
+  task.agent.stop_code.reset();
+  task.notification.suppressed.reset();
   task.lost_evidence.reset();
   task.recovered.reset();
-  task.output_bytes.reset();
-  task.dropped_bytes.reset();
-  task.dropped_at.reset();
-  task.unstored_bytes.reset();
-  task.survivors.clear();
-  task.leftovers.reset();
-  task.notified_at.reset();
-  task.notified_via.reset();
+  task.output.bytes.reset();
+  task.output.dropped_bytes.reset();
+  task.output.dropped_at.reset();
+  task.output.unstored_bytes.reset();
+  task.process.survivors.clear();
+  task.process.leftovers.reset();
+  task.notification.notified_at.reset();
+  task.notification.channel.reset();
   task.ended_seq.reset();
   return task;
 }
@@ -62,7 +62,7 @@ Task as_started(Task task) {
 Event started(const Task& task) {
   return {.type = EventType::started,
           .seq = task.started_seq.value_or(0),
-          .time_ms = task.started_at,
+          .time = task.started_at,
           .task = as_started(task),
           .output_tail = {}};
 }
@@ -70,7 +70,7 @@ Event started(const Task& task) {
 Event terminated(const store::Session& session, const Task& task) {
   return {.type = EventType::terminated,
           .seq = task.ended_seq.value_or(0),
-          .time_ms = task.ended_at.value_or(task.started_at),
+          .time = task.ended_at.value_or(task.started_at),
           .task = task,
           .output_tail = output_tail(session, task, kTailBytes)};
 }
@@ -99,7 +99,7 @@ void append_recorded_events(const store::Session& session, const Task& task, std
 void sort_events(std::vector<Event>& events) {
   // A seq is microseconds of the clock where nothing forbade it, so a time fits between seqs.
   const auto place = [](const Event& event) {
-    return std::tuple(event.seq > 0 ? event.seq : event.time_ms * 1000, event.type);
+    return std::tuple(event.seq > 0 ? event.seq : ms_of(event.time) * 1000, event.type);
   };
   std::ranges::stable_sort(events, {}, place);
 }
@@ -134,8 +134,8 @@ Result<> EventWatch::start() {
   for (const auto& task : found->tasks) {
     told_[task.id.str()] = {.started = task.detached,
                             .terminated = is_terminal(task.status),
-                            .timeout_ms = task.timeout_ms,
-                            .timeout_from = task.timeout_from};
+                            .timeout_ms = task.limits.timeout_ms,
+                            .timeout_from = ms_of(task.limits.timeout_from)};
   }
   waker_ = std::move(waker);
   return {};
@@ -252,18 +252,17 @@ void EventWatch::tell(Task task, std::vector<Event>& events) {
     return;  // L42
   }
   // Of one that was stopped in the queue there is no start to tell.
-  const bool never_ran = task.queued_at && !task.started_seq && is_terminal(task.status);
+  const bool never_ran = task.queue.queued_at && !task.started_seq && is_terminal(task.status);
   if (!std::exchange(told.started, true) && !never_ran) {
     events.push_back(started(task));
   } else if (!told.terminated && !is_terminal(task.status) &&
-             (told.timeout_ms != task.timeout_ms || told.timeout_from != task.timeout_from)) {
-    events.push_back({.type = EventType::updated, .seq = 0, .time_ms = 0, .task = task, .output_tail = {}});
+             (told.timeout_ms != task.limits.timeout_ms || told.timeout_from != ms_of(task.limits.timeout_from))) {
+    events.push_back({.type = EventType::updated, .seq = 0, .time = {}, .task = task, .output_tail = {}});
   }
-  told.timeout_ms = task.timeout_ms;
-  told.timeout_from = task.timeout_from;
+  told.timeout_ms = task.limits.timeout_ms;
+  told.timeout_from = ms_of(task.limits.timeout_from);
   if (is_terminal(task.status) && !std::exchange(told.terminated, true)) {
-    events.push_back(
-        {.type = EventType::terminated, .seq = 0, .time_ms = 0, .task = std::move(task), .output_tail = {}});
+    events.push_back({.type = EventType::terminated, .seq = 0, .time = {}, .task = std::move(task), .output_tail = {}});
   }
 }
 
@@ -271,11 +270,11 @@ void EventWatch::tell(Task task, std::vector<Event>& events) {
 void EventWatch::tell_places(std::vector<Task> queued, std::vector<Event>& events) {
   for (auto& task : queued) {
     Told& told = told_[task.id.str()];
-    if (told.started || told.terminated || (told.queued && told.queue_place == task.queue_place)) continue;
+    if (told.started || told.terminated || (told.queued && told.queue_place == task.queue.place)) continue;
     told.queued = true;
-    told.queue_place = task.queue_place;
+    told.queue_place = task.queue.place;
     events.push_back(
-        {.type = EventType::updated, .seq = 0, .time_ms = now_ms(), .task = std::move(task), .output_tail = {}});
+        {.type = EventType::updated, .seq = 0, .time = time_at(now_ms()), .task = std::move(task), .output_tail = {}});
   }
 }
 
@@ -304,7 +303,7 @@ Result<std::vector<Event>> EventWatch::read() {
   for (auto& event : events) {
     if (event.type == EventType::terminated) event = terminated(session_, event.task);
     if (event.type == EventType::updated && event.task.status != Status::queued)
-      event.time_ms = store::written_at(event.task);
+      event.time = time_at(store::written_at(event.task));
   }
   sort_events(events);
   return events;
@@ -312,13 +311,13 @@ Result<std::vector<Event>> EventWatch::read() {
 
 }  // namespace manager
 
-Result<int> TaskManager::event_fd() {
+Result<int> Events::fd() const {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   if (state_->check_may_act()) state_->far->follow();
   return state_->events->fd();
 }
 
-Result<std::vector<Event>> TaskManager::read_events() {
+Result<std::vector<Event>> Events::read() const {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   if (state_->check_may_act()) state_->far->follow();
   auto events = state_->events->read();
@@ -327,7 +326,7 @@ Result<std::vector<Event>> TaskManager::read_events() {
   return events;
 }
 
-Result<std::vector<Event>> TaskManager::events_since(std::int64_t since) const {
+Result<std::vector<Event>> Events::since(std::int64_t since) const {
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   auto found = store::scan_records(state_->session);
   if (!found) return std::unexpected(found.error());

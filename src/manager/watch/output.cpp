@@ -48,7 +48,8 @@ std::optional<RunnerCounts> ask_for_counts(const store::Session& session, const 
 // May the runner have begun to join the segments of the log? It notes its decision before, and while it joins
 // and commits it answers nobody: an answer says that what was read before it was not touched.
 bool may_have_been_joined(const store::Session& session, const Task& task) {
-  if (is_terminal(task.status) || task.runner_gone || task.unverified || !is_own_record(session, task)) return false;
+  if (is_terminal(task.status) || task.found.runner_gone || task.found.unverified || !is_own_record(session, task))
+    return false;
   if (!store::read_runner_notes(session, task.id).decision && store::is_runner_alive(session, task.id).value_or(false))
     return false;
   return !ask_for_counts(session, task.id).has_value();
@@ -90,7 +91,7 @@ std::int64_t missing_bytes(const store::Session& session, const Reading& reading
                            const std::optional<RunnerCounts>& counts) {
   if (is_terminal(reading.task.status)) {
     if (!is_own_record(session, reading.task)) return 0;
-    return std::max<std::int64_t>(0, reading.task.output_bytes.value_or(0) - reading.log.size());
+    return std::max<std::int64_t>(0, reading.task.output.bytes.value_or(0) - reading.log.size());
   }
   if (!counts || counts->stream <= reading.log.size()) return 0;
   const auto again = store::OutputLog::open(session, reading.task);
@@ -175,7 +176,7 @@ Result<OutputSnapshot> TaskManager::output_snapshot(const TaskId& id, std::int64
     snapshot.dropped_bytes = reading.log.dropped();
     snapshot.next_offset = ended ? snapshot.size_bytes : preview->end;
     snapshot.eof = ended;
-    std::int64_t unstored = reading.task.unstored_bytes.value_or(0);
+    std::int64_t unstored = reading.task.output.unstored_bytes.value_or(0);
     std::optional<manager::RunnerCounts> counts;
     if (!ended && manager::is_own_record(session, reading.task)) counts = manager::ask_for_counts(session, id);
     if (counts) {

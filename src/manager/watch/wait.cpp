@@ -4,6 +4,7 @@
 #include "contract/control.h"
 #include "far/far_task.h"
 #include "manager/far/contact.h"
+#include "manager/link/cancel_fd.h"
 #include "manager/link/runner_client.h"
 #include "manager/link/state.h"
 #include "manager/status/assess.h"
@@ -160,7 +161,7 @@ class Waiting {
       watched.look_again_at = steady_ms() + kAfterHangUpMs;  // a queued task whose runner was killed
     }
     if (watched.task.executor && is_out_of_reach_ && is_out_of_reach_(watched.task)) {
-      watched.task.unverified = true;
+      watched.task.found.unverified = true;
       return true;
     }
     return is_terminal(watched.task.status);
@@ -197,7 +198,7 @@ class Waiting {
         watched.look_again_at = look_again_at_question(watched.task, *held);
         return false;
       }
-      if (watched.task.unverified) return true;
+      if (watched.task.found.unverified) return true;
       if (steady_ms() >= until) {
         watched.look_again_at = steady_ms() + kAfterHangUpMs;
         return false;
@@ -218,7 +219,7 @@ class Waiting {
     if (is_terminal(watched.task.status)) return true;
     if (!folders_) watched.look_again_at = steady_ms() + kAfterHangUpMs;
     if (!is_out_of_reach_ || !is_out_of_reach_(watched.task)) return false;
-    watched.task.unverified = true;  // the record is going to say so, too
+    watched.task.found.unverified = true;  // the record is going to say so, too
     return true;
   }
 
@@ -232,7 +233,7 @@ class Waiting {
     if (is_terminal(watched.task.status)) return true;
     if (const auto process = live_foreign_process(watched.task)) {
       if (auto pidfd = open_pidfd(process->pid)) watched.process = std::move(*pidfd);
-    } else if (watched.task.pid > 0) {
+    } else if (watched.task.process.pid > 0) {
       // Its owner has so long to write how it ended; then only "gone" is left to say.
       watched.look_again_at =
           steady_ms() + kOwnerMayWriteMs - std::max<std::int64_t>(0, now_ms() - store::written_at(watched.task)) + 1;
@@ -259,7 +260,7 @@ class Waiting {
   // user may have 128 of these at a time.
   void watch_folder_of(const Task& task) {
     if (!folders_) folders_ = Fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-    const std::string folder = task.source.substr(0, task.source.rfind('/'));
+    const std::string folder = task.found.source.substr(0, task.found.source.rfind('/'));
     if (folders_) ::inotify_add_watch(folders_.get(), folder.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE);
   }
 
@@ -327,6 +328,8 @@ Result<WaitResult> wait_for(const store::Session& session, HeldTasks& held, Tele
   if (self)
     if (auto fine = check_cycle(session, *self, options.ids); !fine) return std::unexpected(fine.error());
 
+  CancelFd cancelled;
+  if (auto begun = cancelled.begin(options.cancel); !begun) return std::unexpected(begun.error());
   std::int64_t progress_at = steady_ms() + kProgressEveryMs;
   while (true) {
     if (const Task* task = decisive(waiting.result, options.mode)) {
@@ -338,7 +341,7 @@ Result<WaitResult> wait_for(const store::Session& session, HeldTasks& held, Tele
     if (waiting.none_left()) break;
     std::optional<std::int64_t> wake = until;
     if (options.progress) wake = std::min(until.value_or(INT64_MAX), progress_at);
-    auto more = waiting.once(wake, options.cancel_fd);
+    auto more = waiting.once(wake, cancelled.get());
     if (!more) return std::unexpected(more.error());
     if (options.progress && steady_ms() >= progress_at) {
       progress_at = steady_ms() + kProgressEveryMs;
@@ -363,7 +366,7 @@ Result<WaitResult> TaskManager::wait(const WaitOptions& options) {
   state_->far->follow();
   auto result = manager::wait_for(state_->session, *state_->held, *state_->telemetry, options,
                                   [&](const Task& task) { return state_->far->is_out_of_reach(task); });
-  if (!result || options.is_part) return result;
+  if (!result || options.part_of_longer_wait) return result;
   const std::size_t ended = result->ended.size();
   const bool had_none = options.ids.empty() && ended == 0 && result->running.empty();
   state_->telemetry->waited({.outcome = result->timed_out ? "timed_out"

@@ -23,7 +23,7 @@ void after_answer(Request& request, std::function<void()> more) {
 class Claim {
  public:
   Claim(TaskManager& manager, std::vector<Notification> news) : manager_(manager), news_(std::move(news)) {}
-  ~Claim() { manager_.release_notifications(news_); }
+  ~Claim() { manager_.notifications().release(news_); }
   Claim(const Claim&) = delete;
   Claim& operator=(const Claim&) = delete;
 
@@ -32,7 +32,7 @@ class Claim {
     ids.reserve(news_.size());
     for (const auto& one : news_) ids.push_back(one.id);
     // What fails here is told once more: better twice than never.
-    [[maybe_unused]] const auto done = manager_.acknowledge(ids, kVia);
+    [[maybe_unused]] const auto done = manager_.notifications().acknowledge(ids, kVia);
     news_.clear();
   }
 
@@ -54,7 +54,7 @@ class Telling {
 
   void acknowledge() {
     // What fails here is told once more: better twice than never.
-    [[maybe_unused]] const auto done = service_.manager().acknowledge(ids_, kVia);
+    [[maybe_unused]] const auto done = service_.manager().notifications().acknowledge(ids_, kVia);
   }
 
  private:
@@ -78,7 +78,7 @@ void note_delivered(Service& service, Request& request, const std::vector<Task>&
   std::vector<std::string> ids;
   const std::string owner = service.owner_of(request.caller);
   for (const auto& task : tasks)
-    if (task.owner == owner && is_terminal(task.status) && !task.notified_at) ids.push_back(task.id.str());
+    if (task.owner == owner && is_terminal(task.status) && !task.notification.notified_at) ids.push_back(task.id.str());
   if (ids.empty()) return;
   auto telling = std::make_shared<Telling>(service, std::move(ids));
   after_answer(request, [telling = std::move(telling)] { telling->acknowledge(); });
@@ -88,13 +88,13 @@ void add_news(Service& service, Request& request, ToolResult& result) {
   // Before the claim: what is acknowledged between the two is in neither.
   const auto telling = service.telling();
   auto claimed =
-      service.manager().claim_notifications({.owner = service.owner_of(request.caller), .most = kMostAtOnce});
+      service.manager().notifications().claim({.owner = service.owner_of(request.caller), .most = kMostAtOnce});
   if (!claimed || claimed->empty()) return;  // news that can't be read now comes with the next answer
   const auto kept = std::ranges::partition(*claimed, [&](const Notification& news) {
     return !is_told_by(result, news) && !is_being_told(telling, news) &&
            left_to_polling(service.manager(), news).count() == 0;
   });
-  service.manager().release_notifications({kept.begin(), kept.end()});
+  service.manager().notifications().release({kept.begin(), kept.end()});
   claimed->erase(kept.begin(), kept.end());
   if (claimed->empty()) return;
   json::array list;

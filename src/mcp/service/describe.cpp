@@ -57,8 +57,8 @@ json::object describe(const Task& task) {
     for (const auto& [name, value] : task.labels) labels[name] = value;
     members["labels"] = std::move(labels);
   }
-  if (task.runner_gone) members["runner_gone"] = true;
-  if (task.unverified) members["unverified"] = true;
+  if (task.found.runner_gone) members["runner_gone"] = true;
+  if (task.found.unverified) members["unverified"] = true;
   return members;
 }
 
@@ -70,31 +70,32 @@ json::object outcome_facts(const Task& task) {
   const auto put_text = [&](std::string_view key, const std::optional<std::string>& text) {
     if (text) facts[key] = to_valid_utf8(*text);
   };
-  put("exit_code", task.exit_code);
-  put("signal", task.signal);
+  put("exit_code", task.process.exit_code);
+  put("signal", task.process.signal);
   put("terminal_reason", terminal_reason(task));
   put_text("stop_reason", task.stop_reason);
-  put_text("stop_code", task.stop_code);
+  put_text("stop_code", task.agent.stop_code);
   put_text("timed_out_by", task.timed_out_by);
   if (task.lost_evidence) facts["lost_evidence"] = name_of(*task.lost_evidence);
-  if (task.question_outcome) facts["question_outcome"] = name_of(*task.question_outcome);
-  if (task.agent_id) facts["agent_id"] = to_valid_utf8(task.agent_id->text);
-  if (task.kind == Kind::agent) put_text("actual_subagent_type", task.subagent_type);
-  put("queue_place", task.queue_place);
+  if (task.question.outcome) facts["question_outcome"] = name_of(*task.question.outcome);
+  if (task.agent.id) facts["agent_id"] = to_valid_utf8(task.agent.id->text);
+  if (task.kind == Kind::agent) put_text("actual_subagent_type", task.agent.type);
+  put("queue_place", task.queue.place);
   if (!task.detached && !is_terminal(task.status)) facts["foreground"] = true;
-  if (task.leftovers.value_or(0) > 0) facts["leftovers"] = *task.leftovers;
-  if (!task.survivors.empty()) facts["survivors"] = json::array(task.survivors.begin(), task.survivors.end());
-  if (task.runner_gone) facts["runner_gone"] = true;
-  if (task.unverified) facts["unverified"] = true;
+  if (task.process.leftovers.value_or(0) > 0) facts["leftovers"] = *task.process.leftovers;
+  if (!task.process.survivors.empty())
+    facts["survivors"] = json::array(task.process.survivors.begin(), task.process.survivors.end());
+  if (task.found.runner_gone) facts["runner_gone"] = true;
+  if (task.found.unverified) facts["unverified"] = true;
   return facts;
 }
 
 json::object listed_task(const Task& task) {
   json::object members{{"task_id", task.id.str()}};
   for (auto& fact : outcome_facts(task)) members[fact.key()] = std::move(fact.value());
-  members["started"] = ago(now_ms() - task.started_at);
-  if (task.ended_at) members["ended"] = ago(now_ms() - *task.ended_at);
-  if (task.pid > 0 && !is_terminal(task.status)) members["pid"] = task.pid;
+  members["started"] = ago(now_ms() - ms_of(task.started_at));
+  if (task.ended_at) members["ended"] = ago(now_ms() - ms_of(*task.ended_at));
+  if (task.process.pid > 0 && !is_terminal(task.status)) members["pid"] = task.process.pid;
   if (!task.labels.empty()) {
     json::object labels;
     for (const auto& [name, value] : task.labels) labels[name] = to_valid_utf8(value);
@@ -108,11 +109,12 @@ std::string task_line(const Task& task, bool with_owner) {
   std::string line = fmt::format("{} {}", task.id.str(), name_of(task.status));
   if (task.kind == Kind::question && task.status == Status::running) line += " (open question)";
   if (!task.detached && !is_terminal(task.status)) line += " (foreground)";
-  if (task.status == Status::failed && task.exit_code) line += fmt::format(" (exit {})", *task.exit_code);
-  if (task.signal) line += fmt::format(" (signal {})", *task.signal);
-  if (task.leftovers.value_or(0) > 0) line += fmt::format(" ({} left running)", *task.leftovers);
+  if (task.status == Status::failed && task.process.exit_code)
+    line += fmt::format(" (exit {})", *task.process.exit_code);
+  if (task.process.signal) line += fmt::format(" (signal {})", *task.process.signal);
+  if (task.process.leftovers.value_or(0) > 0) line += fmt::format(" ({} left running)", *task.process.leftovers);
   line += fmt::format(", {} {}: ", task.ended_at ? "ended" : "started",
-                      ago(now_ms() - task.ended_at.value_or(task.started_at)));
+                      ago(now_ms() - ms_of(task.ended_at.value_or(task.started_at))));
   if (with_owner && task.owner) line += fmt::format("[{}] ", to_plain_text(*task.owner, false));
   line += to_plain_text(task.description, false);
   return cut_to_characters(line, kLine);
@@ -140,13 +142,13 @@ std::string outcome_sentence(const Task& task) {
     case Status::queued: return "It waits for a free slot.";
     case Status::running:
       if (task.kind == Kind::question) return "It waits for an answer.";
-      return task.runner_gone  ? "Its keeper was killed; what is left of it is being ended."
-             : task.unverified ? "It runs by its record; nothing here can prove it."
-                               : "It is running.";
-    case Status::completed: return task.exit_code ? "It completed with exit code 0." : "It completed.";
+      return task.found.runner_gone  ? "Its keeper was killed; what is left of it is being ended."
+             : task.found.unverified ? "It runs by its record; nothing here can prove it."
+                                     : "It is running.";
+    case Status::completed: return task.process.exit_code ? "It completed with exit code 0." : "It completed.";
     case Status::failed:
-      if (task.signal) return fmt::format("It failed: a signal of its own ended it, {}.", *task.signal);
-      if (task.exit_code) return fmt::format("It failed with exit code {}.", *task.exit_code);
+      if (task.process.signal) return fmt::format("It failed: a signal of its own ended it, {}.", *task.process.signal);
+      if (task.process.exit_code) return fmt::format("It failed with exit code {}.", *task.process.exit_code);
       return fmt::format("It failed: {}.", task.stop_reason.value_or("why is not known"));
     case Status::timed_out: return "Its deadline ended it.";
     case Status::killed: return fmt::format("It was stopped: {}.", task.stop_reason.value_or("no reason was given"));
@@ -175,7 +177,7 @@ ToolResult result_of_question(const AskedQuestion& asked) {
 
 Result<ToolResult> result_of_ended(Service& service, const Caller& caller, const Task& task) {
   if (task.kind == Kind::question) {
-    if (auto asked = service.manager().question_of(task.id)) return result_of_question(*asked);
+    if (auto asked = service.manager().questions().get(task.id)) return result_of_question(*asked);
   }
   auto shown = show_tail(service, caller, task, kTailOfEnded);
   if (!shown) return std::unexpected(shown.error());

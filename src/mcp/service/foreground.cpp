@@ -21,7 +21,7 @@ Result<Outcome> run_in_foreground(ToolCall& call, StartOptions start, std::chron
   const bool reports = call.request.meta().contains("progressToken");
   while (true) {
     auto released = call.manager().wait_for_release(task->id, reports ? std::optional(kProgressEvery) : std::nullopt,
-                                                    call.stop_fd());
+                                                    Cancellation::when_readable(call.stop_fd()));
     if (!released) return std::unexpected(released.error());
     switch (released->how) {
       case Release::terminal: return Outcome{Outcome::How::ended, std::move(released->task), ""};

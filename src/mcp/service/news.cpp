@@ -48,9 +48,10 @@ std::chrono::milliseconds left_to_polling(const TaskManager& manager, const Noti
   std::int64_t longest = 0;
   for (const auto& id : news.tasks) {
     const auto task = manager.get(id);
-    const std::int64_t left = task ? task->ended_at.value_or(0) + kPollersPatienceMs - now_ms() : 0;
+    const std::int64_t left = task ? ms_of(task->ended_at).value_or(0) + kPollersPatienceMs - now_ms() : 0;
     // More than all of it: the clock was set back.
-    if (!task || task->delivered_by != kDeliveredByTasks || left <= 0 || left > kPollersPatienceMs) return {};
+    if (!task || task->notification.delivered_by != kDeliveredByTasks || left <= 0 || left > kPollersPatienceMs)
+      return {};
     longest = std::max(longest, left);
   }
   return std::chrono::milliseconds(longest);

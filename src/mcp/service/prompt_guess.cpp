@@ -41,9 +41,9 @@ PromptGuess guess_prompt(TaskManager& manager, const Task& task) {
   const auto snapshot = manager.output_snapshot(task.id, kLookedAt);
   if (!snapshot || !snapshot->path || !has_been_quiet(*snapshot->path)) return {};
   if (!is_unfinished_and_visible(snapshot->preview) || is_on_alternate_screen(snapshot->preview)) return {};
-  const auto opened = manager.open_input(task.id);
+  auto opened = manager.open_input(task.id);
   if (!opened) return {};
-  const Fd input(*opened);
+  const Fd input(opened->release());
   termios modes{};
   if (::tcgetattr(input.get(), &modes) != 0) return {};  // no terminal
   return {.maybe_waiting_for_input = true, .asks_secret = (modes.c_lflag & ICANON) != 0 && (modes.c_lflag & ECHO) == 0};

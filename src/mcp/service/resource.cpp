@@ -1,5 +1,6 @@
 #include "mcp/service/resource.h"
 
+#include "base/clock.h"
 #include "base/utf8.h"
 #include "mcp/service/describe.h"
 
@@ -66,7 +67,7 @@ Reply list_resources(const Service& service, const Request& request) {
         {"title", to_valid_utf8(task->description)},
         {"description", fmt::format("{}: {}", name_of(task->status), to_valid_utf8(task->description))},
         {"mimeType", "application/json"},
-        {"annotations", json::object{{"lastModified", iso_time(task->ended_at.value_or(task->started_at))}}}});
+        {"annotations", json::object{{"lastModified", iso_time(ms_of(task->ended_at.value_or(task->started_at)))}}}});
     if (auto log = output_entry(service, task->id)) {
       (*log)["description"] = fmt::format("What {} printed", task->id.str());
       resources.emplace_back(std::move(*log));

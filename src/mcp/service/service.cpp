@@ -43,8 +43,8 @@ std::string Service::owner_of(const Caller& caller) const {
   if (own_agent_) return *own_agent_;
   // A subagent's server is started before the agent has an id; what it asks for comes after.
   const auto task = manager_.get(*own_task_);
-  if (!task || task->kind != Kind::agent || !task->agent_id) return own_task_->str();
-  own_agent_ = task->agent_id->text;
+  if (!task || task->kind != Kind::agent || !task->agent.id) return own_task_->str();
+  own_agent_ = task->agent.id->text;
   return *own_agent_;
 }
 
@@ -69,8 +69,9 @@ Result<Task> Service::look_at(std::string_view id) const {
   auto parsed = TaskId::parse(id);
   if (!parsed) return std::unexpected(parsed.error());
   auto task = manager_.get(*parsed);
-  if (!task || !task->runner_gone) return task;
-  auto settled = manager_.wait({.ids = {*parsed}, .timeout = std::chrono::milliseconds(0), .is_part = true});
+  if (!task || !task->found.runner_gone) return task;
+  auto settled =
+      manager_.wait({.ids = {*parsed}, .timeout = std::chrono::milliseconds(0), .part_of_longer_wait = true});
   if (!settled) return std::unexpected(settled.error());
   return settled->only();
 }
@@ -109,7 +110,8 @@ void Service::stop_started() {
   for (const auto& id : started) {
     const auto task = manager_.get(id);
     if (!task || is_terminal(task->status)) continue;
-    [[maybe_unused]] const auto stopped = manager_.stop(id, {.reason = "Session closed", .quiet = true});
+    [[maybe_unused]] const auto stopped =
+        manager_.stop(id, {.reason = "Session closed", .suppress_notification = true});
   }
 }
 

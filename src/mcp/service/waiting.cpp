@@ -44,7 +44,7 @@ Result<Waited> Waiting::for_ends(WaitMode mode) {
   auto result = call_.manager().wait({.ids = ids_,
                                       .mode = mode,
                                       .timeout = most(milliseconds(until_ - begun_)),
-                                      .cancel_fd = call_.stop_fd(),
+                                      .cancel = Cancellation::when_readable(call_.stop_fd()),
                                       .progress = progress});
   if (!result) return std::unexpected(result.error());
   return Waited{.result = std::move(*result)};
@@ -64,7 +64,8 @@ Result<Waited> Waiting::for_match(const std::string& pattern) {
       if (*found) outcome.line = to_valid_utf8(match->line());
       return outcome;
     }
-    if (auto more = call_.manager().await_output(ids_.front(), match->offset(), most(kProgressEvery), call_.stop_fd());
+    if (auto more = call_.manager().await_output(ids_.front(), match->offset(), most(kProgressEvery),
+                                                 Cancellation::when_readable(call_.stop_fd()));
         !more)
       return std::unexpected(more.error());
     report(fmt::format("{} bytes of output, no match yet", match->offset()));
@@ -96,7 +97,10 @@ milliseconds Waiting::most(milliseconds wanted) const {
 }
 
 Result<WaitResult> Waiting::slice(milliseconds wanted) {
-  return call_.manager().wait({.ids = ids_, .timeout = most(wanted), .cancel_fd = call_.stop_fd(), .is_part = true});
+  return call_.manager().wait({.ids = ids_,
+                               .timeout = most(wanted),
+                               .cancel = Cancellation::when_readable(call_.stop_fd()),
+                               .part_of_longer_wait = true});
 }
 
 // Once a second at most, and with seconds as the measure: it always grows.

@@ -71,10 +71,10 @@ void Watch::forget(Ticket ticket) {
 
 Result<> Watch::start() {
   if (thread_.joinable()) return {};
-  auto event_fd = service_.manager().event_fd();
+  auto event_fd = service_.manager().events().fd();
   if (!event_fd) return std::unexpected(event_fd.error());
   // The first call only starts the watch; what happens from here on is told.
-  if (auto begun = service_.manager().read_events(); !begun) return std::unexpected(begun.error());
+  if (auto begun = service_.manager().events().read(); !begun) return std::unexpected(begun.error());
   thread_ = std::thread([this, fd = *event_fd] { run(fd); });
   return {};
 }
@@ -85,7 +85,7 @@ void Watch::run(int event_fd) {
                      {.fd = stop_.fd(), .events = POLLIN, .revents = 0}};
     if (::poll(look, 2, -1) < 0 && errno != EINTR) return;
     if (look[0].revents == 0) continue;
-    auto events = service_.manager().read_events();
+    auto events = service_.manager().events().read();
     if (!events) continue;  // a folder that can't be read now: the next change tells
     for (const auto& event : *events) announce(event);
   }
@@ -113,7 +113,8 @@ void Watch::follow(const TaskId& id) {
     const auto start = service_.manager().output_snapshot(id, 0);
     std::int64_t seen = start ? start->size_bytes : 0;
     while (!growth->stop.is_raised()) {
-      if (!service_.manager().await_output(id, seen, std::nullopt, growth->stop.fd())) return;
+      if (!service_.manager().await_output(id, seen, std::nullopt, Cancellation::when_readable(growth->stop.fd())))
+        return;
       const auto now = service_.manager().output_snapshot(id, 0);
       if (!now || growth->stop.is_raised()) return;
       if (now->size_bytes > seen) announce_resource(ResourceName{id, true}.uri());

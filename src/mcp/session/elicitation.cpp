@@ -139,8 +139,8 @@ Result<Task> ask_by_form(Service& service, Request& request, const std::vector<Q
   const auto form = response ? read_form(questions, *response) : std::nullopt;
   Result<Task> done = service.manager().get(id);
   if (!form || !done || is_terminal(done->status)) return done;
-  if (form->is_complete) done = service.manager().answer(id, form->answers);
-  if (form->is_dismissed) done = service.manager().dismiss(id, dismissal_note(steady_ms() - asked));
+  if (form->is_complete) done = service.manager().questions().answer(id, form->answers);
+  if (form->is_dismissed) done = service.manager().questions().dismiss(id, dismissal_note(steady_ms() - asked));
   if (!done && done.error().code == ErrorCode::question_closed) return service.manager().get(id);
   return done;
 }

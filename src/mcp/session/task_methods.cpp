@@ -16,7 +16,7 @@ constexpr std::size_t kPage = 50;
 
 // Quick at first, since many commands are short; then so that an hour of waiting costs little.
 std::int64_t poll_interval_ms(const Task& task) {
-  const std::int64_t age = now_ms() - task.started_at;
+  const std::int64_t age = now_ms() - ms_of(task.started_at);
   return age < 10'000 ? 500 : age < 120'000 ? 2'000 : 5'000;
 }
 
@@ -35,7 +35,7 @@ std::string_view extension_status(const Task& task) {
 }
 
 std::string iso_last_update(const Task& task) {
-  return iso_time(task.ended_at.value_or(task.started_at));
+  return iso_time(ms_of(task.ended_at.value_or(task.started_at)));
 }
 
 // The task, whoever owns it: an id can't be guessed, and whoever has it was given it.
@@ -66,13 +66,13 @@ Reply cancel(Service& service, Request& request, const Task& task) {
 Reply update(Service& service, const Task& task, const json::object& responses) {
   const auto* const response = responses.if_contains(kAnswerKey);
   if (response == nullptr || task.kind != Kind::question || is_terminal(task.status)) return json::object();
-  auto asked = service.manager().question_of(task.id);
+  auto asked = service.manager().questions().get(task.id);
   if (!asked) return fault(jsonrpc::kInternalError, asked.error().message);
   const auto form = read_form(asked->questions, *response);
   if (!form) return fault(jsonrpc::kInvalidParams, "Invalid params: this is no answer to an elicitation");
   if (!form->is_dismissed && !form->is_complete) return json::object();
-  auto done = form->is_dismissed ? service.manager().dismiss(task.id, "The person dismissed the question")
-                                 : service.manager().answer(task.id, form->answers);
+  auto done = form->is_dismissed ? service.manager().questions().dismiss(task.id, "The person dismissed the question")
+                                 : service.manager().questions().answer(task.id, form->answers);
   if (!done && done.error().code != ErrorCode::question_closed)
     return fault(jsonrpc::kInternalError, done.error().message);
   return json::object();
@@ -115,7 +115,7 @@ Reply list_legacy(const Service& service, const Request& request) {
 // An open question of ours that this caller can be shown.
 std::optional<std::vector<Question>> questions_for(const Service& service, const Request& request, const Task& task) {
   if (task.kind != Kind::question || is_terminal(task.status) || !can_be_asked(request)) return std::nullopt;
-  auto asked = service.manager().question_of(task.id);
+  auto asked = service.manager().questions().get(task.id);
   if (!asked || asked->questions.empty()) return std::nullopt;
   return std::move(asked->questions);
 }
@@ -128,7 +128,8 @@ Reply result_legacy(Service& service, Request& request, Task task) {
     task = std::move(*now);
   }
   if (!is_terminal(task.status)) {
-    auto waited = service.manager().wait({.ids = {task.id}, .cancel_fd = request.call.stop.fd(), .is_part = true});
+    auto waited = service.manager().wait(
+        {.ids = {task.id}, .cancel = Cancellation::when_readable(request.call.stop.fd()), .part_of_longer_wait = true});
     if (!waited) return fault(jsonrpc::kInternalError, waited.error().message);
     if (waited->ended.empty() && waited->unverified.empty()) return fault(jsonrpc::kInternalError, "cancelled");
     task = waited->only();
@@ -166,7 +167,7 @@ json::object extension_task(const Task& task) {
   json::object shown{{"taskId", task.id.str()},
                      {"status", extension_status(task)},
                      {"statusMessage", outcome_sentence(task)},
-                     {"createdAt", iso_time(task.started_at)},
+                     {"createdAt", iso_time(ms_of(task.started_at))},
                      {"lastUpdatedAt", iso_last_update(task)},
                      {"ttlMs", nullptr}};
   if (!is_terminal(task.status)) shown["pollIntervalMs"] = poll_interval_ms(task);
@@ -184,7 +185,7 @@ json::object detailed_task(Service& service, const Caller& caller, const Task& t
   const std::string_view status = extension_status(task);
   // Only who can put a form to a person is told that one is wanted.
   if (status == "working" && task.kind == Kind::question && caller.has("elicitation")) {
-    if (const auto asked = service.manager().question_of(task.id); asked && !asked->questions.empty()) {
+    if (const auto asked = service.manager().questions().get(task.id); asked && !asked->questions.empty()) {
       shown["status"] = "input_required";
       shown["inputRequests"] = json::object{
           {kAnswerKey, json::object{{"method", "elicitation/create"}, {"params", form_for(asked->questions, caller)}}}};
@@ -209,7 +210,7 @@ json::object legacy_task(const Task& task) {
   json::object shown{{"taskId", task.id.str()},
                      {"status", status},
                      {"statusMessage", outcome_sentence(task)},
-                     {"createdAt", iso_time(task.started_at)},
+                     {"createdAt", iso_time(ms_of(task.started_at))},
                      {"lastUpdatedAt", iso_last_update(task)},
                      {"ttl", nullptr}};
   if (!is_terminal(task.status)) shown["pollInterval"] = poll_interval_ms(task);

@@ -90,15 +90,15 @@ std::expected<AgentOptions, std::string> agent_options(const ToolCall& call) {
 }
 
 std::string how_to_resume(const ToolCall& call, const Task& task) {
-  if (!task.agent_id) return call.words("The agent has no id yet: @TaskOutput tells it once it has.");
+  if (!task.agent.id) return call.words("The agent has no id yet: @TaskOutput tells it once it has.");
   return call.words("To go on with this subagent later, call @Agent with resume=") +
-         fmt::format("\"{}\" (not with the task_id).", to_plain_text(task.agent_id->text, false));
+         fmt::format("\"{}\" (not with the task_id).", to_plain_text(task.agent.id->text, false));
 }
 
 json::object names_of(const Task& task) {
   json::object members{{"task_id", task.id.str()}};
-  if (task.agent_id) members["agent_id"] = to_valid_utf8(task.agent_id->text);
-  members["actual_subagent_type"] = to_valid_utf8(task.subagent_type.value_or(""));
+  if (task.agent.id) members["agent_id"] = to_valid_utf8(task.agent.id->text);
+  members["actual_subagent_type"] = to_valid_utf8(task.agent.type.value_or(""));
   members["status"] = name_of(task.status);
   return members;
 }
@@ -134,10 +134,12 @@ Result<Task> await_agent_id(const ToolCall& call, const TaskId& id) {
     const auto seen = call.manager().read_activity(id, 0, 0);
     if (!seen) return std::unexpected(seen.error());
     auto task = call.manager().get(id);
-    if (!task || task->agent_id || is_terminal(task->status)) return task;
+    if (!task || task->agent.id || is_terminal(task->status)) return task;
     const std::int64_t left = until - steady_ms();
     if (left <= 0 || call.request.call.stop.is_raised() || task->status == Status::queued) return task;
-    if (auto more = call.manager().await_activity(id, seen->size, milliseconds(left), call.stop_fd()); !more)
+    if (auto more = call.manager().await_activity(id, seen->size, milliseconds(left),
+                                                  Cancellation::when_readable(call.stop_fd()));
+        !more)
       return std::unexpected(more.error());
   }
 }
@@ -169,7 +171,7 @@ ToolAnswer ended(ToolCall& call, const Task& task) {
     if (!result.structured.contains(member.key())) result.structured[member.key()] = std::move(member.value());
   result.structured["next"] = how_to_resume(call, task);
   if (shown->text.empty()) members["output"] = "(no final message)\n";
-  members["actual_subagent_type"] = to_valid_utf8(task.subagent_type.value_or(""));
+  members["actual_subagent_type"] = to_valid_utf8(task.agent.type.value_or(""));
   result.text = answer_text(members) + how_to_resume(call, task) + "\n";
   result.command_failed = task.status != Status::completed;
   if (shown->path) result.outputs.push_back(task.id);
@@ -189,7 +191,10 @@ ToolAnswer wait_for_end(ToolCall& call, const TaskId& id) {
     const std::int64_t waited_s = (steady_ms() - begun) / 1000;
     report_progress(call.request, static_cast<double>(waited_s), last_activity(call.manager(), id));
   };
-  auto waited = call.manager().wait({.ids = {id}, .cancel_fd = call.stop_fd(), .progress = progress, .is_part = true});
+  auto waited = call.manager().wait({.ids = {id},
+                                     .cancel = Cancellation::when_readable(call.stop_fd()),
+                                     .progress = progress,
+                                     .part_of_longer_wait = true});
   if (!waited) return tool_error(waited.error());
   if (!waited->ended.empty()) return ended(call, waited->ended.front());
   if (call.request.call.why == jsonrpc::Call::Ended::hung_up)

@@ -128,7 +128,7 @@ TaskStarted started(ToolCall& call, Task task, std::optional<std::string> why) {
   call.service.note_started(task.id);
   ToolResult told;
   told.structured = {{"task_id", task.id.str()},
-                     {"pid", task.pid},
+                     {"pid", task.process.pid},
                      {"description", to_valid_utf8(task.description)},
                      {"status", name_of(task.status)}};
   if (call.request.asks_for_task()) told.structured["automatic_notification"] = true;
@@ -195,7 +195,7 @@ std::string foreground_sentence(const Outcome& outcome) {
   const Task& task = outcome.task;
   if (outcome.how == Outcome::How::interrupted) return "The command was interrupted.";
   if (task.status == Status::timed_out) return "The command was killed by its timeout.";
-  if (task.exit_code) return fmt::format("Exit code: {}", *task.exit_code);
+  if (task.process.exit_code) return fmt::format("Exit code: {}", *task.process.exit_code);
   return outcome_sentence(task);
 }
 
@@ -203,20 +203,20 @@ ToolAnswer finished(ToolCall& call, const Outcome& outcome) {
   const Task& task = outcome.task;
   const Caller& caller = call.request.caller;
   const std::int64_t limit = Service::preview_limit(caller);
-  const std::int64_t leftovers = task.leftovers.value_or(0);
+  const std::int64_t leftovers = task.process.leftovers.value_or(0);
   auto shown = show_tail(call.service, caller, task, limit);
   if (!shown) return tool_error(shown.error());
   // L41: what is not shown must be there to be read.
   const bool is_kept = !shown->is_whole || !shown->collapsed.empty();
   if (is_kept) {
-    if (auto kept = call.manager().keep(task.id); !kept) return tool_error(kept.error());
+    if (auto kept = call.manager().retain_output(task.id); !kept) return tool_error(kept.error());
     shown = show_tail(call.service, caller, task, limit);
     if (!shown) return tool_error(shown.error());
   }
   ToolResult result;
   result.structured = {{"output", shown->text}, {"status", name_of(task.status)}};
-  if (task.exit_code) result.structured["exit_code"] = *task.exit_code;
-  if (task.signal) result.structured["signal"] = *task.signal;
+  if (task.process.exit_code) result.structured["exit_code"] = *task.process.exit_code;
+  if (task.process.signal) result.structured["signal"] = *task.process.signal;
   if (task.stop_reason) result.structured["stop_reason"] = to_valid_utf8(*task.stop_reason);
   if (!shown->failure.empty()) result.structured["failure_line"] = shown->failure;
   std::string facts;

@@ -63,7 +63,7 @@ TaskStarted open_question(ToolCall& call, Task task) {
 }
 
 ToolAnswer answered(ToolCall& call, const TaskId& id) {
-  auto asked = call.manager().question_of(id);
+  auto asked = call.manager().questions().get(id);
   if (!asked) return tool_error(asked.error());
   return result_of_question(*asked);
 }
@@ -101,7 +101,7 @@ ToolAnswer ask(ToolCall& call) {
   const bool background = call.arguments.is_true("background") || call.request.asks_for_task();
   const bool has_forms = call.request.caller.has("elicitation");
   if (!background && has_forms && call.request.caller.era == Era::modern) return ask_by_rounds(call, *questions);
-  auto task = call.manager().ask({.questions = *questions, .owner = call.owner()});
+  auto task = call.manager().questions().ask({.questions = *questions, .owner = call.owner()});
   if (!task) return tool_error(task.error());
   if (background || !can_be_asked(call.request)) return open_question(call, std::move(*task));
   return ask_in_conversation(call, *questions, *task);

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/utf8.h"
 #include "mcp/protocol/client.h"
 #include "mcp/service/describe.h"
@@ -45,11 +46,11 @@ ToolAnswer list(ToolCall& call) {
   filter.leftovers = true;
   auto found = call.manager().list(filter);
   if (!found) return tool_error(found.error());
-  std::erase_if(*found,
-                [](const Task& task) { return is_terminal(task.status) && !task.detached && !task.has_leftovers; });
+  std::erase_if(
+      *found, [](const Task& task) { return is_terminal(task.status) && !task.detached && !task.found.has_leftovers; });
   std::ranges::stable_sort(*found, [](const Task& a, const Task& b) {
     if (is_terminal(a.status) != is_terminal(b.status)) return !is_terminal(a.status);
-    return is_terminal(a.status) && a.ended_at.value_or(0) > b.ended_at.value_or(0);
+    return is_terminal(a.status) && ms_of(a.ended_at).value_or(0) > ms_of(b.ended_at).value_or(0);
   });
   const auto limit = static_cast<std::size_t>(call.arguments.integer("limit").value_or(20));
   const std::size_t shown = std::min(limit, found->size());
@@ -122,8 +123,10 @@ ToolAnswer output(ToolCall& call) {
   const bool block = call.arguments.is_true("block");
   if (block && !is_terminal(task->status)) {
     const std::chrono::seconds timeout(call.arguments.integer("timeout").value_or(30));
-    auto waited =
-        call.manager().wait({.ids = {task->id}, .timeout = timeout, .cancel_fd = call.stop_fd(), .is_part = true});
+    auto waited = call.manager().wait({.ids = {task->id},
+                                       .timeout = timeout,
+                                       .cancel = Cancellation::when_readable(call.stop_fd()),
+                                       .part_of_longer_wait = true});
     if (!waited) return tool_error(waited.error());
     *task = waited->only();
   }

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/utf8.h"
 #include "mcp/service/describe.h"
 #include "mcp/service/prompt_guess.h"
@@ -96,7 +97,7 @@ ToolAnswer told(ToolCall& call, const Waiting& waiting, Waited outcome) {
     auto shown = show_tail(call.service, caller, task, limit / ended);
     if (!shown) return tool_error(shown.error());
     json::object members = answer_members(caller, task, *shown, "");
-    if (task.ended_at.value_or(0) >= waiting.begun_ms()) meanwhile.emplace_back(task.id.str());
+    if (ms_of(task.ended_at).value_or(0) >= waiting.begun_ms()) meanwhile.emplace_back(task.id.str());
     outputs += fmt::format("\n{}\n{}", to_plain_text(task.description, false), answer_text(members));
     finished.emplace_back(std::move(members));
   }

@@ -161,7 +161,8 @@ Result<CommandReply> await_reply(const ToolCall& call, const TaskId& id, std::in
     }
     const std::int64_t left = until - steady_ms();
     if (reply.matched || chunk->eof || left <= 0 || call.request.call.stop.is_raised()) return reply;
-    if (auto more = call.manager().await_output(id, reply.next_offset, std::chrono::milliseconds(left), call.stop_fd());
+    if (auto more = call.manager().await_output(id, reply.next_offset, std::chrono::milliseconds(left),
+                                                Cancellation::when_readable(call.stop_fd()));
         !more)
       return std::unexpected(more.error());
   }
@@ -203,7 +204,7 @@ ToolAnswer write(ToolCall& call) {
   if (arguments.has("text") || arguments.has("keys")) {
     auto opened = call.manager().open_input(task->id);
     if (!opened) return tool_error(opened.error());
-    const Fd input(*opened);
+    const Fd input(opened->release());
     auto typed = typed_bytes(arguments, ::isatty(input.get()) == 1);
     if (!typed) return tool_error(typed.error());
     bytes = std::move(*typed);

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/utf8.h"
 #include "rpc/methods/methods.h"
@@ -97,7 +98,7 @@ class Stream final : public Subscription {
   // False: the connection has gone, or the past can't be read.
   bool tell_past() {
     feed_->note_busy();
-    auto events = place_->manager().events_since(*since_);
+    auto events = place_->manager().events().since(*since_);
     // What happened before this line is found by the hub's next look, at the latest.
     past_round_ = place_->hub().round();
     auto tasks = *since_ > 0 && events ? place_->manager().list({.ended = true}) : Result<std::vector<Task>>();
@@ -121,7 +122,7 @@ class Stream final : public Subscription {
     if (event.seq > 0) last_ = std::max(last_, event.seq);
     if (!matches(filter_, event.task)) return true;
     json::object params{
-        {"subscription", id_}, {"seq", event.seq}, {"type", name_of_event(event.type)}, {"time", event.time_ms}};
+        {"subscription", id_}, {"seq", event.seq}, {"type", name_of_event(event.type)}, {"time", ms_of(event.time)}};
     if (rows_) {
       params["row"] = row_json(event.task);
     } else {

@@ -14,7 +14,7 @@ json::object news_json(const std::vector<Notification>& news) {
 }
 
 Reply list_notifications(Request& request) {
-  auto news = request.manager().notifications(request.owner());
+  auto news = request.manager().notifications().pending(request.owner());
   if (!news) return failed(news.error());
   return news_json(*news);
 }
@@ -22,7 +22,7 @@ Reply list_notifications(Request& request) {
 Reply claim(Request& request) {
   ClaimOptions options{.owner = request.owner(), .lease = request.time("leaseMs")};
   if (const auto most = request.integer("limit")) options.most = static_cast<std::size_t>(*most);
-  auto news = request.manager().claim_notifications(options);
+  auto news = request.manager().notifications().claim(options);
   if (!news) return failed(news.error());
   if (!options.lease) {
     const std::lock_guard lock(request.client.mutex);
@@ -33,7 +33,7 @@ Reply claim(Request& request) {
 
 Reply acknowledge(Request& request) {
   const auto ids = request.texts("ids");
-  auto done = request.manager().acknowledge(ids, request.text("via").value_or("rpc"));
+  auto done = request.manager().notifications().acknowledge(ids, request.text("via").value_or("rpc"));
   if (!done) return failed(done.error());
   const std::lock_guard lock(request.client.mutex);
   std::erase_if(request.client.claimed, [&](const Notification& one) {
@@ -44,8 +44,9 @@ Reply acknowledge(Request& request) {
 }
 
 Reply await(Request& request) {
-  auto came = request.manager().await_notifications(
-      {.owner = request.owner(), .timeout = request.time("timeoutMs"), .cancel_fd = request.call.stop.fd()});
+  auto came = request.manager().notifications().await({.owner = request.owner(),
+                                                       .timeout = request.time("timeoutMs"),
+                                                       .cancel = Cancellation::when_readable(request.call.stop.fd())});
   if (!came) return failed(came.error());
   return json::object{{"available", *came}};
 }

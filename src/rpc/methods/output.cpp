@@ -116,7 +116,8 @@ Reply output(Request& request) {
       read_window(request.manager(), *id, *at, is_tail ? std::max(limit, *request.integer("tailBytes")) : limit);
   if (!window) return failed(window.error());
   if (const auto patience = request.time("waitMs"); patience && window->chunk.bytes.empty() && !window->chunk.eof) {
-    if (auto more = request.manager().await_output(*id, window->chunk.next_offset, patience, request.call.stop.fd());
+    if (auto more = request.manager().await_output(*id, window->chunk.next_offset, patience,
+                                                   Cancellation::when_readable(request.call.stop.fd()));
         !more)
       return failed(more.error());
     window = read_window(request.manager(), *id, window->chunk.next_offset, limit);
@@ -134,7 +135,9 @@ Reply activity(Request& request) {
   auto chunk = request.manager().read_activity(*id, at, limit);
   if (!chunk) return failed(chunk.error());
   if (const auto patience = request.time("waitMs"); patience && chunk->bytes.empty() && !chunk->eof) {
-    if (auto more = request.manager().await_activity(*id, at, patience, request.call.stop.fd()); !more)
+    if (auto more =
+            request.manager().await_activity(*id, at, patience, Cancellation::when_readable(request.call.stop.fd()));
+        !more)
       return failed(more.error());
     chunk = request.manager().read_activity(*id, at, limit);
     if (!chunk) return failed(chunk.error());
@@ -195,7 +198,7 @@ Reply write(Request& request) {
   if (!data.empty()) {
     auto opened = request.manager().open_input(*id);
     if (!opened) return failed(opened.error());
-    const Fd input(*opened);
+    const Fd input(opened->release());
     auto whole = write_all_to(input.get(), data, *id, request.call, written);
     if (!whole) {
       auto fault = fault_of(whole.error());

@@ -21,7 +21,7 @@ Reply ask(Request& request) {
   if (policy && options.deadline.count() == 0) return refused("onDeadline: expected deadlineMs, too");
   for (const OnDeadline one : {OnDeadline::wait, OnDeadline::take_default, OnDeadline::expire})
     if (policy == name_of(one)) options.on_deadline = one;
-  auto task = request.manager().ask(options);
+  auto task = request.manager().questions().ask(options);
   if (!task) return failed(task.error());
   return json::object{{"task", task_json(*task)}};
 }
@@ -42,17 +42,17 @@ json::object asked_json(const AskedQuestion& asked) {
 Reply get_question(Request& request) {
   auto id = request.id();
   if (!id) return failed(id.error());
-  auto asked = request.manager().question_of(*id);
+  auto asked = request.manager().questions().get(*id);
   if (!asked) return failed(asked.error());
   return asked_json(*asked);
 }
 
 Result<Task> close_question(Request& request, const TaskId& id) {
-  if (request.is_true("dismiss")) return request.manager().dismiss(id, request.text("note").value_or(""));
+  if (request.is_true("dismiss")) return request.manager().questions().dismiss(id, request.text("note").value_or(""));
   // A list of labels is taken, too, as in the record.
   auto answer = answer_from_json(json::serialize(*request.find("answers")));
   if (!answer) return std::unexpected(answer.error());
-  return request.manager().answer(id, answer->answers);
+  return request.manager().questions().answer(id, answer->answers);
 }
 
 Reply answer(Request& request) {
@@ -62,7 +62,7 @@ Reply answer(Request& request) {
     return refused("expected one of answers and dismiss");
   auto task = close_question(request, *id);
   if (!task) return failed(task.error());
-  auto asked = request.manager().question_of(*id);
+  auto asked = request.manager().questions().get(*id);
   if (!asked) return failed(asked.error());
   return asked_json(*asked);
 }

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/utf8.h"
 #include "rpc/methods/methods.h"
@@ -52,8 +53,8 @@ Result<json::object> describe_session(const std::string& path) {
   std::int64_t last = 0;
   bool ours = tasks->empty();
   for (const auto& task : *tasks) {
-    last = std::max({last, task.started_at, task.ended_at.value_or(0)});
-    ours |= task.runner.has_value() || task.machine_id.has_value();
+    last = std::max({last, ms_of(task.started_at), ms_of(task.ended_at).value_or(0)});
+    ours |= task.host.runner.has_value() || task.host.machine_id.has_value();
   }
   return json::object{{"path", to_valid_utf8(manager->session())},
                       {"program", ours ? "perdure" : "kimi"},
@@ -70,8 +71,8 @@ Reply list_sessions(Request& request) {
 }
 
 Reply reconcile(Request& request) {
-  auto verdicts =
-      request.manager().reconcile({.queue_only = request.is_true("queueOnly"), .adopt = request.is_true("adopt")});
+  auto verdicts = request.manager().upkeep().reconcile(
+      {.queue_only = request.is_true("queueOnly"), .assume_lost = request.is_true("adopt")});
   if (!verdicts) return failed(verdicts.error());
   json::array json;
   for (const auto& verdict : *verdicts) {
@@ -94,7 +95,7 @@ Reply collect(Request& request) {
     options = retention_options(request.client.place->config());
   options.undelivered = request.is_true("undelivered");
   options.dry_run = request.is_true("dryRun");
-  auto removed = request.manager().collect_garbage(options);
+  auto removed = request.manager().upkeep().collect_garbage(options);
   if (!removed) return failed(removed.error());
   json::array ids, kept;
   for (const auto& id : removed->tasks) ids.emplace_back(id.str());
@@ -119,7 +120,7 @@ Reply close(Request& request) {
 }
 
 Reply doctor(Request& request) {
-  auto findings = request.manager().doctor();
+  auto findings = request.manager().upkeep().doctor();
   if (!findings) return failed(findings.error());
   json::array json;
   for (const auto& finding : *findings)

@@ -44,7 +44,8 @@ Reply reply_of_start(Request& request, const Task& task, std::int64_t began) {
   if (request.options.on_start)
     request.after_answer = [place, &options = request.options] { options.on_start(place->manager(), place->config()); };
   json::object result{{"task", task_json(task)}};
-  if (task.idempotency_key && task.queued_at.value_or(task.started_at) < began) result["existing"] = true;
+  if (task.origin.idempotency_key && ms_of(task.queue.queued_at).value_or(ms_of(task.started_at)) < began)
+    result["existing"] = true;
   return result;
 }
 
@@ -78,7 +79,7 @@ Reply start(Request& request) {
   auto reply = reply_of_start(request, *task, began);
   if (reply && reply->contains("existing"))
     (*reply)["sameCommand"] =
-        task->command == (start.shell_line ? *start.shell_line : manager::shell_quoted(start.argv));
+        task->process.command == (start.shell_line ? *start.shell_line : manager::shell_quoted(start.argv));
   return reply;
 }
 

@@ -29,11 +29,12 @@ constexpr std::int64_t kPreview = 32768;
 using Place = std::tuple<std::int64_t, std::int64_t, std::string>;
 
 Place place_of(const Task& task, std::string_view sort) {
-  const std::int64_t started = task.status == Status::queued ? task.queued_at.value_or(INT64_MAX) : task.started_at;
+  const std::int64_t started =
+      task.status == Status::queued ? ms_of(task.queue.queued_at).value_or(INT64_MAX) : ms_of(task.started_at);
   std::int64_t key = started;
-  if (sort == "ended") key = task.ended_at.value_or(INT64_MAX);
+  if (sort == "ended") key = ms_of(task.ended_at).value_or(INT64_MAX);
   // Of one that runs it grows: the start stands for it, so that a cursor stays true.
-  if (sort == "duration") key = task.ended_at ? *task.ended_at - task.started_at : INT64_MAX - started;
+  if (sort == "duration") key = task.ended_at ? ms_of(*task.ended_at) - ms_of(task.started_at) : INT64_MAX - started;
   if (sort == "status") key = view::rank_of(task.status);
   return {key, started, task.id.str()};
 }
@@ -273,7 +274,7 @@ Reply send_signal(Request& request) {
 Reply remove(Request& request) {
   auto id = request.id();
   if (!id) return failed(id.error());
-  if (auto removed = request.manager().remove(*id); !removed) return failed(removed.error());
+  if (auto removed = request.manager().upkeep().remove(*id); !removed) return failed(removed.error());
   return json::object{};
 }
 
@@ -307,11 +308,12 @@ Reply processes(Request& request) {
   auto task = request.manager().get(*id);
   if (!task) return failed(task.error());
   json::array json;
-  if (!is_terminal(task->status) && !task->unverified) {
+  if (!is_terminal(task->status) && !task->found.unverified) {
     std::vector<pid_t> open;
-    const bool has_runner = task->runner && is_alive(*task->runner);
-    if (has_runner) open = children_of(static_cast<pid_t>(task->runner->pid));
-    if (!has_runner && !task->runner && task->pid > 0) open.push_back(static_cast<pid_t>(task->pid));
+    const bool has_runner = task->host.runner && is_alive(*task->host.runner);
+    if (has_runner) open = children_of(static_cast<pid_t>(task->host.runner->pid));
+    if (!has_runner && !task->host.runner && task->process.pid > 0)
+      open.push_back(static_cast<pid_t>(task->process.pid));
     while (!open.empty()) {
       const pid_t pid = open.back();
       open.pop_back();

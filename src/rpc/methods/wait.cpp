@@ -23,8 +23,8 @@ Reply reply_of_condition(Request& request, const TaskId& id, bool timed_out, boo
   return json::object{{"timedOut", timed_out},
                       {"met", met},
                       {"ended", ended ? one : none},
-                      {"running", ended || task->unverified ? none : one},
-                      {"unverified", task->unverified && !ended ? one : none}};
+                      {"running", ended || task->found.unverified ? none : one},
+                      {"unverified", task->found.unverified && !ended ? one : none}};
 }
 
 Reply wait_for_match(Request& request, const TaskId& id, const std::string& pattern, const TimeLeft& time) {
@@ -35,7 +35,9 @@ Reply wait_for_match(Request& request, const TaskId& id, const std::string& patt
     if (!matched) return failed(matched.error());
     if (*matched || match->is_at_end()) return reply_of_condition(request, id, false, *matched);
     if (time.over() || request.call.stop.is_raised()) return reply_of_condition(request, id, true, false);
-    if (auto more = request.manager().await_output(id, match->offset(), time.left(), request.call.stop.fd()); !more)
+    if (auto more = request.manager().await_output(id, match->offset(), time.left(),
+                                                   Cancellation::when_readable(request.call.stop.fd()));
+        !more)
       return failed(more.error());
   }
 }
@@ -49,9 +51,9 @@ Reply wait_until_ready(Request& request, const TaskId& id, const std::string& wh
         {.ids = {id},
          .timeout = std::min(conditions::kPortEvery, time.left().value_or(conditions::kPortEvery)),
          .owner = {},
-         .cancel_fd = request.call.stop.fd(),
+         .cancel = Cancellation::when_readable(request.call.stop.fd()),
          .progress = {},
-         .is_part = true});
+         .part_of_longer_wait = true});
     if (!waited) return failed(waited.error());
     if (!waited->ended.empty()) return reply_of_condition(request, id, false, conditions::is_port_open(*port));
     if (time.over() || request.call.stop.is_raised()) return reply_of_condition(request, id, true, false);
@@ -72,7 +74,7 @@ Reply wait(Request& request) {
                       .timeout = time.left(),
                       .drain = request.is_true("drain"),
                       .owner = request.text("owner"),
-                      .cancel_fd = request.call.stop.fd(),
+                      .cancel = Cancellation::when_readable(request.call.stop.fd()),
                       .progress = {}};
   const auto mode = request.text("mode").value_or("all");
   options.mode = mode == "any" ? WaitMode::any : mode == "first_failure" ? WaitMode::first_failure : WaitMode::all;
@@ -84,7 +86,8 @@ Reply wait(Request& request) {
     for (const auto& task : waited->ended)
       if (task.detached) told.push_back(task.id.str());
     request.after_answer = [place = request.client.place, told = std::move(told)] {
-      [[maybe_unused]] const auto done = place->manager().acknowledge(told, kVia);  // else it is told once more
+      [[maybe_unused]] const auto done =
+          place->manager().notifications().acknowledge(told, kVia);  // else it is told once more
     };
   }
   json::object result{{"timedOut", waited->timed_out},

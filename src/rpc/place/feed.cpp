@@ -76,7 +76,7 @@ Result<> Hub::add(const std::shared_ptr<Feed>& feed) {
   const std::lock_guard lock(mutex_);
   if (!thread_.joinable()) {
     // Also looks through the session once: what happened before is not told.
-    auto fd = manager_.event_fd();
+    auto fd = manager_.events().fd();
     if (!fd) return std::unexpected(fd.error());
     try {
       thread_ = std::thread([this, event_fd = *fd] { run(event_fd); });
@@ -101,7 +101,7 @@ void Hub::run(int event_fd) {
 
 void Hub::look() {
   const std::uint64_t round = ++round_;
-  auto events = manager_.read_events();
+  auto events = manager_.events().read();
   const std::lock_guard lock(mutex_);
   for (const auto& held : feeds_) {
     const auto feed = held.lock();

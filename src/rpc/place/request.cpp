@@ -120,8 +120,8 @@ json::object task_json(const Task& task) {
   auto value = parsed(record_json(task));
   auto* const object = value.if_object();
   json::object json = object == nullptr ? json::object{{"taskId", task.id.str()}} : std::move(*object);
-  if (task.runner_gone) json["runnerGone"] = true;
-  if (task.unverified) json["unverified"] = true;
+  if (task.found.runner_gone) json["runnerGone"] = true;
+  if (task.found.unverified) json["unverified"] = true;
   return json;
 }
 
@@ -138,21 +138,23 @@ json::object row_json(const Task& task) {
                    {"kind", to_valid_utf8(task.kind_name)},
                    {"status", name_of(task.status)},
                    {"description", to_valid_utf8(task.description)},
-                   {"startedAt", queued ? json::value(nullptr) : json::value(task.started_at)},
-                   {"endedAt", task.ended_at ? json::value(*task.ended_at) : json::value(nullptr)}};
-  row["durationMs"] = queued ? json::value(nullptr) : json::value(task.ended_at.value_or(now_ms()) - task.started_at);
-  if (task.exit_code) row["exitCode"] = *task.exit_code;
-  if (task.signal) row["signal"] = *task.signal;
+                   {"startedAt", queued ? json::value(nullptr) : json::value(ms_of(task.started_at))},
+                   {"endedAt", task.ended_at ? json::value(ms_of(*task.ended_at)) : json::value(nullptr)}};
+  row["durationMs"] =
+      queued ? json::value(nullptr) : json::value(ms_of(task.ended_at).value_or(now_ms()) - ms_of(task.started_at));
+  if (task.process.exit_code) row["exitCode"] = *task.process.exit_code;
+  if (task.process.signal) row["signal"] = *task.process.signal;
   if (task.owner) row["owner"] = to_valid_utf8(*task.owner);
-  if (task.agent_id) row["agentId"] = to_valid_utf8(task.agent_id->text);
-  if (task.output_bytes) row["outputBytes"] = *task.output_bytes;
-  if (task.queue_place) row["queuePlace"] = *task.queue_place;
+  if (task.agent.id) row["agentId"] = to_valid_utf8(task.agent.id->text);
+  if (task.output.bytes) row["outputBytes"] = *task.output.bytes;
+  if (task.queue.place) row["queuePlace"] = *task.queue.place;
   json::array flags;
-  if (task.unverified) flags.emplace_back("unverified");
-  if (task.runner_gone) flags.emplace_back("runnerGone");
-  if (task.leftovers.value_or(0) > 0) flags.emplace_back("leftovers");
+  if (task.found.unverified) flags.emplace_back("unverified");
+  if (task.found.runner_gone) flags.emplace_back("runnerGone");
+  if (task.process.leftovers.value_or(0) > 0) flags.emplace_back("leftovers");
   // Of other programs' tasks nothing is known: they notify by themselves.
-  if (task.ended_seq && task.detached && !task.notified_at && !task.terminal_notification_suppressed.value_or(false))
+  if (task.ended_seq && task.detached && !task.notification.notified_at &&
+      !task.notification.suppressed.value_or(false))
     flags.emplace_back("undelivered");
   row["flags"] = std::move(flags);
   return row;
@@ -166,14 +168,14 @@ bool matches(const json::object& filter, const Task& task) {
   if (const auto label = text_of(filter.if_contains("label")); label && !has_label(task, *label)) return false;
   if (const auto text = text_of(filter.if_contains("text")))
     if (task.id.str().find(*text) == std::string::npos && task.description.find(*text) == std::string::npos &&
-        task.command.find(*text) == std::string::npos)
+        task.process.command.find(*text) == std::string::npos)
       return false;
   const auto time_of = [&](std::string_view name) -> std::optional<std::int64_t> {
     const auto* const value = filter.if_contains(name);
     return value != nullptr && value->is_int64() ? std::optional(value->get_int64()) : std::nullopt;
   };
-  if (const auto since = time_of("since"); since && task.started_at < *since) return false;
-  if (const auto until = time_of("until"); until && task.started_at >= *until) return false;
+  if (const auto since = time_of("since"); since && ms_of(task.started_at) < *since) return false;
+  if (const auto until = time_of("until"); until && ms_of(task.started_at) >= *until) return false;
   return true;
 }
 

@@ -113,7 +113,7 @@ bool Connection::end(std::chrono::milliseconds patience) {
     std::unique_lock lock(mutex_);
     done &= idle_.wait_until(lock, until, [this] { return busy_ == 0; });
   }
-  if (client_.place != nullptr && !claimed.empty()) client_.place->manager().release_notifications(claimed);
+  if (client_.place != nullptr && !claimed.empty()) client_.place->manager().notifications().release(claimed);
   return done;
 }
 

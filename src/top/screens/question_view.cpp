@@ -13,9 +13,10 @@ namespace {
 using view::Style;
 
 std::string deadline_text(const Task& task) {
-  if (task.timeout_ms.value_or(0) <= 0) return "It waits for an answer without a deadline.";
-  const auto left = task.timeout_from.value_or(task.started_at) + *task.timeout_ms - now_ms();
-  const auto policy = task.on_deadline.value_or(OnDeadline::expire);
+  if (task.limits.timeout_ms.value_or(0) <= 0) return "It waits for an answer without a deadline.";
+  const auto left =
+      ms_of(task.limits.timeout_from).value_or(ms_of(task.started_at)) + *task.limits.timeout_ms - now_ms();
+  const auto policy = task.question.on_deadline.value_or(OnDeadline::expire);
   const std::string_view what = policy == OnDeadline::take_default ? "the default is the answer"
                                 : policy == OnDeadline::expire     ? "it expires"
                                                                    : "it goes on waiting";
@@ -69,7 +70,7 @@ void QuestionView::draw(Screen& screen, int first_row, int rows) {
   if (is_open()) {
     add(deadline_text(asked_.task), plain_style(Style::kDim));
   } else {
-    add(fmt::format("It is closed: {}.", asked_.task.question_outcome ? name_of(*asked_.task.question_outcome)
+    add(fmt::format("It is closed: {}.", asked_.task.question.outcome ? name_of(*asked_.task.question.outcome)
                                                                       : name_of(asked_.task.status)),
         plain_style(Style::kDim));
   }

@@ -39,10 +39,10 @@ void add(pid_t pid, std::size_t depth, std::vector<std::string>& lines) {
 
 std::vector<std::string> process_lines(const Task& task) {
   std::vector<std::string> lines{fmt::format("{:>8} {}  {:>6} {:>10}  {}", "PID", "S", "AGE", "MEMORY", "COMMAND")};
-  if (task.runner && is_alive(*task.runner)) {
-    for (const pid_t child : children_of(static_cast<pid_t>(task.runner->pid))) add(child, 0, lines);
-  } else if (!is_terminal(task.status) && task.pid > 0 && !task.runner) {
-    add(static_cast<pid_t>(task.pid), 0, lines);
+  if (task.host.runner && is_alive(*task.host.runner)) {
+    for (const pid_t child : children_of(static_cast<pid_t>(task.host.runner->pid))) add(child, 0, lines);
+  } else if (!is_terminal(task.status) && task.process.pid > 0 && !task.host.runner) {
+    add(static_cast<pid_t>(task.process.pid), 0, lines);
   }
   if (lines.size() == 1) lines.emplace_back("no living process");
   return lines;

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/words.h"
 #include "web/access/access.h"
 #include "web/routes/routes.h"
@@ -39,7 +40,7 @@ http::Headers log_headers(const Task& task, std::int64_t size) {
       {"X-Content-Type-Options", "nosniff"},           {"Referrer-Policy", "no-referrer"},
       {"Cross-Origin-Resource-Policy", "same-origin"}, {"Accept-Ranges", "bytes"}};
   if (is_terminal(task.status)) {
-    headers.emplace_back("ETag", fmt::format("\"{}-{}-{}\"", task.id.str(), task.ended_at.value_or(0), size));
+    headers.emplace_back("ETag", fmt::format("\"{}-{}-{}\"", task.id.str(), ms_of(task.ended_at).value_or(0), size));
     headers.emplace_back("Cache-Control", "private, no-cache");
   } else {
     headers.emplace_back("Cache-Control", "no-store");

@@ -1,5 +1,7 @@
 #include "codec/record.h"
 
+#include "base/clock.h"
+
 #include <boost/json.hpp>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -147,14 +149,14 @@ TEST_P(GoodRecord, EncodedAndDecodedAgainIsTheSameTask) {
   const Task task = decoded(record());
   const Task again = decoded(encode(task));
   EXPECT_EQ(encode(again), encode(task));
-  EXPECT_EQ(again.shape, Shape::current);
+  EXPECT_EQ(again.found.shape, Shape::current);
   EXPECT_EQ(again.kind, task.kind);
   EXPECT_EQ(again.status, task.status);
-  EXPECT_EQ(again.agent_id, task.agent_id);
-  EXPECT_EQ(again.exit_code, task.exit_code);
+  EXPECT_EQ(again.agent.id, task.agent.id);
+  EXPECT_EQ(again.process.exit_code, task.process.exit_code);
   EXPECT_EQ(again.stop_reason, task.stop_reason);
-  EXPECT_EQ(again.runner, task.runner);
-  EXPECT_EQ(again.survivors, task.survivors);
+  EXPECT_EQ(again.host.runner, task.host.runner);
+  EXPECT_EQ(again.process.survivors, task.process.survivors);
   EXPECT_EQ(again.labels, task.labels);
 }
 
@@ -169,8 +171,8 @@ TEST(Encode, L19_UnknownKeysKeepTheirTextAndTheirPlaces) {
       R"("pid":1,"exitCode":null,"dup\u0065":"\u00e9"})";
   Task task = decode(text, "bash-1a2b3c4d").value();
   task.status = Status::completed;
-  task.ended_at = 2;
-  task.exit_code = 0;
+  task.ended_at = time_at(2);
+  task.process.exit_code = 0;
   EXPECT_EQ(
       encode(task),
       R"({"futureNumber":12345678901234567890123,"taskId":"bash-1a2b3c4d","e":1.0e400,"description":"d","kind":"process",)"
@@ -229,8 +231,8 @@ TEST(Legacy, BlankReasonsAndNamesAreAbsent) {
   record["subagent_type"] = "\t";
   const Task task = decoded(json::serialize(record));
   EXPECT_FALSE(task.stop_reason);
-  EXPECT_FALSE(task.agent_id);
-  EXPECT_FALSE(task.subagent_type);
+  EXPECT_FALSE(task.agent.id);
+  EXPECT_FALSE(task.agent.type);
   EXPECT_TRUE(task.detached);
 }
 
@@ -328,7 +330,7 @@ TEST(Hostile, NumbersOutOfRangeAreRefused) {
 
 TEST(Current, CommandsToBeToldAreStringsOfAnyContent) {
   const Task task = decoded(kProcess);
-  EXPECT_EQ(task.on_end, (std::vector<std::string>{"true", R"(a "b\\)"}));
+  EXPECT_EQ(task.notification.on_end, (std::vector<std::string>{"true", R"(a "b\\)"}));
   for (const std::string_view wrong : {R"([1])", R"(["a",null])", R"([["a"]])", R"({})", R"("a")"}) {
     std::string text(kProcess);
     const auto at = text.find(R"(["true")");
@@ -355,15 +357,15 @@ TEST(KimiCli, SpecAndRuntimeMakeATask) {
   };
   const Task created = with(std::nullopt).value();
   EXPECT_EQ(created.status, Status::running);
-  EXPECT_EQ(created.started_at, 1700000000250);
-  EXPECT_EQ(created.timeout_ms, 60000);
+  EXPECT_EQ(ms_of(created.started_at), 1700000000250);
+  EXPECT_EQ(created.limits.timeout_ms, 60000);
   const Task failed =
       with(
           R"({"status":"failed","child_pid":7,"started_at":1700000001.5,"updated_at":1700000003,"finished_at":1700000002.5,"exit_code":2,"interrupted":false,"timed_out":false,"failure_reason":"bad"})")
           .value();
   EXPECT_EQ(failed.status, Status::failed);
-  EXPECT_EQ(failed.exit_code, 2);
-  EXPECT_EQ(failed.ended_at, 1700000002500);
+  EXPECT_EQ(failed.process.exit_code, 2);
+  EXPECT_EQ(ms_of(failed.ended_at), 1700000002500);
   EXPECT_EQ(failed.stop_reason, "bad");
   EXPECT_EQ(with(R"({"status":"failed","updated_at":1,"interrupted":false,"timed_out":true})").value().status,
             Status::timed_out);

@@ -62,7 +62,7 @@ class FarTaskTest : public testing::Test {
   }
   FarTask task() const {
     Task planned{.id = *id};
-    planned.command = "echo \"x\"";
+    planned.process.command = "echo \"x\"";
     planned.executor = ExecutorState{.name = "gpu", .type = "ssh", .token = "perdure-1-x"};
     return {.planned = planned, .key = "k", .machine = "m", .place = {}, .words = {"run", "a b", "\n\"'"}, .stop = {}};
   }
@@ -85,7 +85,7 @@ TEST_F(FarTaskTest, IsReadAsItWasWritten) {
   EXPECT_EQ(read->stop->reason, sent.stop->reason);
   EXPECT_EQ(read->stop->grace_ms, 7);
   EXPECT_TRUE(read->stop->is_quiet);
-  EXPECT_EQ(read->planned.command, sent.planned.command);
+  EXPECT_EQ(read->planned.process.command, sent.planned.process.command);
   EXPECT_EQ(read->executor(), "gpu");
 }
 

@@ -30,7 +30,7 @@ class DoctorTest : public ::testing::Test {
   }
   [[nodiscard]] std::vector<Finding> findings(const std::string& runner = PERDURE_BIN_DIR "/perdure-runner") const {
     const auto manager = TaskManager::open({.session = disk.path(), .runner = runner, .max_running_tasks = {}});
-    return manager->doctor().value();
+    return manager->upkeep().doctor().value();
   }
   testing::HandMadeSession disk;
 };
@@ -88,7 +88,7 @@ TEST_F(DoctorTest, ATaskWhoseRunnerIsGoneIsWhatReconcileWouldChange) {
 
 TEST_F(DoctorTest, L38_TheDoctorWritesNoRecord) {
   disk.own(kId, "running");
-  static_cast<void>(disk.manager().doctor());
+  static_cast<void>(disk.manager().upkeep().doctor());
   EXPECT_EQ(disk.manager().list().value().size(), 0U);
   std::ifstream file(disk.record_path(kId));
   EXPECT_THAT(std::string(std::istreambuf_iterator<char>(file), {}), HasSubstr(R"("status":"running")"));

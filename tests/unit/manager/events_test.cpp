@@ -1,5 +1,6 @@
 #include "manager/watch/events.h"
 
+#include "base/clock.h"
 #include "base/utf8.h"
 #include "unit/hand_made_session.h"
 
@@ -82,7 +83,7 @@ TEST_F(EventsTest, AStartThatIsToldLateShowsTheTaskAsItStarted) {
   const auto events = watch.read().value();
   ASSERT_EQ(events.size(), 2U);
   EXPECT_EQ(events[0].task.status, Status::running);
-  EXPECT_EQ(events[0].task.ended_at, std::nullopt);
+  EXPECT_EQ(ms_of(events[0].task.ended_at), std::nullopt);
   EXPECT_EQ(events[1].task.status, Status::completed);
 }
 
@@ -242,19 +243,19 @@ TEST_F(EventsTest, AnOverflowOfTheQueueLosesNothing) {
 TEST_F(EventsTest, SinceZeroGivesAllThatTheRecordsStillTell) {
   disk.own(kId, "completed", R"("startedSeq":11,"endedSeq":13)");
   disk.own(kOther, "running", R"("startedSeq":12)");
-  EXPECT_EQ(in_short(disk.manager().events_since(0).value()),
+  EXPECT_EQ(in_short(disk.manager().events().since(0).value()),
             (Lines{"started bash-00000001 11", "started bash-00000002 12", "terminated bash-00000001 13"}));
 }
 
 TEST_F(EventsTest, SinceASeqGivesOnlyWhatIsBehindIt) {
   disk.own(kId, "completed", R"("startedSeq":11,"endedSeq":13)");
   disk.own(kOther, "running", R"("startedSeq":12)");
-  EXPECT_EQ(in_short(disk.manager().events_since(12).value()), Lines{"terminated bash-00000001 13"});
+  EXPECT_EQ(in_short(disk.manager().events().since(12).value()), Lines{"terminated bash-00000001 13"});
 }
 
 TEST_F(EventsTest, RecordsOfOtherProgramsAreNoHistory) {
   disk.foreign(kId, "completed");
-  EXPECT_EQ(in_short(disk.manager().events_since(0).value()), Lines());
+  EXPECT_EQ(in_short(disk.manager().events().since(0).value()), Lines());
 }
 
 }  // namespace

@@ -49,11 +49,11 @@ TEST_F(Foreground, L27_L42_AnEndIsToldAndItsOutputReadAndNothingIsStored) {
   const auto released = manager.wait_for_release(task.id).value();
   EXPECT_EQ(released.how, Release::terminal);
   EXPECT_EQ(released.task.status, Status::failed);
-  EXPECT_EQ(released.task.exit_code, 3);
+  EXPECT_EQ(released.task.process.exit_code, 3);
   EXPECT_FALSE(is_anything_stored());
   EXPECT_EQ(manager.read_output(task.id, 0, 100).value().bytes, "out\n");
   EXPECT_EQ(manager.output_snapshot(task.id).value().preview, "out\n");
-  EXPECT_EQ(manager.get(task.id).value().exit_code, 3);
+  EXPECT_EQ(manager.get(task.id).value().process.exit_code, 3);
   EXPECT_EQ(manager.list({.ended = true}).value().size(), 0U);
   EXPECT_EQ(open().get(task.id).error().code, ErrorCode::task_not_found);
 }
@@ -69,7 +69,7 @@ TEST_F(Foreground, EveryThreadThatWaitsHearsTheSame) {
     let_go();
   }
   EXPECT_EQ(heard, 6);
-  EXPECT_EQ(manager.wait_for_release(task.id).value().task.exit_code, 0) << "also the one who asks later";
+  EXPECT_EQ(manager.wait_for_release(task.id).value().task.process.exit_code, 0) << "also the one who asks later";
 }
 
 TEST_F(Foreground, AnotherManagerHearsOfTheEnd) {
@@ -78,7 +78,7 @@ TEST_F(Foreground, AnotherManagerHearsOfTheEnd) {
   std::jthread letting_go([&] { let_go(); });
   const auto released = other.wait_for_release(task.id).value();
   EXPECT_EQ(released.how, Release::terminal);
-  EXPECT_EQ(released.task.exit_code, 4);
+  EXPECT_EQ(released.task.process.exit_code, 4);
 }
 
 TEST_F(Foreground, L10_ItsDeadlineDetachesIt) {
@@ -90,16 +90,17 @@ TEST_F(Foreground, L10_ItsDeadlineDetachesIt) {
   EXPECT_EQ(released.how, Release::timeout_detached);
   EXPECT_EQ(released.task.status, Status::running);
   EXPECT_TRUE(released.task.detached);
-  EXPECT_FALSE(released.task.timeout_ms.has_value());
+  EXPECT_FALSE(released.task.limits.timeout_ms.has_value());
   EXPECT_EQ(manager.read_output(task.id, 0, 100).value().bytes, "out\n");
 }
 
 TEST_F(Foreground, L44_DetachIsToldToTheOneWhoWaits) {
   const auto task = manager.start(command("sleep 100")).value();
-  std::jthread detaching([&] { EXPECT_EQ(open().detach(task.id, milliseconds(60'000)).value().timeout_ms, 60'000); });
+  std::jthread detaching(
+      [&] { EXPECT_EQ(open().detach(task.id, milliseconds(60'000)).value().limits.timeout_ms, 60'000); });
   const auto released = manager.wait_for_release(task.id).value();
   EXPECT_EQ(released.how, Release::detached);
-  EXPECT_EQ(released.task.timeout_ms, 60'000);
+  EXPECT_EQ(released.task.limits.timeout_ms, 60'000);
   EXPECT_EQ(manager.wait_for_release(task.id).value().how, Release::detached) << "and to the one who asks later";
 }
 
@@ -111,7 +112,8 @@ TEST_F(Foreground, TimePassesWithoutARelease) {
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
   ::close(ends[1]);
-  EXPECT_EQ(manager.wait_for_release(task.id, std::nullopt, ends[0]).value().how, Release::waiting);
+  EXPECT_EQ(manager.wait_for_release(task.id, std::nullopt, Cancellation::when_readable(ends[0])).value().how,
+            Release::waiting);
   ::close(ends[0]);
 }
 
@@ -131,21 +133,21 @@ TEST_F(Foreground, ItOutlivesTheManagerThatIsDestroyed) {
 TEST_F(Foreground, L41_WhatIsKeptHasItsLogAndARecordThatIsNotListed) {
   const auto task = manager.start(command("echo out; exit 3")).value();
   ASSERT_TRUE(manager.wait_for_release(task.id));
-  const auto kept = manager.keep(task.id).value();
+  const auto kept = manager.retain_output(task.id).value();
   EXPECT_FALSE(kept.detached);
   auto other = open();
-  EXPECT_EQ(other.get(task.id).value().exit_code, 3);
+  EXPECT_EQ(other.get(task.id).value().process.exit_code, 3);
   EXPECT_EQ(other.read_output(task.id, 0, 100).value().bytes, "out\n");
   EXPECT_EQ(other.output_path(task.id).value(), temp.path() + "/session/tasks/" + task.id.str() + "/output.log");
   EXPECT_TRUE(other.list({.ended = true}).value().empty());
-  EXPECT_TRUE(other.events_since(0).value().empty());
-  EXPECT_EQ(manager.keep(task.id).value().exit_code, 3) << "a second time changes nothing";
+  EXPECT_TRUE(other.events().since(0).value().empty());
+  EXPECT_EQ(manager.retain_output(task.id).value().process.exit_code, 3) << "a second time changes nothing";
 }
 
 TEST_F(Foreground, L41_OneWithoutOutputIsKeptWithoutALog) {
   const auto task = manager.start(command("true")).value();
   ASSERT_TRUE(manager.wait_for_release(task.id));
-  ASSERT_TRUE(manager.keep(task.id));
+  ASSERT_TRUE(manager.retain_output(task.id));
   EXPECT_FALSE(open().output_path(task.id).value().has_value());
   EXPECT_FALSE(std::filesystem::exists(temp.path() + "/session/tasks/" + task.id.str()));
 }
@@ -203,20 +205,20 @@ TEST_F(Foreground, L48_AfterACloseEveryCallSaysSo) {
   EXPECT_EQ(code(manager.stop(stays.id)), ErrorCode::session_closed);
   EXPECT_EQ(code(manager.wait_for_release(stays.id)), ErrorCode::session_closed);
   EXPECT_EQ(code(manager.detach(stays.id)), ErrorCode::session_closed);
-  EXPECT_EQ(code(manager.keep(stays.id)), ErrorCode::session_closed);
+  EXPECT_EQ(code(manager.retain_output(stays.id)), ErrorCode::session_closed);
   EXPECT_EQ(code(manager.read_output(stays.id, 0, 1)), ErrorCode::session_closed);
   EXPECT_EQ(code(manager.output_snapshot(stays.id)), ErrorCode::session_closed);
   EXPECT_EQ(code(manager.output_path(stays.id)), ErrorCode::session_closed);
   EXPECT_EQ(code(manager.await_output(stays.id, 0, milliseconds(1))), ErrorCode::session_closed);
   EXPECT_EQ(code(manager.signal(stays.id, 15)), ErrorCode::session_closed);
-  EXPECT_EQ(code(manager.reconcile()), ErrorCode::session_closed);
-  EXPECT_EQ(code(manager.bad_records()), ErrorCode::session_closed);
-  EXPECT_EQ(code(manager.event_fd()), ErrorCode::session_closed);
-  EXPECT_EQ(code(manager.read_events()), ErrorCode::session_closed);
-  EXPECT_EQ(code(manager.events_since(0)), ErrorCode::session_closed);
-  EXPECT_EQ(code(manager.doctor()), ErrorCode::session_closed);
-  EXPECT_EQ(code(manager.remove(stays.id)), ErrorCode::session_closed);
-  EXPECT_EQ(code(manager.collect_garbage({})), ErrorCode::session_closed);
+  EXPECT_EQ(code(manager.upkeep().reconcile()), ErrorCode::session_closed);
+  EXPECT_EQ(code(manager.upkeep().bad_records()), ErrorCode::session_closed);
+  EXPECT_EQ(code(manager.events().fd()), ErrorCode::session_closed);
+  EXPECT_EQ(code(manager.events().read()), ErrorCode::session_closed);
+  EXPECT_EQ(code(manager.events().since(0)), ErrorCode::session_closed);
+  EXPECT_EQ(code(manager.upkeep().doctor()), ErrorCode::session_closed);
+  EXPECT_EQ(code(manager.upkeep().remove(stays.id)), ErrorCode::session_closed);
+  EXPECT_EQ(code(manager.upkeep().collect_garbage({})), ErrorCode::session_closed);
   EXPECT_EQ(code(manager.close()), ErrorCode::session_closed);
   auto other = open();
   EXPECT_EQ(other.wait_for_release(stays.id).value().how, Release::detached) << "L16: it goes on in the background";

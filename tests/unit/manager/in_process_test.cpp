@@ -75,7 +75,7 @@ class InProcess : public testing::Test {
     return own->start(puppet, options).value();
   }
   Task ended(const Task& task) { return other.wait({.ids = {task.id}}).value().ended.front(); }
-  static Settlement failure(std::string reason) {
+  static TaskResult failure(std::string reason) {
     return {.succeeded = false, .exit_code = {}, .reason = std::move(reason), .stop_code = {}};
   }
   static InProcessOptions agent() {
@@ -96,13 +96,13 @@ TEST_F(InProcess, IsARecordALogAndAnEndAsAnyOther) {
   EXPECT_TRUE(puppet->get().settle({}));
   const Task end = ended(task);
   EXPECT_EQ(end.status, Status::completed);
-  EXPECT_EQ(end.exit_code, 0);
-  EXPECT_EQ(end.output_bytes, 8);
+  EXPECT_EQ(end.process.exit_code, 0);
+  EXPECT_EQ(end.output.bytes, 8);
   EXPECT_EQ(other.output_snapshot(task.id).value().preview, "one\ntwo\n");
   EXPECT_FALSE(puppet->get().append_output("late"));
   EXPECT_FALSE(puppet->get().stop_token().stop_requested());
   EXPECT_FALSE(std::filesystem::exists(session + "/tasks/" + task.id.str() + "/control"));
-  EXPECT_TRUE(other.doctor().has_value());
+  EXPECT_TRUE(other.upkeep().doctor().has_value());
 }
 
 TEST_F(InProcess, L17_L46_AFailureKeepsItsCodeAndItsReason) {
@@ -110,7 +110,7 @@ TEST_F(InProcess, L17_L46_AFailureKeepsItsCodeAndItsReason) {
   EXPECT_TRUE(puppet->get().settle({.succeeded = false, .exit_code = 7, .reason = "broke", .stop_code = {}}));
   const Task end = ended(task);
   EXPECT_EQ(end.status, Status::failed);
-  EXPECT_EQ(end.exit_code, 7);
+  EXPECT_EQ(end.process.exit_code, 7);
   EXPECT_EQ(end.stop_reason, "broke");
 }
 
@@ -147,7 +147,7 @@ TEST_F(InProcess, L14_AnAgentThatReallyEndsWithinTheGraceKeepsThatOutcome) {
     const Task task = start(agent());
     const std::jthread worker([&] {
       if (eventually([&] { return puppet->get().stop_token().stop_requested(); })) {
-        EXPECT_TRUE(puppet->get().settle(succeeds ? Settlement() : failure("really")));
+        EXPECT_TRUE(puppet->get().settle(succeeds ? TaskResult() : failure("really")));
       }
     });
     const Task end = other.stop(task.id, {.reason = "enough"}).value();
@@ -190,7 +190,7 @@ TEST_F(InProcess, L11_L44_DetachingTellsItAndReArmsTheDeadline) {
     const std::jthread waiter([&] { how = other.wait_for_release(task.id).value().how; });
     const Task detached = other.detach(task.id, milliseconds(100)).value();
     EXPECT_TRUE(detached.detached);
-    EXPECT_EQ(detached.timeout_ms, 100);
+    EXPECT_EQ(detached.limits.timeout_ms, 100);
   }
   EXPECT_EQ(how, Release::detached);
   EXPECT_EQ(puppet->detached, 1);
@@ -201,7 +201,7 @@ TEST_F(InProcess, L11_L44_DetachingTellsItAndReArmsTheDeadline) {
 
 TEST_F(InProcess, L45_AnOwnersStopIsNotToldToIt) {
   const Task task = start({.description = "work", .grace = milliseconds(0), .owner = "main"});
-  EXPECT_EQ(other.stop(task.id, {.by = "main"}).value().terminal_notification_suppressed, true);
+  EXPECT_EQ(other.stop(task.id, {.by = "main"}).value().notification.suppressed, true);
 }
 
 TEST_F(InProcess, L16_CloseStopsWhatLivesAsLongAsTheSession) {
@@ -284,7 +284,7 @@ TEST_F(InProcess, OneCauseDecidesWhenStopDeadlineAndSettlementMeet) {
     const bool settled = end.status == Status::completed || end.status == Status::failed;
     EXPECT_EQ(counted, settled ? 1 : 0) << name_of(end.status);
     EXPECT_EQ(end.stop_reason.has_value(), end.status == Status::killed || end.status == Status::failed);
-    EXPECT_EQ(end.output_bytes, other.read_output(task.id, 0, 1 << 20).value().size);
+    EXPECT_EQ(end.output.bytes, other.read_output(task.id, 0, 1 << 20).value().size);
   }
 }
 

@@ -196,7 +196,7 @@ TEST_F(OutputTest, AwaitingStopsWhenItIsCancelled) {
   const Fd lock = disk.hold(kId);
   const Fd cancel(::eventfd(1, EFD_CLOEXEC));
   const auto before = steady_ms();
-  EXPECT_TRUE(disk.manager().await_output(id, 0, kBound, cancel.get()).has_value());
+  EXPECT_TRUE(disk.manager().await_output(id, 0, kBound, Cancellation::when_readable(cancel.get())).has_value());
   EXPECT_LT(steady_ms() - before, 5000);
 }
 

@@ -23,7 +23,7 @@ class RetentionTest : public ::testing::Test {
     disk.output(name, "output");
   }
   std::vector<std::string> collect(const RetentionOptions& options) {
-    removed = disk.manager().collect_garbage(options).value();
+    removed = disk.manager().upkeep().collect_garbage(options).value();
     std::vector<std::string> ids;
     for (const auto& task : removed.tasks) ids.push_back(task.str());
     return ids;
@@ -32,31 +32,31 @@ class RetentionTest : public ::testing::Test {
 
   testing::HandMadeSession disk;
   TaskId id = testing::HandMadeSession::id(kId);
-  Removed removed;
+  GcResult removed;
 };
 
 TEST_F(RetentionTest, L47_RemovingAnUnknownTaskMakesNothing) {
-  EXPECT_EQ(code(disk.manager().remove(id)), ErrorCode::task_not_found);
+  EXPECT_EQ(code(disk.manager().upkeep().remove(id)), ErrorCode::task_not_found);
   EXPECT_FALSE(disk.exists(disk.path()));
 }
 
 TEST_F(RetentionTest, RemovingAnEndedTaskTakesItsRecordAndItsLog) {
   ended(kId, 0);
-  EXPECT_TRUE(disk.manager().remove(id).has_value());
+  EXPECT_TRUE(disk.manager().upkeep().remove(id).has_value());
   EXPECT_FALSE(disk.exists(disk.record_path(kId)));
   EXPECT_FALSE(disk.exists(disk.folder(kId)));
 }
 
 TEST_F(RetentionTest, RemovingATaskWithoutOutputLeavesNoFolder) {
   disk.own(kId, "completed");
-  EXPECT_TRUE(disk.manager().remove(id).has_value());
+  EXPECT_TRUE(disk.manager().upkeep().remove(id).has_value());
   EXPECT_FALSE(disk.exists(disk.folder(kId)));
 }
 
 TEST_F(RetentionTest, ALiveTaskIsNotRemoved) {
   disk.own(kId, "running");
   const Fd runner = disk.hold(kId);
-  const auto refused = disk.manager().remove(id);
+  const auto refused = disk.manager().upkeep().remove(id);
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().details.at("running"), kId);
   EXPECT_TRUE(disk.exists(disk.record_path(kId)));
@@ -65,21 +65,21 @@ TEST_F(RetentionTest, ALiveTaskIsNotRemoved) {
 TEST_F(RetentionTest, ATaskWhoseRunnerIsStillCommittingIsNotRemoved) {
   ended(kId, 0);
   const Fd runner = disk.hold(kId);
-  EXPECT_FALSE(disk.manager().remove(id).has_value());
+  EXPECT_FALSE(disk.manager().upkeep().remove(id).has_value());
   EXPECT_TRUE(disk.exists(disk.folder(kId) + "/output.log"));
 }
 
 TEST_F(RetentionTest, ATaskWithLeftoversIsNotRemoved) {
   ended(kId, 0);
   const Fd leftovers = disk.hold(kId, "leftover.lock");
-  const auto refused = disk.manager().remove(id);
+  const auto refused = disk.manager().upkeep().remove(id);
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().details.at("running"), kId);
 }
 
 TEST_F(RetentionTest, ATaskThatWasLostIsSettledAndRemoved) {
   disk.own(kId, "running");
-  EXPECT_TRUE(disk.manager().remove(id).has_value());
+  EXPECT_TRUE(disk.manager().upkeep().remove(id).has_value());
   EXPECT_FALSE(disk.exists(disk.record_path(kId)));
   EXPECT_FALSE(disk.exists(disk.folder(kId)));
 }
@@ -87,20 +87,20 @@ TEST_F(RetentionTest, ATaskThatWasLostIsSettledAndRemoved) {
 TEST_F(RetentionTest, AnEndedTaskOfAnotherProgramIsRemovedByAPersonsWord) {
   disk.foreign(kId, "completed");
   disk.output(kId, "x");
-  EXPECT_TRUE(disk.manager().remove(id).has_value());
+  EXPECT_TRUE(disk.manager().upkeep().remove(id).has_value());
   EXPECT_FALSE(disk.exists(disk.record_path(kId)));
   EXPECT_FALSE(disk.exists(disk.folder(kId)));
 }
 
 TEST_F(RetentionTest, ARunningTaskOfAnotherProgramIsNotRemoved) {
   disk.foreign(kId, "running");
-  EXPECT_FALSE(disk.manager().remove(id).has_value());
+  EXPECT_FALSE(disk.manager().upkeep().remove(id).has_value());
   EXPECT_TRUE(disk.exists(disk.record_path(kId)));
 }
 
 TEST_F(RetentionTest, L20_AMalformedRecordIsNotRemoved) {
   disk.write(disk.record_path(kId), "{");
-  EXPECT_EQ(code(disk.manager().remove(id)), ErrorCode::record_invalid);
+  EXPECT_EQ(code(disk.manager().upkeep().remove(id)), ErrorCode::record_invalid);
   EXPECT_TRUE(disk.exists(disk.record_path(kId)));
 }
 
@@ -110,7 +110,7 @@ TEST_F(RetentionTest, ATaskOfTheOldestShapeIsRemovedWithItsFolder) {
              R"("owner_role":"root","created_at":1.0,"command":"true"})");
   disk.write(disk.folder("b1234567") + "/runtime.json", R"({"status":"completed","updated_at":2.0,"finished_at":2.0,)"
                                                         R"("exit_code":0,"interrupted":false,"timed_out":false})");
-  EXPECT_TRUE(disk.manager().remove(disk.id("b1234567")).has_value());
+  EXPECT_TRUE(disk.manager().upkeep().remove(disk.id("b1234567")).has_value());
   EXPECT_TRUE(std::filesystem::is_empty(disk.tasks()));
 }
 
@@ -227,7 +227,7 @@ TEST_F(UndeliveredTest, AnOwnersTaskWithoutAnEntryIsNotKept) {
 
 class SweepTest : public RetentionTest {
  protected:
-  [[nodiscard]] bool is_due() const { return disk.manager().sweep_is_due().value(); }
+  [[nodiscard]] bool is_due() const { return disk.manager().upkeep().sweep_is_due().value(); }
   void swept(std::int64_t ago_ms) const {
     disk.write(disk.path() + "/swept", "");
     const timespec then{.tv_sec = (now_ms() - ago_ms) / 1000, .tv_nsec = 0};

@@ -1,5 +1,6 @@
 #include "manager/link/telemetry.h"
 
+#include "base/clock.h"
 #include "unit/hand_made_session.h"
 #include <perdure/manager.h>
 
@@ -161,7 +162,7 @@ TEST_F(TelemetryTest, L36_EveryFieldMeansWhatItDid) {
     EXPECT_GE(event.at("time").as_int64(), before);
     EXPECT_LE(event.at("time").as_int64(), after);
   }
-  EXPECT_EQ(completed.at("duration_ms").as_int64(), *record->ended_at - record->started_at);
+  EXPECT_EQ(completed.at("duration_ms").as_int64(), ms_of(*record->ended_at) - ms_of(record->started_at));
   EXPECT_GE(completed.at("duration_ms").as_int64(), 250);
   EXPECT_DOUBLE_EQ(completed.at("duration_s").as_double() * 1000,
                    static_cast<double>(completed.at("duration_ms").as_int64()));
@@ -173,7 +174,7 @@ TEST_F(TelemetryTest, L36_WaitsAreReported) {
   ASSERT_TRUE(manager.wait({}).has_value());
   const auto runs = manager.start({.shell_line = "sleep 100"});
   ASSERT_TRUE(manager.wait({.ids = {runs->id}, .timeout = 30ms}).has_value());
-  ASSERT_TRUE(manager.wait({.ids = {runs->id}, .timeout = 1ms, .is_part = true}).has_value());
+  ASSERT_TRUE(manager.wait({.ids = {runs->id}, .timeout = 1ms, .part_of_longer_wait = true}).has_value());
   const auto one = manager.start({.shell_line = "exit 0"});
   const auto two = manager.start({.shell_line = "exit 1"});
   ASSERT_TRUE(manager.wait({.ids = {one->id, two->id}}).has_value());
@@ -199,10 +200,10 @@ TEST_F(TelemetryTest, L36_ALostTaskIsReportedOnceWithoutADuration) {
   made.own("bash-aaaaaaaa", "running");
   auto one = open();
   auto two = open();
-  std::thread other([&] { static_cast<void>(two.reconcile()); });
-  static_cast<void>(one.reconcile());
+  std::thread other([&] { static_cast<void>(two.upkeep().reconcile()); });
+  static_cast<void>(one.upkeep().reconcile());
   other.join();
-  static_cast<void>(one.reconcile());
+  static_cast<void>(one.upkeep().reconcile());
   const auto told = lines("background_task_completed");
   ASSERT_EQ(told.size(), 1U);
   EXPECT_EQ(text(told[0], "task_id"), "bash-aaaaaaaa");
@@ -214,11 +215,11 @@ TEST_F(TelemetryTest, L36_ALostTaskIsReportedOnceWithoutADuration) {
 TEST_F(TelemetryTest, L42_WhatEndedInTheForegroundIsNotReportedAndNotTold) {
   made.own("bash-aaaaaaaa", "running", R"("detached":false)");
   auto manager = open();
-  const auto verdicts = manager.reconcile();
+  const auto verdicts = manager.upkeep().reconcile();
   ASSERT_TRUE(verdicts.has_value());
   EXPECT_EQ(verdicts->at(0).task.status, Status::lost);
   EXPECT_TRUE(lines("background_task_completed").empty());
-  EXPECT_TRUE(manager.notifications()->empty());
+  EXPECT_TRUE(manager.notifications().pending()->empty());
 }
 
 TEST_F(TelemetryTest, L36_L42_AForegroundTaskIsReportedOnceItIsDetached) {
@@ -261,13 +262,13 @@ TEST_F(TelemetryTest, L36_AQueuedTaskIsReportedWhenItIsQueued) {
 TEST_F(TelemetryTest, L36_ASinkHearsOfEachTaskOnce) {
   const auto sink = std::make_shared<Collector>();
   auto manager = open(sink);
-  ASSERT_TRUE(manager.read_events().has_value());
+  ASSERT_TRUE(manager.events().read().has_value());
   std::set<std::string> started;
   for (int i = 0; i < 5; ++i) started.insert(manager.start({.shell_line = "exit 0"})->id.str());
   for (int i = 0; i < 2; ++i)
     for (const auto& id : started) ASSERT_TRUE(manager.wait({.ids = {*TaskId::parse(id)}}).has_value());
-  ASSERT_TRUE(manager.read_events().has_value());
-  ASSERT_TRUE(manager.reconcile().has_value());
+  ASSERT_TRUE(manager.events().read().has_value());
+  ASSERT_TRUE(manager.upkeep().reconcile().has_value());
   EXPECT_EQ(await_lines("background_task_completed", started.size()).size(), started.size());
   for (const char* const event : {"background_task_created", "background_task_completed"}) {
     std::multiset<std::string> told;

@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <stop_token>
 #include <thread>
 
 namespace perdure {
@@ -45,7 +46,7 @@ TEST_F(Threads, EightStartWaitReadAndRemoveAtOnce) {
       const auto task = manager.start({.shell_line = fmt::format("echo {} {}; exit {}", i, k, k)});
       if (!task) continue;
       const auto waited = manager.wait({.ids = {task->id}});
-      if (!waited || waited->ended.size() != 1 || waited->ended.front().exit_code != k) continue;
+      if (!waited || waited->ended.size() != 1 || waited->ended.front().process.exit_code != k) continue;
       if (manager.read_output(task->id, 0, 100).value().bytes != fmt::format("{} {}\n", i, k)) continue;
       if (manager.list({.ended = true}) && manager.get(task->id)) ++right;
     }
@@ -69,7 +70,7 @@ TEST_F(Threads, AWaitEndsWhenItsCancelDescriptorIsReadable) {
   int ends[2];
   ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
   std::jthread canceller([&] { static_cast<void>(!::write(ends[1], "x", 1)); });
-  const auto waited = manager.wait({.ids = {task.id}, .cancel_fd = ends[0]}).value();
+  const auto waited = manager.wait({.ids = {task.id}, .cancel = Cancellation::when_readable(ends[0])}).value();
   canceller.join();
   EXPECT_TRUE(waited.timed_out);
   ASSERT_EQ(waited.running.size(), 1U);
@@ -78,8 +79,28 @@ TEST_F(Threads, AWaitEndsWhenItsCancelDescriptorIsReadable) {
   ::close(ends[1]);
 }
 
+TEST_F(Threads, AStopTokenEndsEveryWait) {
+  const auto task = manager.start({.argv = {"sleep", "100"}}).value();
+  std::stop_source stop;
+  std::jthread canceller([&] { stop.request_stop(); });
+  EXPECT_TRUE(manager.wait({.ids = {task.id}, .cancel = stop.get_token()}).value().timed_out);
+  canceller.join();
+  // Requested before the call: none of them begins to wait.
+  EXPECT_TRUE(manager.wait({.ids = {task.id}, .cancel = stop.get_token()}).value().timed_out);
+  EXPECT_TRUE(manager.await_output(task.id, 0, std::nullopt, stop.get_token()).has_value());
+  EXPECT_FALSE(manager.notifications().await({.cancel = stop.get_token()}).value());
+  EXPECT_TRUE(manager.stop(task.id).has_value());
+}
+
+TEST_F(Threads, AHandleStaysValidWhenTheManagerIsMoved) {
+  const auto upkeep = manager.upkeep();
+  TaskManager moved = std::move(manager);
+  EXPECT_TRUE(upkeep.doctor().has_value());
+  manager = std::move(moved);
+}
+
 TEST_F(Threads, EveryEventGoesToExactlyOneReader) {
-  ASSERT_TRUE(manager.event_fd());
+  ASSERT_TRUE(manager.events().fd());
   std::atomic<int> events{0};
   std::atomic<bool> done{false};
   in_threads(4, [&](int i) {
@@ -91,9 +112,9 @@ TEST_F(Threads, EveryEventGoesToExactlyOneReader) {
       done = true;
       return;
     }
-    while (!done) events += static_cast<int>(manager.read_events().value().size());
+    while (!done) events += static_cast<int>(manager.events().read().value().size());
   });
-  events += static_cast<int>(manager.read_events().value().size());
+  events += static_cast<int>(manager.events().read().value().size());
   EXPECT_EQ(events, 20);
 }
 
@@ -115,7 +136,7 @@ TEST_F(Threads, AProgramThatIgnoresItsChildrenCanStartTasks) {
   const auto task = manager.start({.shell_line = "exit 3"});
   ::sigaction(SIGCHLD, &before, nullptr);
   ASSERT_TRUE(task) << task.error().message;
-  EXPECT_EQ(manager.wait({.ids = {task->id}}).value().ended.front().exit_code, 3);
+  EXPECT_EQ(manager.wait({.ids = {task->id}}).value().ended.front().process.exit_code, 3);
 }
 
 TEST_F(Threads, ManyDescriptorsOpenHereAreNotOpenInTheCommand) {

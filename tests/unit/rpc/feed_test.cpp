@@ -8,7 +8,7 @@ namespace {
 std::shared_ptr<const Event> event(std::int64_t seq) {
   return std::make_shared<const Event>(Event{.type = EventType::started,
                                              .seq = seq,
-                                             .time_ms = 0,
+                                             .time = {},
                                              .task = {.id = *TaskId::parse("bash-00000000")},
                                              .output_tail = {}});
 }

@@ -17,13 +17,13 @@ class OutputLogTest : public ::testing::Test {
   [[nodiscard]] Task task(Status status = Status::running) const {
     Task made{.id = testing::HandMadeSession::id(kId)};
     made.status = status;
-    made.source = disk.record_path(kId);
+    made.found.source = disk.record_path(kId);
     return made;
   }
   [[nodiscard]] Task truncated(std::int64_t at, std::int64_t bytes) const {
     Task made = task(Status::completed);
-    made.dropped_at = at;
-    made.dropped_bytes = bytes;
+    made.output.dropped_at = at;
+    made.output.dropped_bytes = bytes;
     return made;
   }
   [[nodiscard]] OutputLog open(const Task& which) const {
@@ -226,15 +226,15 @@ TEST_F(OutputLogTest, AFifoIsRefusedAtOnce) {
 
 TEST_F(OutputLogTest, AnAgentsOwnTaskHasItsLogBesideItsRecord) {
   Task foreign = task();
-  foreign.source = disk.path() + "/agents/main/tasks/" + kId + ".json";
+  foreign.found.source = disk.path() + "/agents/main/tasks/" + kId + ".json";
   disk.write(disk.path() + "/agents/main/tasks/" + kId + "/output.log", "theirs");
   EXPECT_EQ(read(open(foreign), 0, 100), "theirs");
 }
 
 TEST_F(OutputLogTest, ATaskOfTheOldestShapeHasItsLogInsideItsFolder) {
   Task oldest = task();
-  oldest.shape = Shape::kimi_cli;
-  oldest.source = disk.folder(kId) + "/spec.json";
+  oldest.found.shape = Shape::kimi_cli;
+  oldest.found.source = disk.folder(kId) + "/spec.json";
   disk.output(kId, "oldest");
   EXPECT_EQ(output_log_path(disk.session(), oldest), disk.folder(kId) + "/output.log");
   EXPECT_EQ(read(open(oldest), 0, 100), "oldest");
