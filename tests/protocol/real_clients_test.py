@@ -1,0 +1,341 @@
+"""Real MCP clients with a scripted model on loopback: set up by `perdure setup`, killed, started again; what the model saw.
+
+Each request that a client sends to its model is kept by scripted_model.py. PERDURE_CLIENT_REPORT=FILE appends a line for
+each text, with its characters: the table of docs/mcp.md.
+"""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, '..', 'support'))
+sys.path.insert(0, HERE)
+import node_tools  # noqa: E402
+from build_logs import LOGS  # noqa: E402
+from scripted_model import SENTENCE, ScriptedModel  # noqa: E402
+from session import BIN, PERDURE, SessionTest, eventually, is_alive, processes_with  # noqa: E402
+
+MODULES = os.path.join(os.path.abspath(node_tools.BUILD), 'real_clients', 'node_modules')
+PATIENCE = 180
+# Shared rules (tools.md section 4); what a client adds of its own to a result is not counted.
+NOTIFICATION, SMALL_OUTPUT, LIST_LINE, STARTED = 700, 160, 80, 480
+TOOLS = {'Bash', 'Agent', 'TaskList', 'TaskOutput', 'TaskStop', 'WaitFor', 'TaskDetach', 'TaskWrite', 'AskUserQuestion'}
+
+
+def setUpModule():
+    node_tools.install()  # Node itself
+    try:
+        node_tools.install('real_clients')
+    except node_tools.CannotInstall as error:
+        print(f'the clients can not be had: {error}')
+        sys.exit(77)
+
+
+def call(tool, **arguments):
+    return f'CALL {tool} {json.dumps(arguments)}'
+
+
+class RealClient:
+    """The same for each client; the classes below say how it is configured, started and resumed."""
+    name = ''           # for `perdure setup`
+    prefix = ''         # before a tool's name, as the model sees it
+    cut = None          # what the client cuts a result to by itself
+
+    def setUp(self):
+        super().setUp()
+        self.home = os.path.join(self.scratch, 'home')
+        self.work = os.path.join(self.scratch, 'work')
+        for folder in (self.home, os.path.join(self.work, '.git')):
+            os.makedirs(folder)
+        self.model = ScriptedModel(self.prefix).__enter__()
+        self.addCleanup(self.model.__exit__)
+        path = ':'.join([os.path.abspath(BIN), os.path.dirname(node_tools.NODE), os.environ['PATH']])
+        kept = {k: v for k, v in os.environ.items() if k in ('LANG', 'USER', 'LOGNAME', 'SHELL', 'TMPDIR')}
+        self.env = {**kept, 'HOME': self.home, 'PATH': path, 'PERDURE_SESSION': self.session, 'TERM': 'xterm-256color',
+                    'NO_PROXY': '*', 'no_proxy': '*', **self.variables()}
+        self.number = 0
+        self.configure()
+        self.set_up()
+        self.addCleanup(self.end_clients)
+
+    # What differs ---------------------------------------------------------------------------------------------------------
+
+    def variables(self):
+        return {}
+
+    def configure(self):
+        """Its own files, before Perdure is added to them."""
+
+    def command(self, prompt, resume):
+        raise NotImplementedError
+
+    # What they share ------------------------------------------------------------------------------------------------------
+
+    def write(self, path, value):
+        path = os.path.join(self.home, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'w', encoding='utf-8') as f:
+            f.write(value if isinstance(value, str) else json.dumps(value, indent=2))
+
+    def set_up(self):
+        done = subprocess.run([PERDURE, 'setup', self.name, '--yes', '--json'], env=self.env, cwd=self.work, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(json.loads(done.stdout)['agents'][0]['status'], 'set_up', done.stdout)
+
+    def begin(self, prompt, resume=False):
+        self.number += 1
+        log = os.path.join(self.scratch, f'client-{self.number}.log')
+        with open(log, 'wb') as out:
+            client = subprocess.Popen(self.command(prompt, resume), cwd=self.work, env=self.env, stdin=subprocess.DEVNULL, stdout=out,
+                                      stderr=subprocess.STDOUT, start_new_session=True)
+        client.log = log
+        return client
+
+    def said(self, client):
+        with open(client.log, encoding='utf-8', errors='replace') as f:
+            return f.read()[-4000:]
+
+    def ask(self, *calls, resume=False):
+        """One whole run of the client; the requests that it made."""
+        before = len(self.model.requests)
+        client = self.begin('\n'.join(calls), resume)
+        try:
+            client.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill(client)
+            self.fail(f'it did not end: {self.said(client)}\n{self.model.requests[-1:] and self.model.requests[-1].entries[-4:]}')
+        self.assertIn(SENTENCE, self.said(client))
+        made = self.model.requests[before:]
+        self.assertTrue(made, self.said(client))
+        last = max(made, key=lambda request: len(request.entries))
+        self.assertEqual(len(last.answers()), len([c for c in calls if c.startswith('CALL')]), last.entries)
+        return made
+
+    def last(self, requests):
+        return max(requests, key=lambda request: len(request.entries))
+
+    def kill(self, client):
+        """The client and all that it started, but for what is a task: nothing of it gets to say goodbye."""
+        for pid in [client.pid, *(p for p in processes_with('HOME=' + self.home) if not self.is_of_task(p))]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        client.wait()
+
+    @staticmethod
+    def is_of_task(pid):
+        try:
+            with open(f'/proc/{pid}/environ', 'rb') as f:
+                if b'\0PERDURE_TASK_ID=' in b'\0' + f.read():
+                    return True
+            with open(f'/proc/{pid}/comm', encoding='utf-8') as f:
+                return f.read().startswith('perdure-runner')
+        except OSError:
+            return True
+
+    def end_clients(self):
+        self.perdure('stop', '--all')
+        for pid in processes_with('HOME=' + self.home):
+            if is_alive(pid):
+                os.kill(pid, signal.SIGKILL)
+
+    def report(self, what, text):
+        if path := os.environ.get('PERDURE_CLIENT_REPORT'):
+            with open(path, 'a', encoding='utf-8') as f:
+                f.write(f'{type(self).__name__}\t{what}\t{len(text)}\t{text[:400]!r}\n')
+
+    @staticmethod
+    def told(requests, task):
+        """How often the end of the task was told unasked, in the whole conversation that a model sees."""
+        text = '\n'.join(entry.text for entry in max(requests, key=lambda request: len(request.entries)).entries)
+        marks = re.findall(rf'<notification [^>]*{task}|"source_id": ?"{task}"|<task-id>{task}', text.replace('\\"', '"'))
+        return len(marks)
+
+    def running(self, description):
+        found = eventually(lambda: [t for t in self.json('list') if t['description'] == description and t['status'] == 'running'],
+                           'the client started it', PATIENCE)
+        return found[0]['taskId']
+
+    def test_a_task_outlives_the_killed_client_and_its_end_is_told_once(self):
+        gate = os.path.join(self.scratch, 'gate')
+        line = f'until [ -e {gate} ]; do sleep 0.05; done; echo the end of the build'
+        client = self.begin('\n'.join([call('Bash', command=line, run_in_background=True, description='the build', timeout=3600),
+                                       call('WaitFor', timeout=600)]))
+        task = self.running('the build')
+        started = self.model.await_request(lambda r: len(r.answers()) == 1, 'the answer of Bash')
+        self.check_names(started)
+        shown = started.answers()[0]
+        self.report('background start', shown)
+        self.assertIn(task, shown)
+        self.assertLessEqual(len(shown), STARTED)
+        self.assertNotIn('automatic_notification', shown)
+        eventually(lambda: any(b'mcp' in self.command_of(p) for p in processes_with('HOME=' + self.home)), 'the server runs')
+        self.kill(client)
+        self.assertEqual(self.record(task)['status'], 'running')
+        with open(gate, 'w', encoding='ascii'):
+            pass
+        self.assertEqual(self.finished(task)['status'], 'completed')
+
+        requests = self.ask(call('TaskList', active_only=False), call('TaskOutput', task_id=task), resume=True)
+        listed, output = self.last(requests).answers()
+        self.report('TaskList with a notification', listed)
+        self.assertIn(task, listed)
+        self.assertEqual(self.told(requests, task), 1, self.last(requests).entries)
+        self.assertIn('the end of the build', listed)
+        self.assertLessEqual(len(listed), 2 * LIST_LINE + NOTIFICATION + 40)
+        self.report('TaskOutput', output)
+        self.assertIn('the end of the build', output)
+        self.assertLessEqual(len(output), SMALL_OUTPUT)
+        again = self.ask(call('TaskList'), resume=True)
+        self.report('TaskList, none', self.last(again).answers()[0])
+        self.assertEqual(self.told(again, task), 1, 'it was told once more: ' + repr(self.last(again).entries))
+
+    @staticmethod
+    def command_of(pid):
+        try:
+            with open(f'/proc/{pid}/cmdline', 'rb') as f:
+                return f.read()
+        except OSError:
+            return b''
+
+    def check_names(self, request):
+        """Every tool is offered under the name that our texts give it."""
+        ours = {name for namespace, name, _ in request.tools if 'perdure' in f'{namespace or ""}{name}'}
+        self.report('tools', ' '.join(sorted(ours)))
+        self.assertLessEqual({self.prefix + tool for tool in self.offered()}, ours)
+        definitions = json.dumps([d for n, name, d in request.tools if name in ours], ensure_ascii=False)
+        self.report('tools, as offered', definitions)
+        for tool in TOOLS - {'Bash', 'Agent', 'AskUserQuestion'}:
+            for at in re.finditer(rf'\b{tool}\b', definitions):
+                self.fail(f'{tool} without its prefix: {definitions[max(0, at.start() - 60):at.end() + 20]}') if self.prefix else None
+
+    def offered(self):
+        return TOOLS
+
+    def test_the_error_of_twelve_builds_is_visible_to_the_model(self):
+        tasks = {}
+        for tool, (log, _) in LOGS.items():
+            path = os.path.join(self.scratch, tool + '.log')
+            with open(path, 'w', encoding='utf-8') as f:
+                f.writelines(f'[{n}/2000] Building the object number {n} of 2000\n' for n in range(200))
+                f.write(log)
+                f.writelines(f'[{n}/2000] Still building the independent object number {n}\n' for n in range(600))
+            tasks[tool] = self.sh(f'cat {path}; exit 1', '--owner', 'builder')
+            self.perdure('wait', tasks[tool])
+        answers = self.last(self.ask(*(call('TaskOutput', task_id=task, all_owners=True) for task in tasks.values()))).answers()
+        for (tool, (_, cause)), shown in zip(LOGS.items(), answers):
+            self.report(f'failed {tool}', shown)
+            # Once more escaped where the client shows JSON, or JSON in JSON.
+            escaped = [json.dumps(cause, ensure_ascii=False)[1:-1], json.dumps(json.dumps(cause, ensure_ascii=False)[1:-1])[1:-1]]
+            self.assertTrue(any(c in shown for c in (cause, *escaped)), (tool, shown[-3000:]))
+
+
+class Codex(RealClient, SessionTest):
+    name, prefix = 'codex', ''
+
+    def variables(self):
+        return {'MOCK_KEY': 'dummy'}
+
+    def configure(self):
+        self.write('.codex/config.toml', f'''model = "gpt-5"
+model_provider = "mock"
+
+[model_providers.mock]
+name = "mock"
+base_url = "{self.model.url}/v1"
+env_key = "MOCK_KEY"
+wire_api = "responses"
+''')
+
+    def command(self, prompt, resume):
+        codex = os.path.join(MODULES, 'codex-linux-x64', 'vendor', 'x86_64-unknown-linux-musl', 'bin', 'codex')
+        options = ['--skip-git-repo-check', '--dangerously-bypass-approvals-and-sandbox']
+        return [codex, 'exec', *(['resume', '--last'] if resume else []), *options, prompt]
+
+
+class Gemini(RealClient, SessionTest):
+    name, prefix = 'gemini', 'mcp_perdure_'
+
+    def variables(self):
+        return {'GEMINI_API_KEY': 'dummy', 'GOOGLE_GEMINI_BASE_URL': self.model.url, 'GEMINI_CLI_TRUST_WORKSPACE': 'true'}
+
+    def configure(self):
+        self.write('.gemini/settings.json', {'security': {'auth': {'selectedType': 'gemini-api-key'}}, 'general': {'enableAutoUpdate': False},
+                                             'privacy': {'usageStatisticsEnabled': False}, 'telemetry': {'enabled': False}})
+
+    def command(self, prompt, resume):
+        script = os.path.join(MODULES, '@google', 'gemini-cli', 'bundle', 'gemini.js')
+        return [node_tools.NODE, script, '--yolo', '--skip-trust', '-m', 'gemini-2.5-flash', *(['--resume', 'latest'] if resume else []),
+                '-p', prompt]
+
+
+class OpenCode(RealClient, SessionTest):
+    name, prefix = 'opencode', 'perdure_'
+
+    def configure(self):
+        provider = {'npm': '@ai-sdk/openai-compatible', 'name': 'Mock', 'options': {'baseURL': self.model.url + '/v1', 'apiKey': 'dummy'},
+                    'models': {'m': {'name': 'm'}}}
+        self.write('.config/opencode/opencode.json', {'provider': {'mock': provider}, 'model': 'mock/m', 'small_model': 'mock/m',
+                                                      'autoupdate': False, 'share': 'disabled'})
+
+    def command(self, prompt, resume):
+        return [os.path.join(MODULES, 'opencode-linux-x64', 'bin', 'opencode'), 'run', *(['--continue'] if resume else []), prompt]
+
+
+class Qwen(RealClient, SessionTest):
+    name, prefix = 'qwen', 'mcp__perdure__'
+
+    def variables(self):
+        return {'OPENAI_API_KEY': 'dummy', 'OPENAI_BASE_URL': self.model.url + '/v1', 'OPENAI_MODEL': 'm'}
+
+    def command(self, prompt, resume):
+        script = os.path.join(MODULES, '@qwen-code', 'qwen-code', 'cli.js')
+        return [node_tools.NODE, script, '--auth-type=openai', '--yolo', *(['--continue'] if resume else []), '-p', prompt]
+
+
+class Kimi(RealClient, SessionTest):
+    name, prefix = 'kimi', 'mcp__perdure__'
+
+    def configure(self):
+        self.write('.kimi-code/config.toml', f'''default_model = "m"
+
+[providers.mock]
+type = "openai"
+base_url = "{self.model.url}/v1"
+api_key = "dummy"
+
+[models.m]
+provider = "mock"
+model = "m"
+max_context_size = 200000
+''')
+
+    def command(self, prompt, resume):
+        script = os.path.join(MODULES, '@moonshot-ai', 'kimi-code', 'dist', 'main.mjs')
+        return [node_tools.NODE, script, *(['--continue'] if resume else []), '-p', prompt]
+
+
+class ClaudePrint(RealClient, SessionTest):
+    name, prefix = 'claude', 'mcp__perdure__'
+
+    def variables(self):
+        return {'IS_SANDBOX': '1', 'ANTHROPIC_BASE_URL': self.model.url, 'ANTHROPIC_API_KEY': 'dummy', 'DISABLE_AUTOUPDATER': '1',
+                'CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC': '1'}
+
+    def configure(self):
+        self.write('.claude.json', {'hasCompletedOnboarding': True, 'customApiKeyResponses': {'approved': ['dummy'], 'rejected': []},
+                                    'projects': {self.work: {'hasTrustDialogAccepted': True}}})
+
+    def command(self, prompt, resume):
+        claude = os.path.join(MODULES, '@anthropic-ai', 'claude-code-linux-x64', 'claude')
+        return [claude, *(['--continue'] if resume else []), '--dangerously-skip-permissions', '-p', prompt]
+
+
+if __name__ == '__main__':
+    unittest.main()

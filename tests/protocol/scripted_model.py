@@ -1,0 +1,288 @@
+"""A model on loopback that follows a script in its prompts, and keeps what clients send to it.
+
+It speaks Anthropic's /v1/messages, OpenAI's /v1/chat/completions and /v1/responses, and Gemini's streamGenerateContent. A
+prompt names calls, one a line: `CALL Bash {"command": "make"}`. The model makes them one after the other and then says a
+sentence. Tools are those of the server perdure, by whichever name the client gives them (`names` maps them).
+"""
+import http.server
+import json
+import re
+import threading
+
+SENTENCE = 'Hello from the scripted model.'
+CALL = re.compile(r'^CALL (\w+) (\{.*\})$', re.MULTILINE)
+
+
+class Entry:
+    """One part of a conversation: what the person typed (`user`), a tool answered (`tool`), the model said (`model`)."""
+
+    def __init__(self, role, text):
+        self.role, self.text = role, text
+
+    def __repr__(self):
+        return f'{self.role}: {self.text[:3000]}'
+
+
+def text_of(content):
+    """The text of a string, a block, or a list of them."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, dict):
+        return content.get('text') or text_of(content.get('content', ''))
+    return '\n'.join(text_of(part) for part in content or [])
+
+
+def anthropic_entries(body):
+    for message in body.get('messages', []):
+        content = message['content']
+        for block in [{'type': 'text', 'text': content}] if isinstance(content, str) else content:
+            if block['type'] == 'tool_result':
+                yield Entry('tool', text_of(block.get('content', '')))
+            elif block['type'] == 'text':
+                yield Entry('user' if message['role'] == 'user' else 'model', block['text'])
+
+
+def chat_entries(body):
+    for message in body.get('messages', []):
+        role = {'user': 'user', 'tool': 'tool', 'assistant': 'model'}.get(message['role'])
+        if role and message.get('content'):
+            yield Entry(role, text_of(message['content']))
+
+
+def responses_entries(body):
+    for item in body.get('input', []):
+        if item.get('type') == 'function_call_output':
+            yield Entry('tool', text_of(item.get('output', '')))
+        elif item.get('role') in ('user', 'assistant'):
+            yield Entry('user' if item['role'] == 'user' else 'model', text_of(item.get('content', '')))
+
+
+def gemini_entries(body):
+    for content in body.get('contents', []):
+        for part in content.get('parts', []):
+            if 'functionResponse' in part:
+                answer = part['functionResponse'].get('response', {})
+                shown = answer.get('output', answer.get('error', answer))
+                yield Entry('tool', shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False))
+            elif 'text' in part:
+                yield Entry('user' if content.get('role') == 'user' else 'model', part['text'])
+
+
+def tools_of(body):
+    """(namespace or None, name, definition) of each tool that the request offers."""
+    for tool in body.get('tools') or []:
+        if 'functionDeclarations' in tool:
+            yield from ((None, one['name'], one) for one in tool['functionDeclarations'])
+        elif tool.get('type') == 'namespace':
+            yield from ((tool['name'], one['name'], one) for one in tool.get('tools', []))
+        elif 'function' in tool:
+            yield None, tool['function']['name'], tool['function']
+        elif 'name' in tool:
+            yield None, tool['name'], tool
+
+
+class Request:
+    def __init__(self, path, body):
+        self.path, self.body = path, body
+        wire = (anthropic_entries if '/messages' in path else chat_entries if 'chat/completions' in path
+                else responses_entries if '/responses' in path else gemini_entries)
+        self.entries = list(wire(body))
+        self.tools = list(tools_of(body))
+
+    def system(self):
+        """What the client says besides the conversation."""
+        body = self.body
+        told = text_of(body.get('system') or body.get('instructions') or '')
+        told += json.dumps(body.get('systemInstruction', ''), ensure_ascii=False).encode().decode('unicode_escape', 'replace') \
+            if body.get('systemInstruction') else ''
+        return told + '\n'.join(text_of(m.get('content', '')) for m in [*body.get('messages', []), *body.get('input', [])]
+                                if isinstance(m, dict) and m.get('role') in ('system', 'developer'))
+
+    def next_call(self):
+        """(tool, arguments) that the script wants now, or None."""
+        at = next((i for i in reversed(range(len(self.entries))) if self.entries[i].role == 'user' and CALL.search(self.entries[i].text)),
+                  None)
+        if at is None:
+            return None
+        calls = CALL.findall(self.entries[at].text)
+        done = sum(entry.role == 'tool' for entry in self.entries[at + 1:])
+        return calls[done] if done < len(calls) else None
+
+    def answers(self):
+        """What the tools answered since the last prompt with a script."""
+        found = []
+        for entry in self.entries:
+            if entry.role == 'user' and CALL.search(entry.text):
+                found = []
+            elif entry.role == 'tool':
+                found.append(entry.text)
+        return found
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.whole({'data': [], 'models': []})
+
+    def do_HEAD(self):
+        self.whole({})
+
+    def do_POST(self):
+        try:
+            body = json.loads(self.rfile.read(int(self.headers.get('Content-Length', 0))) or b'{}')
+        except ValueError:
+            return self.whole({})
+        try:
+            if 'count_tokens' in self.path or 'countTokens' in self.path:
+                return self.whole({'input_tokens': 10, 'totalTokens': 10})
+            for mark, answer in (('/messages', self.anthropic), ('chat/completions', self.chat), ('/responses', self.responses),
+                                 ('enerateContent', self.gemini)):
+                if mark in self.path:
+                    request = Request(self.path, body)
+                    if request.tools:  # without them: a title, a summary
+                        self.server.model.note(request)
+                    wanted = request.next_call() if request.tools else None
+                    return answer(body, wanted and (*self.server.model.named(request, wanted[0]), wanted[1]))
+            return self.whole({})
+        except OSError:
+            return None
+
+    def whole(self, value):
+        data = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header('Content-Type', 'application/json')
+        self.send_header('Content-Length', str(len(data)))
+        self.end_headers()
+        if self.command != 'HEAD':
+            self.wfile.write(data)
+
+    def begin_stream(self):
+        self.send_response(200)
+        self.send_header('Content-Type', 'text/event-stream')
+        self.send_header('Connection', 'close')
+        self.end_headers()
+        self.close_connection = True
+
+    def event(self, value, name=None):
+        text = value if isinstance(value, str) else json.dumps(value)
+        self.wfile.write((f'event: {name}\n' if name else '').encode() + f'data: {text}\n\n'.encode())
+        self.wfile.flush()
+
+    def call_id(self):
+        return f'call_{self.server.model.next_number()}'
+
+    def anthropic(self, body, call):
+        usage = {'input_tokens': 10, 'output_tokens': 20}
+        if not body.get('stream'):
+            return self.whole({'id': 'm', 'type': 'message', 'role': 'assistant', 'model': body.get('model'), 'usage': usage,
+                               'content': [{'type': 'text', 'text': SENTENCE}], 'stop_reason': 'end_turn', 'stop_sequence': None})
+        self.begin_stream()
+
+        def send(kind, **fields):
+            self.event({'type': kind, **fields}, kind)
+        send('message_start', message={'id': 'msg_' + self.call_id(), 'type': 'message', 'role': 'assistant', 'model': body.get('model'),
+                                       'content': [], 'stop_reason': None, 'stop_sequence': None, 'usage': usage})
+        if call:
+            send('content_block_start', index=0, content_block={'type': 'tool_use', 'id': 'toolu_' + self.call_id(), 'name': call[1],
+                                                                'input': {}})
+            send('content_block_delta', index=0, delta={'type': 'input_json_delta', 'partial_json': call[2]})
+        else:
+            send('content_block_start', index=0, content_block={'type': 'text', 'text': ''})
+            send('content_block_delta', index=0, delta={'type': 'text_delta', 'text': SENTENCE})
+        send('content_block_stop', index=0)
+        send('message_delta', delta={'stop_reason': 'tool_use' if call else 'end_turn', 'stop_sequence': None}, usage={'output_tokens': 20})
+        return send('message_stop')
+
+    def chat(self, body, call):
+        usage = {'prompt_tokens': 10, 'completion_tokens': 20, 'total_tokens': 30}
+        if not body.get('stream'):
+            return self.whole({'id': 'c', 'object': 'chat.completion', 'created': 1, 'model': body.get('model'), 'usage': usage,
+                               'choices': [{'index': 0, 'message': {'role': 'assistant', 'content': SENTENCE}, 'finish_reason': 'stop'}]})
+        self.begin_stream()
+
+        def send(delta, finish=None, **more):
+            self.event({'id': 'c', 'object': 'chat.completion.chunk', 'created': 1, 'model': body.get('model'),
+                        'choices': [{'index': 0, 'delta': delta, 'finish_reason': finish}], **more})
+        if call:
+            send({'role': 'assistant', 'tool_calls': [{'index': 0, 'id': self.call_id(), 'type': 'function',
+                                                       'function': {'name': call[1], 'arguments': call[2]}}]})
+        else:
+            send({'role': 'assistant', 'content': SENTENCE})
+        send({}, 'tool_calls' if call else 'stop', usage=usage)
+        return self.event('[DONE]')
+
+    def responses(self, _, call):
+        self.begin_stream()
+        if call:
+            item = {'type': 'function_call', 'call_id': self.call_id(), 'name': call[1], 'arguments': call[2],
+                    **({'namespace': call[0]} if call[0] else {})}
+        else:
+            item = {'type': 'message', 'role': 'assistant', 'id': 'msg_1', 'content': [{'type': 'output_text', 'text': SENTENCE}]}
+        usage = {'input_tokens': 10, 'input_tokens_details': None, 'output_tokens': 20, 'output_tokens_details': None, 'total_tokens': 30}
+        for value in ({'type': 'response.created', 'response': {'id': 'resp_1'}},
+                      {'type': 'response.output_item.done', 'output_index': 0, 'item': item},
+                      {'type': 'response.completed', 'response': {'id': 'resp_1', 'usage': usage}}):
+            self.event(value, value['type'])
+
+    def gemini(self, _, call):
+        part = {'functionCall': {'name': call[1], 'args': json.loads(call[2])}} if call else {'text': SENTENCE}
+        value = {'candidates': [{'content': {'role': 'model', 'parts': [part]}, 'finishReason': 'STOP', 'index': 0}],
+                 'usageMetadata': {'promptTokenCount': 10, 'candidatesTokenCount': 20, 'totalTokenCount': 30}, 'modelVersion': 'm'}
+        if 'stream' not in self.path:
+            return self.whole(value)
+        self.begin_stream()
+        return self.event(value)
+
+
+class ScriptedModel:
+    """with ScriptedModel(prefix) as model: model.url. `prefix`: before a tool's name where the client offers it only on search."""
+
+    def __init__(self, prefix=''):
+        self.prefix = prefix
+        self.requests = []
+        self.changed = threading.Condition()
+        self.number = 0
+
+    def note(self, request):
+        with self.changed:
+            self.requests.append(request)
+            self.changed.notify_all()
+
+    def next_number(self):
+        with self.changed:
+            self.number += 1
+            return self.number
+
+    def named(self, request, tool):
+        """(namespace or None, name) of a tool of the server perdure."""
+        for namespace, name, _ in request.tools:
+            whole = f'{namespace or ""}_{name}'
+            if 'perdure' in whole and re.search(rf'(^|_){tool}$', name):
+                return namespace, name
+        return None, self.prefix + tool
+
+    def await_request(self, condition, what, seconds=120):
+        """The first request that holds, of those that came and come."""
+        with self.changed:
+            found = self.changed.wait_for(lambda: next((r for r in self.requests if condition(r)), None), seconds)
+        if not found:
+            raise AssertionError(f'not within {seconds} s: {what}; last: {self.requests[-1:] and self.requests[-1].entries}')
+        return found
+
+    def __enter__(self):
+        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Answering)
+        self.server.daemon_threads = True
+        self.server.model = self
+        self.url = f'http://127.0.0.1:{self.server.server_address[1]}'
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
