@@ -1,4 +1,5 @@
 """Questions as tasks: asked, answered from anywhere, dismissed, expired, withdrawn."""
+import fcntl
 import json
 import os
 import pty
@@ -254,6 +255,24 @@ class Waiting(QuestionTest):
                     if n != won[0]:
                         self.assertEqual(json.loads(result.stdout)['error']['code'], 'question.closed')
                 self.assertEqual(sorted(os.listdir(os.path.join(self.tasks, task))), ['output.log', 'question.json'])
+
+    def test_an_answer_that_is_given_but_not_written_down_closes_it_for_all_others(self):
+        # The moment in which the loser of two answers found the question closed, then open, and was told of wrong usage.
+        for options in ([], ['--deadline', '600s']):
+            task = self.ask('Which?', *options)
+            folder = os.path.join(self.tasks, task)
+            with open(os.path.join(folder, 'runner.lock'), 'a', encoding='ascii') as lock:
+                if not options:  # else its runner holds it
+                    fcntl.lockf(lock, fcntl.LOCK_EX)
+                with open(os.path.join(folder, 'output.log'), 'w', encoding='utf-8') as f:
+                    f.write('{"answers":{"Which?":"this"}}\n')
+                self.assertEqual(self.record(task)['status'], 'running')
+                for words in (['that'], ['--json-answers', '{}'], ['--dismiss']):
+                    done = self.perdure('--json', 'answer', task, *words, check=1)
+                    error = json.loads(done.stdout)['error']
+                    self.assertEqual((error['code'], error['details']['outcome']), ('question.closed', 'answered'), words)
+            self.perdure('stop', task)
+            self.assertEqual(self.answers(task), {'Which?': 'this'})
 
 
 class Deadline(QuestionTest):

@@ -122,7 +122,13 @@ Result<Task> find_open(const store::Session& session, HeldTasks& held, Telemetry
   auto verdict = settle_own(session, task, telemetry);
   if (!verdict) return std::unexpected(verdict.error());
   if (is_terminal(verdict->task.status)) return is_closed(verdict->task);
-  return std::move(verdict->task);
+  // The answer is the decision, also while whoever gave it still holds the lock and has not written the record.
+  auto stored = store::read_answer(session, id);
+  if (!stored) return std::unexpected(stored.error());
+  if (!*stored) return std::move(verdict->task);
+  auto decided = assess_question(session, std::move(verdict->task));
+  if (!decided) return std::unexpected(decided.error());
+  return is_closed(decided->task);
 }
 
 Closing closing(QuestionOutcome outcome, const Answer& answer) {
