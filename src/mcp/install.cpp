@@ -67,7 +67,9 @@ json::object json_entry(const Client& client, const CommandLine& command) {
     entry["type"] = "local";
     entry["tools"] = json::array{"*"};
   }
-  if (client.name == "claude") entry["alwaysLoad"] = true;  // else its model sees nine bare names
+  // Else the model sees nine names, with the first 150 characters of each description at most.
+  if (client.name == "claude") entry["alwaysLoad"] = true;
+  if (client.name == "qwen") entry["alwaysLoadTools"] = true;
   if (client.name == "copilot" || client.name == "gemini" || client.name == "qwen") entry["timeout"] = kToolTimeoutMs;
   if (client.name == "kimi") entry["toolTimeoutMs"] = kToolTimeoutMs;
   return entry;

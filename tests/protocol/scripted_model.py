@@ -1,8 +1,8 @@
 """A model on loopback that follows a script in its prompts, and keeps what clients send to it.
 
 It speaks Anthropic's /v1/messages, OpenAI's /v1/chat/completions and /v1/responses, and Gemini's streamGenerateContent. A
-prompt names calls, one a line: `CALL Bash {"command": "make"}`. The model makes them one after the other and then says a
-sentence. Tools are those of the server perdure, by whichever name the client gives them (`names` maps them).
+prompt begins with the line SCRIPT and names calls, one a line: `CALL Bash {"command": "make"}`. The model makes them one
+after the other and then says a sentence. Tools are those of the server perdure, by whichever name the client gives them (`names` maps them).
 """
 import http.server
 import json
@@ -10,6 +10,7 @@ import re
 import threading
 
 SENTENCE = 'Hello from the scripted model.'
+SCRIPT = 'SCRIPT\n'
 CALL = re.compile(r'^CALL (\w+) (\{.*\})$', re.MULTILINE)
 
 
@@ -98,25 +99,21 @@ class Request:
         return told + '\n'.join(text_of(m.get('content', '')) for m in [*body.get('messages', []), *body.get('input', [])]
                                 if isinstance(m, dict) and m.get('role') in ('system', 'developer'))
 
+    def script(self):
+        """The calls of the newest script, and what the tools answered since. A client that was killed may put two prompts together."""
+        at = next((i for i in reversed(range(len(self.entries))) if self.entries[i].role == 'user' and SCRIPT in self.entries[i].text), None)
+        if at is None:
+            return [], []
+        newest = self.entries[at].text.rpartition(SCRIPT)[2]
+        return CALL.findall(newest), [entry.text for entry in self.entries[at + 1:] if entry.role == 'tool']
+
     def next_call(self):
         """(tool, arguments) that the script wants now, or None."""
-        at = next((i for i in reversed(range(len(self.entries))) if self.entries[i].role == 'user' and CALL.search(self.entries[i].text)),
-                  None)
-        if at is None:
-            return None
-        calls = CALL.findall(self.entries[at].text)
-        done = sum(entry.role == 'tool' for entry in self.entries[at + 1:])
-        return calls[done] if done < len(calls) else None
+        calls, answers = self.script()
+        return calls[len(answers)] if len(answers) < len(calls) else None
 
     def answers(self):
-        """What the tools answered since the last prompt with a script."""
-        found = []
-        for entry in self.entries:
-            if entry.role == 'user' and CALL.search(entry.text):
-                found = []
-            elif entry.role == 'tool':
-                found.append(entry.text)
-        return found
+        return self.script()[1]
 
 
 class Answering(http.server.BaseHTTPRequestHandler):
@@ -139,7 +136,7 @@ class Answering(http.server.BaseHTTPRequestHandler):
         try:
             if 'count_tokens' in self.path or 'countTokens' in self.path:
                 return self.whole({'input_tokens': 10, 'totalTokens': 10})
-            for mark, answer in (('/messages', self.anthropic), ('chat/completions', self.chat), ('/responses', self.responses),
+            for mark, answer in (('/messages', self.anthropic), ('chat/completions', self.chat), ('/responses', self.openai_responses),
                                  ('enerateContent', self.gemini)):
                 if mark in self.path:
                     request = Request(self.path, body)
@@ -215,7 +212,7 @@ class Answering(http.server.BaseHTTPRequestHandler):
         send({}, 'tool_calls' if call else 'stop', usage=usage)
         return self.event('[DONE]')
 
-    def responses(self, _, call):
+    def openai_responses(self, _, call):
         self.begin_stream()
         if call:
             item = {'type': 'function_call', 'call_id': self.call_id(), 'name': call[1], 'arguments': call[2],
