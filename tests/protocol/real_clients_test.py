@@ -3,12 +3,17 @@
 Each request that a client sends to its model is kept by scripted_model.py. PERDURE_CLIENT_REPORT=FILE appends a line for
 each text, with its characters: the table of docs/mcp.md.
 """
+import fcntl
 import json
 import os
+import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
+import threading
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -37,6 +42,46 @@ def setUpModule():
 
 def call(tool, **arguments):
     return f'CALL {tool} {json.dumps(arguments)}'
+
+
+class Terminal(subprocess.Popen):
+    """A program on a terminal of 200x50; what it shows is kept in a file."""
+
+    def __init__(self, command, cwd, env, log):
+        self.log = log
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 50, 200, 0, 0))
+        super().__init__(command, cwd=cwd, env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+        os.close(slave)
+        self.reader = threading.Thread(target=self.keep)
+        self.reader.start()
+
+    def keep(self):
+        with open(self.log, 'wb', buffering=0) as log:
+            while True:
+                try:
+                    part = os.read(self.master, 65536)
+                except OSError:
+                    return
+                if not part:
+                    return
+                log.write(part)
+
+    def shown(self, text):
+        """How often: words are put on the screen one by one, with movements of the cursor between them."""
+        with open(self.log, encoding='utf-8', errors='replace') as f:
+            screen = re.sub(r'\x1b(\[[0-9;?<>=]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|.)', '', f.read())
+        return re.sub(r'\s', '', screen).count(re.sub(r'\s', '', text))
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def close(self):
+        if self.poll() is None:
+            self.kill()
+            self.wait()
+        self.reader.join(10)
+        os.close(self.master)
 
 
 class RealClient:
@@ -74,6 +119,9 @@ class RealClient:
 
     def command(self, prompt, resume):
         raise NotImplementedError
+
+    def has_saved(self, task):
+        """Waits until its conversation is on disk, where it could not be resumed else."""
 
     # What they share ------------------------------------------------------------------------------------------------------
 
@@ -171,7 +219,7 @@ class RealClient:
         if self.repeats_itself:
             texts = [text for n, text in enumerate(texts) if n == 0 or text != texts[n - 1]]
         text = '\n'.join(texts)
-        marks = re.findall(rf'<notification [^>]*{task}|"source_id": ?"{task}"|<task-id>{task}', text.replace('\\"', '"'))
+        marks = re.findall(rf'<notification [^>]*{task}|"source_id": ?"{task}"|<summary>MCP task {task}', text.replace('\\"', '"'))
         return len(marks)
 
     def news(self, requests, task):
@@ -199,6 +247,7 @@ class RealClient:
         self.assertLessEqual(len(shown), STARTED)
         self.assertNotIn('automatic_notification', shown)
         eventually(lambda: any(b'mcp' in self.command_of(p) for p in processes_with('HOME=' + self.home)), 'the server runs')
+        self.has_saved(task)
         self.kill(client)
         self.assertEqual(self.record(task)['status'], 'running')
         with open(gate, 'w', encoding='ascii'):
@@ -351,6 +400,7 @@ max_context_size = 200000
 
 class ClaudePrint(RealClient, SessionTest):
     name, prefix = 'claude', 'mcp__perdure__'
+    print_only = ['-p']
 
     def variables(self):
         return {'IS_SANDBOX': '1', 'ANTHROPIC_BASE_URL': self.model.url, 'ANTHROPIC_API_KEY': 'dummy', 'DISABLE_AUTOUPDATER': '1',
@@ -362,7 +412,80 @@ class ClaudePrint(RealClient, SessionTest):
 
     def command(self, prompt, resume):
         claude = os.path.join(MODULES, '@anthropic-ai', 'claude-code-linux-x64', 'claude')
-        return [claude, *(['--continue'] if resume else []), '--dangerously-skip-permissions', '-p', prompt]
+        return [claude, *(['--continue'] if resume else []), '--dangerously-skip-permissions', *self.print_only, prompt]
+
+
+class ClaudeInteractive(ClaudePrint):
+    """On a terminal, with the Tasks extension: it hears of an end by polling."""
+    print_only = []
+
+    def configure(self):
+        super().configure()
+        self.write('.claude/settings.json', {'skipDangerousModePermissionPrompt': True})
+
+    def has_saved(self, task):
+        folder = os.path.join(self.home, '.claude', 'projects')
+
+        def holds_it():
+            for root, _, names in os.walk(folder):
+                for name in names:
+                    with open(os.path.join(root, name), encoding='utf-8', errors='replace') as f:
+                        if task in f.read():
+                            return True
+            return False
+        eventually(holds_it, 'the conversation is on disk')
+
+    def begin(self, prompt, resume=False):
+        self.number += 1
+        client = Terminal(self.command(SCRIPT + prompt, resume), self.work, self.env, os.path.join(self.scratch, f'client-{self.number}.log'))
+        self.addCleanup(client.close)
+        return client
+
+    def test_A7_an_idle_session_is_woken_by_the_hook_that_setup_installed_where_it_does_not_poll(self):
+        self.env['CLAUDE_CODE_DISABLE_MCP_TASKS'] = '1'
+        self.wakes('<notification ')
+
+    def test_A8_an_idle_session_that_polls_is_woken_by_its_client_and_not_by_the_hook_too(self):
+        self.wakes('<summary>MCP task ')
+
+    def wakes(self, mark):
+        gate = os.path.join(self.scratch, 'gate')
+        client = self.begin(call('Bash', command=f'until [ -e {gate} ]; do sleep 0.05; done; echo the end of the build; exit 3',
+                                 run_in_background=True, description='the build', timeout=3600))
+        task = self.running('the build')
+        self.model.await_request(lambda r: len(r.answers()) == 1, 'the answer of Bash')
+        eventually(lambda: client.shown(SENTENCE), 'its turn has ended')
+        eventually(lambda: any(b'rewake' in self.command_of(p) for p in processes_with('HOME=' + self.home)), 'the hook waits')
+        before = len(self.model.requests)
+        with open(gate, 'w', encoding='ascii'):
+            pass
+        woken = self.model.await_request(lambda r: self.told([r], task), 'it goes on by itself')
+        self.assertIn(woken, self.model.requests[before:])
+        told = next(e.text for e in woken.entries if mark + ('id="task:' if 'not' in mark else '') + task in e.text)
+        self.report('what woke it', told)
+        for word in ('exit code 3' if 'not' in mark else '"exit_code":3', 'the end of the build'):
+            self.assertIn(word, told)
+        # The waiter leaves when nothing runs; what a second channel had to tell would come with the next turn.
+        eventually(lambda: not any(b'rewake' in self.command_of(p) for p in processes_with('HOME=' + self.home)), 'the hook has left')
+        eventually(lambda: client.shown(SENTENCE) > 1, 'it has answered')
+        client.type('\x1b[200~' + SCRIPT + call('TaskList', active_only=False) + '\x1b[201~')
+        eventually(lambda: client.shown('Pasted') or client.shown('CALL TaskList'), 'it was typed')
+        client.type('\r')
+        last = self.model.await_request(lambda r: r.script()[0] and r.script()[0][0][0] == 'TaskList' and len(r.answers()) == 1, 'the list')
+        self.assertEqual(self.told([last], task), 1, last.entries)
+        self.assertIn(task, last.answers()[0])
+
+    def ask(self, *calls, resume=False):
+        before = len(self.model.requests)
+        client = self.begin('\n'.join(calls), resume)
+        try:
+            self.model.await_request(lambda r: r in self.model.requests[before:] and len(r.answers()) == len(calls), 'the answers')
+            eventually(lambda: client.shown(SENTENCE), 'it shows what the model said')
+        except AssertionError as error:
+            raise AssertionError(f'{error}\n{self.said(client)}') from error
+        client.type('/exit\r')
+        client.wait(PATIENCE)
+        return self.model.requests[before:]
 
 
 if __name__ == '__main__':
