@@ -107,7 +107,6 @@ class RealClient:
         self.number = 0
         self.configure()
         self.set_up()
-        self.addCleanup(self.end_clients)
 
     # What differs ---------------------------------------------------------------------------------------------------------
 
@@ -198,11 +197,12 @@ class RealClient:
         except OSError:
             return True
 
-    def end_clients(self):
+    def tearDown(self):
         self.perdure('stop', '--all')
         for pid in processes_with('HOME=' + self.home):
             if is_alive(pid):
                 os.kill(pid, signal.SIGKILL)
+        super().tearDown()
 
     def report(self, what, text):
         if folder := os.environ.get('PERDURE_CLIENT_REQUESTS'):
@@ -331,6 +331,19 @@ wire_api = "responses"
         options = ['--skip-git-repo-check', '--dangerously-bypass-approvals-and-sandbox']
         return [codex, 'exec', *(['resume', '--last'] if resume else []), *options, prompt]
 
+    def test_A9_its_server_gets_no_variable_of_ours_and_finds_the_session_in_its_entry(self):
+        client = self.begin('\n'.join([call('Bash', command='sleep 300', run_in_background=True, description='long'),
+                                       call('WaitFor', timeout=600)]))
+        task = self.running('long')  # in the session that PERDURE_SESSION named when it was set up
+        servers = [p for p in processes_with('HOME=' + self.home) if b'perdure\0mcp\0--session\0' + self.session.encode() in self.command_of(p)]
+        self.assertEqual(len(servers), 1)
+        with open(f'/proc/{servers[0]}/environ', 'rb') as f:
+            names = {pair.partition(b'=')[0] for pair in f.read().split(b'\0')}
+        self.assertIn(b'HOME', names)
+        self.assertNotIn(b'PERDURE_SESSION', names)
+        self.kill(client)
+        self.assertEqual(self.record(task)['status'], 'running')
+
 
 class Gemini(RealClient, SessionTest):
     name, prefix = 'gemini', 'mcp_perdure_'
@@ -448,6 +461,29 @@ class ClaudeInteractive(ClaudePrint):
     def test_A8_an_idle_session_that_polls_is_woken_by_its_client_and_not_by_the_hook_too(self):
         self.wakes('<summary>MCP task ')
 
+    def test_A8_two_ends_at_once_are_each_told_once(self):
+        gate = os.path.join(self.scratch, 'gate')
+        line = f'until [ -e {gate} ]; do sleep 0.05; done; echo the end of the build'
+        client = self.begin('\n'.join(call('Bash', command=line, run_in_background=True, description=name, timeout=3600)
+                                      for name in ('the build', 'the tests')))
+        tasks = [self.running('the build'), self.running('the tests')]
+        eventually(lambda: client.shown(SENTENCE), 'its turn has ended')
+        with open(gate, 'w', encoding='ascii'):
+            pass
+        for task in tasks:
+            self.model.await_request(lambda r, t=task: self.told([r], t), f'{task} is told')
+        eventually(lambda: not any(b'rewake' in self.command_of(p) for p in processes_with('HOME=' + self.home)), 'the hook has left')
+        last = self.type_script(client, call('TaskList', active_only=False))
+        self.assertEqual([self.told([last], task) for task in tasks], [1, 1], last.entries)
+
+    def type_script(self, client, line):
+        """Types a prompt with one call; the request that holds its answer."""
+        client.type('\x1b[200~' + SCRIPT + line + '\x1b[201~')
+        eventually(lambda: client.shown('Pasted') or client.shown(line), 'it was typed')
+        client.type('\r')
+        tool = line.split()[1]
+        return self.model.await_request(lambda r: r.script()[0] and r.script()[0][0][0] == tool and len(r.answers()) == 1, tool)
+
     def wakes(self, mark):
         gate = os.path.join(self.scratch, 'gate')
         client = self.begin(call('Bash', command=f'until [ -e {gate} ]; do sleep 0.05; done; echo the end of the build; exit 3',
@@ -468,10 +504,7 @@ class ClaudeInteractive(ClaudePrint):
         # The waiter leaves when nothing runs; what a second channel had to tell would come with the next turn.
         eventually(lambda: not any(b'rewake' in self.command_of(p) for p in processes_with('HOME=' + self.home)), 'the hook has left')
         eventually(lambda: client.shown(SENTENCE) > 1, 'it has answered')
-        client.type('\x1b[200~' + SCRIPT + call('TaskList', active_only=False) + '\x1b[201~')
-        eventually(lambda: client.shown('Pasted') or client.shown('CALL TaskList'), 'it was typed')
-        client.type('\r')
-        last = self.model.await_request(lambda r: r.script()[0] and r.script()[0][0][0] == 'TaskList' and len(r.answers()) == 1, 'the list')
+        last = self.type_script(client, call('TaskList', active_only=False))
         self.assertEqual(self.told([last], task), 1, last.entries)
         self.assertIn(task, last.answers()[0])
 

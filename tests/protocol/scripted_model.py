@@ -11,6 +11,7 @@ import threading
 
 SENTENCE = 'Hello from the scripted model.'
 SCRIPT = 'SCRIPT\n'
+CUT = '[Tool call interrupted: '  # what Claude Code puts in the place of an answer that it was killed before
 CALL = re.compile(r'^CALL (\w+) (\{.*\})$', re.MULTILINE)
 
 
@@ -105,7 +106,7 @@ class Request:
         if at is None:
             return [], []
         newest = self.entries[at].text.rpartition(SCRIPT)[2]
-        return CALL.findall(newest), [entry.text for entry in self.entries[at + 1:] if entry.role == 'tool']
+        return CALL.findall(newest), [entry.text for entry in self.entries[at + 1:] if entry.role == 'tool' and CUT not in entry.text]
 
     def next_call(self):
         """(tool, arguments) that the script wants now, or None."""
