@@ -18,7 +18,8 @@
 namespace perdure::cli {
 namespace {
 
-constexpr std::chrono::seconds kPatience{15};
+// Coding agents take seconds of processor time to start: the more there are, the longer each takes.
+constexpr std::chrono::seconds kPatience{15}, kMorePatience{2};
 constexpr std::size_t kAtOnce = 3;
 
 constexpr Option kAgentsOptions[] = {
@@ -60,13 +61,13 @@ Found look_for(const AgentDefinition& agent) {
 }
 
 // Nothing is downloaded by looking: npx is told to run only what is there.
-void ask(Found& found) {
+void ask(Found& found, std::chrono::seconds patience) {
   if (!found.command) return;
   auto command = *found.command;
   if (found.through_npx) command[1] = "--no";
   std::error_code ignored;
   const std::string cwd = found.agent.cwd.value_or(std::filesystem::current_path(ignored).string());
-  found.answer = acp::probe(command, found.agent.env, cwd, kPatience);
+  found.answer = acp::probe(command, found.agent.env, cwd, patience);
 }
 
 std::string installed_text(const Found& found) {
@@ -135,11 +136,14 @@ Result<int> run_agents(Call& call) {
   for (const auto& [name, agent] : agent_definitions(**config)) all.push_back(look_for(agent));
   if (!call.has("--no-ask")) {
     // All at once would be too much for a small machine: those that start slowly would seem not to answer.
+    const auto installed = static_cast<std::size_t>(
+        std::ranges::count_if(all, [](const Found& found) { return found.command.has_value(); }));
+    const auto patience = kPatience + kMorePatience * (installed - std::min(installed, kAtOnce));
     std::atomic<std::size_t> next = 0;
     std::vector<std::thread> asking;
     for (std::size_t i = 0; i < std::min(kAtOnce, all.size()); ++i)
       asking.emplace_back([&] {
-        for (std::size_t mine = next++; mine < all.size(); mine = next++) ask(all[mine]);
+        for (std::size_t mine = next++; mine < all.size(); mine = next++) ask(all[mine], patience);
       });
     for (auto& thread : asking) thread.join();
   }
