@@ -66,9 +66,11 @@ class ClaudeCode(SessionTest):
             open(go, 'w').close()
             self.assertIn(task, json.loads(waiting.stdout.read())['reason'])
 
-    def rewake(self, *args):
+    def rewake(self, *args, **env):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith('CLAUDE_')}
         waiter = subprocess.Popen([PERDURE, '--session', self.session, 'hook', 'claude-code', 'rewake', '--owner', f'claude-code@{self.project}',
-                                   *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                   *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  env={**environment, **env})
         self.addCleanup(lambda: (waiter.kill(), waiter.communicate()))
         return waiter
 
@@ -108,6 +110,17 @@ class ClaudeCode(SessionTest):
         self.assertEqual(self.record(task)['notifiedVia'], 'hook')
         self.assertEqual(self.rewake().wait(timeout=30), 0)
         self.assertEqual(self.hook('stop'), '')
+
+    def test_A6_rewake_waits_for_nothing_where_nobody_attends_the_session(self):
+        # `claude -p` does not end before its hooks have: setup's hook would hold it as long as a task runs.
+        task = self.start('sleep 300')
+        for unattended in ({'CLAUDE_CODE_SESSION_ATTENDED': '0'}, {'CLAUDE_CODE_ENTRYPOINT': 'sdk-cli'}):
+            begun = time.monotonic()
+            self.assertEqual(self.rewake(**unattended).wait(timeout=60), 0)
+            self.assertLess(time.monotonic() - begun, 20)
+        self.perdure('stop', task, check=0)
+        self.ended()
+        self.assertEqual(self.rewake(CLAUDE_CODE_SESSION_ATTENDED='0').wait(timeout=60), 2, 'news that is there is told')
 
     def test_A7_news_is_kept_where_the_client_of_rewake_has_gone(self):
         go, said = os.path.join(self.scratch, 'go'), os.path.join(self.scratch, 'said')

@@ -30,6 +30,10 @@ PATIENCE = 180
 NOTIFICATION, SMALL_OUTPUT, LIST_LINE, STARTED = 700, 160, 80, 480
 TOOLS = {'Bash', 'Agent', 'TaskList', 'TaskOutput', 'TaskStop', 'WaitFor', 'TaskDetach', 'TaskWrite', 'AskUserQuestion'}
 
+BARE = re.compile(r'(?<![\w`])(TaskList|TaskOutput|TaskStop|WaitFor|TaskWrite|TaskDetach)\b')
+QUESTION = {'question': 'Which one?', 'header': 'Choice', 'options': [{'label': 'A', 'description': 'the first'},
+                                                                      {'label': 'B', 'description': 'the second'}]}
+
 
 def setUpModule():
     node_tools.install()  # Node itself
@@ -90,6 +94,7 @@ class RealClient:
     prefix = ''         # before a tool's name, as the model sees it
     around = re.compile('')  # what the client puts before each result
     repeats_itself = False   # a resumed conversation has each answer twice
+    declines_forms = False   # it says that it can show forms, and has no terminal for them
     takes_stdin = False      # the prompt is its standard input
 
     def setUp(self):
@@ -166,7 +171,9 @@ class RealClient:
         made = self.model.requests[before:]
         self.assertTrue(made, self.said(client))
         last = max(made, key=lambda request: len(request.entries))
-        self.assertEqual(len(last.answers()), len([c for c in calls if c.startswith('CALL')]), last.entries)
+        self.assertEqual(len(last.answers()), len(calls), last.entries)
+        for answer in last.answers() if self.prefix else []:
+            self.assertIsNone(BARE.search(answer.replace(self.prefix, '_')), answer)
         return made
 
     @staticmethod
@@ -290,6 +297,28 @@ class RealClient:
     def offered(self):
         return TOOLS
 
+    def test_a_question_is_open_until_a_person_answers_it(self):
+        client = self.begin('\n'.join([call('AskUserQuestion', questions=[QUESTION]), call('WaitFor', timeout=120)]))
+        asked = self.model.await_request(lambda r: len(r.answers()) == 1, 'the answer of AskUserQuestion')
+        shown = self.ours(asked.answers()[0])
+        self.report('question', shown)
+        if self.declines_forms:
+            self.assertIn('declined the form by itself', shown)
+            self.assertNotIn('dismissed', shown)
+        else:
+            self.check_question(shown)
+        self.assertEqual(client.wait(PATIENCE), 0)
+
+    def check_question(self, shown):
+        """It is an open task, and the model knows what to do next."""
+        task = re.search(r'question-[0-9a-z]{8}', shown)[0]
+        self.assertIn(self.prefix + 'WaitFor', shown)
+        self.perdure('answer', task, '--choice', 'B', check=0)
+        told = self.model.await_request(lambda r: len(r.answers()) == 2, 'the answer of WaitFor').answers()[1]
+        self.report('WaitFor, answered', told)
+        self.assertIn('B', told)
+        self.assertIn(task, told)
+
     def test_the_error_of_twelve_builds_is_visible_to_the_model(self):
         tasks = {}
         for tool, (log, _) in LOGS.items():
@@ -310,6 +339,7 @@ class RealClient:
 
 class Codex(RealClient, SessionTest):
     name, prefix = 'codex', ''
+    declines_forms = True
     around = re.compile(r'^Wall time: [\d.]+ seconds\nOutput:\n')
 
     def variables(self):
@@ -414,6 +444,7 @@ max_context_size = 200000
 class ClaudePrint(RealClient, SessionTest):
     name, prefix = 'claude', 'mcp__perdure__'
     print_only = ['-p']
+    declines_forms = True
 
     def variables(self):
         return {'IS_SANDBOX': '1', 'ANTHROPIC_BASE_URL': self.model.url, 'ANTHROPIC_API_KEY': 'dummy', 'DISABLE_AUTOUPDATER': '1',
@@ -426,6 +457,11 @@ class ClaudePrint(RealClient, SessionTest):
     def command(self, prompt, resume):
         claude = os.path.join(MODULES, '@anthropic-ai', 'claude-code-linux-x64', 'claude')
         return [claude, *(['--continue'] if resume else []), '--dangerously-skip-permissions', *self.print_only, prompt]
+
+    def test_A6_a_task_that_runs_does_not_keep_the_client_from_ending(self):
+        last = self.last(self.ask(call('Bash', command='sleep 300', run_in_background=True, description='long')))
+        self.assertIn('bash-', last.answers()[0])
+        self.assertEqual(self.record(self.running('long'))['status'], 'running')
 
 
 class ClaudeInteractive(ClaudePrint):
@@ -453,6 +489,20 @@ class ClaudeInteractive(ClaudePrint):
         client = Terminal(self.command(SCRIPT + prompt, resume), self.work, self.env, os.path.join(self.scratch, f'client-{self.number}.log'))
         self.addCleanup(client.close)
         return client
+
+    def test_a_question_is_open_until_a_person_answers_it(self):
+        client = self.begin(call('AskUserQuestion', questions=[QUESTION]))
+        eventually(lambda: client.shown('In your own words'), 'its form is on the screen', PATIENCE)
+        client.type('\x1b[B')
+        eventually(lambda: client.shown('Type something'), 'the second field has the cursor')
+        client.type('neither')
+        eventually(lambda: client.shown('neither'), 'it was typed')
+        client.type('\r')
+        eventually(lambda: client.shown('❯ Accept'), 'the button has the cursor')
+        client.type('\r')
+        shown = self.model.await_request(lambda r: len(r.answers()) == 1, 'the answer').answers()[0]
+        self.report('question', shown)
+        self.assertEqual(json.loads(shown), {'answers': {'Which one?': 'neither'}})
 
     def test_A7_an_idle_session_is_woken_by_the_hook_that_setup_installed_where_it_does_not_poll(self):
         self.env['CLAUDE_CODE_DISABLE_MCP_TASKS'] = '1'

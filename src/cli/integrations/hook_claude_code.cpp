@@ -59,6 +59,12 @@ std::string project_of(const json::object& input) {
   return folder != nullptr && folder->is_string() ? std::string(folder->get_string()) : ".";
 }
 
+// `claude -p` does not end before its hooks have: with nobody there, it would wait as long as a task runs.
+bool is_attended() {
+  if (const auto attended = environment("CLAUDE_CODE_SESSION_ATTENDED")) return *attended != "0";
+  return environment("CLAUDE_CODE_ENTRYPOINT").value_or("") != "sdk-cli";
+}
+
 mcp::Caller caller() {
   return {.name = std::string(kClient)};
 }
@@ -240,7 +246,8 @@ Result<int> hook_claude_code(Call& call) {
   const json::object input = read_hook_input();
   Hook hook(**manager, call.value("--owner").value_or(mcp::default_owner(kClient, project_of(input))));
   if (event == "stop") return hook.stop(*patience);
-  if (event == "rewake") return hook.rewake(patience->value_or(kRewakePatience));
+  if (event == "rewake")
+    return hook.rewake(patience->value_or(is_attended() ? kRewakePatience : std::chrono::milliseconds(0)));
   if (event == "prompt") return hook.prompt();
   if (event == "session-start") return hook.session_start();
   if (event == "precompact") return hook.precompact();
