@@ -141,6 +141,25 @@ class Identity(EvidenceTest):
             keeper.stdout.close()
 
 
+class Noted(EvidenceTest):
+    def test_L55_a_noted_exit_counts_although_nothing_was_decided_yet(self):
+        # With --leftovers wait the command's end is no decision: the window is as long as the leftover lives.
+        task = self.sh('sleep 300 & exit 3', '--leftovers', 'wait')
+        def noted():
+            with open(os.path.join(self.tasks, task, 'runner.lock'), 'rb') as f:
+                page = f.read()
+            return page[256:].startswith(b'exit 3 ') and not page[512]
+        eventually(noted, 'the end is noted, and no decision')
+        self.kill_runner(task)
+        self.perdure('reconcile', check=0)
+        self.perdure('reconcile', check=0)
+        record = self.record(task)
+        self.assertEqual((record['status'], record['exitCode'], record['recovered']), ('failed', 3, True))
+        self.assertNotIn('lostEvidence', record)
+        for pid in processes_with('PERDURE_TASK_ID=' + task):  # what it left behind is nobody's to end by then
+            os.kill(pid, signal.SIGKILL)
+
+
 class NothingBlocks(EvidenceTest):
     def ends_within(self, task, seconds):
         started = time.monotonic()

@@ -2,6 +2,7 @@
 import os
 import signal
 import sys
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
@@ -113,6 +114,16 @@ class Outcome(RunnerTest):
         self.ready(task, b'usr1')
         open(os.path.join(self.scratch, 'stop'), 'w', encoding='utf-8').close()
         self.assertEqual(self.outcome(task), ('failed', 3, None))
+
+
+class EventNumbers(RunnerTest):
+    def test_D13_numbers_grow_although_the_clock_was_set_back(self):
+        ahead = (int(time.time()) + 86400) * 1_000_000  # given out before the clock was set back by a day
+        with open(os.path.join(self.session, 'seq'), 'wb') as f:
+            f.write(ahead.to_bytes(8, sys.byteorder))
+        first, second = (self.ended(self.sh('exit 0')) for _ in range(2))
+        self.assertEqual([first['startedSeq'], first['endedSeq'], second['startedSeq'], second['endedSeq']],
+                         [ahead + n for n in (1, 2, 3, 4)])
 
 
 class Launch(RunnerTest):

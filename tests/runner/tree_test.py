@@ -1,5 +1,6 @@
 """Whole trees: what a stop, a deadline and an end leave behind (nothing, or exactly what was asked for)."""
 import os
+import shutil
 import signal
 import sys
 import time
@@ -59,7 +60,10 @@ class Stopping(RunnerTest):
         task = self.sh("trap 'echo term; exit 0' TERM; (kill -STOP $BASHPID; sleep 300) & echo ready; kill -STOP $$; wait")
         self.ready(task)
         eventually(lambda: self._states(task).count('T') == 2, 'both are stopped')
-        self.stopped(task, 20000)
+        before = time.monotonic()
+        self.stopped(task, 60000)
+        self.assertLess(time.monotonic() - before, 30, 'by themselves, long before the grace was over')
+        self.assertIn(b'term', self.s.output(task))
 
     def _states(self, task):
         states = []
@@ -274,6 +278,24 @@ class Nested(RunnerTest):
             with open(f'/proc/{pid}/environ', 'rb') as f:
                 return f.read().startswith(b'PERDURE_RUNNER=')
         eventually(claims, 'it claims to be the runner of the other task')
+        self.stop(task, 0)
+        self.assertEqual(self.ended(task)['status'], 'killed')
+        self.assertFalse(is_alive(pid))
+        self.assertEqual(self.s.read(other)['status'], 'running')
+        self.stop(other)
+        self.ended(other)
+
+    def test_L40_nor_does_the_name_of_the_program_make_one_that_left_the_group(self):
+        # All that is on disk speaks for it: only the kernel knows who is at the other end of the socket.
+        other = self.sh('sleep 300')
+        program = os.path.join(self.scratch, 'perdure-runner')
+        shutil.copy('/bin/sleep', program)
+        pids = os.path.join(self.scratch, 'pids')
+        task = self.sh(f'env -i PERDURE_RUNNER={other}@{self.session} setsid {program} 300 & echo $! > {pids}; echo ready; wait')
+        self.ready(task)
+        with open(pids, encoding='utf-8') as f:
+            pid = int(f.read())
+        eventually(lambda: os.readlink(f'/proc/{pid}/exe') == program and os.getsid(pid) == pid, 'it left the group')
         self.stop(task, 0)
         self.assertEqual(self.ended(task)['status'], 'killed')
         self.assertFalse(is_alive(pid))
