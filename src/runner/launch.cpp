@@ -112,6 +112,7 @@ int Run::prepare(const char*& doing) {
   doing = "take runner.lock";
   if (const int e = lock_.open(folder_.get(), task_id_); e < 0) return e;
   lock_.note_key(spec_.variable(kKeyVariable));
+  queue_restart_.prepare(spec_);
   doing = "open the control socket";
   if (const int e = control_.open(folder_.get()); e < 0) return e;
   log_.open(folder_.get(), spec_.header->output_limit, spec_.header->on_limit, foreground_);

@@ -161,8 +161,15 @@ void Run::end_parked(std::string_view status, std::string_view reason) {
   if (facts_.started_ms == 0) facts_.started_ms = facts_.ended_ms;
   facts_.output_bytes = 0;
   sys::arm(timer_.get(), 0);
-  slot_.release();
+  make_room();
   commit();
+}
+
+// The queue goes on even when nobody of Perdure but this process is left to see to it.
+void Run::make_room() {
+  slot_.release();
+  if (inherited_.job_ends >= 0) return;  // in place, the engine's queue is what counts
+  tree_.leave_out(queue_restart_.start_if_needed(session_.get(), tasks_.get(), task_id_, inherited_));
 }
 
 }  // namespace runner

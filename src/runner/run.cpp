@@ -390,7 +390,7 @@ void Run::settle(int leftovers) {
   facts_.may_drop = leftovers > 0 && log_.truncates();
   facts_.unstored_bytes = log_.unstored_bytes();
   facts_.leftovers = leftovers;
-  slot_.release();
+  make_room();
   if (foreground_ && leftovers == 0) return end_in_foreground();
   commit();
 }

@@ -7,6 +7,7 @@
 #include "runner/admission/spec.h"
 #include "runner/control/control.h"
 #include "runner/hooks/hooks.h"
+#include "runner/hooks/queue_restart.h"
 #include "runner/output/idle.h"
 #include "runner/output/log.h"
 #include "runner/output/stdio.h"
@@ -89,6 +90,7 @@ class Run {
   [[nodiscard]] bool may_follow();
   void await(std::string_view id, const char* word);
   void drop_awaited();
+  void make_room();
   void start_parked();
   void end_parked(std::string_view status, std::string_view reason);
 
@@ -138,6 +140,7 @@ class Run {
   const Inherited& inherited_;
   Tree tree_;
   Hooks hooks_;
+  QueueRestart queue_restart_;
   Fd session_, tasks_, folder_, output_, signals_, timer_, epoll_, leftover_lock_;
   Limits limits_;
   Stdio stdio_;

@@ -21,6 +21,14 @@ void add_padded(Text<N>& to, std::int64_t number, unsigned digits) {
   to << text.view();
 }
 
+// The id in the name of an entry that waits for another task; empty: it is no such name.
+std::string_view follower_in(std::string_view name) {
+  constexpr unsigned long kBefore = std::string_view(kFollowerPrefix).size() + kNumberDigits + 1;
+  if (!name.starts_with(kFollowerPrefix) || name.size() <= kBefore || !name.ends_with(kEntrySuffix)) return {};
+  name.remove_suffix(std::strlen(kEntrySuffix));
+  return behind(name, kBefore);
+}
+
 // The id in the name of an entry that competes for a slot; empty: it is no such name.
 std::string_view id_in(std::string_view name) {
   if (name.size() <= kPrefix || !name.ends_with(kEntrySuffix) || name[kPriorityDigits] != '-') return {};
@@ -99,7 +107,7 @@ void Queue::leave() {
 }
 
 template <class F>
-int Queue::each_entry(F&& visit) const {
+int Queue::each_name(F&& visit) const {
   const Fd list(sys::open_at(folder_.get(), ".", O_RDONLY | O_DIRECTORY));
   if (!list) return list.get();
   alignas(sys::DirEntry) char buffer[4096];
@@ -110,7 +118,7 @@ int Queue::each_entry(F&& visit) const {
       const auto* const entry = reinterpret_cast<const sys::DirEntry*>(buffer + at);
       at += entry->length;
       const std::string_view name(entry->name);
-      if (const auto id = id_in(name); !id.empty()) visit(name, id);
+      visit(name);
     }
   }
 }
@@ -128,8 +136,10 @@ int Queue::nearest_before(Id& id) const {
   while (true) {
     Name best;
     id.clear();
-    const int e = each_entry([&](std::string_view name, std::string_view whose) {
-      if ((!bound.view().empty() && name >= bound.view()) || name <= best.view() || whose == task_id_) return;
+    const int e = each_name([&](std::string_view name) {
+      const std::string_view whose = id_in(name);
+      if (whose.empty() || (!bound.view().empty() && name >= bound.view()) || name <= best.view() || whose == task_id_)
+        return;
       best.clear();
       best << name;
       id.clear();
@@ -143,8 +153,28 @@ int Queue::nearest_before(Id& id) const {
 
 int Queue::count() const {
   int live = 0;
-  static_cast<void>(each_entry([&](std::string_view, std::string_view id) { live += is_live(id) ? 1 : 0; }));
+  static_cast<void>(each_name([&](std::string_view name) {
+    const std::string_view id = id_in(name);
+    live += !id.empty() && is_live(id) ? 1 : 0;
+  }));
   return live;
+}
+
+bool Queue::has_stalled(int session_folder, int tasks_folder, std::string_view task_id) {
+  Queue queue;
+  queue.tasks_ = tasks_folder;
+  queue.folder_ = Fd(sys::open_at(session_folder, kQueueDir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  Name next;
+  bool follower_is_dead = false;
+  const int e = queue.each_name([&](std::string_view name) {
+    const std::string_view follower = follower_in(name);
+    follower_is_dead |= !follower.empty() && follower != task_id && !queue.is_live(follower);
+    const std::string_view id = id_in(name);
+    if (id.empty() || id == task_id || (!next.view().empty() && name >= next.view())) return;
+    next.clear();
+    next << name;
+  });
+  return follower_is_dead || (e == 0 && !next.view().empty() && !queue.is_live(id_in(next.view())));
 }
 
 }  // namespace runner

@@ -38,12 +38,15 @@ class Queue {
   /// The live entry right before this one, or before the end of the queue if there is no entry; empty: none.
   /// -errno where the folder can't be read.
   [[nodiscard]] int nearest_before(Id& id) const;
+  /// Does the first entry that competes for a slot, or one that waits for another task, have no live runner (L50)?
+  /// Entries of `task_id` do not count. Makes nothing.
+  [[nodiscard]] static bool has_stalled(int session_folder, int tasks_folder, std::string_view task_id);
   /// How many live entries compete for a slot.
   [[nodiscard]] int count() const;
 
  private:
   template <class F>
-  int each_entry(F&& visit) const;
+  int each_name(F&& visit) const;
   [[nodiscard]] bool is_live(std::string_view id) const;
 
   int tasks_ = -1;
