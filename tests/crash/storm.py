@@ -437,7 +437,9 @@ class Storm:
         elif state == 'lost':
             evidence = record.get('lostEvidence')
             self.count(f'lost.{evidence}')
-            if not (task.runner_killed or (task.container_killed and evidence == 'adopted')):
+            # A later container may get the number of the namespace of one that was killed. Who looks from there sees no process
+            # of it and is right: a namespace whose number is free has no process left.
+            if not (task.runner_killed or (task.container_killed and evidence in ('adopted', 'runner_killed'))):
                 self.fault('lost', task, record)
         else:
             self.fault('status', task, record)

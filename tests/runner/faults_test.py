@@ -24,14 +24,14 @@ class Commit(TracedTest):
 
     def test_a_rename_that_fails_for_a_while_is_tried_again_and_nobody_hears_of_an_end_before(self):
         task = self.start_traced(['/bin/sh', '-c', 'echo out; exit 3'], 'renameat:error=ENOSPC:when=2..3')
-        self.assertEqual(self.s.ask(task, 'wait'), 'ended')
+        self.assertEqual(self.s.await_end(task), 'ended')
         record = self.s.read(task)
         self.assertEqual((record['status'], record['exitCode'], record['outputBytes']), ('failed', 3, 4))
 
     def test_an_fsync_that_fails_for_a_while_is_tried_again(self):
         for rule in ('fsync:error=EIO:when=3', 'fsync:error=EIO:when=4', 'fsync:error=ENOSPC:when=3..4'):
             task = self.start_traced(['/bin/sh', '-c', 'exit 3'], rule)
-            self.assertEqual(self.s.ask(task, 'wait'), 'ended')
+            self.assertEqual(self.s.await_end(task), 'ended')
             self.assertEqual(self.outcome(task), ('failed', 3, None))
 
     def test_a_write_that_the_disk_refuses_for_a_while_is_tried_again_and_never_tears_the_record(self):

@@ -101,6 +101,12 @@ class Session:
             os.waitpid(pid, 0)
         return task, answer.decode().strip()
 
+    def await_end(self, task):
+        """Waits for the word of the end. Each time that the disk refuses the record the runner says that first (D29)."""
+        while (answer := self.ask(task, 'wait')) == 'refused':
+            pass
+        return answer
+
     def ask(self, task, line, timeout=30):
         """Sends a line to the task's runner and returns its answer; None when nobody is there."""
         s = socket.socket(socket.AF_UNIX)
