@@ -457,10 +457,13 @@ class Storm:
             with open(path, encoding='utf-8') as f:
                 if f.read() != text:
                     self.fault("another program's record was written", path)
+        # A runner has the session in its mark, and all that a task starts has it in a variable of its own.
+        def left():
+            return processes_with('@' + self.session) + processes_with('PERDURE_SESSION=' + self.session + '\0')
         try:
-            eventually(lambda: not processes_with('@' + self.session), 'nothing is left', 5)
+            eventually(lambda: not left(), 'nothing is left', 5)
         except AssertionError:
-            self.fault('left behind', [(p, self.command_of(p)) for p in processes_with('@' + self.session) if is_alive(p)])
+            self.fault('left behind', [(p, self.command_of(p)) for p in left() if is_alive(p)])
         if left := os.listdir(os.path.join(self.session, 'queue')) if os.path.isdir(os.path.join(self.session, 'queue')) else []:
             if entries := [n for n in left if n.endswith('.json')]:
                 self.fault('left in the queue', entries)
