@@ -29,6 +29,9 @@
 //   close-input                         -> "ok"; the command reads the end of its input once all writers are gone
 //   output                              -> "output STREAM_BYTES DROPPED_BYTES UNSTORED_BYTES"
 //
+// Anything else is answered "error 38 unknown request", and a request that is not written as above
+// "error 22 expected: FORM"; "error 22" alone: an argument must not be so, such as a reason with a bare quote in it.
+//
 // A foreground task has no record. Its "ended" and the answer to `look` carry descriptors: a file that holds the record,
 // then, if HEAD is 1, output.log, then one segment for each AT (output_marker.h). "ended" has HEAD behind it too.
 //

@@ -111,12 +111,12 @@ int Run::collect_files(int record, int (&fds)[kMostFiles], Text<1024>& line) con
   return count;
 }
 
-void Run::answer_look(int client) {
+void Run::on_request(int client, const request::Look& /*wanted*/) {
   if (!foreground_) return control_.answer(client, kNo);
   const Fd file(sys::make_memory_file("perdure-record"));
   int e = file ? 0 : file.get();
   if (e == 0) e = record_.write_to(file.get(), facts_);
-  if (e < 0) return control_.answer(client, (Text<32>() << "error " << static_cast<long>(-e)).view());
+  if (e < 0) return control_.answer_result(client, e);
   int fds[kMostFiles];
   auto line = Text<1024>() << kRecord;
   const int count = collect_files(file.get(), fds, line);

@@ -19,11 +19,6 @@ std::string_view status_of(std::string_view outcome) {
   return outcome == "expired" ? "timed_out" : outcome == "withdrawn" ? "killed" : "completed";
 }
 
-// Only what an answerer of ours writes: a name in the folder, and nothing that could lead out of it.
-bool is_draft(std::string_view name) {
-  return name.size() < 64 && name.starts_with(kDraftPrefix) && name.find('/') == std::string_view::npos;
-}
-
 int write_whole(int folder, const char* name, std::string_view text) {
   Fd file(sys::open_at(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
   if (!file) return file.get();
@@ -151,64 +146,72 @@ void Question::take_default() {
 
 void Question::on_client(int client, unsigned events) {
   std::string_view line;
-  while (phase_ != Phase::over && control_.next_line(client, line)) handle(client, line);
+  while (phase_ != Phase::over && control_.next_line(client, line))
+    std::visit([&](const auto& wanted) { on_request(client, wanted); }, request::parse(line));
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
     control_.hung_up(client, (events & (EPOLLHUP | EPOLLERR)) != 0);
 }
 
-void Question::handle(int client, std::string_view line) {
-  const std::string_view word = take_word(line);
-  if (word == kWait) return control_.add_waiter(client, Control::awaits_end, is_id(line) ? line : std::string_view());
-  if (word == kWaiters) {
-    auto ids = Text<kMaxLine>() << kWaiters;
-    control_.each_waiting_task([&](std::string_view id) { ids << " " << id; });
-    return control_.answer(client, ids.view());
-  }
-  if (word == kSettle) return settle(client, line);
-  if (word == kStop || word == kStopQuietly) {
-    take_number(line);  // nobody needs a grace
-    if (!is_escaped_json(line) || static_cast<long>(line.size()) > kMaxReasonBytes)
-      return control_.answer(client, "error 22");
-    const bool was_open = phase_ == Phase::open;
-    const Cause cause = word == kStop ? Cause::stop : Cause::stop_quietly;
-    if (was_open) lock_.note_decision(cause, line, sys::now_ms());  // before the answer: it survives this process (L55)
-    control_.answer(client, was_open ? kOk : kNo);
-    return withdraw(cause, line);
-  }
-  if (word == kStopOwned) {
-    take_number(line);
-    if (line != spec_.owner || line.empty()) return control_.answer(client, kNo);
-    if (phase_ == Phase::open) lock_.note_decision(Cause::stop, kOwnerEnded, sys::now_ms());
-    control_.answer(client, kOk);
-    return withdraw(Cause::stop, kOwnerEnded);
-  }
-  if (word == kStarted) return control_.answer(client, kStarted);
-  if (word == kRelease) return control_.answer(client, kDetached);
-  if (word == kLook || word == kDetach || word == kEndLeftovers) return control_.answer(client, kNo);
-  if (word == kSignal) return control_.answer(client, "error 3");
-  if (word == kOutput) {
-    const long bytes = facts_.output_bytes < 0 ? 0 : facts_.output_bytes;
-    return control_.answer(client, (Text<64>() << kOutput << " " << bytes << " 0 0").view());
-  }
-  control_.answer(client, "error 38");
+void Question::on_request(int client, const request::Bad& bad) {
+  Text<128> line;
+  request::write_error(line, bad);
+  control_.answer(client, line.view());
+}
+
+void Question::on_request(int client, const request::Wait& wanted) {
+  control_.add_waiter(client, Control::awaits_end, wanted.inside);
+}
+
+void Question::on_request(int client, const request::Waiters& /*wanted*/) {
+  control_.answer_waiters(client);
+}
+
+void Question::on_request(int client, const request::Started& /*wanted*/) {
+  control_.answer(client, kStarted);
+}
+
+void Question::on_request(int client, const request::Release& /*wanted*/) {
+  control_.answer(client, kDetached);
+}
+
+// Before the answer: what was acknowledged survives this process (L55).
+void Question::on_request(int client, const request::Stop& wanted) {
+  const bool was_open = phase_ == Phase::open;
+  if (was_open) lock_.note_decision(wanted.cause, wanted.reason, sys::now_ms());
+  control_.answer(client, was_open ? kOk : kNo);
+  withdraw(wanted.cause, wanted.reason);
+}
+
+void Question::on_request(int client, const request::StopOwned& wanted) {
+  if (wanted.owner != spec_.owner || wanted.owner.empty()) return control_.answer(client, kNo);
+  if (phase_ == Phase::open) lock_.note_decision(Cause::stop, kOwnerEnded, sys::now_ms());
+  control_.answer(client, kOk);
+  withdraw(Cause::stop, kOwnerEnded);
+}
+
+void Question::on_request(int client, const request::Signal& /*wanted*/) {
+  control_.answer_result(client, -ESRCH);  // there is no process
+}
+
+void Question::on_request(int client, const request::Figures& /*wanted*/) {
+  const long bytes = facts_.output_bytes < 0 ? 0 : facts_.output_bytes;
+  control_.answer(client, (Text<64>() << kOutput << " " << bytes << " 0 0").view());
 }
 
 // The rename is the decision: from then on whoever finds this process dead finds the answer.
-void Question::settle(int client, std::string_view line) {
-  const std::string_view outcome = take_word(line);
-  const auto name = Text<80>() << line;
-  if (!is_draft(line) || (outcome != "answered" && outcome != "dismissed")) return control_.answer(client, "error 22");
+void Question::on_request(int client, const request::Settle& wanted) {
   if (phase_ != Phase::open) return control_.answer(client, kNo);
+  const auto name = Text<80>() << wanted.draft;
   Fd draft(sys::open_at(folder_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW));
   struct stat about{};
   int e = !draft ? draft.get() : sys::checked(::fstat(draft.get(), &about));
   if (e >= 0) e = sys::rename_at(folder_.get(), name.c_str(), folder_.get(), kOutputFile);
-  if (e < 0) return control_.answer(client, (Text<32>() << kError << " " << static_cast<long>(-e)).view());
+  if (e < 0) return control_.answer_result(client, e);
   sys::sync(folder_.get());
   control_.answer(client, kOk);
   phase_ = Phase::decided;
   facts_.output_bytes = about.st_size;
-  decide(outcome == "answered" ? "answered" : "dismissed");
+  decide(wanted.dismissed ? "dismissed" : "answered");
 }
 
 void Question::withdraw(Cause cause, std::string_view reason) {

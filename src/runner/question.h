@@ -1,9 +1,13 @@
 #pragma once
 
+#include "contract/control.h"
 #include "runner/admission/spec.h"
 #include "runner/control/control.h"
+#include "runner/control/request.h"
 #include "runner/record/lock_page.h"
 #include "runner/record/record.h"
+
+#include <type_traits>
 
 namespace runner {
 
@@ -32,8 +36,24 @@ class Question {
   void on_timer();
   void on_signals();
   void on_client(int client, unsigned events);
-  void handle(int client, std::string_view line);
-  void settle(int client, std::string_view line);
+  void on_request(int client, const request::Bad& wanted);
+  void on_request(int client, const request::Wait& wanted);
+  void on_request(int client, const request::Waiters& wanted);
+  void on_request(int client, const request::Started& wanted);
+  void on_request(int client, const request::Release& wanted);
+  void on_request(int client, const request::Stop& wanted);
+  void on_request(int client, const request::StopOwned& wanted);
+  void on_request(int client, const request::Settle& wanted);
+  void on_request(int client, const request::Signal& wanted);
+  void on_request(int client, const request::Figures& wanted);
+  /// What only a command can be asked for.
+  template <class Other>
+  void on_request(int client, const Other& /*wanted*/) {
+    constexpr bool is_no = std::is_same_v<Other, request::Look> || std::is_same_v<Other, request::Detach> ||
+                           std::is_same_v<Other, request::EndLeftovers>;
+    if (is_no) return control_.answer(client, perdure::contract::kNo);
+    control_.answer_result(client, -ENOSYS);
+  }
   void withdraw(perdure::contract::Cause cause, std::string_view reason);
   void take_default();
   /// `outcome` is one of the literals, which stay.

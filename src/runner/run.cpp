@@ -142,13 +142,9 @@ void Run::end_as_wished() {
   struct stat about{};
   long n = 0;
   if (wish && ::fstat(wish.get(), &about) == 0 && S_ISREG(about.st_mode)) n = sys::read(wish.get(), text, sizeof text);
-  std::string_view rest(text, n > 0 ? static_cast<unsigned long>(n) : 0);
-  const long grace = take_number(rest);
-  const bool quiet = take_number(rest) == 1;
-  if (!rest.empty() && rest.front() == '\n') rest.remove_prefix(1);
-  const std::string_view reason = first(rest, rest.find('\n'));
-  const bool whole = n > 0 && is_escaped_json(reason) && static_cast<long>(reason.size()) <= kMaxReasonBytes;
-  if (whole) return end(quiet ? Cause::stop_quietly : Cause::stop, reason, grace < 0 ? spec_.header->grace_ms : grace);
+  request::Stop wanted;
+  if (n > 0 && request::parse_stop_wish({text, static_cast<unsigned long>(n)}, wanted))
+    return end(wanted.cause, wanted.reason, grace_of(wanted.grace_ms));
   if (inherited_.job_ends >= 0) return end_by_engine();
   const bool has_folder = ::fstat(folder_.get(), &about) == 0 && about.st_nlink > 0;
   end(Cause::stop, has_folder ? "The runner was told to terminate" : "SIGTERM", spec_.header->grace_ms);
@@ -236,89 +232,6 @@ void Run::on_timer() {
 // A terminal does not say how much is on its way; one look at it takes all that there is.
 long Run::waiting_output() const {
   return stdio_.is_terminal() ? kReadsAtOnce * kChunk : sys::bytes_waiting(output_.get());
-}
-
-void Run::on_client(int client, unsigned events) {
-  std::string_view line;
-  while (control_.next_line(client, line)) handle(client, line);
-  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
-    control_.hung_up(client, (events & (EPOLLHUP | EPOLLERR)) != 0);
-}
-
-void Run::answer_result(int client, int e) {
-  if (e == 0) return control_.answer(client, kOk);
-  control_.answer(client, (Text<32>() << "error " << static_cast<long>(-e)).view());
-}
-
-void Run::handle(int client, std::string_view line) {
-  const std::string_view word = take_word(line);
-  const bool ended = phase_ == Phase::leftovers;
-  if (word == kWait) {
-    if (ended) return control_.answer(client, kEnded);
-    return control_.add_waiter(client, Control::awaits_end, is_id(line) ? line : std::string_view());
-  }
-  if (word == kWaiters) {
-    auto ids = Text<kMaxLine>() << kWaiters;
-    control_.each_waiting_task([&](std::string_view id) { ids << " " << id; });
-    return control_.answer(client, ids.view());
-  }
-  if (word == kStarted) {
-    if (phase_ != Phase::parked) return control_.answer(client, kStarted);
-    return control_.add_waiter(client, Control::awaits_start);
-  }
-  if (word == kRelease) {
-    if (ended) return control_.answer(client, kEnded);
-    if (!foreground_) return control_.answer(client, kDetached);
-    return control_.add_waiter(client, Control::awaits_release);
-  }
-  if (word == kLook) return answer_look(client);
-  if (word == kDetach) {
-    if (!foreground_ || (phase_ != Phase::running && phase_ != Phase::ending)) return control_.answer(client, kNo);
-    const long timeout = take_number(line);
-    const int e = detach(Released::by_request, timeout < 0 ? spec_.header->detach_timeout_ms : timeout);
-    return answer_result(client, e);
-  }
-  if (word == kStop || word == kStopQuietly) {
-    const long grace = take_number(line);
-    if (!is_escaped_json(line) || static_cast<long>(line.size()) > kMaxReasonBytes)
-      return answer_result(client, -EINVAL);
-    look_at_children();  // an exit before this request wins
-    const Cause cause = word == kStop ? Cause::stop : Cause::stop_quietly;
-    note_wish(cause, line);
-    control_.answer(client, kOk);
-    return end(cause, line, grace < 0 ? spec_.header->grace_ms : grace);
-  }
-  if (word == kNote) return keep_note(client, line);
-  if (word == kOutcome) return take_outcome(client, line);
-  if (word == kStopOwned) {
-    const long grace = take_number(line);
-    if (line != spec_.owner || line.empty()) return control_.answer(client, kNo);
-    note_wish(Cause::stop, kOwnerEnded);
-    control_.answer(client, kOk);
-    return end(Cause::stop, kOwnerEnded, grace);
-  }
-  if (word == kEndLeftovers) {
-    control_.answer(client, ended ? kOk : kNo);
-    if (!ended) return;
-    control_.add_waiter(client, Control::awaits_end);  // of the leftovers: finish() tells
-    return terminate_tree(take_number(line));
-  }
-  if (word == kSignal) {
-    const int e = exited_ ? -ESRCH : sys::kill_group(facts_.pid, static_cast<int>(take_number(line)));
-    return answer_result(client, e);
-  }
-  if (word == kExtend) return ended ? control_.answer(client, kNo) : extend(client, take_number(line));
-  if (word == kInput)
-    return is_open() && !exited_ ? stdio_.answer_input(control_, client) : control_.answer(client, kNo);
-  if (word == kCloseInput) {
-    stdio_.close_input();
-    return control_.answer(client, kOk);
-  }
-  if (word == kOutput)
-    return control_.answer(client, (Text<96>() << kOutput << " " << log_.stream_bytes() << " " << log_.dropped_bytes()
-                                               << " " << log_.unstored_bytes())
-                                       .view());
-  answer_result(client, -ENOSYS);
 }
 
 // Is it over? Called whenever a process may have gone.

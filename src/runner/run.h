@@ -6,6 +6,7 @@
 #include "runner/admission/slot.h"
 #include "runner/admission/spec.h"
 #include "runner/control/control.h"
+#include "runner/control/request.h"
 #include "runner/hooks/hooks.h"
 #include "runner/hooks/queue_restart.h"
 #include "runner/output/idle.h"
@@ -78,7 +79,6 @@ class Run {
   void drop_stream();
   [[nodiscard]] bool is_passed_on(int leftovers);
   void try_again_to_detach();
-  void answer_look(int client);
   int collect_files(int record, int (&fds)[kMostFiles], Text<1024>& line) const;
   void end_in_foreground();
   void release_with_record();
@@ -97,25 +97,40 @@ class Run {
   // Subagents (agent.cpp)
   [[nodiscard]] bool is_agent() const { return spec_.header->command == perdure::contract::SpecCommand::agent; }
   void know_agent(std::string_view members);
-  void keep_note(int client, std::string_view members);
-  void take_outcome(int client, std::string_view line);
   void on_silent_driver();
   [[nodiscard]] perdure::contract::Causes causes() const;
   void follow_driver();
+
+  // Requests (requests.cpp, foreground.cpp)
+  void on_client(int client, unsigned events);
+  void on_request(int client, const request::Bad& wanted);
+  void on_request(int client, const request::Wait& wanted);
+  void on_request(int client, const request::Waiters& wanted);
+  void on_request(int client, const request::Started& wanted);
+  void on_request(int client, const request::Release& wanted);
+  void on_request(int client, const request::Look& wanted);
+  void on_request(int client, const request::Detach& wanted);
+  void on_request(int client, const request::Stop& wanted);
+  void on_request(int client, const request::StopOwned& wanted);
+  void on_request(int client, const request::Settle& wanted);
+  void on_request(int client, const request::EndLeftovers& wanted);
+  void on_request(int client, const request::Note& wanted);
+  void on_request(int client, const request::TurnEnded& wanted);
+  void on_request(int client, const request::Signal& wanted);
+  void on_request(int client, const request::Extend& wanted);
+  void on_request(int client, const request::Input& wanted);
+  void on_request(int client, const request::CloseInput& wanted);
+  void on_request(int client, const request::Figures& wanted);
 
   void on_output();
   void on_signals();
   void on_timer();
   void on_idle();
-  void on_client(int client, unsigned events);
-  void handle(int client, std::string_view line);
-  void answer_result(int client, int e);
 
   /// Can a stop, a deadline or the budget still decide?
   [[nodiscard]] bool is_open() const {
     return phase_ == Phase::running || (phase_ == Phase::trailing && cause_ == Cause::none);
   }
-  void extend(int client, long timeout_ms);
   [[nodiscard]] long waiting_output() const;
   void look_at_children();
   void on_natural_end();
@@ -127,6 +142,8 @@ class Run {
   [[nodiscard]] int stop_signal() const {
     return spec_.header->stop_signal != 0 ? static_cast<int>(spec_.header->stop_signal) : SIGTERM;
   }
+  /// What a request asked for, or the task's own.
+  [[nodiscard]] long grace_of(long wanted_ms) const { return wanted_ms < 0 ? spec_.header->grace_ms : wanted_ms; }
   void kill_tree();
   void evaluate();
   void settle(int leftovers);

@@ -124,6 +124,18 @@ void Control::answer(int client, std::string_view line, const int* fds, int coun
   ::sendmsg(client, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+void Control::answer_result(int client, int e) {
+  if (e == 0) return answer(client, perdure::contract::kOk);
+  answer(client, (Text<32>() << perdure::contract::kError << " " << static_cast<long>(-e)).view());
+}
+
+void Control::answer_waiters(int client) {
+  auto ids = Text<perdure::contract::kMaxLine>() << perdure::contract::kWaiters;
+  for (int fd = 0; fd < room_; ++fd)
+    if ((flags_[fd] & awaits_end) != 0 && insides_[fd] != nullptr) ids << " " << insides_[fd];
+  answer(client, ids.view());
+}
+
 void Control::add_waiter(int client, Awaits what, std::string_view inside) {
   if (!make_room(client)) return;
   flags_[client] |= kClient | what;

@@ -32,6 +32,8 @@ class Control {
   void answer(int client, std::string_view line) { answer(client, line, nullptr, 0); }
   /// With copies of descriptors, which stay the caller's.
   void answer(int client, std::string_view line, const int* fds, int count);
+  /// "ok", or "error ERRNO" for -errno.
+  void answer_result(int client, int e);
 
   /// What a connection waits for, besides answers.
   enum Awaits : unsigned char { awaits_end = 2, awaits_release = 4, awaits_start = 8 };
@@ -39,12 +41,8 @@ class Control {
   void add_waiter(int client, Awaits what, std::string_view inside = {});
   void tell(Awaits whom, std::string_view line) { tell(whom, line, nullptr, 0); }
   void tell(Awaits whom, std::string_view line, const int* fds, int count);
-  /// The tasks whose processes wait for the end, each behind a blank.
-  template <class F>
-  void each_waiting_task(F&& visit) const {
-    for (int fd = 0; fd < room_; ++fd)
-      if ((flags_[fd] & awaits_end) != 0 && insides_[fd] != nullptr) visit(std::string_view(insides_[fd]));
-  }
+  /// "waiters", and the tasks whose processes wait for the end.
+  void answer_waiters(int client);
   void close_client(int client);
   /// Not a connection any more; the descriptor is the caller's to close.
   void forget(int client);

@@ -72,13 +72,4 @@ class Record {
 /// The next number of the session's events: microseconds since the epoch, or one more than the last.
 std::int64_t next_seq(int session_folder);
 
-/// True where `text` could be the id of a task.
-bool is_id(std::string_view text);
-
-/// True where `text` is ASCII and could be members of a JSON object: what is opened in it is closed in it.
-bool is_members(std::string_view text);
-
-/// True where `text` is ASCII and can stand between the quotes of a JSON string as it is.
-bool is_escaped_json(std::string_view text);
-
 }  // namespace runner
