@@ -31,19 +31,26 @@ void Run::know_agent(std::string_view members) {
 }
 
 // The driver ended without a word about the turn.
-void Run::on_silent_driver() {
-  if (turn_ended_) return;
+void Run::say_silent() {
   reason_.clear();
   write_silent_driver(reason_, facts_.signal > 0, facts_.signal > 0 ? facts_.signal : facts_.exit_code);
 }
 
+void Run::note_turn(std::string_view reason) {
+  facts_.ended_ms = sys::now_ms();
+  reason_.clear();
+  reason_ << reason;
+  lock_.note_turn_end(life_.cause == Cause::exit_quietly, reason, facts_.ended_ms);
+}
+
 // Nothing of a subagent outlives its driver (L30).
 void Run::follow_driver() {
-  if (killed_ || !tree_.has_others()) return;
-  waits_for_owned_ = tree_.stop_owned_tasks(spec_.header->grace_ms) > 0;
+  if (!tree_.has_others()) return;
+  const long grace = spec_.header->grace_ms;
+  owned_ = tree_.stop_owned_tasks(grace);
   if (tree_.count() == 0) return;
   for (const int signal : {SIGTERM, SIGCONT}) tree_.signal(signal, 0);
-  if (phase_ == Phase::trailing) sys::arm(timer_.get(), spec_.header->grace_ms > 0 ? spec_.header->grace_ms : 1);
+  if (life_.is(State::trailing)) sys::arm(timer_.get(), grace > 0 ? grace : 1);
 }
 
 }  // namespace runner

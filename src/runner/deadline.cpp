@@ -12,8 +12,8 @@ void Run::on_idle() {
   if (stream_.is_behind()) idle_.saw_output();  // a caller that does not read keeps the command silent
   const bool over = idle_.is_over();
   if (over) look_at_children();  // an end before counts
-  if (over && is_open()) end(Cause::idle, "", spec_.header->grace_ms);
-  if (!is_open()) idle_.stop();
+  if (over) end(Event::idle, "", spec_.header->grace_ms);
+  if (!life_.is_open()) idle_.stop();
 }
 
 }  // namespace runner

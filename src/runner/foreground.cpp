@@ -10,7 +10,7 @@ using namespace perdure::contract;
 
 namespace {
 
-constexpr long kStreamPatienceMs = 1'000;  // for a reader that does not read while its task is being ended
+constexpr long kRetryMs = 1'000;  // between attempts to detach at the deadline, with a disk that refuses
 
 }  // namespace
 
@@ -24,13 +24,16 @@ void Run::watch_caller(Fd caller) {
 void Run::on_caller() {
   control_.forget(caller_.get());
   caller_.reset();
-  if (foreground_ && phase_ != Phase::over && detach(Released::by_request, spec_.header->detach_timeout_ms) < 0)
-    wants_detach_ = true;
+  apply(Event::caller_left);
 }
 
 void Run::try_again_to_detach() {
-  if (wants_detach_ && foreground_ && detach(Released::by_request, spec_.header->detach_timeout_ms) == 0)
-    wants_detach_ = false;
+  if (life_.caller == Caller::left) static_cast<void>(detach(Released::by_request, spec_.header->detach_timeout_ms));
+}
+
+void Run::detach_at_deadline() {
+  const std::int64_t timeout = spec_.header->detach_timeout_ms;
+  if (detach(Released::by_deadline, timeout < 0 ? 0 : timeout) < 0) sys::arm(timer_.get(), kRetryMs);
 }
 
 // Makes it a background task: the log gets its name, the record is committed, the deadline is what was asked for (-1:
@@ -50,10 +53,10 @@ int Run::detach(Released how, long timeout_ms) {
     facts_.timeout_from_ms = from_before;
     return e;
   }
-  foreground_ = false;
+  apply(Event::detached);
   tell_hooks(hook_started);
   record_file_.reset();
-  if (timeout_ms >= 0 && phase_ == Phase::running) sys::arm(timer_.get(), timeout_ms);
+  if (timeout_ms >= 0 && life_.is(State::running)) sys::arm(timer_.get(), timeout_ms);
   drop_stream();
   control_.tell(Control::awaits_release, how == Released::by_deadline ? kTimeoutDetached : kDetached);
   if (caller_) control_.forget(caller_.get());
@@ -77,23 +80,16 @@ void Run::drop_stream() {
   if (was_behind && output_) sys::watch(epoll_.get(), output_.get(), tag(Source::output));
 }
 
-// Has the caller been given all that the command wrote? A slow reader of a task that ended by itself gets all the time it
-// needs; one whose task is being ended gets a moment.
-bool Run::is_passed_on(int leftovers) {
-  if (!stream_.is_open()) return true;
+// Gives the caller what it is owed of what the command wrote, as far as its reader takes it.
+void Run::pass_on(int leftovers) {
+  if (!stream_.is_open()) return;
   if (leftovers == 0) {
     pump(INT64_MAX);
-  } else {
-    // Leftovers may write for ever: only what was there at the end is owed.
-    if (owed_ < 0) owed_ = output_ ? waiting_output() : 0;
-    owed_ -= pump(owed_);
+    return;
   }
-  if (!stream_.is_behind()) return true;
-  if (phase_ == Phase::ending && killed_ && !is_patient_) {
-    is_patient_ = true;
-    sys::arm(timer_.get(), kStreamPatienceMs);
-  }
-  return false;
+  // Leftovers may write for ever: only what was there at the end is owed.
+  if (owed_ < 0) owed_ = output_ ? waiting_output() : 0;
+  owed_ -= pump(owed_);
 }
 
 // The files of the log behind the record, and what the line says of them.
@@ -112,7 +108,7 @@ int Run::collect_files(int record, int (&fds)[kMostFiles], Text<1024>& line) con
 }
 
 void Run::on_request(int client, const request::Look& /*wanted*/) {
-  if (!foreground_) return control_.answer(client, kNo);
+  if (!life_.is_foreground()) return control_.answer(client, kNo);
   const Fd file(sys::make_memory_file("perdure-record"));
   int e = file ? 0 : file.get();
   if (e == 0) e = record_.write_to(file.get(), facts_);
@@ -125,7 +121,7 @@ void Run::on_request(int client, const request::Look& /*wanted*/) {
 
 // Nothing of it stays: the names are gone before anybody hears of the end.
 void Run::end_in_foreground() {
-  phase_ = Phase::over;
+  apply(Event::unrecorded);
   static_cast<void>(record_.write_to(record_file_.get(), facts_));
   log_.forget();
   record_.drop_next();
@@ -144,7 +140,7 @@ void Run::release_with_record() {
   tell_end_with_files();
   if (caller_) control_.forget(caller_.get());
   caller_.reset();
-  foreground_ = false;
+  apply(Event::detached);
 }
 
 void Run::tell_end_with_files() {

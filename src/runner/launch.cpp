@@ -24,7 +24,7 @@ bool Run::launch(const char* session, Fd to_caller) {
   hooks_.open(session, folder_);
   session_ = Fd(sys::open_at(AT_FDCWD, session, O_RDONLY | O_DIRECTORY));
   int e = session_ ? admit(doing, refusal) : session_.get();
-  if (e == 0 && phase_ == Phase::parked) {
+  if (e == 0 && life_.is(State::parked)) {
     answer(answer_fd, "queued\n");
     // One that takes the place of a runner that was killed was reported by that.
     if (entry_name_.empty()) report_created(spec_.telemetry, task_id_);
@@ -33,9 +33,10 @@ bool Run::launch(const char* session, Fd to_caller) {
   if (e == 0) e = prepare(doing);
   if (e == 0) e = start_command(doing, failure);
   if (e == 0 && failure.error == 0) {
+    apply(Event::started);
     answer(answer_fd,
            (Text<64>() << "running " << static_cast<long>(facts_.pid) << " " << facts_.started_ms << "\n").view());
-    if (foreground_) {
+    if (life_.is_foreground()) {
       watch_caller(std::move(to_caller));
     } else {
       // Behind the answer, since nobody needs to wait for it: on a disk that is full by now the terminal record is
@@ -86,8 +87,7 @@ int Run::open_folders(const char*& doing) {
 // A slot, a place in the queue, or neither for a foreground task (L02).
 int Run::admit(const char*& doing, Refusal& refusal) {
   if (const int e = open_folders(doing); e < 0) return e;
-  foreground_ = spec_.header->mode == SpecMode::foreground;
-  if (foreground_) return 0;
+  if (life_.is_foreground()) return 0;
   doing = "take a slot in the session";
   const int cap = static_cast<int>(spec_.header->max_running);
   if (const int e = slot_.open(session_.get()); e < 0) return e;
@@ -115,14 +115,14 @@ int Run::prepare(const char*& doing) {
   queue_restart_.prepare(spec_);
   doing = "open the control socket";
   if (const int e = control_.open(folder_.get()); e < 0) return e;
-  log_.open(folder_.get(), spec_.header->output_limit, spec_.header->on_limit, foreground_);
+  log_.open(folder_.get(), spec_.header->output_limit, spec_.header->on_limit, life_.is_foreground());
   record_.open(tasks_.get(), folder_.get(), task_id_, spec_.constant, is_agent() ? kMaxNoteBytes : 0);
   record_.set_identity(identity_members(session_.get()));
   facts_.is_agent = is_agent();
   know_agent(spec_.note);
   doing = "wait for events";
   if (const int e = watch_everything(); e < 0) return e;
-  if (!foreground_) return 0;
+  if (!life_.is_foreground()) return 0;
   facts_.detached = false;
   if (spec_.header->has_stream != 0) stream_.open(Fd(kStreamFd));
   record_file_ = Fd(sys::make_memory_file("perdure-record"));
@@ -166,7 +166,7 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
   facts_.started_ms = sys::now_ms();
   facts_.timeout_ms = spec_.header->timeout_ms;
   int e = 0;
-  if (!foreground_) {
+  if (!life_.is_foreground()) {
     facts_.started_seq = next_seq(session_.get());
     doing = "write the record";
     e = record_.commit(facts_);

@@ -45,7 +45,7 @@ int Run::park(const char*& doing) {
     queue_.adopt(entry_name_);
   }
   queue_.unlock();
-  phase_ = Phase::parked;
+  apply(Event::queued);
   return 0;
 }
 
@@ -86,8 +86,7 @@ bool Run::may_follow() {
   if (!queue_.follows()) return true;
   const auto as_ended = [&](std::string_view how) {
     const auto reason = Text<192>() << "Task " << spec_.after << ", which it was to follow, " << how;
-    lock_.note_decision(Cause::stop, reason.view(), sys::now_ms());
-    end_parked("killed", reason.view());
+    end(Event::stop, reason.view(), 0);
     return false;
   };
   switch (const Predecessor found = look_at_predecessor(tasks_.get(), spec_.after)) {
@@ -131,7 +130,6 @@ void Run::drop_awaited() {
 
 void Run::start_parked() {
   drop_awaited();
-  phase_ = Phase::running;
   const char* doing = "";
   ExecFailure failure{};
   const int e = start_command(doing, failure);
@@ -140,8 +138,10 @@ void Run::start_parked() {
     facts_.pid = 0;
     const auto reason = Text<128>() << "It could not be started: " << in_words(error) << " (error "
                                     << static_cast<long>(error) << ")";
-    return end_parked("failed", reason.view());
+    facts_.status = "failed";
+    return apply(Event::start_failed, seen(), {.reason = reason.view()});
   }
+  apply(Event::started);
   // The record is there, and only now does the entry go: whoever finds neither may say that there is no such task.
   queue_.leave();
   control_.tell(Control::awaits_start, kStarted);
@@ -149,13 +149,11 @@ void Run::start_parked() {
   record_.reserve_next();
 }
 
-void Run::end_parked(std::string_view status, std::string_view reason) {
+// Its reason is decide()'s, or what kept the command from being started.
+void Run::end_parked() {
   drop_awaited();
-  phase_ = Phase::settled;
-  cause_ = Cause::stop;
-  reason_.clear();
-  reason_ << reason;
-  facts_.status = status;
+  if (facts_.status != "failed") facts_.status = "killed";
+  facts_.quiet = life_.cause == Cause::stop_quietly;
   facts_.reason = reason_.view();
   facts_.ended_ms = sys::now_ms();
   if (facts_.started_ms == 0) facts_.started_ms = facts_.ended_ms;

@@ -9,13 +9,6 @@ namespace runner {
 
 using namespace perdure::contract;
 
-namespace {
-
-// For a driver to write the final message and to end the agent, once it said how its turn ended.
-constexpr long kLeaveMs = 10'000;
-
-}  // namespace
-
 void Run::on_client(int client, unsigned events) {
   std::string_view line;
   while (control_.next_line(client, line)) {
@@ -38,7 +31,7 @@ void Run::on_request(int client, const request::Settle& /*wanted*/) {
 }
 
 void Run::on_request(int client, const request::Wait& wanted) {
-  if (phase_ == Phase::leftovers) return control_.answer(client, kEnded);
+  if (life_.has_ended()) return control_.answer(client, kEnded);
   control_.add_waiter(client, Control::awaits_end, wanted.inside);
 }
 
@@ -47,18 +40,19 @@ void Run::on_request(int client, const request::Waiters& /*wanted*/) {
 }
 
 void Run::on_request(int client, const request::Started& /*wanted*/) {
-  if (phase_ != Phase::parked) return control_.answer(client, kStarted);
+  if (!life_.is(State::parked)) return control_.answer(client, kStarted);
   control_.add_waiter(client, Control::awaits_start);
 }
 
 void Run::on_request(int client, const request::Release& /*wanted*/) {
-  if (phase_ == Phase::leftovers) return control_.answer(client, kEnded);
-  if (!foreground_) return control_.answer(client, kDetached);
+  if (life_.has_ended()) return control_.answer(client, kEnded);
+  if (!life_.is_foreground()) return control_.answer(client, kDetached);
   control_.add_waiter(client, Control::awaits_release);
 }
 
 void Run::on_request(int client, const request::Detach& wanted) {
-  if (!foreground_ || (phase_ != Phase::running && phase_ != Phase::ending)) return control_.answer(client, kNo);
+  if (!life_.is_foreground() || (!life_.is(State::running) && !life_.is_being_ended()))
+    return control_.answer(client, kNo);
   const long timeout = wanted.timeout_ms < 0 ? spec_.header->detach_timeout_ms : wanted.timeout_ms;
   control_.answer_result(client, detach(Released::by_request, timeout));
 }
@@ -67,30 +61,29 @@ void Run::on_request(int client, const request::Stop& wanted) {
   look_at_children();  // an exit before this request wins
   note_wish(wanted.cause, wanted.reason);
   control_.answer(client, kOk);
-  end(wanted.cause, wanted.reason, grace_of(wanted.grace_ms));
+  end(event_of(wanted), wanted.reason, grace_of(wanted.grace_ms));
 }
 
 void Run::on_request(int client, const request::StopOwned& wanted) {
   if (wanted.owner != spec_.owner || wanted.owner.empty()) return control_.answer(client, kNo);
   note_wish(Cause::stop, kOwnerEnded);
   control_.answer(client, kOk);
-  end(Cause::stop, kOwnerEnded, wanted.grace_ms);
+  end(Event::stop, kOwnerEnded, wanted.grace_ms);
 }
 
 void Run::on_request(int client, const request::EndLeftovers& wanted) {
-  const bool ended = phase_ == Phase::leftovers;
-  control_.answer(client, ended ? kOk : kNo);
-  if (!ended) return;
+  control_.answer(client, life_.is(State::leftovers) ? kOk : kNo);
+  if (!life_.is(State::leftovers)) return;
   control_.add_waiter(client, Control::awaits_end);  // of the leftovers: finish() tells
-  terminate_tree(wanted.grace_ms);
+  end(Event::end_leftovers, "", wanted.grace_ms);
 }
 
 void Run::on_request(int client, const request::Signal& wanted) {
-  control_.answer_result(client, exited_ ? -ESRCH : sys::kill_group(facts_.pid, wanted.number));
+  control_.answer_result(client, tree_.has_command_ended() ? -ESRCH : sys::kill_group(facts_.pid, wanted.number));
 }
 
 void Run::on_request(int client, const request::Input& /*wanted*/) {
-  if (!is_open() || exited_) return control_.answer(client, kNo);
+  if (!life_.is(State::running)) return control_.answer(client, kNo);
   stdio_.answer_input(control_, client);
 }
 
@@ -107,9 +100,9 @@ void Run::on_request(int client, const request::Figures& /*wanted*/) {
 
 // First the record, then the timer: whoever is told "ok" finds the new deadline in both.
 void Run::on_request(int client, const request::Extend& wanted) {
-  if (phase_ == Phase::leftovers) return control_.answer(client, kNo);
+  if (life_.has_ended()) return control_.answer(client, kNo);
   look_at_children();  // an end before the wish counts
-  if (!is_open()) return control_.answer(client, kNo);
+  if (!life_.is_open()) return control_.answer(client, kNo);
   if (wanted.timeout_ms < 0) return control_.answer_result(client, -EINVAL);
   const Facts before = facts_;
   facts_.timeout_ms = wanted.timeout_ms;
@@ -130,9 +123,7 @@ void Run::on_request(int client, const request::Extend& wanted) {
 
 // Durable before it is answered: the driver goes on to what makes the agent's tools ask for its id.
 void Run::on_request(int client, const request::Note& note) {
-  const bool may_still_tell =
-      phase_ == Phase::running || (phase_ == Phase::ending && (cause_ == Cause::stop || cause_ == Cause::stop_quietly));
-  if (!is_agent() || !may_still_tell) return control_.answer(client, kNo);
+  if (!is_agent() || (!life_.is(State::running) && !life_.is_stopping())) return control_.answer(client, kNo);
   know_agent(note.members);
   const int e = record_.commit(facts_);
   record_.reserve_next();
@@ -142,23 +133,10 @@ void Run::on_request(int client, const request::Note& note) {
 // The turn has ended, and the driver has only to leave: from here on no deadline counts. What ends a turn after a
 // deadline changes nothing (L09). A turn that broke within the grace of a stop is an effect of the stop (L14).
 void Run::on_request(int client, const request::TurnEnded& turn) {
-  const bool in_time = phase_ == Phase::running;
-  const bool is_stopping = cause_ == Cause::stop || cause_ == Cause::stop_quietly;
-  const bool in_grace =
-      phase_ == Phase::ending && is_stopping && !killed_ && turn.how != request::TurnEnded::How::broke;
-  if (!is_agent() || turn_ended_ || exited_ || (!in_time && !in_grace)) return control_.answer(client, kNo);
-  turn_ended_ = true;
-  facts_.ended_ms = sys::now_ms();
-  reason_.clear();
-  reason_ << turn.reason;
-  const bool quiet = cause_ == Cause::stop_quietly;
-  lock_.note_turn_end(quiet, turn.reason, facts_.ended_ms);
-  cause_ = quiet ? Cause::exit_quietly : Cause::exit;
-  if (in_time) {
-    phase_ = Phase::trailing;
-    sys::arm(timer_.get(), spec_.header->grace_ms > kLeaveMs ? spec_.header->grace_ms : kLeaveMs);
-  }
-  control_.answer(client, kOk);
+  const Event event = turn.how == request::TurnEnded::How::broke ? Event::turn_broke : Event::turn_ended;
+  const Life before = life_;
+  apply(event, seen(), {.reason = turn.reason});
+  control_.answer(client, life_ == before ? kNo : kOk);
 }
 
 }  // namespace runner

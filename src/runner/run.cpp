@@ -16,21 +16,24 @@ constexpr long kChunk = 65536;           // a pipe's whole content: plain reads 
 constexpr long kKillPatienceMs = 5'000;  // for SIGKILL to take effect, before survivors are reported
 constexpr long kRetryMs = 1'000;         // between attempts to commit to a disk that refuses
 constexpr int kMostAttempts = 600;
-constexpr int kReadsAtOnce = 16;  // then others get their turn
+// For a driver to write the final message and to end the agent, once it said how its turn ended.
+constexpr long kLeaveMs = 10'000;
+constexpr long kReaderMs = 1'000;  // for a reader that does not read while its task is being ended
+constexpr int kReadsAtOnce = 16;   // then others get their turn
 
 }  // namespace
 
 void Run::supervise() {
-  if (phase_ == Phase::parked) try_to_start();
+  if (life_.is(State::parked)) try_to_start();
   look_at_children();  // an end before the signal was watched
-  while (phase_ != Phase::over) {
+  while (!life_.is(State::over)) {
     epoll_event events[8];
     // A machine out of descriptors, or with a full disk, tells nobody when it has some again.
-    const bool tries_again = control_.is_paused() || wants_detach_;
+    const bool tries_again = control_.is_paused() || life_.caller == Caller::left;
     const int n = sys::wait_events(epoll_.get(), events, 8, tries_again ? static_cast<int>(kRetryMs) : -1);
     control_.listen_again();
     try_again_to_detach();
-    for (int i = 0; i < n && phase_ != Phase::over; ++i) {
+    for (int i = 0; i < n && !life_.is(State::over); ++i) {
       const auto fd = static_cast<int>(events[i].data.u64 & 0xFFFFFFFFU);
       switch (static_cast<Source>(events[i].data.u64 >> 32)) {
         case Source::output: on_output(); break;
@@ -42,7 +45,7 @@ void Run::supervise() {
         case Source::caller: on_caller(); break;
         case Source::stream: on_stream(); break;
         case Source::awaited:
-          if (phase_ == Phase::parked) try_to_start();
+          if (life_.is(State::parked)) try_to_start();
           break;
       }
     }
@@ -65,9 +68,9 @@ long Run::pump(long most) {
     }
     most -= n;
     idle_.saw_output();
-    if (!log_.append(buffer, static_cast<unsigned long>(n)) && phase_ == Phase::running) {
+    if (!log_.append(buffer, static_cast<unsigned long>(n)) && life_.is(State::running)) {
       const auto why = Text<96>() << "Output limit of " << spec_.header->output_limit << " bytes exceeded";
-      end(Cause::output, why.view(), spec_.header->grace_ms);
+      end(Event::output, why.view(), spec_.header->grace_ms);
     }
     stream_.give(buffer, static_cast<unsigned long>(n));
     if (stream_.is_behind()) {
@@ -87,52 +90,92 @@ void Run::on_signals() {
   bool terminate = false;
   while (sys::read(signals_.get(), &info, sizeof info) > 0) terminate |= info.ssi_signo == SIGTERM;
   look_at_children();
-  if (terminate && phase_ == Phase::leftovers) kill_tree();
-  if (terminate) end_as_wished();
+  if (terminate) apply(Event::sigterm);
 }
 
+// Called whenever a process may have gone.
 void Run::look_at_children() {
   tree_.reap_adopted();
-  if (!exited_) {
-    siginfo_t how{};
-    if (sys::look_at_end(facts_.pid, how) == 0 && how.si_pid != 0) {
-      exited_ = true;
-      tree_.command_ended();
-      if (how.si_code == CLD_EXITED) {
-        facts_.exit_code = how.si_status;
-      } else {
-        facts_.signal = how.si_status;
-      }
-      facts_.ended_ms = sys::now_ms();
-      if (limits_.ran_out_of_memory()) lock_.note_out_of_memory();
-      lock_.note_exit(facts_.exit_code, facts_.signal, facts_.ended_ms);
-      // What it wrote it wrote before it ended, so an exceeded budget comes first.
-      if (phase_ == Phase::running && output_) pump(waiting_output());
-      if (phase_ == Phase::running) return on_natural_end();
-      if (is_agent()) follow_driver();
+  siginfo_t how{};
+  if (!tree_.has_command_ended() && sys::look_at_end(facts_.pid, how) == 0 && how.si_pid != 0) {
+    tree_.command_ended();
+    if (how.si_code == CLD_EXITED) {
+      facts_.exit_code = how.si_status;
+    } else {
+      facts_.signal = how.si_status;
     }
+    facts_.ended_ms = sys::now_ms();
+    if (limits_.ran_out_of_memory()) lock_.note_out_of_memory();
+    lock_.note_exit(facts_.exit_code, facts_.signal, facts_.ended_ms);
+    // What it wrote it wrote before it ended, so an exceeded budget comes first.
+    if (life_.is(State::running) && output_) pump(waiting_output());
+    apply(Event::command_exited);
   }
   evaluate();
 }
 
-void Run::on_natural_end() {
-  phase_ = Phase::trailing;
-  if (is_agent()) on_silent_driver();
-  if (spec_.header->leftovers != SpecLeftovers::wait) {
-    cause_ = Cause::exit;
+// The tasks that it owns are asked in any case; the policy says whether the rest is asked, too.
+void Run::end_others() {
+  if (!tree_.has_others()) return;
+  const long grace = spec_.header->grace_ms;
+  owned_ = tree_.stop_owned_tasks(grace);
+  if (spec_.header->leftovers != SpecLeftovers::kill || tree_.count() == 0) return;
+  if (grace > 0) return terminate_tree(grace);
+  apply(Event::timer);  // the grace is over as it begins
+}
+
+Seen Run::seen() const {
+  return {.is_agent = is_agent(),
+          .policy = spec_.header->leftovers,
+          .detaches = spec_.header->on_timeout == SpecOnTimeout::detach,
+          .at_once = spec_.header->grace_ms <= 0,
+          .exited = tree_.has_command_ended(),
+          .reader_behind = stream_.is_behind()};
+}
+
+void Run::apply(Event event, const Seen& seen, const Details& details) {
+  const Step step = next(life_, event, seen);
+  life_ = step.next;
+  act(step.actions, details);
+}
+
+// In the order of the enumerators. An action may raise the next event, so nothing is done behind one that may end the
+// task, but for looking.
+void Run::act(Actions actions, const Details& details) {
+  if (actions.has(Action::say_silent)) say_silent();
+  if (actions.has(Action::decide)) decide(details.reason);
+  if (actions.has(Action::note_late_exit)) facts_.ended_ms = sys::now_ms();
+  if (actions.has(Action::note_exit) || actions.has(Action::note_late_exit))
     lock_.note_decision(Cause::exit, reason_.view(), facts_.ended_ms);
-    sys::arm(timer_.get(), 0);
+  if (actions.has(Action::note_turn)) note_turn(details.reason);
+  if (actions.has(Action::disarm)) sys::arm(timer_.get(), 0);
+  if (actions.has(Action::arm_leave))
+    sys::arm(timer_.get(), spec_.header->grace_ms > kLeaveMs ? spec_.header->grace_ms : kLeaveMs);
+  if (actions.has(Action::arm_reader)) sys::arm(timer_.get(), kReaderMs);
+  if (actions.has(Action::arm_retry)) sys::arm(timer_.get(), kRetryMs);
+  if (actions.has(Action::drop_reader)) drop_stream();
+  if (actions.has(Action::terminate)) terminate_tree(details.grace_ms);
+  if (actions.has(Action::ask_owned)) owned_ = tree_.stop_owned_tasks(details.grace_ms);
+  if (actions.has(Action::end_others)) end_others();
+  if (actions.has(Action::follow)) follow_driver();
+  if (actions.has(Action::kill)) kill_tree();
+  if (actions.has(Action::look)) look_at_children();
+  if (actions.has(Action::read_wish)) end_as_wished();
+  if (actions.has(Action::detach)) try_again_to_detach();
+  if (actions.has(Action::detach_late)) detach_at_deadline();
+  if (actions.has(Action::try_to_start)) try_to_start();
+  if (actions.has(Action::end_parked)) {
+    if (!actions.has(Action::decide)) reason_ << details.reason;
+    end_parked();
   }
-  if (tree_.has_others()) {
-    waits_for_owned_ = tree_.stop_owned_tasks(spec_.header->grace_ms) > 0;
-    if (spec_.header->leftovers == SpecLeftovers::kill && tree_.count() > 0) terminate_tree(spec_.header->grace_ms);
-  }
-  evaluate();
+  if (actions.has(Action::settle)) settle(details.leftovers);
+  if (actions.has(Action::commit)) commit();
+  if (actions.has(Action::finish)) finish();
 }
 
 // Before it is acknowledged: what was acknowledged holds also if this process is killed right then (L55).
 void Run::note_wish(Cause cause, std::string_view reason) {
-  if (is_open() || phase_ == Phase::parked) lock_.note_decision(cause, reason, sys::now_ms());
+  if (life_.is_open() || life_.is(State::parked)) lock_.note_decision(cause, reason, sys::now_ms());
 }
 
 // SIGTERM: a stop that could not reach the socket left what it asks for in the folder; without that it is a bare signal.
@@ -144,17 +187,17 @@ void Run::end_as_wished() {
   if (wish && ::fstat(wish.get(), &about) == 0 && S_ISREG(about.st_mode)) n = sys::read(wish.get(), text, sizeof text);
   request::Stop wanted;
   if (n > 0 && request::parse_stop_wish({text, static_cast<unsigned long>(n)}, wanted))
-    return end(wanted.cause, wanted.reason, grace_of(wanted.grace_ms));
+    return end(event_of(wanted), wanted.reason, grace_of(wanted.grace_ms));
   if (inherited_.job_ends >= 0) return end_by_engine();
   const bool has_folder = ::fstat(folder_.get(), &about) == 0 && about.st_nlink > 0;
-  end(Cause::stop, has_folder ? "The runner was told to terminate" : "SIGTERM", spec_.header->grace_ms);
+  end(Event::stop, has_folder ? "The runner was told to terminate" : "SIGTERM", spec_.header->grace_ms);
 }
 
 // In place only the engine sends a signal, and this moment is the only one at which it can be known why.
 void Run::end_by_engine() {
   if (inherited_.job_ends > 0 && sys::now_ms() >= inherited_.job_ends * 1000)
-    return end(Cause::deadline, "", spec_.header->grace_ms);
-  end(Cause::stop, "Cancelled in Slurm", spec_.header->grace_ms);
+    return end(Event::deadline, "", spec_.header->grace_ms);
+  end(Event::stop, "Cancelled in Slurm", spec_.header->grace_ms);
 }
 
 int Run::exit_status() const {
@@ -166,47 +209,32 @@ int Run::exit_status() const {
   return facts_.exit_code > 0 ? facts_.exit_code : 1;
 }
 
-// The first cause stands; a second stop can only shorten the grace.
-void Run::end(Cause cause, std::string_view reason, long grace_ms) {
-  if (phase_ == Phase::ending && grace_ms == 0 && !killed_) return kill_tree();
-  if (phase_ == Phase::parked) {
-    facts_.quiet = cause == Cause::stop_quietly;
-    lock_.note_decision(cause, reason, sys::now_ms());
-    return end_parked("killed", reason);
-  }
-  if (phase_ == Phase::trailing && cause_ == Cause::exit && stream_.is_behind()) {
-    drop_stream();  // who asks for the end does not mind the slow reader that it waits for
-    return evaluate();
-  }
-  if (!is_open()) return;
-  cause_ = cause;
+void Run::end(Event why, std::string_view reason, long grace_ms) {
+  Seen now = seen();
+  now.at_once = grace_ms <= 0;
+  apply(why, now, {.reason = reason, .grace_ms = grace_ms});
+}
+
+// Before anything is done about it: what comes later finds that this came first, also after a SIGKILL.
+void Run::decide(std::string_view reason) {
   reason_ << reason;
-  lock_.note_decision(cause, reason, sys::now_ms());
-  phase_ = Phase::ending;
-  // The command hears of it first: runners below may take a second to answer. Where it is killed at once, they are asked
-  // before, or nobody would wait for what it owns.
-  if (grace_ms > 0) terminate_tree(grace_ms);
-  waits_for_owned_ = tree_.stop_owned_tasks(grace_ms) > 0;
-  if (grace_ms <= 0) terminate_tree(grace_ms);
-  if (phase_ == Phase::ending) look_at_children();
+  lock_.note_decision(life_.cause, reason, sys::now_ms());
 }
 
 void Run::terminate_tree(long grace_ms) {
-  if (grace_ms <= 0) return kill_tree();
   // The group at once, then whoever left it. A stopped process must run to hear of it. A subagent hears of it from its
   // driver, so that it can end its turn.
-  const int group = phase_ == Phase::leftovers ? 0 : facts_.pid;
+  const int group = life_.is(State::leftovers) ? 0 : facts_.pid;
   for (const int signal : {stop_signal(), SIGCONT}) {
     sys::kill_group(group, signal);
-    if (!is_agent() || exited_) tree_.signal(signal, group);
+    if (!is_agent() || tree_.has_command_ended()) tree_.signal(signal, group);
   }
   sys::arm(timer_.get(), grace_ms);
 }
 
 void Run::kill_tree() {
-  killed_ = true;
   sys::arm(timer_.get(), 0);
-  if (phase_ != Phase::leftovers) sys::kill_group(facts_.pid, SIGKILL);
+  if (!life_.is(State::clearing)) sys::kill_group(facts_.pid, SIGKILL);
   facts_.survivor_count = tree_.kill_all(kKillPatienceMs);
   facts_.survivors = tree_.survivors();
   if (facts_.survivor_count > Tree::kMaxSurvivors) facts_.survivor_count = Tree::kMaxSurvivors;
@@ -216,17 +244,11 @@ void Run::kill_tree() {
 void Run::on_timer() {
   std::uint64_t fired = 0;
   if (sys::read(timer_.get(), &fired, sizeof fired) < 0) return;
-  if (phase_ == Phase::parked) return try_to_start();
-  if (phase_ == Phase::settled) return commit();
-  if (phase_ == Phase::running || phase_ == Phase::trailing) look_at_children();  // an end before the deadline counts
-  if (phase_ == Phase::running && foreground_ && spec_.header->on_timeout == SpecOnTimeout::detach) {
-    const std::int64_t timeout = spec_.header->detach_timeout_ms;
-    if (detach(Released::by_deadline, timeout < 0 ? 0 : timeout) < 0) sys::arm(timer_.get(), kRetryMs);
-    return;
-  }
-  if (is_open()) return end(Cause::deadline, "", spec_.header->grace_ms);
-  if (phase_ == Phase::ending && stream_.is_behind() && (exited_ || killed_)) drop_stream();
-  if (phase_ == Phase::ending || phase_ == Phase::trailing || phase_ == Phase::leftovers) kill_tree();
+  const State armed_in = life_.state;
+  if (life_.is_open() || life_.is(State::leaving)) look_at_children();  // an end before the deadline counts
+  // A deadline that an exit came before is none any more, and what the timer was armed for since has not come yet.
+  if (life_.state != armed_in && !life_.is_open()) return;
+  apply(Event::timer, seen(), {.grace_ms = spec_.header->grace_ms});
 }
 
 // A terminal does not say how much is on its way; one look at it takes all that there is.
@@ -234,43 +256,38 @@ long Run::waiting_output() const {
   return stdio_.is_terminal() ? kReadsAtOnce * kChunk : sys::bytes_waiting(output_.get());
 }
 
-// Is it over? Called whenever a process may have gone.
+// Is the task over? Looks no further than the answer needs.
 void Run::evaluate() {
-  if (phase_ == Phase::leftovers) {
-    if (tree_.count() == 0 || killed_) finish();
-    return;
+  Seen now = seen();
+  if (life_.has_ended()) {
+    if (life_.is(State::over)) return;
+    now.others = tree_.count() > 0;
+    return apply(Event::processes, now, {});
   }
-  if (phase_ != Phase::trailing && phase_ != Phase::ending) return;
-  if (!exited_ && !killed_) return;
+  if (!life_.waits_for_processes() || (!now.exited && !life_.is_killed())) return;
   const int left = tree_.has_others() ? tree_.count() : 0;
-  if (waits_for_owned_) {
-    waits_for_owned_ = tree_.stop_owned_tasks(spec_.header->grace_ms) > 0;
-    if (waits_for_owned_) return;
-  }
-  const bool keeps = phase_ == Phase::trailing && spec_.header->leftovers == SpecLeftovers::keep;
-  if (left > 0 && !keeps && !killed_) return;
-  if (!is_passed_on(keeps ? left : 0)) return;
-  settle(keeps ? left : 0);
+  now.others = left > 0;
+  if (owned_ > 0) owned_ = tree_.stop_owned_tasks(spec_.header->grace_ms);
+  now.owned = owned_ > 0;
+  if (!life_.is_all_gone(now)) return;
+  const int kept = life_.keeps(now) ? left : 0;
+  pass_on(kept);
+  now.reader_behind = stream_.is_behind();
+  apply(Event::processes, now, {.leftovers = kept});
 }
 
 // What the outcome depends on, as it also stands in runner.lock.
 Causes Run::causes() const {
   return {.is_agent = is_agent(),
-          .decided = cause_,
+          .decided = life_.cause,
           .has_reason = !reason_.view().empty(),
-          .exited = exited_,
+          .exited = tree_.has_command_ended(),
           .by_signal = facts_.signal > 0,
           .value = facts_.signal > 0 ? facts_.signal : facts_.exit_code,
           .out_of_memory = limits_.ran_out_of_memory()};
 }
 
 void Run::settle(int leftovers) {
-  if (cause_ == Cause::none) {  // everything ended by itself, as the policy `wait` wants it
-    cause_ = Cause::exit;
-    facts_.ended_ms = sys::now_ms();
-    lock_.note_decision(Cause::exit, "", facts_.ended_ms);
-  }
-  phase_ = Phase::settled;
   sys::arm(timer_.get(), 0);
   if (leftovers > 0) {
     // What the command wrote is in the pipe by now; what comes behind it is the leftovers' own.
@@ -278,10 +295,10 @@ void Run::settle(int leftovers) {
   } else {
     pump(INT64_MAX);
     // The zombie kept the pid from being given to a stranger; now nothing is left that could be hit.
-    if (exited_) sys::reap(facts_.pid);
+    if (tree_.has_command_ended()) sys::reap(facts_.pid);
   }
   const Outcome outcome = outcome_of(causes());
-  const bool by_itself = cause_ == Cause::exit || cause_ == Cause::exit_quietly;
+  const bool by_itself = life_.cause == Cause::exit || life_.cause == Cause::exit_quietly;
   if (!by_itself || facts_.ended_ms < 0) facts_.ended_ms = sys::now_ms();
   if (leftovers == 0) log_.finish();
   if (spec_.header->sync_output != 0) log_.sync();
@@ -304,26 +321,22 @@ void Run::settle(int leftovers) {
   facts_.unstored_bytes = log_.unstored_bytes();
   facts_.leftovers = leftovers;
   make_room();
-  if (foreground_ && leftovers == 0) return end_in_foreground();
+  if (life_.is_foreground() && leftovers == 0) return end_in_foreground();
   commit();
 }
 
 void Run::commit() {
   int e = 0;
   // A foreground task that leaves processes behind gets a record, or nobody could find them (docs/internals/runner.md).
-  if (foreground_) e = log_.link();
-  if (!foreground_) facts_.ended_seq = next_seq(session_.get());
+  if (life_.is_foreground()) e = log_.link();
+  if (!life_.is_foreground()) facts_.ended_seq = next_seq(session_.get());
   if (e == 0 && facts_.detached && !facts_.quiet) e = announce_end(session_.get(), task_id_);
   if (e == 0) e = record_.commit(facts_);
   if (e < 0 && e != -ENOENT && ++commit_attempts_ < kMostAttempts) {
     // runner.lock stays held and has the decision in it: nothing is lost meanwhile, and nobody calls it lost.
-    sys::arm(timer_.get(), kRetryMs);
-    return;
+    return apply(Event::commit_failed);
   }
-  if (e < 0) {  // the session is gone, or its disk for good: the decision in runner.lock is what is left
-    phase_ = Phase::over;
-    return;
-  }
+  if (e < 0) return apply(Event::commit_hopeless);  // the decision in runner.lock is what is left
   if (facts_.leftovers > 0) {
     leftover_lock_ = Fd(sys::open_at(folder_.get(), kLeftoverLock, O_RDWR | O_CREAT | O_NOFOLLOW));
     if (leftover_lock_) sys::lock(leftover_lock_.get(), false);
@@ -339,12 +352,11 @@ void Run::commit() {
   control_.tell(Control::awaits_end, kEnded);
   control_.tell(Control::awaits_start, kStarted);
   tell_hooks(event);
-  if (foreground_) release_with_record();
+  if (life_.is_foreground()) release_with_record();
   report_completed(spec_.telemetry, task_id_, facts_);
-  phase_ = facts_.leftovers > 0 ? Phase::leftovers : Phase::over;
-  killed_ = false;
-  if (phase_ == Phase::over) return finish();
-  evaluate();
+  Seen now = seen();
+  now.others = facts_.leftovers > 0;
+  apply(Event::committed, now, {});
 }
 
 // A foreground task tells that it started when it is detached, and nothing if it never is (L42).
@@ -353,7 +365,6 @@ void Run::tell_hooks(HookEvent event) {
 }
 
 void Run::finish() {
-  phase_ = Phase::over;
   pump(INT64_MAX);
   log_.finish();
   control_.unlink(folder_.get());

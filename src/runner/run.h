@@ -9,6 +9,7 @@
 #include "runner/control/request.h"
 #include "runner/hooks/hooks.h"
 #include "runner/hooks/queue_restart.h"
+#include "runner/life.h"
 #include "runner/output/idle.h"
 #include "runner/output/log.h"
 #include "runner/output/stdio.h"
@@ -31,7 +32,8 @@ class Run {
         entry_name_(entry_name),
         inherited_(inherited),
         tree_(task_id),
-        hooks_(spec, task_id, inherited) {}
+        hooks_(spec, task_id, inherited),
+        life_{.caller = spec.header->mode == perdure::contract::SpecMode::foreground ? Caller::waits : Caller::none} {}
 
   /// Starts the command, or has it wait for a slot, and answers. False: answered with an error, nothing runs, nothing
   /// is left. `answer` stays open for a foreground task only, whose caller it is from then on.
@@ -51,17 +53,14 @@ class Run {
   };
   static constexpr int kMostFiles = perdure::contract::kMostSegments + 2;
 
-  // parked:    it waits for a slot, or for the end of another task (queue)
-  // running:   the command runs
-  // trailing:  it ended by itself; what it left behind or owned is ended or waited for
-  // ending:    a stop, the deadline or the budget decided; everything is being ended
-  // settled:   nothing can change any more; the record is being committed
-  // leftovers: committed; processes that outlived the command still write and are looked after
-  enum class Phase { parked, running, trailing, ending, settled, leftovers, over };
   using Cause = perdure::contract::Cause;
   enum class Source : unsigned { output = 1, signals, timer, idle, listener, client, caller, stream, awaited };
 
   static std::uint64_t tag(Source source) { return static_cast<std::uint64_t>(source) << 32; }
+
+  static Event event_of(const request::Stop& stop) {
+    return stop.cause == Cause::stop_quietly ? Event::stop_quietly : Event::stop;
+  }
 
   int admit(const char*& doing, Refusal& refusal);
   int open_folders(const char*& doing);
@@ -77,7 +76,8 @@ class Run {
   void on_caller();
   void on_stream();
   void drop_stream();
-  [[nodiscard]] bool is_passed_on(int leftovers);
+  void pass_on(int leftovers);
+  void detach_at_deadline();
   void try_again_to_detach();
   int collect_files(int record, int (&fds)[kMostFiles], Text<1024>& line) const;
   void end_in_foreground();
@@ -92,12 +92,13 @@ class Run {
   void drop_awaited();
   void make_room();
   void start_parked();
-  void end_parked(std::string_view status, std::string_view reason);
+  void end_parked();
 
   // Subagents (agent.cpp)
   [[nodiscard]] bool is_agent() const { return spec_.header->command == perdure::contract::SpecCommand::agent; }
   void know_agent(std::string_view members);
-  void on_silent_driver();
+  void say_silent();
+  void note_turn(std::string_view reason);
   [[nodiscard]] perdure::contract::Causes causes() const;
   void follow_driver();
 
@@ -127,14 +128,20 @@ class Run {
   void on_timer();
   void on_idle();
 
-  /// Can a stop, a deadline or the budget still decide?
-  [[nodiscard]] bool is_open() const {
-    return phase_ == Phase::running || (phase_ == Phase::trailing && cause_ == Cause::none);
-  }
+  // What an event brings along for the actions that it leads to.
+  struct Details {
+    std::string_view reason;  // of a decision; escaped as in JSON
+    long grace_ms = 0;
+    int leftovers = 0;
+  };
+  /// next() and its actions: the only place at which life_ changes.
+  void apply(Event event, const Seen& seen, const Details& details);
+  void apply(Event event) { apply(event, seen(), {}); }
+  void act(Actions actions, const Details& details);
+  [[nodiscard]] Seen seen() const;
   [[nodiscard]] long waiting_output() const;
   void look_at_children();
-  void on_natural_end();
-  void end(Cause cause, std::string_view reason, long grace_ms);
+  void end(Event why, std::string_view reason, long grace_ms);
   void end_as_wished();
   void end_by_engine();
   void note_wish(Cause cause, std::string_view reason);
@@ -144,6 +151,8 @@ class Run {
   }
   /// What a request asked for, or the task's own.
   [[nodiscard]] long grace_of(long wanted_ms) const { return wanted_ms < 0 ? spec_.header->grace_ms : wanted_ms; }
+  void end_others();
+  void decide(std::string_view reason);
   void kill_tree();
   void evaluate();
   void settle(int leftovers);
@@ -170,18 +179,15 @@ class Run {
   long owed_ = -1;          // bytes that the command had written when it ended, and leftovers may follow
   int* awaited_ = nullptr;  // connections to those whose end could make room
   int awaited_count_ = 0, awaited_room_ = 0;
-  bool foreground_ = false, wants_detach_ = false, is_patient_ = false;
   LockPage lock_;
   Control control_;
   Log log_;
   Record record_;
   Facts facts_;
-  Phase phase_ = Phase::running;
-  Cause cause_ = Cause::none;
+  Life life_;
   Text<3600> reason_;
   Text<perdure::contract::kMaxNoteBytes + 1> note_;
-  bool turn_ended_ = false;  // so the driver said; reason_ is then why it failed, if it did
-  bool exited_ = false, waits_for_owned_ = false, killed_ = false;
+  int owned_ = 0;  // tasks that this one owns and that had not ended when they were last asked to
   int commit_attempts_ = 0;
 };
 

@@ -45,7 +45,9 @@ class Tree {
   /// The child that is the command itself: its zombie is no living process and is not reaped here.
   void set_command(int pid) { command_ = pid; }
 
-  void command_ended() { command_ended_ = true; }
+  /// How it ended is known. A walk may see its zombie earlier, and then only leaves it out.
+  void command_ended() { command_ended_ = command_end_known_ = true; }
+  [[nodiscard]] bool has_command_ended() const { return command_end_known_; }
 
   /// A child that is no part of the task, with all that is below it, while it lives.
   void leave_out(int pid);
@@ -81,7 +83,7 @@ class Tree {
 
   std::string_view own_id_, other_name_;
   int command_ = 0;
-  bool command_ended_ = false;
+  bool command_ended_ = false, command_end_known_ = false;
   int left_out_[4] = {};
   int survivors_[kMaxSurvivors] = {};
 };

@@ -1,0 +1,210 @@
+#pragma once
+
+#include "contract/launch_spec.h"
+#include "contract/outcome.h"
+
+#include <cstdint>
+
+// The life of one task, as a state machine. next() is a pure function: it needs no process, no file and no clock, so
+// tests/unit/runner/life_test.cpp tries every state with every event. run.cpp raises the events and does the actions.
+//
+// States, in the order in which a task passes them:
+//
+//   launching     nothing runs yet, the caller has no answer
+//   parked        it waits for a slot, or for the end of another task
+//   running       the command runs and nothing has decided
+//   leaving       a subagent's turn has ended; its driver has to leave
+//   lingering     the command exited; the policy is `wait`, and what it left behind runs. Nothing has decided
+//   trailing      the command exited, which decided; what it left behind is ended, or kept and no longer waited for
+//   sweeping      the same, or a driver that did not leave, after SIGKILL
+//   terminating   a stop, the deadline, silence or the output budget decided; SIGTERM was sent and the grace runs
+//   killing       the same, after SIGKILL
+//   flushing      the same, nothing lives; the caller's reader gets a last moment
+//   settled       nothing can change any more; the record is being committed
+//   leftovers     committed; processes that outlived the command are looked after
+//   clearing      the same, after SIGKILL
+//   over          this process can leave
+//
+//   launching -> parked -> running -> trailing ------> settled -> leftovers -> over
+//                             |  |       ^   `-> sweeping -^ `--------------------^
+//                             |  `-> leaving, lingering ---|
+//                             `----> terminating -> killing -> flushing
+//
+// Beside the state stand two more values: the cause that decided, and whether a caller waits for the task. The caller
+// is there or not in any state up to settled, and no state depends on it but for the deadline of a foreground task (L10).
+//
+// Who wins:
+//   1. The first cause decides (L09, L14). The command's own exit is looked for before a stop and before a deadline
+//      counts, so an exit that came first wins.
+//   2. One exception: a subagent whose turn ended within the grace of a stop keeps that outcome, unless the turn broke,
+//      which is an effect of the stop, or the decision was a deadline (L14).
+//   3. After a decision a stop can only shorten the grace: with a grace of 0 it kills at once.
+//   4. A task that ended by itself gives a slow reader all the time it needs, and a stop cuts that short. One that is
+//      being ended gives it a moment after SIGKILL.
+//   5. The record is committed when the command is gone, no task that it owned is left (L40), and no process of it is
+//      left (L30), unless the policy `keep` applies or SIGKILL did not help.
+//
+// Every event that a state does not name is ignored there.
+namespace runner {
+
+using perdure::contract::Cause;
+using perdure::contract::SpecLeftovers;
+
+enum class State : unsigned char {
+  launching,
+  parked,
+  running,
+  leaving,
+  lingering,
+  trailing,
+  sweeping,
+  terminating,
+  killing,
+  flushing,
+  settled,
+  leftovers,
+  clearing,
+  over,
+};
+inline constexpr int kStates = static_cast<int>(State::over) + 1;
+
+/// Of a foreground task (L02): the one who started it.
+enum class Caller : unsigned char {
+  none,   ///< it runs in the background
+  waits,  ///< it is connected
+  left,   ///< it is gone, and the task is to go on in the background as soon as a record can be written
+};
+
+enum class Event : unsigned char {
+  queued,           ///< it has a place in the queue
+  started,          ///< the command runs
+  start_failed,     ///< of a parked task: the command could not be started
+  command_exited,   ///< the command's own process has ended
+  turn_ended,       ///< a driver said that its turn completed or failed
+  turn_broke,       ///< a driver said that its turn broke off
+  stop,             ///< somebody asked for the end
+  stop_quietly,     ///< the owner did (L45)
+  sigterm,          ///< this process got SIGTERM
+  deadline,         ///< the batch engine's time is over
+  idle,             ///< no output for as long as the idle timeout
+  output,           ///< the output budget is exceeded, and is to stop the task
+  timer,            ///< the one timer; what it was armed for is the state
+  processes,        ///< processes may have gone; Seen has been filled in whole
+  end_leftovers,    ///< somebody asked for the end of what is left behind
+  unrecorded,       ///< a foreground task's end was told to its caller, and nothing is left on disk
+  committed,        ///< the record is
+  commit_failed,    ///< to be tried again
+  commit_hopeless,  ///< the session is gone, or its disk for good
+  caller_left,
+  detached,  ///< it is a background task from now on, or its caller has been told of the end
+};
+inline constexpr int kEvents = static_cast<int>(Event::detached) + 1;
+
+/// What the transition depends on besides the state. Facts of the launch, and what was seen just now.
+struct Seen {
+  bool is_agent = false;
+  SpecLeftovers policy = SpecLeftovers::keep;
+  bool detaches = false;  ///< the deadline of a foreground task detaches it
+  bool at_once = false;   ///< the grace of this event is 0
+  bool exited = false;    ///< the command's own process has ended
+  // Filled in for Event::processes; committed: others are the leftovers
+  bool others = false;         ///< processes of the task live besides the command
+  bool owned = false;          ///< tasks that it owns have not ended
+  bool reader_behind = false;  ///< the caller's reader has not taken all of the output; also for stop and timer
+};
+
+/// What is to be done, in this order.
+enum class Action : std::uint32_t {
+  say_silent = 1U << 0,      ///< the reason: the driver ended without a word about the turn
+  decide = 1U << 1,          ///< note the cause and its reason in runner.lock, before anything else is done about it
+  note_exit = 1U << 2,       ///< note that the command's own exit decided
+  note_late_exit = 1U << 3,  ///< the same, when the last process behind it has gone: that is the end
+  note_turn = 1U << 4,       ///< note how the turn ended, over a stop
+  disarm = 1U << 5,
+  arm_leave = 1U << 6,     ///< time for a driver to leave
+  arm_reader = 1U << 7,    ///< a moment for the caller's reader
+  arm_retry = 1U << 8,     ///< until the next attempt to commit
+  drop_reader = 1U << 9,   ///< the caller's reader gets no more
+  terminate = 1U << 10,    ///< SIGTERM, and arm the grace
+  ask_owned = 1U << 11,    ///< ask the tasks that it owns to stop
+  end_others = 1U << 12,   ///< ask the tasks that it owns; with the policy `kill`, SIGTERM for the rest
+  follow = 1U << 13,       ///< nothing of a subagent outlives its driver (L30)
+  kill = 1U << 14,         ///< SIGKILL for the tree, and look
+  look = 1U << 15,         ///< which processes have gone?
+  read_wish = 1U << 16,    ///< what SIGTERM stands for
+  detach = 1U << 17,       ///< as asked for at the launch, since the caller left
+  detach_late = 1U << 18,  ///< the deadline came
+  try_to_start = 1U << 19,
+  end_parked = 1U << 20,  ///< the record of a task that never ran
+  settle = 1U << 21,      ///< the outcome, then the record
+  commit = 1U << 22,      ///< once more
+  finish = 1U << 23,      ///< take away what only a living runner needs
+};
+
+class Actions {
+ public:
+  constexpr Actions() = default;
+  constexpr Actions(Action one) : bits_(static_cast<std::uint32_t>(one)) {}  // NOLINT(google-explicit-constructor)
+  constexpr Actions operator|(Actions more) const {
+    Actions both;
+    both.bits_ = bits_ | more.bits_;
+    return both;
+  }
+  [[nodiscard]] constexpr bool has(Action one) const { return (bits_ & static_cast<std::uint32_t>(one)) != 0; }
+  constexpr bool operator==(const Actions&) const = default;
+
+ private:
+  std::uint32_t bits_ = 0;
+};
+constexpr Actions operator|(Action a, Action b) {
+  return Actions(a) | Actions(b);
+}
+
+struct Life {
+  State state = State::launching;
+  Cause cause = Cause::none;
+  Caller caller = Caller::none;
+  constexpr bool operator==(const Life&) const = default;
+
+  [[nodiscard]] constexpr bool is(State one) const { return state == one; }
+  [[nodiscard]] constexpr bool is_foreground() const { return caller != Caller::none; }
+  /// Can a stop, a deadline or silence still decide about a command?
+  [[nodiscard]] constexpr bool is_open() const { return is(State::running) || is(State::lingering); }
+  /// Something other than the command's exit decided, and its record is not being committed yet.
+  [[nodiscard]] constexpr bool is_being_ended() const {
+    return is(State::terminating) || is(State::killing) || is(State::flushing);
+  }
+  [[nodiscard]] constexpr bool is_stopping() const {
+    return is_being_ended() && (cause == Cause::stop || cause == Cause::stop_quietly);
+  }
+  /// SIGKILL was sent to what is to be gone before the record says so.
+  [[nodiscard]] constexpr bool is_killed() const {
+    return is(State::sweeping) || is(State::killing) || is(State::flushing);
+  }
+  [[nodiscard]] constexpr bool has_ended() const {
+    return is(State::leftovers) || is(State::clearing) || is(State::over);
+  }
+  /// Does Event::processes change anything, once the command is gone?
+  [[nodiscard]] constexpr bool waits_for_processes() const {
+    return is(State::lingering) || is(State::trailing) || is_killed() || is(State::terminating);
+  }
+  /// What the command left behind stays.
+  [[nodiscard]] constexpr bool keeps(const Seen& seen) const {
+    return is(State::trailing) && seen.policy == SpecLeftovers::keep;
+  }
+  /// Nothing but the caller's reader keeps the record from being committed.
+  [[nodiscard]] constexpr bool is_all_gone(const Seen& seen) const {
+    return waits_for_processes() && (seen.exited || is_killed()) && !seen.owned &&
+           (!seen.others || keeps(seen) || is_killed());
+  }
+};
+
+struct Step {
+  Life next;
+  Actions actions;
+};
+
+/// Total: an event that a state does not name leaves it as it is, with no action.
+[[nodiscard]] Step next(const Life& life, Event event, const Seen& seen);
+
+}  // namespace runner
