@@ -31,8 +31,9 @@ struct ExecutorDefinition {
   std::int64_t max_submitted = 200;
 
   std::map<std::string, std::string> from = {};  ///< by key: "FILE:LINE"
-  std::string
-      untrusted;  ///< the session's file that it stands in, where the user has not trusted that; "": may be used
+  /// The session's file that it stands in, where the user has not trusted that; "": it
+  /// may be used.
+  std::string untrusted = {};
 };
 
 /// "ssh", "slurm".
