@@ -13,6 +13,7 @@
 #include "manager/status/queue.h"
 #include "manager/status/wait_cycle.h"
 #include "manager/watch/events.h"
+#include "store/active.h"
 #include "store/ownership.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
@@ -66,6 +67,8 @@ Result<> SessionState::check_may_act() const {
 Result<> SessionState::act_and_revive() const {
   if (auto fine = check_may_act(); !fine) return fine;
   // What keeps a runner from being started again must not keep anything else from being done: doctor says so.
+  // Without it everything is looked at, which is only slower.
+  static_cast<void>(store::complete_active(session));
   if (!has_revived.exchange(true)) static_cast<void>(manager::revive_queue(session, options.runner, *telemetry));
   return {};
 }

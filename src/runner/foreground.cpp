@@ -125,6 +125,7 @@ void Run::end_in_foreground() {
   static_cast<void>(record_.write_to(record_file_.get(), facts_));
   log_.forget();
   record_.drop_next();
+  active_.leave(task_id_);
   sys::unlink_at(folder_.get(), kRunnerLock);
   control_.unlink(folder_.get());
   lock_.release();

@@ -72,6 +72,7 @@ bool Run::launch(const char* session, Fd to_caller) {
 void Run::clear_away() {
   if (!lock_.is_held()) return;
   record_.remove();
+  active_.leave(task_id_);
   control_.unlink(folder_.get());
   sys::unlink_at(folder_.get(), kRunnerLock);
 }
@@ -109,8 +110,11 @@ int Run::admit(const char*& doing, Refusal& refusal) {
 }
 
 int Run::prepare(const char*& doing) {
+  doing = "make the entry in active/";
+  if (const int e = active_.enter(session_.get(), task_id_); e < 0) return e;
   doing = "take runner.lock";
   if (const int e = lock_.open(folder_.get(), task_id_); e < 0) return e;
+  if (const int e = active_.check(task_id_); e < 0) return e;
   lock_.note_key(spec_.variable(kKeyVariable));
   queue_restart_.prepare(spec_);
   doing = "open the control socket";

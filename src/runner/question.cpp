@@ -43,6 +43,7 @@ bool Question::launch(const char* session, Fd to_caller) {
   } else {
     if (lock_.is_held()) {
       record_.remove();
+      active_.leave(task_id_);
       control_.unlink(folder_.get());
       sys::unlink_at(folder_.get(), kRunnerLock);
     }
@@ -60,8 +61,11 @@ int Question::prepare(const char*& doing) {
   if (!tasks_) return tasks_.get();
   folder_ = Fd(sys::open_at(tasks_.get(), (Text<80>() << task_id_).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   if (!folder_) return folder_.get();
+  doing = "make the entry in active/";
+  if (const int e = active_.enter(session_.get(), task_id_); e < 0) return e;
   doing = "take runner.lock";
   if (const int e = lock_.open(folder_.get(), task_id_); e < 0) return e;
+  if (const int e = active_.check(task_id_); e < 0) return e;
   doing = "open the control socket";
   if (const int e = control_.open(folder_.get()); e < 0) return e;
   record_.open(tasks_.get(), folder_.get(), task_id_, spec_.constant);
@@ -245,6 +249,7 @@ void Question::commit() {
   phase_ = Phase::over;
   if (e < 0) return;  // the session is gone
   report_completed(spec_.telemetry, task_id_, facts_);
+  active_.end(task_id_);
   // The name goes while the lock is still held: whoever finds no file reads a record that is final.
   sys::unlink_at(folder_.get(), kRunnerLock);
   control_.unlink(folder_.get());

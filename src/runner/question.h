@@ -4,6 +4,7 @@
 #include "runner/admission/spec.h"
 #include "runner/control/control.h"
 #include "runner/control/request.h"
+#include "runner/record/active.h"
 #include "runner/record/lock_page.h"
 #include "runner/record/record.h"
 
@@ -64,6 +65,7 @@ class Question {
   std::string_view task_id_;
   Fd session_, tasks_, folder_, signals_, timer_, epoll_;
   LockPage lock_;
+  Active active_;
   Control control_;
   Record record_;
   Facts facts_;

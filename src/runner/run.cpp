@@ -344,6 +344,7 @@ void Run::commit() {
   queue_.leave();
   const HookEvent event = hook_event_of(facts_.status);
   if (facts_.detached) hooks_.prepare(event);
+  if (facts_.leftovers == 0) active_.end(task_id_);
   // The name goes while the lock is still held: whoever finds no file reads a record that is final.
   sys::unlink_at(folder_.get(), kRunnerLock);
   sys::unlink_at(folder_.get(), kStopWish);
@@ -368,6 +369,7 @@ void Run::finish() {
   pump(INT64_MAX);
   log_.finish();
   control_.unlink(folder_.get());
+  if (facts_.leftovers > 0) active_.end(task_id_);
   sys::unlink_at(folder_.get(), kLeftoverLock);
   leftover_lock_.reset();
   control_.tell(Control::awaits_end, kEnded);

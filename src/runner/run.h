@@ -17,6 +17,7 @@
 #include "runner/processes/child.h"
 #include "runner/processes/limits.h"
 #include "runner/processes/tree.h"
+#include "runner/record/active.h"
 #include "runner/record/lock_page.h"
 #include "runner/record/record.h"
 
@@ -180,6 +181,7 @@ class Run {
   int* awaited_ = nullptr;  // connections to those whose end could make room
   int awaited_count_ = 0, awaited_room_ = 0;
   LockPage lock_;
+  Active active_;
   Control control_;
   Log log_;
   Record record_;

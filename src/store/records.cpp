@@ -5,7 +5,9 @@
 #include "base/files.h"
 #include "codec/record.h"
 #include "contract/names.h"
+#include "store/active.h"
 #include "store/precedence.h"
+#include "store/queue.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -82,7 +84,39 @@ BadRecord as_bad(const std::string& path, const Error& error) {
 class Scanner {
  public:
   Scanner(const Session& session, std::vector<Scan>& found, const ScanOptions& options)
-      : found_(found), options_(options), own_(session.tasks_path()), precedence_(session) {}
+      : session_(session), found_(found), options_(options), own_(session.tasks_path()), precedence_(session) {}
+
+  // From here on, names in the session's own folder that are known to have ended are not looked at.
+  void believe(const std::vector<TaskId>& active) {
+    ended_.emplace(session_);
+    for (const auto& id : active) active_.insert(id.str());
+  }
+
+  // Only these, which may be live.
+  Result<> scan_active(const std::vector<TaskId>& active) {
+    auto folder = open_folder_at(AT_FDCWD, own_, own_);
+    if (!folder && is_absence(folder.error().os_error)) return {};
+    if (!folder) return std::unexpected(folder.error());
+    std::unordered_set<std::string> queued;
+    auto queue = list_queue(session_);
+    if (!queue) return std::unexpected(queue.error());
+    for (const auto& entry : *queue) queued.insert(entry.id.str());
+    Scan& into = found_.emplace_back();
+    std::string buffer;
+    for (const auto& id : active) {
+      if (queued.contains(id.str())) continue;
+      const std::string file = session_.record_path(id);
+      auto task = read_record(folder->get(), id.str() + ".json", file, buffer);
+      const bool is_live = task && !is_terminal(task->status);
+      if (!is_live) into.looked_at.push_back(id);
+      if (!task && task.error().os_error == ENOENT) {
+        into.recordless.push_back(id);
+      } else {
+        add(std::move(task), file, into);
+      }
+    }
+    return {};
+  }
 
   // The folders in the order of Session::record_folders(): `<session>/tasks` comes last.
   Result<> scan(const std::string& path) {
@@ -94,8 +128,9 @@ class Scanner {
     std::vector<const FolderEntry*> folders;
     std::vector<const FolderEntry*> records;
     for (const auto& entry : *entries) {
-      if (entry.type == DT_DIR) folders.push_back(&entry);
+      if (entry.type == DT_DIR && !has_ended(path, entry.name)) folders.push_back(&entry);
       const auto stem = stem_of(entry.name);
+      if (has_ended(path, stem)) continue;
       if (!TaskId::names_record(stem)) continue;  // not a record's name: no record (docs/internals/disk-format.md)
       if (path != own_ && precedence_.is_ours(*TaskId::parse(stem))) continue;  // a copy
       here.insert(stem);
@@ -120,6 +155,10 @@ class Scanner {
   }
 
  private:
+  [[nodiscard]] bool has_ended(const std::string& path, std::string_view id) const {
+    return ended_ && path == own_ && ended_->contains(id) && !active_.contains(std::string(id));
+  }
+
   [[nodiscard]] bool is_taken(std::string_view stem) const { return taken_.contains(std::string(stem)); }
 
   // Reading is all system calls and decoding all computing, so a second core is worth having for large sessions.
@@ -163,10 +202,13 @@ class Scanner {
     }
   }
 
+  const Session& session_;
   std::vector<Scan>& found_;
   const ScanOptions& options_;
   const std::string own_;
   Precedence precedence_;
+  std::optional<EndedIds> ended_;
+  std::unordered_set<std::string> active_;
   std::unordered_set<std::string> taken_;  // ids of the folders before, which win
 };
 
@@ -216,9 +258,18 @@ Result<Task> reread(const Task& task) {
 
 Result<std::vector<Scan>> scan_in_parts(const Session& session, const ScanOptions& options) {
   std::vector<Scan> found;
+  Scanner scanner(session, found, options);
+  if (!options.terminal && is_active_complete(session)) {
+    auto active = active_entries(session);
+    if (!active) return std::unexpected(active.error());
+    if (options.own_only) {
+      if (auto done = scanner.scan_active(*active); !done) return std::unexpected(done.error());
+      return found;
+    }
+    scanner.believe(*active);
+  }
   auto folders = session.record_folders();
   if (!folders) return std::unexpected(folders.error());
-  Scanner scanner(session, found, options);
   for (const auto& path : *folders)
     if (auto done = scanner.scan(path); !done) return std::unexpected(done.error());
   return found;
@@ -232,6 +283,7 @@ Result<Scan> scan_records(const Session& session, const ScanOptions& options) {
     std::ranges::move(part.tasks, std::back_inserter(all.tasks));
     std::ranges::move(part.bad, std::back_inserter(all.bad));
     std::ranges::move(part.recordless, std::back_inserter(all.recordless));
+    std::ranges::move(part.looked_at, std::back_inserter(all.looked_at));
   }
   return all;
 }

@@ -21,13 +21,18 @@ struct Scan {
   std::vector<Task> tasks;  // in no order
   std::vector<BadRecord> bad;
   std::vector<TaskId> recordless;  // folders without a record: of tasks in the foreground, or just being started
+  std::vector<TaskId> looked_at;   // entries of active/ that no live record stands behind (tidy_active)
 };
 struct ScanOptions {
   bool terminal = true;    ///< false: records of ended tasks are left out
   bool leftovers = false;  ///< but not those that say that processes outlived the command
+  bool own_only = false;   ///< with `terminal` false: tasks of other programs may be left out, and queued ones
   /// Given each task instead of its being kept; called by several threads at once.
   std::function<void(Task&&)> take;
 };
+/// Without `terminal`, and where active/ may be believed (store/active.h), only records are opened that may be of live
+/// tasks: what this costs does not grow with the tasks that have ended.
+///
 /// Every record of the session, in the parts in which it was read: a task is a kilobyte to move, and some sessions
 /// have a hundred thousand.
 [[nodiscard]] Result<std::vector<Scan>> scan_in_parts(const Session& session, const ScanOptions& options = {});

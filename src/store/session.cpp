@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "contract/names.h"
+#include "contract/seq.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -10,7 +11,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <dirent.h>
@@ -135,17 +135,16 @@ std::int64_t Session::next_seq() const {
   Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   struct stat about{};
   if (!file || ::fstat(file.get(), &about) != 0) return now;
-  constexpr std::int64_t kZero = 0;
-  if (about.st_size < 8 && ::pwrite(file.get(), &kZero, sizeof kZero, 0) != 8) return now;
-  void* const page = ::mmap(nullptr, 8, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  // Never 8 bytes of zeros over a word that is in use: a file of 0.1 gets the second word only.
+  constexpr SeqWords kZeros;
+  const long there = about.st_size < 8 ? 0 : 8;
+  const long missing = kSeqBytes - there;
+  if (about.st_size < kSeqBytes && ::pwrite(file.get(), &kZeros, static_cast<std::size_t>(missing), there) != missing)
+    return now;
+  void* const page = ::mmap(nullptr, kSeqBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
   if (page == MAP_FAILED) return now;
-  std::atomic_ref<std::int64_t> last(*static_cast<std::int64_t*>(page));
-  std::int64_t before = last.load();
-  std::int64_t mine = 0;
-  do {
-    mine = before >= now ? before + 1 : now;
-  } while (!last.compare_exchange_weak(before, mine));
-  ::munmap(page, 8);
+  const std::int64_t mine = take_seq(page, now);
+  ::munmap(page, kSeqBytes);
   return mine;
 }
 

@@ -7,6 +7,7 @@
 #include "base/process.h"
 #include "contract/names.h"
 #include "contract/output_marker.h"
+#include "store/active.h"
 #include "store/outbox.h"
 #include "store/output_log.h"
 #include "store/records.h"
@@ -285,6 +286,7 @@ Result<> remove_task(const Session& session, const Task& task) {
   if (auto synced = sync_folder(*folder, parent); !synced) return synced;
   // Left behind by a crash, an entry without a record is ignored, and litter.
   if (auto removed = remove_from_outbox(session, task.id); !removed) return removed;
+  remove_from_active(session, task.id);
   return remove_tree_at(folder->get(), name, where);
 }
 

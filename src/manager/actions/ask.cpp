@@ -14,6 +14,7 @@
 #include "manager/status/question.h"
 #include "manager/status/reconcile.h"
 #include "manager/status/waiting.h"
+#include "store/active.h"
 #include "store/question.h"
 #include "store/records.h"
 
@@ -58,6 +59,7 @@ Result<Task> record_alone(const store::Session& session, Task task, Telemetry& t
   task.started_at = time_at(now_ms());
   task.started_seq = session.next_seq();
   task.found.source = session.record_path(task.id);
+  if (auto entered = store::add_to_active(session, task.id); !entered) return std::unexpected(entered.error());
   if (auto written = store::write_record(task); !written) return std::unexpected(written.error());
   telemetry.started_alone(task);
   return task;

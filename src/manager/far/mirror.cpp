@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "contract/names.h"
 #include "manager/status/reconcile.h"
+#include "store/active.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
 
@@ -162,6 +163,8 @@ Result<Task> take_over(const store::Session& session, Telemetry& telemetry, cons
   executor.started_at = there.started_at;
   executor.seen_at = time_at(now_ms());
   executor.silent_since.reset();
+  if (!*known)
+    if (auto entered = store::add_to_active(session, id); !entered) return give_up(entered.error());
   if (!*known || !is_terminal(there.status))
     if (auto written = store::write_record(*task); !written) return give_up(written.error());
   if (!sent->place) {

@@ -9,6 +9,7 @@
 #include "contract/outcome.h"
 #include "manager/link/runner_client.h"
 #include "manager/status/reconcile.h"
+#include "store/active.h"
 #include "store/records.h"
 
 #include <fcntl.h>
@@ -87,6 +88,7 @@ Result<> InProcessRun::register_task() {
   if (done) done = open_control();
   task_.started_at = time_at(now_ms());
   task_.started_seq = session_.next_seq();
+  if (done) done = store::add_to_active(session_, id_);
   if (done) done = store::write_record(task_);
   if (!done) {
     lock_->clean_up_and_release();

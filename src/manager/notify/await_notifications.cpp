@@ -41,7 +41,7 @@ class KilledRunners {
   }
 
   Result<> look_at_all() {
-    auto active = store::scan_records(session_, {.terminal = false});
+    auto active = store::scan_records(session_, {.terminal = false, .own_only = true});
     if (!active) return std::unexpected(active.error());
     for (const auto& task : active->tasks)
       if (auto looked = look_at(task); !looked) return looked;
@@ -87,7 +87,7 @@ class Suspects {
 };
 
 Result<> watch_runners(const store::Session& session, NewsWatch& watch) {
-  auto active = store::scan_records(session, {.terminal = false});
+  auto active = store::scan_records(session, {.terminal = false, .own_only = true});
   if (!active) return std::unexpected(active.error());
   for (const auto& task : active->tasks)
     if (is_own_record(session, task)) watch.watch_runner(task.id);

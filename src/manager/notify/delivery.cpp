@@ -7,6 +7,7 @@
 #include "manager/status/assess.h"
 #include "manager/status/find.h"
 #include "manager/status/reconcile.h"
+#include "store/active.h"
 #include "store/records.h"
 #include "store/runner_lock.h"
 
@@ -146,8 +147,9 @@ Result<Pending> find_pending(const store::Session& session, const std::optional<
 }
 
 Result<> settle_lost(const store::Session& session, Telemetry& telemetry) {
-  auto found = store::scan_records(session, {.terminal = false});
+  auto found = store::scan_records(session, {.terminal = false, .own_only = true});
   if (!found) return std::unexpected(found.error());
+  store::tidy_active(session, found->looked_at);
   for (const auto& task : found->tasks) {
     if (!is_own_record(session, task)) continue;
     auto verdict = settle_own(session, task, telemetry);

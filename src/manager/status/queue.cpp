@@ -10,6 +10,7 @@
 #include "manager/link/program.h"
 #include "manager/link/spawn.h"
 #include "manager/status/waiting.h"
+#include "store/active.h"
 #include "store/agent.h"
 #include "store/outbox.h"
 #include "store/records.h"
@@ -241,6 +242,7 @@ Result<bool> end_queued(const store::Session& session, const TaskId& id, const S
   if (auto written = store::write_record(ended); !written) return std::unexpected(written.error());
   if (auto removed = store::remove_queue_entry(session, *entry); !removed) return std::unexpected(removed.error());
   const bool runs_on_end = trust::is_on_end_signed(session, ended);
+  store::end_in_active(session, id);
   (*lock)->clean_up_and_release();
   telemetry.settled(ended, runs_on_end);
   return true;

@@ -6,6 +6,7 @@
 #include "manager/status/assess.h"
 #include "manager/status/orphans.h"
 #include "manager/status/question.h"
+#include "store/active.h"
 #include "store/outbox.h"
 #include "store/output_log.h"
 #include "store/records.h"
@@ -46,6 +47,7 @@ Result<> commit_end(const store::Session& session, Task& task, store::RunnerLock
   if (auto announced = announce(session, task); !announced) return announced;
   if (auto written = store::write_record(task); !written) return written;
   const bool runs_on_end = trust::is_on_end_signed(session, task);  // its folder, which the signature covers, goes now
+  store::end_in_active(session, task.id);
   lock.clean_up_and_release();
   telemetry.settled(task, runs_on_end);
   return {};

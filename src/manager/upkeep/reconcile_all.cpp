@@ -6,6 +6,7 @@
 #include "manager/link/telemetry.h"
 #include "manager/status/assess.h"
 #include "manager/status/reconcile.h"
+#include "store/active.h"
 #include "store/records.h"
 
 #include <algorithm>
@@ -40,6 +41,8 @@ Result<std::vector<ReconcileResult>> Upkeep::reconcile(const ReconcileOptions& o
   state_->far->refresh();
   auto found = store::scan_records(state_->session, {.terminal = false});
   if (!found) return std::unexpected(found.error());
+  if (const auto own = store::scan_records(state_->session, {.terminal = false, .own_only = true}))
+    store::tidy_active(state_->session, own->looked_at);
   std::ranges::sort(found->tasks, {}, &Task::started_at);
   std::vector<ReconcileResult> verdicts;
   for (const auto& task : found->tasks) {

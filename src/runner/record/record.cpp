@@ -1,10 +1,9 @@
 #include "runner/record/record.h"
 
 #include "contract/names.h"
+#include "contract/seq.h"
 
 #include <sys/uio.h>
-
-#include <atomic>
 
 namespace runner {
 namespace {
@@ -152,17 +151,17 @@ std::int64_t next_seq(int session_folder) {
   struct stat about{};
   if (!file || ::fstat(file.get(), &about) != 0) return now;
   // Allocated before it is mapped: a hole that a full disk can't fill would be a SIGBUS.
-  constexpr std::int64_t kZero = 0;
-  if (about.st_size < 8 && sys::write_at(file.get(), &kZero, sizeof kZero, 0) != 8) return now;
-  void* const page = ::mmap(nullptr, 8, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  constexpr perdure::contract::SeqWords kZeros;
+  const long there = about.st_size < 8 ? 0 : 8;
+  const long missing = perdure::contract::kSeqBytes - there;
+  if (about.st_size < perdure::contract::kSeqBytes &&
+      sys::write_at(file.get(), &kZeros, static_cast<unsigned long>(missing), there) != missing)
+    return now;
+  void* const page =
+      ::mmap(nullptr, perdure::contract::kSeqBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
   if (page == MAP_FAILED) return now;
-  std::atomic_ref<std::int64_t> last(*static_cast<std::int64_t*>(page));
-  std::int64_t before = last.load();
-  std::int64_t mine = 0;
-  do {
-    mine = before >= now ? before + 1 : now;
-  } while (!last.compare_exchange_weak(before, mine));
-  ::munmap(page, 8);
+  const std::int64_t mine = perdure::contract::take_seq(page, now);
+  ::munmap(page, perdure::contract::kSeqBytes);
   return mine;
 }
 
