@@ -77,7 +77,7 @@ class Found {
   explicit Found(const Session& session) : session_(session) {}
 
   void note(const Task& task) {
-    if (task.source != session_.record_path(task.id)) return;
+    if (task.found.source != session_.record_path(task.id)) return;
     const bool is_own = task.runner || task.on_deadline || task.executor;
     const std::scoped_lock lock(mutex_);
     if (is_own && (!is_terminal(task.status) || task.leftovers.value_or(0) > 0)) {

@@ -64,6 +64,9 @@ class Crash(SessionTest):
             if record['status'] == 'lost':
                 self.assertIn(record['lostEvidence'], EVIDENCE)
         self.assertEqual(self.perdure('doctor').returncode, 0, self.perdure('doctor').stdout)
+        active = os.path.join(self.session, 'active')
+        left = set(os.listdir(active)) & set(records) if os.path.isdir(active) else set()
+        self.assertFalse(left, 'D08: entries of tasks that have ended')
         return records
 
     def expect_outcome(self, record):

@@ -57,12 +57,16 @@ class EachCall(TracedTest):
     def judge(self, task, mark, outcomes):
         eventually(lambda: not processes_with('PERDURE_RUNNER=' + task) or self.terminal(task), 'the runner is gone, or has committed', 10)
         decided = self.decided(task)
+        active = os.path.join(self.session, 'active', task)
+        if os.path.exists(self.s.record(task)) and not self.terminal(task):
+            self.assertTrue(os.path.exists(active), 'L66, D05: a task that may live has no entry in active/')
         self.perdure('reconcile', check=0)
         eventually(lambda: not processes_with(f'{task}@{self.session}'), 'nobody survives reconcile', 5)
         if not os.path.exists(self.s.record(task)):
             self.assertFalse(os.path.exists(mark), 'it ran without a record')
             return 'nothing'
         record = self.s.read(task)
+        self.assertFalse(os.path.exists(active), 'D08: an entry of a task that has ended')
         self.assertIn(record['status'], TERMINAL | {'lost'})
         self.assertTrue(os.path.exists(os.path.join(self.session, 'outbox', task)), 'L32: an end that nobody is told of')
         outcome = (record['status'], record['exitCode'], record.get('signal'))

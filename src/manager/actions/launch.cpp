@@ -19,6 +19,7 @@
 #include "manager/status/find.h"
 #include "manager/status/foreground.h"
 #include "manager/status/queue.h"
+#include "store/active.h"
 #include "store/agent.h"
 #include "store/records.h"
 #include "trust/signature.h"
@@ -251,7 +252,11 @@ Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& ma
 }  // namespace
 
 Result<Task> TaskManager::start(const StartOptions& options) {
-  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
+  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
+  static_cast<void>(store::complete_active(state_->session));
+  if (!state_->has_revived)
+    static_cast<void>(
+        manager::revive_next(state_->session, state_->options.runner, *state_->telemetry, std::vector<TaskId>()));
   return launch(options, {});
 }
 

@@ -166,14 +166,37 @@ Result<std::vector<Task>> queued_tasks(const store::Session& session) {
   return tasks;
 }
 
+namespace {
+
+Result<> revive_if_dead(const store::Session& session, const store::QueueEntry& entry, const std::string& runner,
+                        Telemetry& telemetry) {
+  auto alive = store::is_runner_alive(session, entry.id);
+  if (!alive) return std::unexpected(alive.error());
+  if (*alive) return {};
+  return revive(session, entry, runner, telemetry);
+}
+
+}  // namespace
+
 Result<> revive_queue(const store::Session& session, const std::string& runner, Telemetry& telemetry) {
   auto entries = store::list_queue(session);
   if (!entries) return std::unexpected(entries.error());
+  for (const auto& entry : *entries)
+    if (auto revived = revive_if_dead(session, entry, runner, telemetry); !revived) return revived;
+  return {};
+}
+
+Result<> revive_next(const store::Session& session, const std::string& runner, Telemetry& telemetry,
+                     const std::vector<TaskId>& asked_for) {
+  constexpr int kFew = 4;  // of those that compete for a slot, and of those that follow another task
+  auto entries = store::list_queue(session);
+  if (!entries) return std::unexpected(entries.error());
+  int left[2] = {kFew, kFew};
   for (const auto& entry : *entries) {
-    auto alive = store::is_runner_alive(session, entry.id);
-    if (!alive) return std::unexpected(alive.error());
-    if (*alive) continue;
-    if (auto revived = revive(session, entry, runner, telemetry); !revived) return revived;
+    int& more = left[entry.follows ? 1 : 0];
+    if (more <= 0 && std::ranges::find(asked_for, entry.id) == asked_for.end()) continue;
+    --more;
+    if (auto revived = revive_if_dead(session, entry, runner, telemetry); !revived) return revived;
   }
   return {};
 }

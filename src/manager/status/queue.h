@@ -26,6 +26,11 @@ namespace perdure::manager {
 /// Costs one look at a folder where there is no queue. `runner`: as in ManagerOptions.
 [[nodiscard]] Result<> revive_queue(const store::Session& session, const std::string& runner, Telemetry& telemetry);
 
+/// The same for the first few in the queue, and for `asked_for`, so that it costs the same whatever is queued (L66). Of
+/// the others, each is looked at when its turn comes: by the runner that makes room for it.
+[[nodiscard]] Result<> revive_next(const store::Session& session, const std::string& runner, Telemetry& telemetry,
+                                   const std::vector<TaskId>& asked_for);
+
 /// Why a task whose runner was killed can't be started again as it waits; "": it can. Errors: record_invalid.
 [[nodiscard]] Result<std::string> cannot_start_again(const store::Session& session, const store::QueueEntry& entry);
 

@@ -361,7 +361,11 @@ Result<WaitResult> wait_for(const store::Session& session, HeldTasks& held, Tele
 }  // namespace manager
 
 Result<WaitResult> TaskManager::wait(const WaitOptions& options) {
-  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
+  const bool wants_all = options.ids.empty() || options.drain || state_->has_revived;
+  if (auto fine = wants_all ? state_->act_and_revive() : state_->check_may_act(); !fine)
+    return std::unexpected(fine.error());
+  if (!wants_all)
+    static_cast<void>(manager::revive_next(state_->session, state_->options.runner, *state_->telemetry, options.ids));
   const std::int64_t began = steady_ms();
   state_->far->follow();
   auto result = manager::wait_for(state_->session, *state_->held, *state_->telemetry, options,

@@ -20,7 +20,8 @@ int Slot::open(int session_folder) {
 }
 
 int Slot::take(std::string_view task_id, int cap, int& held) {
-  if (const int e = take_first_free(cap, held); e < 0) return e;
+  const int e = cap > 0 ? take_first_free(cap, held) : take_any();
+  if (e < 0) return e;
   // For people and for those who wait for a slot; the lock is what counts. Always as long, since cutting a file first
   // makes its next commit dearer.
   auto content = Text<kIdBytes + 1>() << task_id;
@@ -41,6 +42,39 @@ std::string_view Slot::holder_of(long n, char (&id)[kIdBytes]) const {
   const long bytes = sys::read_at(slot.get(), id, kIdBytes, 0);
   std::string_view text(id, bytes > 0 ? static_cast<unsigned long>(bytes) : 0);
   return take_word(text);
+}
+
+// Without a cap nobody counts, so any slot will do, and the held ones are not walked over: the first, some at random, or
+// one more. With many held the folder gets a few more slots than there are tasks at a time.
+int Slot::take_any() {
+  constexpr int kTries = 4;
+  if (const int e = take_one(0); e != -EAGAIN) return e;
+  // Slots are numbered without a gap: how many there are is found by doubling and halving.
+  long there = 1;
+  while (is_there(there)) there *= 2;
+  long sure = there / 2;  // is there
+  while (there - sure > 1) {
+    const long middle = sure + (there - sure) / 2;
+    (is_there(middle) ? sure : there) = middle;
+  }
+  unsigned long random =
+      static_cast<unsigned long>(sys::now_us(CLOCK_MONOTONIC)) ^ static_cast<unsigned long>(::getpid()) * 2654435761UL;
+  for (int i = 0; i < kTries && there > 1; ++i) {
+    random = random * 6364136223846793005UL + 1442695040888963407UL;
+    const long n = 1 + static_cast<long>((random >> 33) % static_cast<unsigned long>(there - 1));
+    if (const int e = take_one(n); e != -EAGAIN) return e;
+  }
+  for (long n = there;; ++n)  // others may be making the same one
+    if (const int e = take_one(n); e != -EAGAIN) return e;
+}
+
+// 0, -EAGAIN where somebody holds it, or -errno.
+int Slot::take_one(long n) {
+  Fd candidate(sys::open_at(folder_.get(), name_of(n).c_str(), O_RDWR | O_CREAT | O_NOFOLLOW));
+  if (!candidate) return candidate.get();
+  if (const int e = sys::lock(candidate.get(), false); e < 0) return e == -EACCES ? -EAGAIN : e;
+  file_ = std::move(candidate);
+  return 0;
 }
 
 int Slot::take_first_free(int cap, int& held) {

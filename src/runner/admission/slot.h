@@ -30,6 +30,8 @@ class Slot {
 
  private:
   static constexpr unsigned kIdBytes = 72;  // an id has 64 characters at most
+  [[nodiscard]] int take_any();
+  [[nodiscard]] int take_one(long n);
   [[nodiscard]] int take_first_free(int cap, int& held);
   [[nodiscard]] bool is_there(long n) const;
   [[nodiscard]] std::string_view holder_of(long n, char (&id)[kIdBytes]) const;
