@@ -29,8 +29,8 @@ namespace {
 
 using namespace contract;
 
-constexpr std::size_t kMostBytes = 64 << 20;  // of the cache; a larger one is not believed
-constexpr std::int64_t kUntouchedMs = 60'000;
+constexpr std::size_t kMostIdBytes = 64 << 20;  // of the cache; a larger one is not believed
+constexpr std::int64_t kEntryRestsMs = 60'000;
 
 std::string active_path(const Session& session) {
   return session.path() + "/" + kActiveDir;
@@ -78,9 +78,9 @@ class Found {
 
   void note(const Task& task) {
     if (task.found.source != session_.record_path(task.id)) return;
-    const bool is_own = task.runner || task.on_deadline || task.executor;
+    const bool is_own = task.host.runner || task.question.on_deadline || task.executor;
     const std::scoped_lock lock(mutex_);
-    if (is_own && (!is_terminal(task.status) || task.leftovers.value_or(0) > 0)) {
+    if (is_own && (!is_terminal(task.status) || task.process.leftovers.value_or(0) > 0)) {
       live_.push_back(task.id);
     } else if (is_terminal(task.status) && (is_own || task.status != Status::lost)) {
       ended_ += task.id.str() + "\n";
@@ -181,7 +181,7 @@ Result<> complete_active(const Session& session) {
 
 EndedIds::EndedIds(const Session& session) {
   const std::string path = active_path(session) + "/" + kEndedIds;
-  if (auto text = read_regular_file(AT_FDCWD, path, kMostBytes, path)) text_ = std::move(*text);
+  if (auto text = read_regular_file(AT_FDCWD, path, kMostIdBytes, path)) text_ = std::move(*text);
   std::size_t count = 0;
   for (const char c : text_) count += c == '\n' ? 1 : 0;
   places_.resize(std::bit_ceil(2 * count + 2));
@@ -229,7 +229,7 @@ void tidy_active(const Session& session, const std::vector<TaskId>& looked_at) {
     struct stat about{};
     const std::string path = active_path(session) + "/" + id.str();
     const bool is_old =
-        ::lstat(path.c_str(), &about) == 0 && std::int64_t{about.st_mtim.tv_sec} * 1000 + kUntouchedMs < now_ms();
+        ::lstat(path.c_str(), &about) == 0 && std::int64_t{about.st_mtim.tv_sec} * 1000 + kEntryRestsMs < now_ms();
     if (is_old && ::lstat(session.folder_path(id).c_str(), &about) != 0 && is_absence(errno))
       remove_from_active(session, id);
   }
