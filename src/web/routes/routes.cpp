@@ -21,6 +21,10 @@ constexpr Route kRoutes[] = {
     {"GET", "/api/v1/sessions/{s}/tasks/{id}/question", "question.get"},
     {"GET", "/api/v1/sessions/{s}/tasks/{id}/log", "", Right::look,
      "The bytes of the log. A Range is cut where bytes were not kept; inside such a gap: 416 with output.expired."},
+    {"GET", "/api/v1/sessions/{s}/tasks/{id}/lines", "", Right::look,
+     "Lines of the log as the page shows them: runs of harmless text with attributes. `at` and `count` from there, "
+     "with "
+     "`back=true` before it; without `at` the last ones. With `seen` and `waitMs` it waits until the log is larger."},
     {"POST", "/api/v1/sessions/{s}/tasks/{id}/stop", "task.stop", Right::act},
     {"POST", "/api/v1/sessions/{s}/tasks/{id}/extend", "task.extend", Right::act},
     {"POST", "/api/v1/sessions/{s}/tasks/{id}/detach", "task.detach", Right::act},
@@ -28,6 +32,8 @@ constexpr Route kRoutes[] = {
     {"POST", "/api/v1/sessions/{s}/tasks/{id}/write", "task.write", Right::start},
     {"POST", "/api/v1/sessions/{s}/tasks/{id}/signal", "task.signal", Right::start},
     {"GET", "/api/v1/sessions/{s}/doctor", "session.doctor"},
+    {"GET", "/api/v1/sessions/{s}/notifications", "notifications.list"},
+    {"GET", "/api/v1/server", "", Right::look, "Its host, its session, and what it was started with the right to do."},
     {"GET", "/api/v1/events", "", Right::look,
      "Server-sent events: `event: task.started` and so on, with `id:` being the seq. Last-Event-ID goes on from "
      "there."},

@@ -1,15 +1,20 @@
 #include "web/service/service.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "base/words.h"
 #include "rpc/methods/methods.h"
 #include "trust/sha256.h"
 #include "web/access/access.h"
+#include "web/page/page.h"
 #include "web/routes/routes.h"
+
+#include <unistd.h>
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 namespace perdure::web {
 namespace {
@@ -118,7 +123,8 @@ std::optional<http::Refusal> Service::refuses(const http::Request& header) const
   constexpr std::int64_t kMostLogin = 4096;
   if (const auto refusal = refusal_of(header, options_.address, options_.origin))
     return problem(refusal->status, plain_fault("forbidden", refusal->why));
-  if (header.path() == "/healthz") return std::nullopt;
+  // The page itself holds nothing that is anybody's.
+  if (header.path() == "/healthz" || page_file(header.path())) return std::nullopt;
   if (header.path() == "/login") {
     // From whoever has shown nothing yet a link's token is taken, and no more.
     const auto length = header.has_header("Content-Length")
@@ -142,6 +148,12 @@ void Service::answer(http::Exchange& exchange) {
     return;
   }
   if (request.path() == "/login") return login(exchange);
+  if (const auto file = page_file(request.path()); file && (request.method == "GET" || request.method == "HEAD")) {
+    auto headers = safe_headers(file->type);
+    headers.emplace_back("Content-Encoding", "gzip");
+    exchange.respond(200, headers, file->gzipped);
+    return;
+  }
   const auto found = find_route(request.method == "HEAD" ? "GET" : request.method, request.path());
   if (found.route == nullptr)
     return respond_problem(exchange, found.other_method ? 405 : 404,
@@ -150,14 +162,26 @@ void Service::answer(http::Exchange& exchange) {
     return respond_problem(exchange, 403,
                            plain_fault("forbidden", "this server was started without the right to do that"));
   if (found.route->path == "/api/v1/openapi.json") return respond_json(exchange, 200, openapi_json());
+  if (found.route->path == "/api/v1/server") return tell_of_itself(exchange);
   if (found.route->path == "/api/v1/events") return send_events(exchange);
   auto place = place_of(found.session);
   if (!place) {
     const auto fault = rpc::fault_of(place.error());
     return respond_problem(exchange, status_of(fault), fault);
   }
+  if (found.route->path.ends_with("/lines")) return send_lines(exchange, found, **place);
   if (found.route->rpc.empty()) return send_log(exchange, found, **place);
   call(exchange, found, *place);
+}
+
+void Service::tell_of_itself(http::Exchange& exchange) const {
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = 0;
+  respond_json(exchange, 200,
+               json::serialize(json::object{{"host", to_valid_utf8(host.data())},
+                                            {"session", session_id(options_.rpc.session)},
+                                            {"act", !options_.read_only},
+                                            {"start", !options_.read_only && options_.allow_start}}));
 }
 
 void Service::login(http::Exchange& exchange) {

@@ -29,8 +29,10 @@ class Service final : public http::Service {
  private:
   void login(http::Exchange& exchange);
   void call(http::Exchange& exchange, const Found& found, const std::shared_ptr<rpc::Place>& place);
+  void send_lines(http::Exchange& exchange, const Found& found, rpc::Place& place);
   void send_log(http::Exchange& exchange, const Found& found, rpc::Place& place);
   void send_events(http::Exchange& exchange);
+  void tell_of_itself(http::Exchange& exchange) const;
   [[nodiscard]] bool is_allowed(const Found& found) const;
   /// The session with that id; "": the server's own. Absent: there is none.
   [[nodiscard]] Result<std::shared_ptr<rpc::Place>> place_of(std::string_view session);

@@ -1,0 +1,20 @@
+# cmake -DFOLDER=... -DFILES=a;b -DOUTPUT=x.cpp -P embed.cmake: a C++ source with the files, gzipped. The same input gives the
+# same output: the time in a gzip header is set to zero.
+set(_rows "")
+set(_text "#include \"web/page/page.h\"\n\nnamespace perdure::web {\nnamespace {\n\n")
+set(_number 0)
+foreach(_file ${FILES})
+  set(_gz ${OUTPUT}.${_number}.gz)
+  file(ARCHIVE_CREATE OUTPUT ${_gz} PATHS ${FOLDER}/${_file} FORMAT raw COMPRESSION GZip COMPRESSION_LEVEL 9)
+  file(READ ${_gz} _hex HEX)
+  file(REMOVE ${_gz})
+  string(SUBSTRING "${_hex}" 0 8 _head)
+  string(SUBSTRING "${_hex}" 16 -1 _tail)
+  string(REGEX REPLACE "(..)" "0x\\1," _bytes "${_head}00000000${_tail}")
+  string(APPEND _text "constexpr unsigned char kFile${_number}[] = {${_bytes}};\n")
+  string(APPEND _rows "    {\"${_file}\", {kFile${_number}, sizeof kFile${_number}}},\n")
+  math(EXPR _number "${_number} + 1")
+endforeach()
+string(APPEND _text "\nconstexpr PageFile kFiles[] = {\n${_rows}};\n\n}  // namespace\n\n"
+  "std::span<const PageFile> page_files() {\n  return kFiles;\n}\n\n}  // namespace perdure::web\n")
+file(WRITE ${OUTPUT} "${_text}")
