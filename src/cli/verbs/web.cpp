@@ -21,6 +21,7 @@ constexpr Option kWebOptions[] = {
     {"--insecure", nullptr, "with --listen: an address that others can reach, without TLS"},
     {"--read-only", nullptr, "nothing can be stopped, answered or changed"},
     {"--allow-start", nullptr, "tasks can be started, written to and sent signals"},
+    {"--question", "ID", "print a link that shows and answers this question and nothing else, and serve nothing"},
     {"--link", nullptr, "print a new link to log in to the server that runs, and serve nothing"},
 };
 
@@ -60,6 +61,19 @@ std::string link_to(const Call& call, const std::string& authority, const web::K
   return fmt::format("{}/#t={}", call.value("--origin").value_or("http://" + authority), keys.make_link_token());
 }
 
+// A link for a phone (V43).
+Result<std::string> answer_link(const Call& call, const TaskManager& manager, const std::string& authority,
+                                const std::string& word, const web::Keys& keys) {
+  auto id = TaskId::parse(word);
+  auto asked = id ? manager.questions().get(*id) : std::unexpected(id.error());
+  if (!asked) return std::unexpected(asked.error());
+  if (is_terminal(asked->task.status))
+    return fail(ErrorCode::question_closed, fmt::format("{} is no longer open", id->str()));
+  const std::string session = web::session_id(manager.session());
+  return fmt::format("{}/#a={}/{}/{}", call.value("--origin").value_or("http://" + authority), session, id->str(),
+                     keys.make_answer_token(session, id->str()));
+}
+
 Result<int> run_web(Call& call) {
   if (!call.arguments.empty())
     return fail(ErrorCode::usage, fmt::format("web: '{}' is not expected here", harmless_line(call.arguments.front())));
@@ -77,8 +91,17 @@ Result<int> run_web(Call& call) {
   const std::string session = (*manager)->session();
   const std::string port_file = "web-port-" + web::session_id(session);
   const std::uint16_t port = remembered_port(*folder, port_file);
-  if (call.has("--link")) {
-    if (port == 0) return fail(ErrorCode::usage, "--link: no server has served this session: see `perdure web`");
+  const auto question = call.value("--question");
+  if (call.has("--link") || question) {
+    if (port == 0)
+      return fail(ErrorCode::usage, fmt::format("{}: no server has served this session: see `perdure web`",
+                                                question ? "--question" : "--link"));
+    if (question) {
+      auto link = answer_link(call, **manager, http::Endpoint{.port = port}.text(), *question, *keys);
+      if (!link) return std::unexpected(link.error());
+      put_line(*link);
+      return 0;
+    }
     put_line(link_to(call, http::Endpoint{.port = port}.text(), *keys));
     return 0;
   }
@@ -108,6 +131,6 @@ Result<int> run_web(Call& call) {
 
 }  // namespace
 
-const Verb kWebVerb{"web", "", "serve REST and events of sessions over HTTP on this machine", kWebOptions, run_web};
+const Verb kWebVerb{"web", "", "serve a page, REST and events of sessions over HTTP on this machine", kWebOptions, run_web};
 
 }  // namespace perdure::cli

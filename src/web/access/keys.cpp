@@ -34,6 +34,10 @@ std::string random_hex() {
   return text;
 }
 
+std::string answer_purpose(std::string_view session, std::string_view question) {
+  return fmt::format("answer:{}:{}", session, question);
+}
+
 bool is_hex(std::string_view text) {
   return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
@@ -99,6 +103,14 @@ std::string Keys::make_session_token() const {
 
 bool Keys::is_session_token(std::string_view token) const {
   return is_valid(kSession, token);
+}
+
+std::string Keys::make_answer_token(std::string_view session, std::string_view question) const {
+  return make(answer_purpose(session, question), kSessionMs);
+}
+
+bool Keys::is_answer_token(std::string_view token, std::string_view session, std::string_view question) const {
+  return is_valid(answer_purpose(session, question), token);
 }
 
 bool Keys::is_program_token(std::string_view token) const {

@@ -24,6 +24,11 @@ class Keys {
   [[nodiscard]] std::string make_session_token() const;
   [[nodiscard]] bool is_session_token(std::string_view token) const;
 
+  /// For whoever was sent a link to one question: valid for 30 days, and for that question only (V43). Whether it is still
+  /// open decides whether the token does anything: who answers first has spent it.
+  [[nodiscard]] std::string make_answer_token(std::string_view session, std::string_view question) const;
+  [[nodiscard]] bool is_answer_token(std::string_view token, std::string_view session, std::string_view question) const;
+
   /// For programs: the content of the file `web-token` in the folder.
   [[nodiscard]] bool is_program_token(std::string_view token) const;
 

@@ -1,5 +1,6 @@
 #include "web/service/service.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/utf8.h"
 #include "base/words.h"
@@ -21,6 +22,8 @@ namespace {
 
 constexpr std::size_t kIdDigits = 12;
 constexpr std::int64_t kLongestWaitMs = 20'000;
+constexpr std::int64_t kMinuteMs = 60'000;
+constexpr std::size_t kMostWrongAMinute = 5;
 
 // What nobody waits for: REST answers are whole.
 class Nowhere final : public jsonrpc::Outlet {
@@ -48,6 +51,10 @@ std::string_view title_of(int status) {
 
 rpc::Fault plain_fault(std::string_view code, std::string message) {
   return {-32000, std::move(message), json::object{{"code", code}, {"retryable", false}, {"details", json::object()}}};
+}
+
+bool is_answer_route(const Route& route) {
+  return route.path.ends_with("/{id}/question") || route.path.ends_with("/{id}/answer");
 }
 
 std::expected<json::object, rpc::Fault> body_of(const http::Request& request) {
@@ -134,11 +141,31 @@ std::optional<http::Refusal> Service::refuses(const http::Request& header) const
       return problem(413, plain_fault("usage", "a login is at most 4 KiB"));
     return std::nullopt;
   }
-  const auto bearer = bearer_of(header);
-  if (!keys_.is_program_token(bearer) && !keys_.is_session_token(bearer))
-    return problem(401, plain_fault("unauthorized", "expected the token of this server"),
-                   {{"WWW-Authenticate", "Bearer"}});
-  return std::nullopt;
+  if (has_token(header)) return std::nullopt;
+  // An answer link shows and answers one question, and nothing else (V43).
+  const auto found = find_route(header.method, header.path());
+  if (found.route != nullptr && is_answer_route(*found.route)) {
+    if (keys_.is_answer_token(bearer_of(header), found.session, found.id)) return std::nullopt;
+    if (!note_wrong_answer_token())
+      return problem(429, plain_fault("unauthorized", "too many wrong tokens: wait a minute"), {{"Retry-After", "60"}});
+  }
+  return problem(401, plain_fault("unauthorized", "expected the token of this server"),
+                 {{"WWW-Authenticate", "Bearer"}});
+}
+
+bool Service::has_token(const http::Request& request) const {
+  const auto bearer = bearer_of(request);
+  return keys_.is_program_token(bearer) || keys_.is_session_token(bearer);
+}
+
+bool Service::note_wrong_answer_token() const {
+  const std::lock_guard lock(mutex_);
+  const std::int64_t now = now_ms();
+  while (!wrong_answer_tokens_.empty() && wrong_answer_tokens_.front() < now - kMinuteMs)
+    wrong_answer_tokens_.pop_front();
+  if (wrong_answer_tokens_.size() >= kMostWrongAMinute) return false;
+  wrong_answer_tokens_.push_back(now);
+  return true;
 }
 
 void Service::answer(http::Exchange& exchange) {
@@ -171,6 +198,13 @@ void Service::answer(http::Exchange& exchange) {
   }
   if (found.route->path.ends_with("/lines")) return send_lines(exchange, found, **place);
   if (found.route->rpc.empty()) return send_log(exchange, found, **place);
+  if (!has_token(request)) {
+    const auto id = TaskId::parse(found.id);
+    const auto task = id ? (*place)->manager().get(*id) : std::unexpected(id.error());
+    if (!task || is_terminal(task->status))
+      return respond_problem(exchange, 401,
+                             plain_fault("unauthorized", "the link was used, or its question is no longer open"));
+  }
   call(exchange, found, *place);
 }
 

@@ -4,6 +4,7 @@
 #include "rpc/place/request.h"
 #include "web/access/keys.h"
 
+#include <deque>
 #include <mutex>
 
 namespace perdure::web {
@@ -33,6 +34,9 @@ class Service final : public http::Service {
   void send_log(http::Exchange& exchange, const Found& found, rpc::Place& place);
   void send_events(http::Exchange& exchange);
   void tell_of_itself(http::Exchange& exchange) const;
+  [[nodiscard]] bool has_token(const http::Request& request) const;
+  /// False: too many wrong ones came within a minute.
+  [[nodiscard]] bool note_wrong_answer_token() const;
   [[nodiscard]] bool is_allowed(const Found& found) const;
   /// The session with that id; "": the server's own. Absent: there is none.
   [[nodiscard]] Result<std::shared_ptr<rpc::Place>> place_of(std::string_view session);
@@ -40,7 +44,8 @@ class Service final : public http::Service {
   const Options options_;
   const Keys keys_;
   rpc::Places places_;
-  std::mutex mutex_;
+  mutable std::deque<std::int64_t> wrong_answer_tokens_;  // when they came, ms since the epoch
+  mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<rpc::Place>> kept_;  // with its configuration and watch, by path
 };
 

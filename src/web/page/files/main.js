@@ -105,6 +105,8 @@ function Root() {
   return html`<${Login} why=${state.why}/>`;
 }
 
+// A link that is opened where the page stands already changes the fragment only.
+addEventListener('hashchange', () => { if (/^#[at]=/.test(location.hash)) location.reload(); });
 const answer = /^#a=([^/]+)\/([^/]+)\/(.+)$/.exec(location.hash);
 if (answer) history.replaceState(null, '', '/');
 render(answer ? html`<${AnswerPage} session=${answer[1]} id=${answer[2]} link=${answer[3]}/>` : html`<${Root}/>`, document.getElementById('page'));

@@ -67,7 +67,7 @@ export function Task({server, session, at, words: [id, , place], listen}) {
       ${task.exitCode ? html`<span>exit ${task.exitCode}</span>` : ''}${task.signal ? html`<span>signal ${task.signal}</span>` : ''}
       <span class="acts">${bad && !isQuestion && html`<button onClick=${() => { show('log'); setJump(null); setTimeout(() => setJump('failure')); }}>Log at the failure</button>`}
       ${runs && server.act && !isQuestion && html`<span data-stop><${Sure} label="Stop" kind="danger" ask="Stop it?" act=${() => act('POST', '/stop', {reason: 'stopped on the page'})}/></span>`}
-      ${runs && server.act && !isQuestion && html`<button data-extend onClick=${() => act('POST', '/extend', {timeoutMs: Math.max(0, now - task.startedAt) + 600000})}>Ends in 10 min</button>`}
+      ${runs && server.act && !isQuestion && html`<button data-extend onClick=${() => act('POST', '/extend', {timeoutMs: 600000})}>Ends in 10 min</button>`}
       ${runs && server.start && !isQuestion && html`<${Sure} label="Signal HUP" ask="Send SIGHUP?" act=${() => act('POST', '/signal', {signal: 'HUP'})}/>`}
       ${!runs && server.act && html`<span data-remove><${Sure} label="Remove" ask="Remove record and log?" act=${() => ask('DELETE', base, {}).then(() => go(at), fail)}/></span>`}</span></div>
     <${Problem} error=${error}/>

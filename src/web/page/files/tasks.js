@@ -114,8 +114,9 @@ export function Tasks({server, session, at, listen}) {
   useEffect(() => {
     const listenTo = () => setSmall(narrow.matches);
     narrow.addEventListener('change', listenTo);
-    const observer = new ResizeObserver(() => setView(v => ({...v, height: box.current.clientHeight})));
-    observer.observe(box.current);
+    const list = box.current;
+    const observer = new ResizeObserver(() => setView(v => ({...v, height: list.clientHeight})));
+    observer.observe(list);
     return () => { narrow.removeEventListener('change', listenTo); observer.disconnect(); };
   }, []);
   const first = Math.max(0, Math.floor(view.top / kRow) - 6);
