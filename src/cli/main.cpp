@@ -57,6 +57,7 @@ constexpr const Verb* kVerbs[] = {
     &kMcpVerb,
     &kRpcVerb,
     &kWebVerb,
+    &kMetricsVerb,
     &kExecutorsVerb,
     &kHookVerb,
     &kConfigVerb,

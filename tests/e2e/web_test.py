@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """perdure web: who may ask (V40-V42, V44), REST, the log in ranges, server-sent events, and that the server may be killed."""
+import gzip
 import hashlib
 import http.client
 import json
@@ -79,6 +80,67 @@ class WebTest(SessionTest):
 class Access(WebTest):
     def login(self, link):
         return self.ask('POST', '/login', {'token': link.split('#t=')[1]}, token=None, Origin=f'http://127.0.0.1:{self.port}')
+
+    def test_an_answer_link_opens_one_question(self):
+        """V43"""
+        self.serve()
+        ids = [self.perdure('ask', '--choice', 'a', '--choice', 'b', f'Question {n}?', check=0).stdout.strip() for n in (1, 2)]
+        web = [PERDURE, '--session', self.session, 'web', '--question']
+        link = subprocess.run([*web, ids[0]], env=self.env, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+        head, session, task, token = link.rsplit('/', 3)
+        self.assertEqual((head + '/' + session, task), (f'http://127.0.0.1:{self.port}/#a={self.sid}', ids[0]))
+        for _ in range(2):
+            self.assertEqual(self.get(f'/tasks/{ids[0]}/question', token=token).status, 200, 'looking spends nothing')
+        for path in ('/tasks', f'/tasks/{ids[0]}', f'/tasks/{ids[0]}/log', f'/tasks/{ids[1]}/question'):
+            self.assertEqual(self.get(path, token=token).status, 401, path)
+        self.assertEqual(self.post(f'/tasks/{ids[0]}/stop', token=token).status, 401)
+        body = {'answers': {'Question 1?': 'a'}}
+        self.assertEqual(self.post(f'/tasks/{ids[1]}/answer', {'answers': {'Question 2?': 'a'}}, token=token).status, 401)
+        self.assertEqual(self.post(f'/tasks/{ids[0]}/answer', {'answers': {'Question 1?': 1}}, token=token).status, 400, 'what is refused spends nothing')
+        self.assertEqual(self.post(f'/tasks/{ids[0]}/answer', body, token=token).status, 200)
+        self.assertEqual(self.post(f'/tasks/{ids[0]}/answer', body, token=token).status, 401, 'a link that was used')
+        self.assertEqual(self.get(f'/tasks/{ids[0]}/question', token=token).status, 401)
+        closed = subprocess.run([*web, ids[0]], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        self.assertNotEqual(closed.returncode, 0)
+        self.assertIn('no longer open', closed.stderr)
+        self.perdure('answer', ids[1], 'a')
+
+    def test_the_page_needs_no_token_and_holds_nothing(self):
+        """V42 V70: its files come gzipped, whoever asks, under the policy."""
+        self.serve()
+        page = self.ask('GET', '/', token=None)
+        self.assertEqual((page.status, page.headers['Content-Encoding'], page.headers['Content-Type']), (200, 'gzip', 'text/html; charset=utf-8'))
+        self.assertIn("default-src 'none'", page.headers['Content-Security-Policy'])
+        names = re.findall(r'(?:href|src)="/([^"]+)"', gzip.decompress(page.body).decode())
+        size = len(page.body)
+        for name in names:
+            file = self.ask('GET', '/' + name, token=None)
+            self.assertEqual(file.status, 200, name)
+            text = gzip.decompress(file.body).decode()
+            if not name.startswith('vendor/'):
+                self.assertNotIn('innerHTML', text, name)
+            size += len(file.body)
+        self.assertGreater(len(names), 10)
+        self.assertLess(size, 60_000)
+        for path in ('/index', '/../page.h', '/vendor', '/vendor/', '//index.html'):
+            self.assertEqual(self.ask('GET', path, token=None).status, 401, path)
+        self.assertEqual(self.ask('GET', '/', token=None, Host='evil.example').status, 403)
+
+    def test_lines_are_harmless_runs(self):
+        """V20 V24"""
+        self.serve()
+        task = self.sh('printf "\\033[1;31mred\\033[0m <b>\\n"; seq 1000')
+        self.finished(task)
+        end = self.get(f'/tasks/{task}/lines?count=3').json
+        self.assertEqual([line['runs'] for line in end['lines']], [['998'], ['999'], ['1000']])
+        self.assertTrue(end['eof'])
+        first = self.get(f'/tasks/{task}/lines?at=4&count=2').json['lines']
+        self.assertEqual(first[0]['runs'], [{'t': 'red', 'a': 1, 'f': 1}, ' <b>'])
+        self.assertEqual((first[0]['at'], first[1]['at']), (0, first[0]['next']), 'from the start of the line')
+        back = self.get(f'/tasks/{task}/lines?at={end["lines"][0]["at"]}&back=true&count=2').json['lines']
+        self.assertEqual([line['runs'] for line in back], [['996'], ['997']])
+        for wrong in ('at=x', 'count=0', 'count=501', 'at=-1'):
+            self.assertEqual(self.get(f'/tasks/{task}/lines?{wrong}').status, 400, wrong)
 
     def test_a_link_logs_in_once(self):
         """V40"""

@@ -32,6 +32,7 @@ extern const Verb kSetupVerb;
 extern const Verb kMcpVerb;
 extern const Verb kRpcVerb;
 extern const Verb kWebVerb;
+extern const Verb kMetricsVerb;
 extern const Verb kExecutorsVerb;
 extern const Verb kMirrorVerb;
 extern const Verb kHookVerb;

@@ -21,6 +21,7 @@ constexpr Option kWebOptions[] = {
     {"--insecure", nullptr, "with --listen: an address that others can reach, without TLS"},
     {"--read-only", nullptr, "nothing can be stopped, answered or changed"},
     {"--allow-start", nullptr, "tasks can be started, written to and sent signals"},
+    {"--metrics-open", nullptr, "/metrics needs no token"},
     {"--question", "ID", "print a link that shows and answers this question and nothing else, and serve nothing"},
     {"--link", nullptr, "print a new link to log in to the server that runs, and serve nothing"},
 };
@@ -120,7 +121,8 @@ Result<int> run_web(Call& call) {
                        .address = endpoint.address,
                        .origin = call.value("--origin"),
                        .read_only = call.has("--read-only"),
-                       .allow_start = call.has("--allow-start")};
+                       .allow_start = call.has("--allow-start"),
+                       .metrics_open = call.has("--metrics-open")};
   put_line(link_to(call, endpoint.text(), *keys));
   note(fmt::format("perdure: serving session {} at http://{}; for programs the token is in {}/web-token",
                    web::session_id(session), endpoint.text(), *folder));

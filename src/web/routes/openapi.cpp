@@ -46,6 +46,8 @@ json::object responses_of(const Route& route, const rpc::Method* method) {
     ok["content"] = {{"application/json", {{"schema", rpc::schema_of_members(method->result)}}}};
   } else if (route.path.ends_with("/log")) {
     ok["content"] = {{"text/plain", {{"schema", {{"type", "string"}}}}}};
+  } else if (route.path == "/metrics") {
+    ok["content"] = {{"text/plain", {{"schema", {{"type", "string"}}}}}};
   } else if (route.path.ends_with("/events")) {
     ok["content"] = {{"text/event-stream", {{"schema", {{"type", "string"}}}}}};
   } else {

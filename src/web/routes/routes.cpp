@@ -37,6 +37,8 @@ constexpr Route kRoutes[] = {
     {"GET", "/api/v1/events", "", Right::look,
      "Server-sent events: `event: task.started` and so on, with `id:` being the seq. Last-Event-ID goes on from "
      "there."},
+    {"GET", "/metrics", "", Right::look,
+     "Numbers about the server's session, for Prometheus; OpenMetrics where Accept asks for it."},
     {"GET", "/api/v1/openapi.json", "", Right::look, "This document."},
 };
 

@@ -7,6 +7,7 @@
 #include "rpc/methods/methods.h"
 #include "trust/sha256.h"
 #include "web/access/access.h"
+#include "web/metrics/metrics.h"
 #include "web/page/page.h"
 #include "web/routes/routes.h"
 
@@ -141,7 +142,7 @@ std::optional<http::Refusal> Service::refuses(const http::Request& header) const
       return problem(413, plain_fault("usage", "a login is at most 4 KiB"));
     return std::nullopt;
   }
-  if (has_token(header)) return std::nullopt;
+  if (has_token(header) || (options_.metrics_open && header.path() == "/metrics")) return std::nullopt;
   // An answer link shows and answers one question, and nothing else (V43).
   const auto found = find_route(header.method, header.path());
   if (found.route != nullptr && is_answer_route(*found.route)) {
@@ -197,8 +198,9 @@ void Service::answer(http::Exchange& exchange) {
     return respond_problem(exchange, status_of(fault), fault);
   }
   if (found.route->path.ends_with("/lines")) return send_lines(exchange, found, **place);
+  if (found.route->path == "/metrics") return send_metrics(exchange, **place);
   if (found.route->rpc.empty()) return send_log(exchange, found, **place);
-  if (!has_token(request)) {
+  if (!has_token(request)) {  // an answer link
     const auto id = TaskId::parse(found.id);
     const auto task = id ? (*place)->manager().get(*id) : std::unexpected(id.error());
     if (!task || is_terminal(task->status))
@@ -206,6 +208,20 @@ void Service::answer(http::Exchange& exchange) {
                              plain_fault("unauthorized", "the link was used, or its question is no longer open"));
   }
   call(exchange, found, *place);
+}
+
+void Service::send_metrics(http::Exchange& exchange, rpc::Place& place) const {
+  const bool open = exchange.request().header("Accept").find("application/openmetrics-text") != std::string_view::npos;
+  const auto text = metrics_of(place.manager(), session_id(place.manager().session()),
+                               open ? MetricsFormat::openmetrics : MetricsFormat::prometheus);
+  if (!text) {
+    const auto fault = rpc::fault_of(text.error());
+    return respond_problem(exchange, status_of(fault), fault);
+  }
+  exchange.respond(200,
+                   safe_headers(open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                     : "text/plain; version=0.0.4; charset=utf-8"),
+                   *text);
 }
 
 void Service::tell_of_itself(http::Exchange& exchange) const {

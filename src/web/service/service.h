@@ -17,6 +17,7 @@ struct Options {
   std::optional<std::string> origin;  ///< of a server in front
   bool read_only = false;
   bool allow_start = false;
+  bool metrics_open = false;  ///< /metrics without a token
 };
 
 /// Answers requests. Holds nothing whose loss matters: the server may be killed at any instant. Thread-safe.
@@ -33,6 +34,7 @@ class Service final : public http::Service {
   void send_lines(http::Exchange& exchange, const Found& found, rpc::Place& place);
   void send_log(http::Exchange& exchange, const Found& found, rpc::Place& place);
   void send_events(http::Exchange& exchange);
+  void send_metrics(http::Exchange& exchange, rpc::Place& place) const;
   void tell_of_itself(http::Exchange& exchange) const;
   [[nodiscard]] bool has_token(const http::Request& request) const;
   /// False: too many wrong ones came within a minute.

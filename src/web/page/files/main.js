@@ -69,8 +69,7 @@ function Shell({server}) {
   const Screen = screens[what[0]] ?? Tasks;
   useEffect(() => { document.title = `perdure · ${server.host}`; document.getElementById('main')?.focus({preventScroll: true}); }, [what[0], what[1], session]);
   const link = (path, name, current) => html`<a href=${path} aria-current=${current ? 'page' : undefined}>${name}</a>`;
-  return html`<a class="skip" href=${location.hash} onClick=${e => { e.preventDefault(); document.getElementById('main').focus(); }}>To the content</a>
-    <header class="head"><b>perdure</b><span class="host">${words(server.host)}</span>
+  return html`<header class="head"><a class="skip" href=${location.hash} onClick=${e => { e.preventDefault(); document.getElementById('main').focus(); }}>To the content</a><b>perdure</b><span class="host">${words(server.host)}</span>
       <nav aria-label="Screens">${link(at, 'Tasks', Screen === Tasks || Screen === Task)}${link(`${at}/search`, 'Search', Screen === Search)}
         ${link(`${at}/news`, 'Notifications', Screen === News)}${link(`${at}/sessions`, 'Sessions', Screen === Sessions)}${link(`${at}/help`, 'Help', Screen === Help)}</nav>
       <span class="live ${live === false ? 'is-off' : ''}">${live === false ? '○ not connected' : '● live'}</span>
