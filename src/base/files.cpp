@@ -136,6 +136,20 @@ Result<> make_folders(const std::string& path) {
   return make_folder_at(AT_FDCWD, path, path);
 }
 
+Result<> sync_folder_and_parents(const std::string& path) {
+  struct stat first{};
+  for (std::string at = path; !at.empty(); at = at.substr(0, at.rfind('/'))) {
+    const Fd folder(::open(at.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    struct stat about{};
+    if (!folder && at != path) return {};  // it was there before: what this user can't open, this user did not make
+    if (!folder || ::fstat(folder.get(), &about) != 0) return fail_errno("opening", at);
+    if (at == path) first = about;
+    if (about.st_dev != first.st_dev) return {};
+    if (::fsync(folder.get()) != 0) return fail_errno("syncing the folder", at);
+  }
+  return {};
+}
+
 Result<std::vector<FolderEntry>> read_folder(int folder, const std::string& described) {
   // A new open file description: readdir moves the offset, which a duplicate would share with other threads.
   Fd own(::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -42,6 +42,8 @@ namespace perdure {
 
 /// Makes a folder with all its parents, each new one 0700.
 [[nodiscard]] Result<> make_folders(const std::string& path);
+/// Makes durable what a folder has in it, and the folder itself, up to one that this user may not open.
+[[nodiscard]] Result<> sync_folder_and_parents(const std::string& path);
 
 struct FolderEntry {
   std::string name;

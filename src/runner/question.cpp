@@ -240,8 +240,9 @@ void Question::decide(std::string_view outcome) {
 
 void Question::commit() {
   facts_.ended_seq = next_seq(session_.get());
-  int e = facts_.quiet ? 0 : announce_end(session_.get(), task_id_);
-  if (e == 0) e = record_.commit(facts_);
+  Fd outbox;
+  int e = facts_.quiet ? 0 : announce_end(session_.get(), task_id_, outbox);
+  if (e == 0) e = record_.commit(facts_, outbox.get());
   if (e < 0 && e != -ENOENT) {
     sys::arm(timer_.get(), kRetryMs);
     return;

@@ -327,11 +327,12 @@ void Run::settle(int leftovers) {
 
 void Run::commit() {
   int e = 0;
+  Fd outbox;
   // A foreground task that leaves processes behind gets a record, or nobody could find them (docs/internals/runner.md).
   if (life_.is_foreground()) e = log_.link();
   if (!life_.is_foreground()) facts_.ended_seq = next_seq(session_.get());
-  if (e == 0 && facts_.detached && !facts_.quiet) e = announce_end(session_.get(), task_id_);
-  if (e == 0) e = record_.commit(facts_);
+  if (e == 0 && facts_.detached && !facts_.quiet) e = announce_end(session_.get(), task_id_, outbox);
+  if (e == 0) e = record_.commit(facts_, outbox.get());
   if (e < 0 && e != -ENOENT && ++commit_attempts_ < kMostAttempts) {
     // runner.lock stays held and has the decision in it: nothing is lost meanwhile, and nobody calls it lost.
     return apply(Event::commit_failed);

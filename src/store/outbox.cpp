@@ -82,6 +82,8 @@ Result<> add_to_outbox(const Session& session, const TaskId& id) {
   if (!folder) return std::unexpected(folder.error());
   auto entry = open_at(folder->get(), id.str(), O_RDONLY | O_CREAT, path + "/" + id.str());
   if (!entry) return std::unexpected(entry.error());
+  // Before the record is written: else a power cut may leave the end and take the news of it (D41).
+  if (::fsync(folder->get()) != 0) return fail_errno("syncing the folder", path);
   return {};
 }
 

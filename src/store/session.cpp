@@ -62,7 +62,12 @@ Result<> Session::create() const {
   // Both now: on a disk that is full later an ending still finds room for its name, but not for a folder.
   const std::string outbox = path_ + "/" + kOutboxDir;
   if (auto made = make_folder_at(AT_FDCWD, outbox, outbox); !made) return made;
-  return make_folder_at(AT_FDCWD, tasks_path(), tasks_path());
+  if (auto made = make_folder_at(AT_FDCWD, tasks_path(), tasks_path()); !made) return made;
+  // Whoever made these folders may have been killed before their names were durable (D02). Once there is a task's folder
+  // in tasks/, somebody has been here: that is a second link to it, or none are counted where folders count none.
+  struct stat about{};
+  if (::stat(tasks_path().c_str(), &about) != 0) return fail_errno("looking at", tasks_path());
+  return about.st_nlink > 2 ? Result<>() : sync_folder_and_parents(path_);
 }
 
 Result<Fd> Session::open_root() const {

@@ -259,8 +259,12 @@ Result<> remove_copies(const Session& session, const Task& task) {
     if (!folder && is_absence(folder.error().os_error)) continue;
     if (!folder) return std::unexpected(folder.error());
     const std::string name = task.id.str() + ".json";
-    if (::unlinkat(folder->get(), name.c_str(), 0) != 0 && errno != ENOENT)
+    if (::unlinkat(folder->get(), name.c_str(), 0) == 0) {
+      // A copy that comes back after a power cut would be the task's record (D38).
+      if (auto synced = sync_folder(*folder, path); !synced) return synced;
+    } else if (errno != ENOENT) {
       return fail_errno("removing", path + "/" + name);
+    }
   }
   return {};
 }

@@ -107,7 +107,11 @@ Result<> KeyReservation::note(const TaskId& id) {
   const std::string folder = path_.substr(0, path_.rfind('/'));
   auto opened = open_folder_at(AT_FDCWD, folder, folder);
   if (!opened) return std::unexpected(opened.error());
-  return ::fsync(opened->get()) == 0 ? Result<>() : fail_errno("syncing", folder);
+  if (::fsync(opened->get()) != 0) return fail_errno("syncing", folder);
+  // And the folder's own name, whoever made it (D02): nothing else of a start is sure to do that before the answer.
+  auto session = open_folder_at(AT_FDCWD, folder.substr(0, folder.rfind('/')), folder);
+  if (!session) return std::unexpected(session.error());
+  return ::fsync(session->get()) == 0 ? Result<>() : fail_errno("syncing the folder of", folder);
 }
 
 }  // namespace perdure::manager

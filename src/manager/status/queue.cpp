@@ -92,7 +92,10 @@ Result<bool> has_not_run(const store::Session& session, const store::QueueEntry&
   const auto record = store::find_record(session, entry.id);
   if (!record) return std::unexpected(record.error());
   if (!*record) return true;
-  return !is_terminal((*record)->status) && !store::read_runner_notes(session, entry.id).gate_opened;
+  if (is_terminal((*record)->status)) return false;
+  // runner.lock is not fsynced: only under the boot that wrote the record does it prove that the gate was closed (D44).
+  const bool is_this_boot = (*record)->boot_id && *(*record)->boot_id == boot_id();
+  return is_this_boot && !store::read_runner_notes(session, entry.id).gate_opened;
 }
 
 Result<> revive(const store::Session& session, const store::QueueEntry& entry, const std::string& runner,

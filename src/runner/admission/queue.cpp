@@ -41,6 +41,7 @@ std::string_view id_in(std::string_view name) {
 }  // namespace
 
 int Queue::open(int session_folder, int tasks_folder, std::string_view task_id) {
+  session_ = session_folder;
   tasks_ = tasks_folder;
   task_id_ = task_id;
   folder_ = Fd(sys::open_or_make_folder_at(session_folder, kQueueDir));
@@ -56,6 +57,17 @@ int Queue::lock() {
   return e;
 }
 
+// An entry is as durable as the name of queue/ (D02), which another process may have made and been killed. A byte in
+// the lock's file says that this was seen to; it is lost with the folder, never without it.
+int Queue::make_durable() {
+  struct stat about{};
+  if (const int e = sys::checked(::fstat(lock_.get(), &about)); e < 0) return e;
+  if (about.st_size > 0) return 0;
+  if (const int e = sys::sync(session_); e < 0) return e;
+  const long n = sys::write_at(lock_.get(), "d", 1, 0);
+  return n < 0 ? static_cast<int>(n) : 0;
+}
+
 int Queue::enter(unsigned priority, std::int64_t number, bool follows, std::string_view text) {
   name_.clear();
   if (follows) {
@@ -67,8 +79,8 @@ int Queue::enter(unsigned priority, std::int64_t number, bool follows, std::stri
   add_padded(name_, number, kNumberDigits);
   name_ << "-" << task_id_ << kEntrySuffix;
   const auto unfinished = Name() << "." << name_.view();
-  int e = 0;
-  {
+  int e = make_durable();
+  if (e == 0) {
     Fd file(sys::open_at(folder_.get(), unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
     e = file ? 0 : file.get();
     while (e == 0 && !text.empty()) {

@@ -48,8 +48,9 @@ class Queue {
   template <class F>
   int each_name(F&& visit) const;
   [[nodiscard]] bool is_live(std::string_view id) const;
+  [[nodiscard]] int make_durable();
 
-  int tasks_ = -1;
+  int session_ = -1, tasks_ = -1;
   std::string_view task_id_;
   Fd folder_, lock_;
   Name name_;

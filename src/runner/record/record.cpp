@@ -81,13 +81,16 @@ void Record::open(int tasks_folder, int task_folder, std::string_view task_id, s
   name_ << task_id << ".json";
 }
 
-int Record::commit(const Facts& facts) {
+int Record::commit(const Facts& facts, int outbox) {
   if (!next_)
     next_ = Fd(sys::open_at(folder_, perdure::contract::kNextRecord, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
   if (!next_) return next_.get();
   if (const int e = write_to(next_.get(), facts); e < 0) return e;
   // Data before name, and the folder last: after a power cut there is the old record or the new one.
   if (const int e = sys::sync(next_.get()); e < 0) return e;
+  // Behind the record's data: where one journal has all, that has made the entry durable, and this is one flush.
+  if (outbox >= 0)
+    if (const int e = sys::sync(outbox); e < 0) return e;
   if (const int e = sys::rename_at(folder_, perdure::contract::kNextRecord, tasks_, name_.c_str()); e < 0) return e;
   next_.reset();
   return sys::sync(tasks_);

@@ -45,7 +45,7 @@ class Record {
   void open(int tasks_folder, int task_folder, std::string_view task_id, std::string_view constant, long note_room = 0);
 
   /// Writes, syncs and renames. 0 or -errno; on failure the old record stands.
-  [[nodiscard]] int commit(const Facts& facts);
+  [[nodiscard]] int commit(const Facts& facts, int outbox = -1);
 
   /// Writes the record as it would be committed into an empty file. 0 or -errno.
   [[nodiscard]] int write_to(int file, const Facts& facts) const;
