@@ -1,10 +1,11 @@
 """Plants one mistake at a time in a copy of the tree and sees whether the tests that are named for it notice.
 
-usage: mutate.py [--only NAME]... [--list] [--cmake ARG]... [--jobs N]
+usage: mutate.py [--only NAME]... [--list] [--cmake ARG]... [--jobs N] [--tree DIR]
 
 The mistakes are tests/mutants/*.toml: a file, a piece of text that is in it exactly once, what stands there instead, and
 the tests that must fail then. The copy lies in build/mutate/tree and has one build folder, so that each mistake costs
-what its own file costs to compile. The tree itself is only read.
+what its own file costs to compile. The tree itself is only read. --tree: a clone that is built already, and that nothing else
+works in meanwhile, instead of that copy; each file is put back as it was.
 
 Exit status 0: each mutant was killed. 1: one survived, does not apply, does not build, or its tests fail without it.
 """
@@ -20,8 +21,6 @@ import tomllib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WORK = os.path.join(ROOT, 'build', 'mutate')
-TREE = os.path.join(WORK, 'tree')
-BUILD = os.path.join(TREE, 'build', 'dev')
 SCRATCH = os.path.join(WORK, 'tmp')
 KEYS = {'name', 'rule', 'file', 'text', 'with', 'tests', 'why'}
 UNIT = re.compile(r'^[a-z_]+_test ')
@@ -47,13 +46,13 @@ def read_mutants(only):
     return [m for m in found if not only or m['name'] in only]
 
 
-def copy_tree():
+def copy_tree(tree):
     """Only what differs is written, so that what was built stays fresh."""
     listed = subprocess.run(['git', '-C', ROOT, 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
                             stdout=subprocess.PIPE, check=True).stdout.decode()
     wanted = {name for name in listed.split('\0') if name and os.path.lexists(os.path.join(ROOT, name))}
     for name in sorted(wanted):
-        source, target = os.path.join(ROOT, name), os.path.join(TREE, name)
+        source, target = os.path.join(ROOT, name), os.path.join(tree, name)
         if os.path.islink(source) or os.path.isdir(source):
             continue
         with open(source, 'rb') as f:
@@ -64,12 +63,12 @@ def copy_tree():
         with open(target, 'wb') as f:
             f.write(data)
         shutil.copymode(source, target)
-    for folder, folders, names in os.walk(TREE):
-        if folder == TREE and 'build' in folders:
+    for folder, folders, names in os.walk(tree):
+        if folder == tree and 'build' in folders:
             folders.remove('build')
         for name in names:
             path = os.path.join(folder, name)
-            if os.path.relpath(path, TREE) not in wanted:
+            if os.path.relpath(path, tree) not in wanted:
                 os.unlink(path)
 
 
@@ -82,13 +81,14 @@ def read(path):
 
 
 class Bench:
-    def __init__(self, cmake, jobs):
-        self.cmake, self.jobs = cmake, jobs
-        self.environment = {**os.environ, 'TMPDIR': SCRATCH, 'PERDURE_BIN': os.path.join(BUILD, 'bin'), 'PERDURE_SOURCE_DIR': TREE,
-                            'PERDURE_BUILD_DIR': BUILD, 'XDG_STATE_HOME': os.path.join(SCRATCH, 'state'),
+    def __init__(self, tree, cmake, jobs):
+        self.tree, self.cmake, self.jobs = tree, cmake, jobs
+        self.folder = os.path.join(tree, 'build', 'dev')
+        self.environment = {**os.environ, 'TMPDIR': SCRATCH, 'PERDURE_BIN': os.path.join(self.folder, 'bin'), 'PERDURE_SOURCE_DIR': ROOT, 'PYTHONDONTWRITEBYTECODE': '1',
+                            'PERDURE_BUILD_DIR': self.folder, 'XDG_STATE_HOME': os.path.join(SCRATCH, 'state'),
                             'XDG_CONFIG_HOME': os.path.join(SCRATCH, 'config'), 'NO_COLOR': '1',
                             # The copy has another path than the tree: a compiler cache is to see the same files.
-                            'CCACHE_BASEDIR': TREE, 'CCACHE_NOHASHDIR': '1', 'CCACHE_SLOPPINESS': 'pch_defines,time_macros'}
+                            'CCACHE_BASEDIR': tree, 'CCACHE_NOHASHDIR': '1', 'CCACHE_SLOPPINESS': 'pch_defines,time_macros'}
         self.baseline = {}
 
     def configure(self):
@@ -96,12 +96,12 @@ class Bench:
         line = ['cmake', '--preset', 'dev', '-DCMAKE_CXX_FLAGS_DEBUG=-g0', *self.cmake]
         if cache:
             line += ['-DCMAKE_CXX_COMPILER_LAUNCHER=ccache', '-DCMAKE_CXX_FLAGS=-fpch-preprocess']
-        done = subprocess.run(line, cwd=TREE, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        done = subprocess.run(line, cwd=self.tree, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode:
             sys.exit(f'mutate: cmake failed\n{done.stdout}')
 
     def build(self, targets):
-        done = subprocess.run(['nice', 'ninja', '-C', BUILD, f'-j{self.jobs}', *targets], env=self.environment, stdout=subprocess.PIPE,
+        done = subprocess.run(['nice', 'ninja', '-C', self.folder, f'-j{self.jobs}', *targets], env=self.environment, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, check=False)
         return None if done.returncode == 0 else done.stdout[-3000:]
 
@@ -111,14 +111,14 @@ class Bench:
         os.makedirs(os.path.join(SCRATCH, 'state'))
         words = test.split()
         if UNIT.match(test):
-            line = [os.path.join(BUILD, 'bin', words[0]) if os.path.exists(os.path.join(BUILD, 'bin', words[0])) else
-                    os.path.join(BUILD, 'tests', 'unit', words[0]), '--gtest_filter=' + words[1], '--gtest_brief=1']
+            line = [os.path.join(self.folder, 'bin', words[0]) if os.path.exists(os.path.join(self.folder, 'bin', words[0])) else
+                    os.path.join(self.folder, 'tests', 'unit', words[0]), '--gtest_filter=' + words[1], '--gtest_brief=1']
         else:
-            line = [sys.executable, os.path.join(TREE, 'tests', words[0]), *words[1:]]
+            line = [sys.executable, os.path.join(ROOT, 'tests', words[0]), *words[1:]]
         with open(os.path.join(WORK, 'last.log'), 'ab') as log:
             log.write(f'\n=== {test}\n'.encode())
             log.flush()
-            with subprocess.Popen(line, cwd=os.path.join(TREE, 'tests'), env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
+            with subprocess.Popen(line, cwd=os.path.join(ROOT, 'tests'), env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
                                   stderr=log, start_new_session=True) as process:
                 try:
                     status = process.wait(limit)
@@ -149,7 +149,7 @@ class Bench:
         return self.baseline[test]
 
     def judge(self, mutant):
-        path = os.path.join(TREE, mutant['file'])
+        path = os.path.join(self.tree, mutant['file'])
         original = read(path)
         if original is None:
             return 'does not apply: there is no such file', ''
@@ -186,16 +186,20 @@ def main():
     parser.add_argument('--list', action='store_true')
     parser.add_argument('--cmake', action='append', default=[], metavar='ARG')
     parser.add_argument('--jobs', type=int, default=int(os.environ.get('DEV_JOBS', '2')))
+    parser.add_argument('--tree', metavar='DIR', type=os.path.abspath)
     options = parser.parse_args()
     mutants = read_mutants(options.only)
     if options.list:
         for mutant in mutants:
             print(mutant['name'], mutant.get('rule', ''), mutant['file'])
         return 0
-    os.makedirs(TREE, exist_ok=True)
-    copy_tree()
-    bench = Bench(options.cmake, options.jobs)
-    bench.configure()
+    tree = options.tree or os.path.join(WORK, 'tree')
+    os.makedirs(tree, exist_ok=True)
+    os.makedirs(WORK, exist_ok=True)
+    bench = Bench(tree, options.cmake, options.jobs)
+    if not options.tree:
+        copy_tree(tree)
+        bench.configure()
     failures = []
     with open(os.path.join(WORK, 'last.log'), 'wb'):
         pass

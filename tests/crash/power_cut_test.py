@@ -12,11 +12,11 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 import power_cut  # noqa: E402
-from session import PERDURE, SessionTest  # noqa: E402
+from session import PERDURE, SessionTest, eventually, processes_with  # noqa: E402
 from traced_runner import main  # noqa: E402
 
 ALL = os.environ.get('PERDURE_POWER_CUT') == 'all'
-MOST = int(os.environ.get('PERDURE_POWER_CUT_STATES', '40'))
+MOST = int(os.environ.get('PERDURE_POWER_CUT_STATES', '15'))
 BOOT = '/proc/sys/kernel/random/boot_id'
 ANOTHER_BOOT = '01234567-89ab-4cde-8f01-23456789abcd'
 # What says nothing about a task, or is said to promise nothing: it is there or not with all the rest of its kind.
@@ -107,12 +107,20 @@ class PowerCut(SessionTest):
                 f.write('x\n' * sum(1 for what in history.marked if what == (what[0], 'ran') and what[0] <= k))
             try:
                 self.look(state, told, judge)
-            except (AssertionError, KeyError, ValueError, subprocess.TimeoutExpired) as e:
+            except (AssertionError, KeyError, ValueError, OSError, subprocess.TimeoutExpired) as e:
                 after = history.descriptions[k - 1] if k else 'nothing'
                 files = ' '.join(f'{path}={"/" if data is None else len(data)}' for path, data in state.items())
                 wrong.append(f'{kind}, behind call {k} of {history.k} ({after}), told {sorted(told)}: {str(e)[:600]}\n   {files}')
         print(f'{self._testMethodName}: {history.k} instants, {built} states built, {len(found)} distinct, {len(chosen)} opened', flush=True)
         self.assertFalse(wrong, '\n'.join(['', f'{len(wrong)} of {len(chosen)}', *wrong[:12]]))
+
+    def queued(self):
+        folder = os.path.join(self.session, 'queue')
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        return [name[21:-5] for name in names if name.endswith('.json') and not name.startswith('.')]
+
+    def nobody_is_left(self):
+        eventually(lambda: not processes_with('@' + self.session), 'whoever worked on the last state has left', 20)
 
     def look(self, state, told, judge):
         if 'session' not in state:
@@ -123,9 +131,11 @@ class PowerCut(SessionTest):
                 stem = path[14:-5]
                 if not stem.startswith('.'):
                     self.assertEqual(json.loads(data)['taskId'], stem, 'a torn record')
+        self.nobody_is_left()
         self.materialise(state)
         self.perdure('reconcile', '--trust', '--yes', check=0)
-        self.perdure('wait', '--timeout', '20s')
+        if waiting := self.queued():
+            self.perdure('wait', '--timeout', '20s', *waiting)
         tasks = {task['taskId']: task for task in self.json('list', '--all')}
         news = {task: one for one in self.json('notifications') for task in one['tasks']}
         for task in tasks.values():
@@ -167,7 +177,9 @@ class PowerCut(SessionTest):
         def judge(told, tasks, _):
             if 'started' in told:
                 self.assertIn(self.said('id'), tasks)
-                self.assertEqual(self.sh('echo x >> ' + self.ran, '--idempotency-key', 'k'), self.said('id'), 'the key is lost')
+                again = self.sh('echo x >> ' + self.ran, '--idempotency-key', 'k')
+                self.perdure('wait', again)
+                self.assertEqual(again, self.said('id'), 'the key is lost')
         self.each_state('''
             said id run --idempotency-key k -c 'exit 3'; told started
             p wait $(of id) || true''', judge)

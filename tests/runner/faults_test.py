@@ -77,6 +77,16 @@ class Commit(TracedTest):
             self.assertNotIn('lostEvidence', record)
 
 
+class Gate(TracedTest):
+    def test_L06_what_can_not_be_recorded_never_runs(self):
+        mark = os.path.join(self.scratch, 'ran')
+        for rule in ('renameat:error=ENOSPC:when=1', 'fsync:error=EIO:when=1', 'fsync:error=EIO:when=2'):
+            task, answer = self.traced(['/usr/bin/touch', mark], rule)
+            self.assertRegex(answer, '^failed [0-9]+ write the record$', rule)
+            self.assert_nothing_of(task)
+            self.assertFalse(os.path.exists(mark), rule)
+
+
 class Disk(TracedTest):
     def test_L25_a_log_that_the_disk_refuses_for_a_while_has_a_gap_that_is_counted_and_the_command_lives(self):
         task, _ = self.traced(['/bin/bash', '-c', 'for i in {0..9}; do echo line $i; sleep 0.03; done; exit 3'],
