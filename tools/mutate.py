@@ -21,7 +21,8 @@ import tomllib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WORK = os.path.join(ROOT, 'build', 'mutate')
-SCRATCH = os.path.join(WORK, 'tmp')
+SCRATCH = os.path.join(WORK, f'scratch-{os.getpid()}')
+LOG = os.path.join(WORK, f'tests-{os.getpid()}.log')
 KEYS = {'name', 'rule', 'file', 'text', 'with', 'tests', 'why'}
 UNIT = re.compile(r'^[a-z_]+_test ')
 
@@ -115,7 +116,7 @@ class Bench:
                     os.path.join(self.folder, 'tests', 'unit', words[0]), '--gtest_filter=' + words[1], '--gtest_brief=1']
         else:
             line = [sys.executable, os.path.join(ROOT, 'tests', words[0]), *words[1:]]
-        with open(os.path.join(WORK, 'last.log'), 'ab') as log:
+        with open(LOG, 'ab') as log:
             log.write(f'\n=== {test}\n'.encode())
             log.flush()
             with subprocess.Popen(line, cwd=os.path.join(ROOT, 'tests'), env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
@@ -201,7 +202,8 @@ def main():
         copy_tree(tree)
         bench.configure()
     failures = []
-    with open(os.path.join(WORK, 'last.log'), 'wb'):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit('mutate: ended'))  # so that the file is put back
+    with open(LOG, 'wb'):
         pass
     for n, mutant in enumerate(mutants, 1):
         before = time.monotonic()
