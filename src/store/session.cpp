@@ -63,11 +63,10 @@ Result<> Session::create() const {
   const std::string outbox = path_ + "/" + kOutboxDir;
   if (auto made = make_folder_at(AT_FDCWD, outbox, outbox); !made) return made;
   if (auto made = make_folder_at(AT_FDCWD, tasks_path(), tasks_path()); !made) return made;
-  // Whoever made these folders may have been killed before their names were durable (D02). Once there is a task's folder
-  // in tasks/, somebody has been here: that is a second link to it, or none are counted where folders count none.
-  struct stat about{};
-  if (::stat(tasks_path().c_str(), &about) != 0) return fail_errno("looking at", tasks_path());
-  return about.st_nlink > 2 ? Result<>() : sync_folder_and_parents(path_);
+  // The process that made these folders may have been killed before their names were durable (D02). A task comes into
+  // tasks/ only behind this line, so what is in it proves that the names are durable.
+  std::error_code unknown;
+  return fs::is_empty(tasks_path(), unknown) || unknown ? sync_folder_and_parents(path_) : Result<>();
 }
 
 Result<Fd> Session::open_root() const {
