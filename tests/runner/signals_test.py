@@ -32,6 +32,12 @@ class Signalled(TracedTest):
                     found.append((match[2], since[pid][:-1]))
         return found
 
+    def test_L53_a_process_of_another_program_is_not_asked_whether_it_is_a_runner(self):
+        # Asking costs a process and, where the answer hangs, a fifth of a second for each.
+        self.assertTrue(self.signals(0, 'PERDURE_RUNNER=x@/y setsid sleep 300 & echo ready; wait'))
+        with open(os.path.join(self.scratch, 'trace'), encoding='utf-8', errors='replace') as f:
+            self.assertNotRegex(f.read(), r'/proc/\d+/environ')
+
     def test_L12_whose_child_it_is_is_looked_at_behind_the_pidfd(self):
         for signal_name, before in self.signals(20000, 'setsid sleep 300 & echo ready; wait'):
             self.assertIn('stat', before, f'{signal_name}: the number may be a stranger\'s by now')
