@@ -94,7 +94,7 @@ Result<bool> has_not_run(const store::Session& session, const store::QueueEntry&
   if (!*record) return true;
   if (is_terminal((*record)->status)) return false;
   // runner.lock is not fsynced: only under the boot that wrote the record does it prove that the gate was closed (D44).
-  const bool is_this_boot = (*record)->boot_id && *(*record)->boot_id == boot_id();
+  const bool is_this_boot = (*record)->host.boot_id && *(*record)->host.boot_id == boot_id();
   return is_this_boot && !store::read_runner_notes(session, entry.id).gate_opened;
 }
 
