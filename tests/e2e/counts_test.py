@@ -25,7 +25,7 @@ FEW_LIVE, MANY_LIVE = 6, 26
 SLACK = 14
 NOT_COUNTED = {'getdents64', 'brk', 'mmap', 'munmap', 'mremap', 'madvise', 'mprotect', 'futex', 'exit_group', 'exit',
                'rt_sigaction', 'rt_sigprocmask', 'sched_yield', 'restart_syscall', 'clock_nanosleep', 'nanosleep'}
-HOOK = json.dumps({'session_id': 'owner', 'hook_event_name': 'PostToolUse', 'tool_name': 'Read', 'cwd': '/'})
+HOOK = json.dumps({'session_id': 'owner', 'hook_event_name': 'UserPromptSubmit', 'prompt': 'x', 'cwd': '/'})
 
 
 def calls_in(trace):
@@ -112,7 +112,7 @@ class Counts(SessionTest):
         self.acknowledge_all()
         counts = {'list': self.count('list'), 'show': self.count('show', task), 'output': self.count('output', task),
                   'wait ID': self.count('wait', task), 'wait': self.count('wait', '--timeout', '10ms'),
-                  'notifications': self.count('notifications'), 'hook': self.count('hook', 'claude-code', 'tool', stdin=HOOK),
+                  'notifications': self.count('notifications'), 'hook': self.count('hook', 'claude-code', 'prompt', stdin=HOOK),
                   'run': self.count_run()}
         self.perdure('stop', live, check=0)
         self.acknowledge_all()
