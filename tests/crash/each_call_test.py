@@ -66,6 +66,9 @@ class EachCall(TracedTest):
             self.assertFalse(os.path.exists(mark), 'it ran without a record')
             return 'nothing'
         record = self.s.read(task)
+        if os.path.exists(active):  # it was killed behind its commit, perhaps after the first look
+            eventually(lambda: not processes_with('PERDURE_RUNNER=' + task), 'the runner is gone', 10)
+            self.perdure('reconcile', check=0)
         self.assertFalse(os.path.exists(active), 'D08: an entry of a task that has ended')
         self.assertIn(record['status'], TERMINAL | {'lost'})
         self.assertTrue(os.path.exists(os.path.join(self.session, 'outbox', task)), 'L32: an end that nobody is told of')
