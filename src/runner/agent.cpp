@@ -24,33 +24,34 @@ std::string_view agent_id_in(std::string_view members) {
 }  // namespace
 
 void Run::know_agent(std::string_view members) {
-  note_.clear();
-  note_ << members;
-  facts_.note = note_.view();
-  tree_.set_other_name(agent_id_in(note_.view()));
+  durable_.note.clear();
+  durable_.note << members;
+  durable_.facts.note = durable_.note.view();
+  processes_.tree.set_other_name(agent_id_in(durable_.note.view()));
 }
 
 // The driver ended without a word about the turn.
 void Run::say_silent() {
-  reason_.clear();
-  write_silent_driver(reason_, facts_.signal > 0, facts_.signal > 0 ? facts_.signal : facts_.exit_code);
+  durable_.reason.clear();
+  write_silent_driver(durable_.reason, durable_.facts.signal > 0,
+                      durable_.facts.signal > 0 ? durable_.facts.signal : durable_.facts.exit_code);
 }
 
 void Run::note_turn(std::string_view reason) {
-  facts_.ended_ms = sys::now_ms();
-  reason_.clear();
-  reason_ << reason;
-  lock_.note_turn_end(life_.cause == Cause::exit_quietly, reason, facts_.ended_ms);
+  durable_.facts.ended_ms = sys::now_ms();
+  durable_.reason.clear();
+  durable_.reason << reason;
+  durable_.lock.note_turn_end(life_.cause == Cause::exit_quietly, reason, durable_.facts.ended_ms);
 }
 
 // Nothing of a subagent outlives its driver (L30).
 void Run::follow_driver() {
-  if (!tree_.has_others()) return;
+  if (!processes_.tree.has_others()) return;
   const long grace = spec_.header->grace_ms;
-  owned_ = tree_.stop_owned_tasks(grace);
-  if (tree_.count() == 0) return;
-  for (const int signal : {SIGTERM, SIGCONT}) tree_.signal(signal, 0);
-  if (life_.is(State::trailing)) sys::arm(timer_.get(), grace > 0 ? grace : 1);
+  processes_.ask_owned(grace);
+  if (processes_.tree.count() == 0) return;
+  for (const int signal : {SIGTERM, SIGCONT}) processes_.tree.signal(signal, 0);
+  if (life_.is(State::trailing)) deadlines_.arm(grace > 0 ? grace : 1);
 }
 
 }  // namespace runner

@@ -15,15 +15,15 @@ constexpr long kRetryMs = 1'000;  // between attempts to detach at the deadline,
 }  // namespace
 
 void Run::watch_caller(Fd caller) {
-  caller_ = std::move(caller);
-  control_.add_waiter(caller_.get(), Control::awaits_release);
-  sys::watch(epoll_.get(), caller_.get(), tag(Source::caller), EPOLLIN | EPOLLRDHUP);
+  caller_.connection = std::move(caller);
+  control_.add_waiter(caller_.connection.get(), Control::awaits_release);
+  loop_.try_to_watch(caller_.connection.get(), Source::caller, EPOLLIN | EPOLLRDHUP);
 }
 
 // The caller sends nothing: it has gone, and the task goes on without it.
 void Run::on_caller() {
-  control_.forget(caller_.get());
-  caller_.reset();
+  control_.forget(caller_.connection.get());
+  caller_.connection.reset();
   apply(Event::caller_left);
 }
 
@@ -33,63 +33,63 @@ void Run::try_again_to_detach() {
 
 void Run::detach_at_deadline() {
   const std::int64_t timeout = spec_.header->detach_timeout_ms;
-  if (detach(Released::by_deadline, timeout < 0 ? 0 : timeout) < 0) sys::arm(timer_.get(), kRetryMs);
+  if (detach(Released::by_deadline, timeout < 0 ? 0 : timeout) < 0) deadlines_.arm(kRetryMs);
 }
 
 // Makes it a background task: the log gets its name, the record is committed, the deadline is what was asked for (-1:
 // it stays). 0 or -errno; then it is in the foreground as before.
 int Run::detach(Released how, long timeout_ms) {
-  if (const int e = log_.link(); e < 0) return e;
-  const std::int64_t timeout_before = facts_.timeout_ms, from_before = facts_.timeout_from_ms;
-  facts_.detached = true;
-  facts_.started_seq = next_seq(session_.get());
+  if (const int e = output_.log.link(); e < 0) return e;
+  const std::int64_t timeout_before = durable_.facts.timeout_ms, from_before = durable_.facts.timeout_from_ms;
+  durable_.facts.detached = true;
+  durable_.facts.started_seq = next_seq(folders_.session.get());
   if (timeout_ms >= 0) {
-    facts_.timeout_ms = timeout_ms;
-    facts_.timeout_from_ms = sys::now_ms();
+    durable_.facts.timeout_ms = timeout_ms;
+    durable_.facts.timeout_from_ms = sys::now_ms();
   }
-  if (const int e = record_.commit(facts_); e < 0) {
-    facts_.detached = false;
-    facts_.timeout_ms = timeout_before;
-    facts_.timeout_from_ms = from_before;
+  if (const int e = durable_.record.commit(durable_.facts); e < 0) {
+    durable_.facts.detached = false;
+    durable_.facts.timeout_ms = timeout_before;
+    durable_.facts.timeout_from_ms = from_before;
     return e;
   }
   apply(Event::detached);
   tell_hooks(hook_started);
-  record_file_.reset();
-  if (timeout_ms >= 0 && life_.is(State::running)) sys::arm(timer_.get(), timeout_ms);
+  caller_.record.reset();
+  if (timeout_ms >= 0 && life_.is(State::running)) deadlines_.arm(timeout_ms);
   drop_stream();
   control_.tell(Control::awaits_release, how == Released::by_deadline ? kTimeoutDetached : kDetached);
-  if (caller_) control_.forget(caller_.get());
-  caller_.reset();
-  record_.reserve_next();
+  if (caller_.connection) control_.forget(caller_.connection.get());
+  caller_.connection.reset();
+  durable_.record.reserve_next();
   report_created(spec_.telemetry, task_id_);
   return 0;
 }
 
 void Run::on_stream() {
-  stream_.flush();
-  if (stream_.is_behind()) return;
-  sys::unwatch(epoll_.get(), stream_.fd());
-  if (output_) sys::watch(epoll_.get(), output_.get(), tag(Source::output));
+  output_.stream.flush();
+  if (output_.stream.is_behind()) return;
+  loop_.unwatch(output_.stream.fd());
+  if (output_.pipe) loop_.try_to_watch(output_.pipe.get(), Source::output);
   evaluate();
 }
 
 void Run::drop_stream() {
-  const bool was_behind = stream_.is_behind();
-  stream_.close();
-  if (was_behind && output_) sys::watch(epoll_.get(), output_.get(), tag(Source::output));
+  const bool was_behind = output_.stream.is_behind();
+  output_.stream.close();
+  if (was_behind && output_.pipe) loop_.try_to_watch(output_.pipe.get(), Source::output);
 }
 
 // Gives the caller what it is owed of what the command wrote, as far as its reader takes it.
 void Run::pass_on(int leftovers) {
-  if (!stream_.is_open()) return;
+  if (!output_.stream.is_open()) return;
   if (leftovers == 0) {
     pump(INT64_MAX);
     return;
   }
   // Leftovers may write for ever: only what was there at the end is owed.
-  if (owed_ < 0) owed_ = output_ ? waiting_output() : 0;
-  owed_ -= pump(owed_);
+  if (output_.owed < 0) output_.owed = output_.pipe ? output_.waiting() : 0;
+  output_.owed -= pump(output_.owed);
 }
 
 // The files of the log behind the record, and what the line says of them.
@@ -98,7 +98,7 @@ int Run::collect_files(int record, int (&fds)[kMostFiles], Text<1024>& line) con
   fds[count++] = record;
   bool has_head = false;
   Text<1024> segments;
-  log_.each_file([&](int fd, std::int64_t at) {
+  output_.log.each_file([&](int fd, std::int64_t at) {
     has_head |= at < 0;
     if (at >= 0) segments << " " << at;
     fds[count++] = fd;
@@ -111,7 +111,7 @@ void Run::on_request(int client, const request::Look& /*wanted*/) {
   if (!life_.is_foreground()) return control_.answer(client, kNo);
   const Fd file(sys::make_memory_file("perdure-record"));
   int e = file ? 0 : file.get();
-  if (e == 0) e = record_.write_to(file.get(), facts_);
+  if (e == 0) e = durable_.record.write_to(file.get(), durable_.facts);
   if (e < 0) return control_.answer_result(client, e);
   int fds[kMostFiles];
   auto line = Text<1024>() << kRecord;
@@ -122,32 +122,32 @@ void Run::on_request(int client, const request::Look& /*wanted*/) {
 // Nothing of it stays: the names are gone before anybody hears of the end.
 void Run::end_in_foreground() {
   apply(Event::unrecorded);
-  static_cast<void>(record_.write_to(record_file_.get(), facts_));
-  log_.forget();
-  record_.drop_next();
-  active_.leave(task_id_);
-  sys::unlink_at(folder_.get(), kRunnerLock);
-  control_.unlink(folder_.get());
-  lock_.release();
-  sys::unlink_at(tasks_.get(), (Text<80>() << task_id_).c_str(), AT_REMOVEDIR);
+  static_cast<void>(durable_.record.write_to(caller_.record.get(), durable_.facts));
+  output_.log.forget();
+  durable_.record.drop_next();
+  durable_.active.leave(task_id_);
+  sys::unlink_at(folders_.task.get(), kRunnerLock);
+  control_.unlink(folders_.task.get());
+  durable_.lock.release();
+  sys::unlink_at(folders_.tasks.get(), (Text<80>() << task_id_).c_str(), AT_REMOVEDIR);
   drop_stream();
   tell_end_with_files();
 }
 
 // It ended, and what it left behind made a record necessary.
 void Run::release_with_record() {
-  static_cast<void>(record_.write_to(record_file_.get(), facts_));
+  static_cast<void>(durable_.record.write_to(caller_.record.get(), durable_.facts));
   drop_stream();
   tell_end_with_files();
-  if (caller_) control_.forget(caller_.get());
-  caller_.reset();
+  if (caller_.connection) control_.forget(caller_.connection.get());
+  caller_.connection.reset();
   apply(Event::detached);
 }
 
 void Run::tell_end_with_files() {
   int fds[kMostFiles];
   auto line = Text<1024>() << kEnded;
-  const int count = collect_files(record_file_.get(), fds, line);
+  const int count = collect_files(caller_.record.get(), fds, line);
   control_.tell(Control::awaits_release, line.view(), fds, count);
   control_.tell(Control::awaits_end, line.view(), fds, count);
 }

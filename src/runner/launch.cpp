@@ -21,33 +21,34 @@ bool Run::launch(const char* session, Fd to_caller) {
   ExecFailure failure{};
   Refusal refusal;
   const int answer_fd = to_caller.get();
-  hooks_.open(session, folder_);
-  session_ = Fd(sys::open_at(AT_FDCWD, session, O_RDONLY | O_DIRECTORY));
-  int e = session_ ? admit(doing, refusal) : session_.get();
+  hooks_.open(session, folders_.task);
+  folders_.session = Fd(sys::open_at(AT_FDCWD, session, O_RDONLY | O_DIRECTORY));
+  int e = folders_.session ? admit(doing, refusal) : folders_.session.get();
   if (e == 0 && life_.is(State::parked)) {
     answer(answer_fd, "queued\n");
     // One that takes the place of a runner that was killed was reported by that.
-    if (entry_name_.empty()) report_created(spec_.telemetry, task_id_);
+    if (place_.entry_name.empty()) report_created(spec_.telemetry, task_id_);
     return true;
   }
   if (e == 0) e = prepare(doing);
   if (e == 0) e = start_command(doing, failure);
   if (e == 0 && failure.error == 0) {
     apply(Event::started);
-    answer(answer_fd,
-           (Text<64>() << "running " << static_cast<long>(facts_.pid) << " " << facts_.started_ms << "\n").view());
+    answer(answer_fd, (Text<64>() << "running " << static_cast<long>(durable_.facts.pid) << " "
+                                  << durable_.facts.started_ms << "\n")
+                          .view());
     if (life_.is_foreground()) {
       watch_caller(std::move(to_caller));
     } else {
       // Behind the answer, since nobody needs to wait for it: on a disk that is full by now the terminal record is
       // tried again until there is room (commit()).
-      record_.reserve_next();
+      durable_.record.reserve_next();
       report_created(spec_.telemetry, task_id_);
     }
     tell_hooks(hook_started);
     return true;
   }
-  limits_.remove();
+  processes_.limits.remove();
   clear_away();
   const long cap = spec_.header->max_running;
   if (failure.error != 0 && failure.step == ExecFailure::limits) {
@@ -70,19 +71,20 @@ bool Run::launch(const char* session, Fd to_caller) {
 // What is left on disk goes before the answer: whoever hears it finds nothing (architecture, "Launch"). Without the lock
 // nothing of it is ours: another runner has this task.
 void Run::clear_away() {
-  if (!lock_.is_held()) return;
-  record_.remove();
-  active_.leave(task_id_);
-  control_.unlink(folder_.get());
-  sys::unlink_at(folder_.get(), kRunnerLock);
+  if (!durable_.lock.is_held()) return;
+  durable_.record.remove();
+  durable_.active.leave(task_id_);
+  control_.unlink(folders_.task.get());
+  sys::unlink_at(folders_.task.get(), kRunnerLock);
 }
 
 int Run::open_folders(const char*& doing) {
   doing = "open the task's folder";
-  tasks_ = Fd(sys::open_at(session_.get(), kTasksDir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  if (!tasks_) return tasks_.get();
-  folder_ = Fd(sys::open_at(tasks_.get(), (Text<80>() << task_id_).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  return folder_ ? 0 : folder_.get();
+  folders_.tasks = Fd(sys::open_at(folders_.session.get(), kTasksDir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  if (!folders_.tasks) return folders_.tasks.get();
+  folders_.task =
+      Fd(sys::open_at(folders_.tasks.get(), (Text<80>() << task_id_).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  return folders_.task ? 0 : folders_.task.get();
 }
 
 // A slot, a place in the queue, or neither for a foreground task (L02).
@@ -91,62 +93,63 @@ int Run::admit(const char*& doing, Refusal& refusal) {
   if (life_.is_foreground()) return 0;
   doing = "take a slot in the session";
   const int cap = static_cast<int>(spec_.header->max_running);
-  if (const int e = slot_.open(session_.get()); e < 0) return e;
+  if (const int e = place_.slot.open(folders_.session.get()); e < 0) return e;
   const bool may_wait = spec_.header->mode == SpecMode::queued;
   if (cap > 0 || may_wait) {
-    if (const int e = queue_.open(session_.get(), tasks_.get(), task_id_); e < 0) return e;
-    if (const int e = queue_.lock(); e < 0) return e;
+    if (const int e = place_.queue.open(folders_.session.get(), folders_.tasks.get(), task_id_); e < 0) return e;
+    if (const int e = place_.queue.lock(); e < 0) return e;
   }
-  if (may_wait && (!spec_.after.empty() || !entry_name_.empty())) return park(doing);
-  if (cap > 0) refusal.waiting = queue_.count();
-  const int e = refusal.waiting > 0 ? -EDQUOT : slot_.take(task_id_, cap, refusal.held);
+  if (may_wait && (!spec_.after.empty() || !place_.entry_name.empty())) return park(doing);
+  if (cap > 0) refusal.waiting = place_.queue.count();
+  const int e = refusal.waiting > 0 ? -EDQUOT : place_.slot.take(task_id_, cap, refusal.held);
   if (e == -EDQUOT && may_wait) {
     refusal = {};
     return park(doing);
   }
-  queue_.unlock();  // before the fork: the child must not hold it
+  place_.queue.unlock();  // before the fork: the child must not hold it
   if (e != -EDQUOT) refusal = {};
   return e;
 }
 
 int Run::prepare(const char*& doing) {
   doing = "make the entry in active/";
-  if (const int e = active_.enter(session_.get(), task_id_); e < 0) return e;
+  if (const int e = durable_.active.enter(folders_.session.get(), task_id_); e < 0) return e;
   doing = "take runner.lock";
-  if (const int e = lock_.open(folder_.get(), task_id_); e < 0) return e;
-  if (const int e = active_.check(task_id_); e < 0) return e;
-  lock_.note_key(spec_.variable(kKeyVariable));
+  if (const int e = durable_.lock.open(folders_.task.get(), task_id_); e < 0) return e;
+  if (const int e = durable_.active.check(task_id_); e < 0) return e;
+  durable_.lock.note_key(spec_.variable(kKeyVariable));
   queue_restart_.prepare(spec_);
   doing = "open the control socket";
-  if (const int e = control_.open(folder_.get()); e < 0) return e;
-  log_.open(folder_.get(), spec_.header->output_limit, spec_.header->on_limit, life_.is_foreground());
-  record_.open(tasks_.get(), folder_.get(), task_id_, spec_.constant, is_agent() ? kMaxNoteBytes : 0);
-  record_.set_identity(identity_members(session_.get()));
-  facts_.is_agent = is_agent();
+  if (const int e = control_.open(folders_.task.get()); e < 0) return e;
+  output_.log.open(folders_.task.get(), spec_.header->output_limit, spec_.header->on_limit, life_.is_foreground());
+  durable_.record.open(folders_.tasks.get(), folders_.task.get(), task_id_, spec_.constant,
+                       is_agent() ? kMaxNoteBytes : 0);
+  durable_.record.set_identity(identity_members(folders_.session.get()));
+  durable_.facts.is_agent = is_agent();
   know_agent(spec_.note);
   doing = "wait for events";
   if (const int e = watch_everything(); e < 0) return e;
   if (!life_.is_foreground()) return 0;
-  facts_.detached = false;
-  if (spec_.header->has_stream != 0) stream_.open(Fd(kStreamFd));
-  record_file_ = Fd(sys::make_memory_file("perdure-record"));
-  return record_file_ ? 0 : record_file_.get();
+  durable_.facts.detached = false;
+  if (spec_.header->has_stream != 0) output_.stream.open(Fd(kStreamFd));
+  caller_.record = Fd(sys::make_memory_file("perdure-record"));
+  return caller_.record ? 0 : caller_.record.get();
 }
 
 int Run::start_command(const char*& doing, ExecFailure& failure) {
   doing = "make pipes";
-  if (const int e = stdio_.open(*spec_.header); e < 0) return e;
-  output_ = stdio_.take_output();
+  if (const int e = output_.stdio.open(*spec_.header); e < 0) return e;
+  output_.pipe = output_.stdio.take_output();
   int ends[2];
   if (const int e = sys::pipe(ends); e < 0) return e;
   Fd gate_out(ends[0]), gate_in(ends[1]);
   if (const int e = sys::pipe(ends); e < 0) return e;
   Fd failure_out(ends[0]), failure_in(ends[1]);
   doing = "wait for events";
-  if (const int e = sys::watch(epoll_.get(), output_.get(), tag(Source::output)); e < 0) return e;
+  if (const int e = loop_.watch(output_.pipe.get(), Source::output); e < 0) return e;
 
-  limits_.open(spec_, task_id_);
-  if (limits_.by_cgroup()) facts_.cgroup = spec_.cgroup;
+  processes_.limits.open(spec_, task_id_);
+  if (processes_.limits.by_cgroup()) durable_.facts.cgroup = spec_.cgroup;
   doing = "make a process";
   int pid = -EAGAIN;
   // The limit on processes may be reached for just a moment; the caller waits for our answer meanwhile.
@@ -156,33 +159,33 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
   }
   if (pid < 0) return pid;
   if (pid == 0)
-    become_command(
-        spec_, inherited_, limits_,
-        {gate_out.get(), stdio_.command_output(), failure_in.get(), stdio_.command_input(), stdio_.is_terminal()},
-        {lock_.fd(), slot_.fd(), control_.listener(), gate_in.get()});
-  if (!stdio_.is_terminal()) ::setpgid(pid, pid);  // else the child makes itself a session, which a leader can't
-  tree_.set_command(pid);
-  stdio_.let_go_of_command_side();
+    become_command(spec_, inherited_, processes_.limits,
+                   {gate_out.get(), output_.stdio.command_output(), failure_in.get(), output_.stdio.command_input(),
+                    output_.stdio.is_terminal()},
+                   {durable_.lock.fd(), place_.slot.fd(), control_.listener(), gate_in.get()});
+  if (!output_.stdio.is_terminal()) ::setpgid(pid, pid);  // else the child makes itself a session, which a leader can't
+  processes_.tree.set_command(pid);
+  output_.stdio.let_go_of_command_side();
   gate_out.reset();
   failure_in.reset();
 
-  facts_.pid = pid;
-  facts_.started_ms = sys::now_ms();
-  facts_.timeout_ms = spec_.header->timeout_ms;
+  durable_.facts.pid = pid;
+  durable_.facts.started_ms = sys::now_ms();
+  durable_.facts.timeout_ms = spec_.header->timeout_ms;
   int e = 0;
   if (!life_.is_foreground()) {
-    facts_.started_seq = next_seq(session_.get());
+    durable_.facts.started_seq = next_seq(folders_.session.get());
     doing = "write the record";
-    e = record_.commit(facts_);
+    e = durable_.record.commit(durable_.facts);
   }
   if (e < 0) {
     gate_in.reset();  // the child sees the end of the gate and is gone
     ::waitpid(pid, nullptr, 0);
     return e;
   }
-  lock_.note_gate();
-  if (facts_.timeout_ms > 0) sys::arm(timer_.get(), facts_.timeout_ms);
-  idle_.start(spec_.header->idle_timeout_ms);
+  durable_.lock.note_gate();
+  if (durable_.facts.timeout_ms > 0) deadlines_.arm(durable_.facts.timeout_ms);
+  deadlines_.idle.start(spec_.header->idle_timeout_ms);
   sys::write(gate_in.get(), "G", 1);
   gate_in.reset();
   long n = 0;
@@ -198,21 +201,13 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
 }
 
 int Run::watch_everything() {
-  sigset_t mine;
-  ::sigemptyset(&mine);
-  ::sigaddset(&mine, SIGCHLD);
-  ::sigaddset(&mine, SIGTERM);
-  signals_ = Fd(sys::checked(::signalfd(-1, &mine, SFD_CLOEXEC | SFD_NONBLOCK)));
-  timer_ = Fd(sys::timer());
-  epoll_ = Fd(sys::epoll());
-  if (const int e = idle_.open(); e < 0) return e;
-  for (const Fd* fd : {&signals_, &timer_, &epoll_})
-    if (!*fd) return fd->get();
-  control_.set_listener_tag(epoll_.get(), tag(Source::listener));
-  int e = sys::watch(epoll_.get(), signals_.get(), tag(Source::signals));
-  if (e == 0) e = sys::watch(epoll_.get(), timer_.get(), tag(Source::timer));
-  if (e == 0) e = sys::watch(epoll_.get(), idle_.fd(), tag(Source::idle));
-  if (e == 0) e = sys::watch(epoll_.get(), control_.listener(), tag(Source::listener));
+  int e = loop_.open();
+  if (e == 0) e = deadlines_.open();
+  if (e < 0) return e;
+  control_.set_listener_tag(loop_.epoll.get(), Loop::tag(Source::listener));
+  e = loop_.watch(deadlines_.timer.get(), Source::timer);
+  if (e == 0) e = loop_.watch(deadlines_.idle.fd(), Source::idle);
+  if (e == 0) e = loop_.watch(control_.listener(), Source::listener);
   return e;
 }
 

@@ -37,137 +37,126 @@ std::string_view in_words(int error) {
 int Run::park(const char*& doing) {
   if (const int e = prepare(doing); e < 0) return e;
   doing = "wait in the queue";
-  if (entry_name_.empty()) {
-    const int e =
-        queue_.enter(spec_.header->priority, next_seq(session_.get()), !spec_.after.empty(), spec_.entry_text);
+  if (place_.entry_name.empty()) {
+    const int e = place_.queue.enter(spec_.header->priority, next_seq(folders_.session.get()), !spec_.after.empty(),
+                                     spec_.entry_text);
     if (e < 0) return e;
   } else {
-    queue_.adopt(entry_name_);
+    place_.queue.adopt(place_.entry_name);
   }
-  queue_.unlock();
+  place_.queue.unlock();
   apply(Event::queued);
   return 0;
 }
 
 void Run::try_to_start() {
-  drop_awaited();
-  sys::arm(timer_.get(), 0);
+  place_.awaited.drop_all();
+  deadlines_.disarm();
   if (!may_follow()) return;
-  if (queue_.lock() < 0) {
-    sys::arm(timer_.get(), kLaterMs);
+  if (place_.queue.lock() < 0) {
+    deadlines_.arm(kLaterMs);
     return;
   }
   Queue::Id before;
-  if (queue_.nearest_before(before) < 0) {
-    queue_.unlock();
-    sys::arm(timer_.get(), kLaterMs);
+  if (place_.queue.nearest_before(before) < 0) {
+    place_.queue.unlock();
+    deadlines_.arm(kLaterMs);
     return;
   }
   if (!before.view().empty()) {
     await(before.view(), kStarted);
-    return queue_.unlock();
+    return place_.queue.unlock();
   }
   const int cap = static_cast<int>(spec_.header->max_running);
   int held = 0;
-  int e = slot_.take(task_id_, cap, held);
+  int e = place_.slot.take(task_id_, cap, held);
   if (e == -EDQUOT) {
     // With one slot only, its holder must not wait for us: that is a cycle, and the holder is told so (L43).
     const auto wait = Text<96>() << kWait << (cap == 1 ? " " : "") << (cap == 1 ? task_id_ : std::string_view());
-    slot_.each_holder([&](std::string_view id) { await(id, wait.c_str()); });
-    e = slot_.take(task_id_, cap, held);  // one that came free before its holder could be asked
+    place_.slot.each_holder([&](std::string_view id) { await(id, wait.c_str()); });
+    e = place_.slot.take(task_id_, cap, held);  // one that came free before its holder could be asked
   }
-  queue_.unlock();
+  place_.queue.unlock();
   if (e == 0) return start_parked();
-  if (e != -EDQUOT) sys::arm(timer_.get(), kLaterMs);
+  if (e != -EDQUOT) deadlines_.arm(kLaterMs);
 }
 
 // May it take its place in the queue, as far as the task is concerned that it follows?
 bool Run::may_follow() {
-  if (!queue_.follows()) return true;
+  if (!place_.queue.follows()) return true;
   const auto as_ended = [&](std::string_view how) {
     const auto reason = Text<192>() << "Task " << spec_.after << ", which it was to follow, " << how;
     end(Event::stop, reason.view(), 0);
     return false;
   };
-  switch (const Predecessor found = look_at_predecessor(tasks_.get(), spec_.after)) {
+  switch (const Predecessor found = look_at_predecessor(folders_.tasks.get(), spec_.after)) {
     case Predecessor::lives: await(spec_.after, (Text<96>() << kWait << " " << task_id_).c_str()); return false;
-    case Predecessor::unknown: sys::arm(timer_.get(), kLaterMs); return false;
+    case Predecessor::unknown: deadlines_.arm(kLaterMs); return false;
     case Predecessor::gone: return as_ended("is not there any more");
     case Predecessor::completed: break;
     default: return as_ended(in_words(found));
   }
-  int e = queue_.lock();
-  if (e == 0) e = queue_.compete(spec_.header->priority);
-  queue_.unlock();
-  if (e < 0) sys::arm(timer_.get(), kLaterMs);
+  int e = place_.queue.lock();
+  if (e == 0) e = place_.queue.compete(spec_.header->priority);
+  place_.queue.unlock();
+  if (e < 0) deadlines_.arm(kLaterMs);
   return e == 0;
 }
 
 // The next word from that task's runner, or its hang-up, has us look again.
 void Run::await(std::string_view id, const char* word) {
-  Fd runner(connect_to_runner(tasks_.get(), id));
-  if (awaited_count_ == awaited_room_) {
-    const int more = awaited_room_ + 16;
-    void* const moved = std::realloc(static_cast<void*>(awaited_), static_cast<unsigned long>(more) * sizeof(int));
-    if (moved == nullptr) runner.reset();
-    if (moved != nullptr) {
-      awaited_ = static_cast<int*>(moved);
-      awaited_room_ = more;
-    }
-  }
+  Fd runner(connect_to_runner(folders_.tasks.get(), id));
+  if (!place_.awaited.make_room()) runner.reset();
   const auto line = Text<128>() << word << "\n";
   if (!runner || ::send(runner.get(), line.c_str(), line.view().size(), MSG_NOSIGNAL) < 0 ||
-      sys::watch(epoll_.get(), runner.get(), tag(Source::awaited)) < 0) {
-    sys::arm(timer_.get(), kSoonMs);
+      loop_.watch(runner.get(), Source::awaited) < 0) {
+    deadlines_.arm(kSoonMs);
     return;
   }
-  awaited_[awaited_count_++] = runner.release();
-}
-
-void Run::drop_awaited() {
-  while (awaited_count_ > 0) sys::close(awaited_[--awaited_count_]);
+  place_.awaited.add(std::move(runner));
 }
 
 void Run::start_parked() {
-  drop_awaited();
+  place_.awaited.drop_all();
   const char* doing = "";
   ExecFailure failure{};
   const int e = start_command(doing, failure);
   const int error = failure.error != 0 ? failure.error : -e;
   if (error != 0) {
-    facts_.pid = 0;
+    durable_.facts.pid = 0;
     const auto reason = Text<128>() << "It could not be started: " << in_words(error) << " (error "
                                     << static_cast<long>(error) << ")";
-    facts_.status = "failed";
+    durable_.facts.status = "failed";
     return apply(Event::start_failed, seen(), {.reason = reason.view()});
   }
   apply(Event::started);
   // The record is there, and only now does the entry go: whoever finds neither may say that there is no such task.
-  queue_.leave();
+  place_.queue.leave();
   control_.tell(Control::awaits_start, kStarted);
   tell_hooks(hook_started);
-  record_.reserve_next();
+  durable_.record.reserve_next();
 }
 
 // Its reason is decide()'s, or what kept the command from being started.
 void Run::end_parked() {
-  drop_awaited();
-  if (facts_.status != "failed") facts_.status = "killed";
-  facts_.quiet = life_.cause == Cause::stop_quietly;
-  facts_.reason = reason_.view();
-  facts_.ended_ms = sys::now_ms();
-  if (facts_.started_ms == 0) facts_.started_ms = facts_.ended_ms;
-  facts_.output_bytes = 0;
-  sys::arm(timer_.get(), 0);
+  place_.awaited.drop_all();
+  if (durable_.facts.status != "failed") durable_.facts.status = "killed";
+  durable_.facts.quiet = life_.cause == Cause::stop_quietly;
+  durable_.facts.reason = durable_.reason.view();
+  durable_.facts.ended_ms = sys::now_ms();
+  if (durable_.facts.started_ms == 0) durable_.facts.started_ms = durable_.facts.ended_ms;
+  durable_.facts.output_bytes = 0;
+  deadlines_.disarm();
   make_room();
   commit();
 }
 
 // The queue goes on even when nobody of Perdure but this process is left to see to it.
 void Run::make_room() {
-  slot_.release();
+  place_.slot.release();
   if (inherited_.job_ends >= 0) return;  // in place, the engine's queue is what counts
-  tree_.leave_out(queue_restart_.start_if_needed(session_.get(), tasks_.get(), task_id_, inherited_));
+  processes_.tree.leave_out(
+      queue_restart_.start_if_needed(folders_.session.get(), folders_.tasks.get(), task_id_, inherited_));
 }
 
 }  // namespace runner

@@ -79,22 +79,23 @@ void Run::on_request(int client, const request::EndLeftovers& wanted) {
 }
 
 void Run::on_request(int client, const request::Signal& wanted) {
-  control_.answer_result(client, tree_.has_command_ended() ? -ESRCH : sys::kill_group(facts_.pid, wanted.number));
+  control_.answer_result(
+      client, processes_.tree.has_command_ended() ? -ESRCH : sys::kill_group(durable_.facts.pid, wanted.number));
 }
 
 void Run::on_request(int client, const request::Input& /*wanted*/) {
   if (!life_.is(State::running)) return control_.answer(client, kNo);
-  stdio_.answer_input(control_, client);
+  output_.stdio.answer_input(control_, client);
 }
 
 void Run::on_request(int client, const request::CloseInput& /*wanted*/) {
-  stdio_.close_input();
+  output_.stdio.close_input();
   control_.answer(client, kOk);
 }
 
 void Run::on_request(int client, const request::Figures& /*wanted*/) {
-  control_.answer(client, (Text<96>() << kOutput << " " << log_.stream_bytes() << " " << log_.dropped_bytes() << " "
-                                      << log_.unstored_bytes())
+  control_.answer(client, (Text<96>() << kOutput << " " << output_.log.stream_bytes() << " "
+                                      << output_.log.dropped_bytes() << " " << output_.log.unstored_bytes())
                               .view());
 }
 
@@ -104,20 +105,20 @@ void Run::on_request(int client, const request::Extend& wanted) {
   look_at_children();  // an end before the wish counts
   if (!life_.is_open()) return control_.answer(client, kNo);
   if (wanted.timeout_ms < 0) return control_.answer_result(client, -EINVAL);
-  const Facts before = facts_;
-  facts_.timeout_ms = wanted.timeout_ms;
-  facts_.timeout_from_ms = sys::now_ms();
-  Facts running = facts_;
+  const Facts before = durable_.facts;
+  durable_.facts.timeout_ms = wanted.timeout_ms;
+  durable_.facts.timeout_from_ms = sys::now_ms();
+  Facts running = durable_.facts;
   running.exit_code = -1;  // the command may have ended, the task has not
   running.signal = 0;
   running.ended_ms = -1;
-  const int e = facts_.detached ? record_.commit(running) : 0;  // a foreground task has none
+  const int e = durable_.facts.detached ? durable_.record.commit(running) : 0;  // a foreground task has none
   if (e < 0) {
-    facts_ = before;
+    durable_.facts = before;
     return control_.answer_result(client, e);
   }
-  if (facts_.detached) record_.reserve_next();
-  sys::arm(timer_.get(), wanted.timeout_ms);
+  if (durable_.facts.detached) durable_.record.reserve_next();
+  deadlines_.arm(wanted.timeout_ms);
   control_.answer(client, kOk);
 }
 
@@ -125,8 +126,8 @@ void Run::on_request(int client, const request::Extend& wanted) {
 void Run::on_request(int client, const request::Note& note) {
   if (!is_agent() || (!life_.is(State::running) && !life_.is_stopping())) return control_.answer(client, kNo);
   know_agent(note.members);
-  const int e = record_.commit(facts_);
-  record_.reserve_next();
+  const int e = durable_.record.commit(durable_.facts);
+  durable_.record.reserve_next();
   control_.answer_result(client, e);
 }
 

@@ -2,24 +2,18 @@
 
 #include "contract/names.h"
 #include "contract/outcome.h"
-#include "runner/admission/queue.h"
-#include "runner/admission/slot.h"
+#include "runner/admission/place.h"
 #include "runner/admission/spec.h"
 #include "runner/control/control.h"
 #include "runner/control/request.h"
 #include "runner/hooks/hooks.h"
 #include "runner/hooks/queue_restart.h"
 #include "runner/life.h"
-#include "runner/output/idle.h"
-#include "runner/output/log.h"
-#include "runner/output/stdio.h"
-#include "runner/output/stream.h"
+#include "runner/loop.h"
+#include "runner/output/output.h"
 #include "runner/processes/child.h"
-#include "runner/processes/limits.h"
-#include "runner/processes/tree.h"
-#include "runner/record/active.h"
-#include "runner/record/lock_page.h"
-#include "runner/record/record.h"
+#include "runner/processes/processes.h"
+#include "runner/record/durable.h"
 
 namespace runner {
 
@@ -30,9 +24,9 @@ class Run {
   Run(Spec& spec, std::string_view task_id, std::string_view entry_name, const Inherited& inherited)
       : spec_(spec),
         task_id_(task_id),
-        entry_name_(entry_name),
         inherited_(inherited),
-        tree_(task_id),
+        processes_(task_id),
+        place_{.entry_name = entry_name},
         hooks_(spec, task_id, inherited),
         life_{.caller = spec.header->mode == perdure::contract::SpecMode::foreground ? Caller::waits : Caller::none} {}
 
@@ -55,9 +49,14 @@ class Run {
   static constexpr int kMostFiles = perdure::contract::kMostSegments + 2;
 
   using Cause = perdure::contract::Cause;
-  enum class Source : unsigned { output = 1, signals, timer, idle, listener, client, caller, stream, awaited };
-
-  static std::uint64_t tag(Source source) { return static_cast<std::uint64_t>(source) << 32; }
+  struct Folders {
+    Fd session, tasks, task;
+  };
+  // Of a foreground task, as long as it is one.
+  struct CallerFiles {
+    Fd connection;
+    Fd record;  // for its record at the end, when descriptors may be scarce
+  };
 
   static Event event_of(const request::Stop& stop) {
     return stop.cause == Cause::stop_quietly ? Event::stop_quietly : Event::stop;
@@ -90,7 +89,6 @@ class Run {
   void try_to_start();
   [[nodiscard]] bool may_follow();
   void await(std::string_view id, const char* word);
-  void drop_awaited();
   void make_room();
   void start_parked();
   void end_parked();
@@ -140,7 +138,6 @@ class Run {
   void apply(Event event) { apply(event, seen(), {}); }
   void act(Actions actions, const Details& details);
   [[nodiscard]] Seen seen() const;
-  [[nodiscard]] long waiting_output() const;
   void look_at_children();
   void end(Event why, std::string_view reason, long grace_ms);
   void end_as_wished();
@@ -163,34 +160,20 @@ class Run {
   void tell_hooks(HookEvent event);
 
   Spec& spec_;
-  std::string_view task_id_, entry_name_;
+  std::string_view task_id_;
   const Inherited& inherited_;
-  Tree tree_;
+  Folders folders_;
+  Loop loop_;
+  Deadlines deadlines_;
+  Processes processes_;
+  Output output_;
+  Place place_;
+  Durable durable_;
+  Control control_;
   Hooks hooks_;
   QueueRestart queue_restart_;
-  Fd session_, tasks_, folder_, output_, signals_, timer_, epoll_, leftover_lock_;
-  Limits limits_;
-  Stdio stdio_;
-  Idle idle_;
-  Slot slot_;
-  Queue queue_;
-  Stream stream_;
-  Fd caller_;               // of a foreground task, as long as it is one
-  Fd record_file_;          // for its record at the end, when descriptors may be scarce
-  long owed_ = -1;          // bytes that the command had written when it ended, and leftovers may follow
-  int* awaited_ = nullptr;  // connections to those whose end could make room
-  int awaited_count_ = 0, awaited_room_ = 0;
-  LockPage lock_;
-  Active active_;
-  Control control_;
-  Log log_;
-  Record record_;
-  Facts facts_;
+  CallerFiles caller_;
   Life life_;
-  Text<3600> reason_;
-  Text<perdure::contract::kMaxNoteBytes + 1> note_;
-  int owned_ = 0;  // tasks that this one owns and that had not ended when they were last asked to
-  int commit_attempts_ = 0;
 };
 
 }  // namespace runner

@@ -1,0 +1,62 @@
+#pragma once
+
+#include "runner/os/fd.h"
+#include "runner/output/idle.h"
+
+#include <csignal>
+#include <cstdint>
+
+namespace runner {
+
+/// What wakes the runner.
+enum class Source : unsigned { output = 1, signals, timer, idle, listener, client, caller, stream, awaited };
+
+/// One epoll, and the signals that are read from a descriptor.
+struct Loop {
+  Fd epoll, signals;
+
+  static std::uint64_t tag(Source source) { return static_cast<std::uint64_t>(source) << 32; }
+  static Source source_of(const epoll_event& event) { return static_cast<Source>(event.data.u64 >> 32); }
+  /// Of a client: the descriptor that its tag has in it.
+  static int client_of(const epoll_event& event) { return static_cast<int>(event.data.u64 & 0xFFFFFFFFU); }
+
+  [[nodiscard]] int open() {
+    sigset_t mine;
+    ::sigemptyset(&mine);
+    ::sigaddset(&mine, SIGCHLD);
+    ::sigaddset(&mine, SIGTERM);
+    signals = Fd(sys::checked(::signalfd(-1, &mine, SFD_CLOEXEC | SFD_NONBLOCK)));
+    if (!signals) return signals.get();
+    epoll = Fd(sys::epoll());
+    return epoll ? watch(signals.get(), Source::signals) : epoll.get();
+  }
+  /// 0 or -errno.
+  [[nodiscard]] int watch(int fd, Source source, unsigned events = EPOLLIN) const {
+    return sys::watch(epoll.get(), fd, tag(source), events);
+  }
+  /// Where there is nothing better to do about a failure.
+  void try_to_watch(int fd, Source source, unsigned events = EPOLLIN) const {
+    sys::watch(epoll.get(), fd, tag(source), events);
+  }
+  void unwatch(int fd) const { sys::unwatch(epoll.get(), fd); }
+};
+
+/// The two timers. What the first one is armed for is the state of the task (life.h); the other one notices silence.
+struct Deadlines {
+  Fd timer;
+  Idle idle;
+
+  [[nodiscard]] int open() {
+    timer = Fd(sys::timer());
+    return timer ? idle.open() : timer.get();
+  }
+  void arm(long ms) const { sys::arm(timer.get(), ms); }
+  void disarm() const { sys::arm(timer.get(), 0); }
+  /// False: it has not fired, or was armed anew since.
+  [[nodiscard]] bool has_fired() const {
+    std::uint64_t times = 0;
+    return sys::read(timer.get(), &times, sizeof times) >= 0;
+  }
+};
+
+}  // namespace runner
