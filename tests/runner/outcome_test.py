@@ -115,6 +115,36 @@ class Outcome(RunnerTest):
         open(os.path.join(self.scratch, 'stop'), 'w', encoding='utf-8').close()
         self.assertEqual(self.outcome(task), ('failed', 3, None))
 
+    def late_look(self, behind, **options):
+        """The record of a command that exited, with `behind` left, after its deadline but before its runner looked at either."""
+        task = self.sh(f"{behind} & echo ready; until [ -e go ]; do sleep 0.02; done", timeout=500, cwd=self.scratch, **options)
+        self.ready(task)
+        runner, command = self.runner_pid(task), self.s.read(task)['pid']
+        os.kill(runner, signal.SIGSTOP)
+        due = time.monotonic() + 0.6
+        eventually(lambda: time.monotonic() > due, 'the deadline is over')
+        open(os.path.join(self.scratch, 'go'), 'w', encoding='utf-8').close()
+        def is_zombie():
+            with open(f'/proc/{command}/stat', encoding='utf-8') as f:
+                return f.read().rpartition(')')[2].split()[0] == 'Z'
+        eventually(is_zombie, 'the command exited')
+        os.kill(runner, signal.SIGCONT)
+        return task, self.ended(task)
+
+    def test_L09_an_exit_that_the_deadline_finds_counts_and_what_is_kept_lives_on(self):
+        task, record = self.late_look('sleep 300')
+        self.assertEqual((record['status'], record['exitCode'], record['leftovers']), ('completed', 0, 1))
+        self.assertEqual(self.s.ask(task, 'output'), 'output 6 0 0')
+        self.assertEqual(len(self.members(task)), 1)
+        self.assertEqual(self.s.ask(task, 'end-leftovers 0').split()[0], 'ok')
+        self.runner_gone(task)
+
+    def test_L12_an_exit_that_the_deadline_finds_leaves_the_others_their_grace(self):
+        behind = "(trap 'sleep 0.1; echo heard; exit' TERM; while :; do sleep 0.02; done)"
+        task, record = self.late_look(behind, leftovers=KILL, grace=20_000)
+        self.assertEqual((record['status'], record['exitCode']), ('completed', 0))
+        self.assertIn(b'heard', self.s.output(task))
+
 
 class EventNumbers(RunnerTest):
     def test_D13_numbers_grow_although_the_clock_was_set_back(self):
