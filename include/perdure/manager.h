@@ -147,6 +147,7 @@ struct WaitOptions {
   std::optional<std::string> owner = {};                   ///< sees this owner's tasks only (L43)
   Cancellation cancel = {};                                ///< returns at once, as if the time had passed
   std::function<void(std::size_t running)> progress = {};  ///< called once a second while it waits, by the same thread
+  std::function<void(const Task&)> unrecorded = {};        ///< called once for a task with Findings::unrecorded_end
   bool part_of_longer_wait = false;                        ///< of a longer wait, so that telemetry counts it not
 };
 

@@ -202,6 +202,9 @@ struct Findings {
   Shape shape = Shape::current;
   bool runner_gone = false;    ///< its runner was killed and its processes are still being ended (L39)
   bool unverified = false;     ///< running by its record, and nothing here can prove or disprove it
+  /// It has ended, by its runner's notes, and the disk refuses the record: "ended (exit 3); the disk is full, ...".
+  /// The status is still running. The runner tries again each second.
+  std::optional<std::string> unrecorded_end = {};
   bool paused = false;         ///< running, and its first process was stopped by a signal, as by Ctrl-Z
   bool existing = false;       ///< start() did not start it: it was there under that name
   bool same_command = false;   ///< of an existing one: it is what start() was asked to run, in the same folder

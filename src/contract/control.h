@@ -70,6 +70,9 @@ inline constexpr char kExtend[] = "extend";
 inline constexpr char kInput[] = "input";
 inline constexpr char kCloseInput[] = "close-input";
 
+// Sent to who waits for the end, once for each try: it has ended, and the disk refuses its record (lock_page.h). Look,
+// then wait anew.
+inline constexpr char kRefused[] = "refused";
 inline constexpr char kEnded[] = "ended";
 inline constexpr char kQueuedAnswer[] = "queued";
 inline constexpr char kDetached[] = "detached";

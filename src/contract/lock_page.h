@@ -18,6 +18,10 @@ inline constexpr long kGateAt = 128;
 // 'M' if the kernel ended a process of the task for the sake of its memory limit. Noted before the exit.
 inline constexpr long kMemoryAt = 129;
 
+// Why the record of the end could not be written yet, when it could not: an errno in decimal, up to a NUL.
+inline constexpr long kRefusedAt = 136;
+inline constexpr long kRefusedBytes = 16;
+
 // The task's key (names.h), up to a NUL.
 inline constexpr long kKeyAt = 192;
 inline constexpr long kKeyBytes = 64;

@@ -244,6 +244,8 @@ void Question::commit() {
   int e = facts_.quiet ? 0 : announce_end(session_.get(), task_id_, outbox);
   if (e == 0) e = record_.commit(facts_, outbox.get());
   if (e < 0 && e != -ENOENT) {
+    lock_.note_refusal(-e);
+    control_.tell(Control::awaits_end, kRefused);
     sys::arm(timer_.get(), kRetryMs);
     return;
   }

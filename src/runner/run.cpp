@@ -15,7 +15,6 @@ namespace {
 constexpr long kChunk = 65536;           // a pipe's whole content: plain reads of it beat splice (architecture.md)
 constexpr long kKillPatienceMs = 5'000;  // for SIGKILL to take effect, before survivors are reported
 constexpr long kRetryMs = 1'000;         // between attempts to commit to a disk that refuses
-constexpr int kMostAttempts = 600;
 // For a driver to write the final message and to end the agent, once it said how its turn ended.
 constexpr long kLeaveMs = 10'000;
 constexpr long kReaderMs = 1'000;  // for a reader that does not read while its task is being ended
@@ -30,9 +29,12 @@ void Run::supervise() {
     epoll_event events[8];
     // A machine out of descriptors, or with a full disk, tells nobody when it has some again.
     const bool tries_again = control_.is_paused() || life_.caller == Caller::left;
-    const int n = sys::wait_events(loop_.epoll.get(), events, 8, tries_again ? static_cast<int>(kRetryMs) : -1);
+    const bool reaps = processes_.tree.has_unreaped();
+    const int patience_ms = reaps ? 0 : tries_again ? static_cast<int>(kRetryMs) : -1;
+    const int n = sys::wait_events(loop_.epoll.get(), events, 8, patience_ms);
     control_.listen_again();
     try_again_to_detach();
+    if (n == 0 && processes_.tree.has_unreaped()) look_at_children();
     for (int i = 0; i < n && !life_.is(State::over); ++i) {
       switch (Loop::source_of(events[i])) {
         case Source::output: on_output(); break;
@@ -336,8 +338,10 @@ void Run::commit() {
   if (e == 0 && durable_.facts.detached && !durable_.facts.quiet)
     e = announce_end(folders_.session.get(), task_id_, outbox);
   if (e == 0) e = durable_.record.commit(durable_.facts, outbox.get());
-  if (e < 0 && e != -ENOENT && ++durable_.attempts < kMostAttempts) {
+  if (e < 0 && e != -ENOENT) {
     // runner.lock stays held and has the decision in it: nothing is lost meanwhile, and nobody calls it lost.
+    durable_.lock.note_refusal(-e);
+    control_.tell(Control::awaits_end, kRefused);
     return apply(Event::commit_failed);
   }
   if (e < 0) return apply(Event::commit_hopeless);  // the decision in runner.lock is what is left

@@ -69,6 +69,15 @@ Result<bool> is_runner_alive(const Session& session, const TaskId& id) {
   return is_held(session, id, kRunnerLock);
 }
 
+int refusal_of(const Session& session, const TaskId& id) {
+  auto folder = session.open_folder(id);
+  if (!folder) return 0;
+  const auto file = open_at(folder->get(), kRunnerLock, O_RDONLY, kRunnerLock);
+  char note[kRefusedBytes] = {};
+  if (!file || ::pread(file->get(), note, sizeof note - 1, kRefusedAt) <= 0) return 0;
+  return std::atoi(note);  // NOLINT(cert-err34-c): what is no number is no refusal
+}
+
 Result<bool> has_leftovers(const Session& session, const TaskId& id) {
   return is_held(session, id, kLeftoverLock);
 }
@@ -87,6 +96,9 @@ RunnerNotes read_runner_notes(const Session& session, const TaskId& id) {
   notes.key = std::string(field(*page, kKeyAt, kKeyBytes));
   notes.gate_opened = (*page)[kGateAt] == 'G';
   notes.out_of_memory = (*page)[kMemoryAt] == 'M';
+
+  std::string_view refused = field(*page, kRefusedAt, kRefusedBytes);
+  notes.refused = take_number<int>(refused).value_or(0);
 
   std::string_view exit = field(*page, kExitAt, kExitBytes);
   const bool by_signal = take_word(exit) == "signal";

@@ -23,12 +23,16 @@ struct RunnerNotes {
   std::string key;  ///< the task's; "" where the runner was one of 0.1
   bool gate_opened = false;
   bool out_of_memory = false;
+  int refused = 0;  ///< errno with which the record of the end was refused; 0: it was not
   std::optional<Exit> exit;
   std::optional<Decision> decision;
 };
 
 /// Is the task's runner alive? Look before reading the record: the other order calls ended tasks lost.
 [[nodiscard]] Result<bool> is_runner_alive(const Session& session, const TaskId& id);
+
+/// The errno with which the record of a task was refused that has ended and whose runner tries again; 0: none.
+[[nodiscard]] int refusal_of(const Session& session, const TaskId& id);
 
 /// The same for processes that a task left behind at its natural end and a runner that looks after them.
 [[nodiscard]] Result<bool> has_leftovers(const Session& session, const TaskId& id);

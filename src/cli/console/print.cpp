@@ -111,6 +111,7 @@ std::string coloured(Status status, std::string_view text) {
 }
 
 std::string outcome_text(const Task& task) {
+  if (task.found.unrecorded_end) return *task.found.unrecorded_end;
   std::string text(task.kind == Kind::question && task.status == Status::running ? "open" : name_of(task.status));
   if (task.queue.place) text += fmt::format(", place {}", *task.queue.place);
   if (task.status == Status::queued && !task.queue.place && task.queue.after)
@@ -171,6 +172,8 @@ std::string task_json(const Task& task) {
   };
   if (task.found.runner_gone) add("\"runnerGone\":true");
   if (task.found.unverified) add("\"unverified\":true");
+  if (task.found.unrecorded_end)
+    add(fmt::format("\"unrecordedEnd\":{}", json_quoted(*task.found.unrecorded_end)));
   if (task.found.existing) add(fmt::format("\"existing\":true,\"sameCommand\":{}", task.found.same_command));
   if (task.found.paused) add("\"paused\":true");
   if (task.found.has_leftovers) add("\"hasLeftovers\":true");

@@ -74,6 +74,7 @@ bool has_labels(const Task& task, const std::vector<std::string>& wanted) {
 }
 
 std::string status_text(const Task& task) {
+  if (task.found.unrecorded_end) return *task.found.unrecorded_end;
   // A question waits for a person, and does nothing.
   std::string status(task.kind == Kind::question && task.status == Status::running ? "open" : name_of(task.status));
   if (task.found.unverified) status += "?";

@@ -124,6 +124,9 @@ Result<Waited> wait_with_progress(TaskManager& manager, const WaitOptions& optio
   const std::int64_t started = steady_ms();
   WaitOptions watched = options;
   watched.cancel = Cancellation::when_readable(interrupts.fd());
+  watched.unrecorded = [](const Task& task) {
+    note(fmt::format("perdure: {}: {}", task.id.str(), *task.found.unrecorded_end));
+  };
   // Without a terminal there is one sleep until the end; with one, a person sees the seconds go by.
   if (progress.is_wanted())
     watched.progress = [&](std::size_t running) {

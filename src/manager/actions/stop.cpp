@@ -67,7 +67,10 @@ class StopRequest {
     if (client.is_silent()) {
       // A stopped runner has the request in its queue and answers once it runs again.
       auto runner = find_runner_process(session_, task_);
-      if (!runner || !runner->is_stopped) return unresponsive(task_.id);
+      if (!runner) return unresponsive(task_.id);
+      // It gets no processor, as among thousands of processes that the task forks: the request waits in its queue, and a
+      // signal needs no connection.
+      if (!runner->is_stopped) return signal_and_wait();
       if (auto sent = signal_pidfd(runner->pidfd.get(), SIGCONT); !sent) return std::unexpected(sent.error());
       answer = client.receive();
       if (client.is_silent()) return unresponsive(task_.id);
@@ -273,6 +276,8 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
       return fail(ErrorCode::task_not_running,
                   fmt::format("{} can't be reached from here: {}; stop it there, or see `perdure reconcile --adopt`",
                               id.str(), now->explained));
+    // It has ended, and waiting for room on the disk is not what was asked for.
+    if (now->task.found.unrecorded_end) return std::move(now->task);
   }
   // Ended, or its runner was killed: either way the truth is in the lock and the record now.
   auto ended = manager::wait_for(session, *state_->held, *state_->telemetry, {.ids = {id}});

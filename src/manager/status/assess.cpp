@@ -206,6 +206,21 @@ Assessment assess_mirror(Task task) {
   return {.task = task, .is_own = true, .explained = fmt::format("it runs on {}, by its last word", executor.name)};
 }
 
+// It has ended, and its runner tries to write that (D29).
+std::optional<std::string> unrecorded_end(const store::Session& session, const Task& task) {
+  if (store::refusal_of(session, task.id) == 0) return std::nullopt;
+  const Notes notes = store::read_runner_notes(session, task.id);
+  if (notes.refused == 0 || (!notes.exit && !notes.decision)) return std::nullopt;
+  const Task ended = recovered(task, notes).task;
+  std::string how(name_of(ended.status));
+  const bool by_itself = ended.status == Status::completed || ended.status == Status::failed;
+  if (by_itself && ended.process.exit_code) how = fmt::format("exit {}", *ended.process.exit_code);
+  if (by_itself && ended.process.signal) how = fmt::format("signal {}", *ended.process.signal);
+  const bool is_full = notes.refused == ENOSPC || notes.refused == EDQUOT;
+  return fmt::format("ended ({}); {}, the record is not written yet", how,
+                     is_full ? "the disk is full" : "the disk refuses: " + describe_errno(notes.refused));
+}
+
 bool names_command(const std::string& line, const Task& task) {
   return !task.process.command.empty() && line.contains(task.process.command);
 }
@@ -268,6 +283,7 @@ Result<Assessment> assess(const store::Session& session, Task recorded) {
     recorded.found.paused =
         look && look->state == 'T' && recorded.host.runner &&
         (look->session == recorded.host.runner->pid || look->session == recorded.process.pid);  // the latter: --pty
+    recorded.found.unrecorded_end = unrecorded_end(session, recorded);
     return Assessment{.task = std::move(recorded), .is_own = true, .explained = "its runner is alive"};
   }
   // Only now does the record's word count: its runner may have ended since it was read.

@@ -51,8 +51,12 @@ struct Watched {
 class Waiting {
  public:
   Waiting(const store::Session& session, HeldTasks& held, Telemetry& telemetry,
-          const std::function<bool(const Task&)>& is_out_of_reach)
-      : session_(session), held_(held), telemetry_(telemetry), is_out_of_reach_(is_out_of_reach) {}
+          const std::function<bool(const Task&)>& is_out_of_reach, const std::function<void(const Task&)>& unrecorded)
+      : session_(session),
+        held_(held),
+        telemetry_(telemetry),
+        is_out_of_reach_(is_out_of_reach),
+        unrecorded_(unrecorded) {}
 
   Result<> add(Task task, bool has_record = true) {
     if (!known_.insert(task.id.str()).second) return {};
@@ -186,7 +190,7 @@ class Waiting {
       }
       if (listens) {
         watched.runner = std::move(*client);
-        return false;
+        return note_refusal(watched);
       }
       auto verdict = settle_own(session_, *again, telemetry_);
       if (!verdict) return std::unexpected(verdict.error());
@@ -206,6 +210,18 @@ class Waiting {
       const timespec a_moment{0, 1'000'000};
       ::nanosleep(&a_moment, nullptr);
     }
+  }
+
+  // It has ended and its runner can't write that: it is waited for all the same, and this is told once (D29).
+  Result<bool> note_refusal(Watched& watched) {
+    if (store::refusal_of(session_, watched.task.id) == 0) return false;
+    auto found = assess(session_, watched.task);
+    if (!found) return std::unexpected(found.error());
+    watched.task = std::move(found->task);
+    if (is_terminal(watched.task.status)) return true;
+    if (watched.task.found.unrecorded_end && unrecorded_ && refused_.insert(watched.task.id.str()).second)
+      unrecorded_(watched.task);
+    return false;
   }
 
   // Whoever follows the place writes the record: it is watched before it is read.
@@ -274,8 +290,9 @@ class Waiting {
   HeldTasks& held_;
   Telemetry& telemetry_;
   const std::function<bool(const Task&)>& is_out_of_reach_;
+  const std::function<void(const Task&)>& unrecorded_;
   std::vector<Watched> watched_;
-  std::unordered_set<std::string> known_;
+  std::unordered_set<std::string> known_, refused_;
   Fd folders_;
 };
 
@@ -291,7 +308,7 @@ const Task* decisive(const WaitResult& result, WaitMode mode) {
 Result<WaitResult> wait_for(const store::Session& session, HeldTasks& held, Telemetry& telemetry,
                             const WaitOptions& options, const std::function<bool(const Task&)>& is_out_of_reach) {
   const auto until = options.timeout ? std::optional(steady_ms() + options.timeout->count()) : std::nullopt;
-  Waiting waiting(session, held, telemetry, is_out_of_reach);
+  Waiting waiting(session, held, telemetry, is_out_of_reach, options.unrecorded);
   const auto self = task_inside(session);
 
   const auto add_active = [&]() -> Result<> {

@@ -59,6 +59,7 @@ json::object describe(const Task& task) {
   }
   if (task.found.runner_gone) members["runner_gone"] = true;
   if (task.found.unverified) members["unverified"] = true;
+  if (task.found.unrecorded_end) members["unrecorded_end"] = *task.found.unrecorded_end;
   return members;
 }
 
@@ -87,6 +88,7 @@ json::object outcome_facts(const Task& task) {
     facts["survivors"] = json::array(task.process.survivors.begin(), task.process.survivors.end());
   if (task.found.runner_gone) facts["runner_gone"] = true;
   if (task.found.unverified) facts["unverified"] = true;
+  if (task.found.unrecorded_end) facts["unrecorded_end"] = *task.found.unrecorded_end;
   return facts;
 }
 
@@ -141,6 +143,7 @@ std::string outcome_sentence(const Task& task) {
   switch (task.status) {
     case Status::queued: return "It waits for a free slot.";
     case Status::running:
+      if (task.found.unrecorded_end) return fmt::format("It has {}.", *task.found.unrecorded_end);
       if (task.kind == Kind::question) return "It waits for an answer.";
       return task.found.runner_gone  ? "Its keeper was killed; what is left of it is being ended."
              : task.found.unverified ? "It runs by its record; nothing here can prove it."

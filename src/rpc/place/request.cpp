@@ -122,6 +122,7 @@ json::object task_json(const Task& task) {
   json::object json = object == nullptr ? json::object{{"taskId", task.id.str()}} : std::move(*object);
   if (task.found.runner_gone) json["runnerGone"] = true;
   if (task.found.unverified) json["unverified"] = true;
+  if (task.found.unrecorded_end) json["unrecordedEnd"] = *task.found.unrecorded_end;
   return json;
 }
 

@@ -43,6 +43,7 @@ constexpr Field kTask[] = {
     {"endedSeq", "integer", "number of its task.terminated event"},
     {"runnerGone", "boolean", "its runner was killed; session.reconcile ends what is left"},
     {"unverified", "boolean", "running by its record, and nothing here can prove or disprove it"},
+    {"unrecordedEnd", "string", "it has ended and the disk refuses the record; how it ended, and why"},
 };
 
 constexpr Field kRow[] = {

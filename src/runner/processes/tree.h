@@ -68,8 +68,10 @@ class Tree {
   /// Asks tasks that were started below and are owned by this one to stop (L40). How many are still there.
   int stop_owned_tasks(long grace_ms);
 
-  /// Reaps adopted children that have ended; never the command.
+  /// Reaps adopted children that have ended, for some milliseconds; never the command.
   void reap_adopted();
+  /// The time was too short for all of them.
+  [[nodiscard]] bool has_unreaped() const { return has_unreaped_; }
 
   static constexpr int kMaxSurvivors = 32;
 
@@ -84,6 +86,7 @@ class Tree {
   std::string_view own_id_, other_name_;
   int command_ = 0;
   bool command_ended_ = false, command_end_known_ = false;
+  bool has_unreaped_ = false;
   int left_out_[4] = {};
   int survivors_[kMaxSurvivors] = {};
 };

@@ -17,7 +17,6 @@ struct Durable {
   Facts facts;
   Text<3600> reason;
   Text<perdure::contract::kMaxNoteBytes + 1> note;  // of a subagent's driver
-  int attempts = 0;                                 // to commit the terminal record, that failed
 };
 
 }  // namespace runner

@@ -40,6 +40,14 @@ void LockPage::note_out_of_memory() {
   sys::write_at(file_.get(), "M", 1, kMemoryAt);
 }
 
+void LockPage::note_refusal(int error) {
+  auto note = Text<kRefusedBytes>() << static_cast<long>(error);
+  const std::string_view number = note.view();
+  char field[kRefusedBytes] = {};
+  for (unsigned long i = 0; i < number.size() && i + 1 < sizeof field; ++i) field[i] = number[i];
+  sys::write_at(file_.get(), field, sizeof field, kRefusedAt);
+}
+
 void LockPage::note_decision(Cause cause, std::string_view escaped_reason, std::int64_t at_ms) {
   if (decided_) return;
   decided_ = true;

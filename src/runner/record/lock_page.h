@@ -19,6 +19,8 @@ class LockPage {
   void note_gate();
   void note_exit(int exit_code, int signal, std::int64_t at_ms);
   void note_out_of_memory();
+  /// The record of the end could not be written, for this errno.
+  void note_refusal(int error);
   /// The first call decides; later ones are ignored.
   void note_decision(perdure::contract::Cause cause, std::string_view escaped_reason, std::int64_t at_ms);
   /// Over a stop that was noted: the subagent finished its turn within the grace (L14).
