@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -54,7 +56,26 @@ bool Session::exists() const {
   return ::stat(path_.c_str(), &about) == 0 && S_ISDIR(about.st_mode);
 }
 
+namespace {
+
+// A server that gives root's files to another user (root_squash), or a mount with an owner of its own: what is made there
+// could never be trusted again (L49).
+Result<> check_new_folder(const std::string& path) {
+  struct stat about{};
+  if (::lstat(path.c_str(), &about) != 0) return fail_errno("looking at", path);
+  if (about.st_uid == ::geteuid()) return {};
+  return fail(ErrorCode::session_unusable,
+              fmt::format("this session can't be made: the file system of {} gives new folders to uid {} instead of "
+                          "uid {} (root_squash, or an option of the mount): choose another session with --session or "
+                          "PERDURE_SESSION",
+                          path, about.st_uid, ::geteuid()));
+}
+
+}  // namespace
+
 Result<> Session::create() const {
+  struct stat about{};
+  const bool is_new = ::lstat(tasks_path().c_str(), &about) != 0;
   if (auto made = make_folders(path_); !made) {
     made.error().message += ": choose another session with --session or PERDURE_SESSION";
     return made;
@@ -63,6 +84,14 @@ Result<> Session::create() const {
   const std::string outbox = path_ + "/" + kOutboxDir;
   if (auto made = make_folder_at(AT_FDCWD, outbox, outbox); !made) return made;
   if (auto made = make_folder_at(AT_FDCWD, tasks_path(), tasks_path()); !made) return made;
+  if (is_new) {
+    auto fine = check_new_folder(tasks_path());
+    if (fine) fine = check_new_folder(path_);
+    // Only what is empty goes: nothing was put there.
+    if (!fine)
+      for (const auto& path : {tasks_path(), outbox, path_}) ::rmdir(path.c_str());
+    if (!fine) return fine;
+  }
   // The process that made these folders may have been killed before their names were durable (D02). A task comes into
   // tasks/ only behind this line, so what is in it proves that the names are durable.
   std::error_code unknown;

@@ -126,10 +126,21 @@ void look_at_clock(const Task& task, std::vector<Finding>& findings) {
                      ahead / kMinute)});
 }
 
-void look_at_running(const Assessment& found, std::vector<Finding>& findings) {
+// Is it running under another boot, in a session that other machines can reach? Then one of them may run it.
+bool may_run_elsewhere(const Task& task, bool is_remote_session) {
+  return is_remote_session && task.found.unverified && task.host.boot_id && *task.host.boot_id != boot_id();
+}
+
+void look_at_running(const Assessment& found, bool is_remote_session, std::vector<Finding>& findings) {
   const Task& task = found.task;
   const std::string& id = task.id.str();
-  if (task.found.runner_gone) {
+  if (may_run_elsewhere(task, is_remote_session)) {
+    findings.push_back(
+        {Level::problem, id,
+         fmt::format("runs under another boot{}, and the session is on remote storage: it can be judged and stopped "
+                     "only on the machine that runs it; if that is gone: `perdure reconcile --adopt`",
+                     task.host.name ? fmt::format(", on host {}", *task.host.name) : "")});
+  } else if (task.found.runner_gone) {
     findings.push_back({Level::problem, id, found.explained + ": `perdure reconcile` ends them"});
   } else if (task.found.unverified) {
     findings.push_back(
@@ -146,6 +157,7 @@ void look_at_running(const Assessment& found, std::vector<Finding>& findings) {
 }
 
 Result<> look_at_tasks(const store::Session& session, std::vector<Task> tasks, std::vector<Finding>& findings) {
+  const bool is_remote_session = is_remote(session.path());
   for (auto& recorded : tasks) {
     auto found = assess(session, std::move(recorded));
     if (!found && found.error().os_error == ENOENT) continue;  // removed meanwhile
@@ -154,7 +166,7 @@ Result<> look_at_tasks(const store::Session& session, std::vector<Task> tasks, s
     if (is_terminal(task.status) && !found->settles) {
       look_at_ended(session, task, findings);
     } else {
-      look_at_running(*found, findings);
+      look_at_running(*found, is_remote_session, findings);
     }
     look_at_clock(task, findings);
     if (is_terminal(task.status)) look_at_removability(session, task, findings);

@@ -59,6 +59,19 @@ void look_at_disk(const std::string& path, std::vector<Finding>& findings) {
     findings.push_back({Level::problem, path, "is mounted read-only: no task can be started or settled in it"});
 }
 
+// Of new files in the folder; where they belong to another user, no session can be kept there (L49).
+void look_at_new_files(const Fd& unnamed, const std::string& path, std::vector<Finding>& findings) {
+  struct stat about{};
+  if (!unnamed || ::fstat(unnamed.get(), &about) != 0 || about.st_uid == ::geteuid()) return;
+  findings.push_back(
+      {Level::problem, path,
+       fmt::format("its file system gives new files to uid {} (root_squash, or an option of the mount): keep the "
+                   "session on a disk where they belong to you",
+                   about.st_uid)});
+}
+
+}  // namespace
+
 bool is_remote(const std::string& path) {
   constexpr std::int64_t kCifs = 0xFF534D42, kSmb2 = 0xFE534D42, kNinep = 0x01021997, kFuse = 0x65735546,
                          kCeph = 0x00C36400, kAfs = 0x5346414F, kLustre = 0x0BD00BD0, kGpfs = 0x47504653;
@@ -69,6 +82,8 @@ bool is_remote(const std::string& path) {
          type == kCeph || type == kAfs || type == kLustre || type == kGpfs;
 }
 
+namespace {
+
 void look_at_file_system(const std::string& path, std::vector<Finding>& findings) {
   // Leaves nothing behind: the file never has a name.
   const Fd unnamed(::open(path.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
@@ -76,6 +91,7 @@ void look_at_file_system(const std::string& path, std::vector<Finding>& findings
     findings.push_back({Level::note, path,
                         "its file system has no unnamed files (O_TMPFILE): the output of foreground "
                         "tasks is kept in hidden files meanwhile"});
+  look_at_new_files(unnamed, path, findings);
   if (is_remote(path))
     findings.push_back({Level::note, path,
                         "is on a remote or user-space file system: locks and events may not reach "
@@ -90,8 +106,11 @@ void look_at_modes(const store::Session& session, std::vector<Finding>& findings
       findings.push_back({Level::note, path,
                           fmt::format("others may read or change it (mode {:o}): `chmod 700 {}`",
                                       about.st_mode & 07777U, shell_quoted({path}))});
-    if (about.st_uid != ::geteuid() && ::geteuid() != 0)
-      findings.push_back({Level::problem, path, "belongs to another user: its runners talk to their own user only"});
+    if (about.st_uid != ::geteuid())
+      findings.push_back(
+          {Level::problem, path,
+           fmt::format("belongs to uid {}: only that user can start and stop tasks in it{}", about.st_uid,
+                       is_remote(path) ? " (the server may give root's files to it: root_squash)" : "")});
   }
 }
 
