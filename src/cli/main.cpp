@@ -72,6 +72,8 @@ constexpr const Verb* kVerbs[] = {
 };
 // clang-format on
 
+constexpr Option kSessionOption{"--session", "DIR", "folder of the session"};
+
 constexpr std::string_view kGlobalHelp =
     "Options of every command\n"
     "  --session DIR   folder of the session (else PERDURE_SESSION, else the default one)\n"
@@ -94,8 +96,13 @@ void describe(::CLI::App& app, const Verb& verb, Call& call, std::vector<Call::G
   app.name(fmt::format("perdure {}", verb.name));
   app.set_help_flag("-h,--help", "explain this command");
   app.add_flag("--json", call.json, "print JSON");
-  app.add_option("--session", call.session, "folder of the session")->type_name("DIR");
-  given.reserve(verb.options.size());
+  given.reserve(verb.options.size() + 1);
+  given.push_back({std::string(long_name(kSessionOption)), {}});
+  app.add_option(kSessionOption.names, given.back().values, kSessionOption.help)
+      ->type_name(kSessionOption.value)
+      ->expected(1)
+      ->multi_option_policy(::CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false);
   for (const auto& option : verb.options) {
     given.push_back({std::string(long_name(option)), {}});
     auto& values = given.back().values;
@@ -262,6 +269,9 @@ Result<int> dispatch(int argc, char** argv, Call& call) {
     return fail(ErrorCode::usage,
                 fmt::format("{}: {}: see `perdure help {}`", verb->name, harmless_line(error.what()), verb->name));
   }
+  if (auto fine = check_given_once(kSessionOption, given); !fine) return std::unexpected(fine.error());
+  if (!given.front().values.empty()) call.session = given.front().values.front();
+  given.erase(given.begin());
   for (const auto& option : verb->options)
     if (auto fine = check_given_once(option, given); !fine) return std::unexpected(fine.error());
   for (auto& option : given)

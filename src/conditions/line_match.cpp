@@ -26,6 +26,15 @@ Result<LineMatch> LineMatch::compile(TaskManager& manager, TaskId id, const std:
   }
 }
 
+Result<> LineMatch::check(const std::string& pattern) {
+  try {
+    static_cast<void>(std::regex(pattern, std::regex::ECMAScript));
+    return {};
+  } catch (const std::regex_error& error) {
+    return fail(ErrorCode::usage, fmt::format("no regular expression: {}", error.what()));
+  }
+}
+
 Result<bool> LineMatch::look() {
   while (true) {
     auto chunk = manager_->read_output(id_, offset_, kWindow);

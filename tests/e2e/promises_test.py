@@ -188,10 +188,12 @@ class TrueEnvironment(SessionTest):
 
     def test_L59_what_names_descriptors_pids_or_a_terminal_is_left_out(self):
         told = {'MAKEFLAGS': ' -j4 --jobserver-auth=3,4 -k', 'LISTEN_FDS': '1', 'LISTEN_PID': '1', 'LISTEN_FDNAMES': 'x',
-                'NOTIFY_SOCKET': '/run/x', 'COLUMNS': '80', 'LINES': '24'}
+                'NOTIFY_SOCKET': '/run/x', 'COLUMNS': '80', 'LINES': '24', 'NODE_CHANNEL_FD': '3', 'NODE_CHANNEL_SERIALIZATION_MODE': 'json',
+                'BASH_XTRACEFD': '7', 'MAINPID': '1', 'SYSTEMD_EXEC_PID': '1', 'WATCHDOG_PID': '1', 'WATCHDOG_USEC': '1', 'LISTEN_PIDFDID': '1',
+                'SSH_TTY': '/dev/pts/0', 'GPG_TTY': '/dev/pts/0', 'CARGO_MAKEFLAGS': '--jobserver-fds=3,4', 'MFLAGS': '-j4 --jobserver-fds=3,4'}
         env = self.env_of(env=told)
-        self.assertEqual([name for name in told if name in env and name != 'MAKEFLAGS'], [])
-        self.assertNotIn('jobserver', env.get('MAKEFLAGS', ''))
+        self.assertEqual([name for name in told if name in env and name not in ('MAKEFLAGS', 'MFLAGS')], [])
+        self.assertNotIn('jobserver', env.get('MAKEFLAGS', '') + env.get('MFLAGS', ''))
         self.assertIn('-k', env['MAKEFLAGS'])
         self.assertEqual(self.env_of('--env', 'COLUMNS=7', env=told)['COLUMNS'], '7')
 
@@ -234,6 +236,29 @@ class AcceptedBack(SessionTest):
             task = re.search(r'(started|asked) (\S+);', done.stderr)[2]
             self.assertEqual(self.json('show', task)['status'], 'running')
             self.perdure('stop', task, check=0)
+
+    def test_L62_ids_of_what_was_done_go_to_stderr_when_the_disk_takes_no_answer(self):
+        task = self.sh('exec sleep 300')
+        with open('/dev/full', 'wb') as full:
+            done = subprocess.run([PERDURE, '--session', self.session, 'stop', '--all'], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, f"perdure: stopped {task}; the answer can't be printed\n"))
+        with open('/dev/full', 'wb') as full:
+            done = subprocess.run([PERDURE, '--session', self.session, 'run', '--foreground', '-c', 'echo x; sleep 300'], stdout=full,
+                                  stderr=subprocess.PIPE, text=True, check=False)
+        self.assertIn('No space left on device', done.stderr)
+
+    def test_L62_a_condition_that_is_none_is_found_before_anything_starts(self):
+        mark = os.path.join(self.scratch, 'ran')
+        for option in ('--match', '--ready'):
+            done = self.perdure('run', option, '(', '-c', f': > {mark}')
+            self.assertEqual(done.returncode, 2, option)
+            self.assertEqual(self.json('list', '--all'), [], option)
+        self.assertFalse(os.path.exists(mark))
+
+    def test_L61_the_session_is_named_once(self):
+        done = self.perdure('list', '--session', self.scratch + '/other')
+        self.assertEqual(done.returncode, 2)
+        self.assertIn('--session: expected one value, got 2', done.stderr)
 
     def test_L62_closed_standard_descriptors_become_no_files(self):
         done = subprocess.run(['sh', '-c', f'{PERDURE} --session {self.session} run --wait -c "exit 3" 0<&- 1>&- 2>&-'], check=False)

@@ -80,6 +80,11 @@ Result<Conditions> read_conditions(const Call& call) {
       return fail(ErrorCode::usage, fmt::format("--ready: '{}': {}", harmless_line(*where), condition.error().message));
     conditions.ready.emplace(*condition, call.has("--ready-owned"));
   }
+  // Before the task is started or waited for (L62).
+  if (conditions.match)
+    if (auto fine = conditions::LineMatch::check(*conditions.match); !fine)
+      return fail(ErrorCode::usage,
+                  fmt::format("--match: '{}': {}", harmless_line(*conditions.match), fine.error().message));
   if (conditions.since_now && !conditions.match) return fail(ErrorCode::usage, "--since-now is for --match");
   return conditions;
 }

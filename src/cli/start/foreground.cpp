@@ -71,6 +71,8 @@ bool pass_on(std::string_view bytes) {
       ::poll(&room, 1, -1);
       continue;
     }
+    if (n < 0 && errno != EPIPE && !stdout_is_terminal())
+      note(fmt::format("perdure: writing the output of the command: {}", describe_errno(errno)));
     if (n <= 0) return false;
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }

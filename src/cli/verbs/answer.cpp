@@ -110,6 +110,7 @@ Result<int> run_answer(Call& call) {
   if (!manager) return std::unexpected(manager.error());
   auto task = close(**manager, call, *id);
   if (!task) return std::unexpected(task.error());
+  note_done(fmt::format("closed {}", id->str()));
   put_line(call.json ? task_json(*task) : fmt::format("{}  {}", id->str(), outcome_text(*task)));
   return 0;
 }

@@ -26,6 +26,9 @@ Result<int> close(Call& call) {
     if (!closed) return std::unexpected(closed.error());
     stopped = std::move(*closed);
   }
+  std::string ids_of_stopped;
+  for (const auto& task : stopped) ids_of_stopped += (ids_of_stopped.empty() ? "" : ", ") + task.id.str();
+  if (!stopped.empty()) note_done("stopped " + ids_of_stopped);
   std::vector<Task> kept;
   for (auto& task : *active)
     if (std::ranges::none_of(stopped, [&](const Task& one) { return one.id == task.id; }))

@@ -24,6 +24,7 @@ Result<int> detach(Call& call) {
   if (!manager) return std::unexpected(manager.error());
   auto task = (*manager)->detach(*id, *timeout);
   if (!task) return std::unexpected(task.error());
+  note_done(fmt::format("detached {}", task->id.str()));
   put_line(call.json ? task_json(*task) : fmt::format("{}  {}", task->id.str(), outcome_text(*task)));
   return 0;
 }

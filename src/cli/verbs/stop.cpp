@@ -50,6 +50,10 @@ Result<int> stop(Call& call) {
   const auto stopped = stop_each(**manager, *ids, options);
   std::vector<Task> tasks;
   std::optional<Error> error;
+  std::string ids_of_stopped;
+  for (const auto& result : stopped)
+    if (result) ids_of_stopped += (ids_of_stopped.empty() ? "" : ", ") + result->id.str();
+  if (!ids_of_stopped.empty()) note_done("stopped " + ids_of_stopped);
   for (const auto& result : stopped) {
     if (result) {
       tasks.push_back(*result);

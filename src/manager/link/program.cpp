@@ -17,6 +17,7 @@
 #include <dlfcn.h>
 #include <filesystem>
 #include <ranges>
+#include <span>
 
 #ifndef PERDURE_LIBEXEC
 #define PERDURE_LIBEXEC ""
@@ -95,10 +96,15 @@ void make_true(std::map<std::string, std::string>& variables, const StartOptions
   }
   for (const char* const name : {"MAKEFLAGS", "MFLAGS"})
     if (const auto flags = variables.find(name); flags != variables.end()) drop_jobserver(flags->second);
-  for (const char* const name : {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID",
-                                 "WATCHDOG_USEC", "CARGO_MAKEFLAGS"})
-    variables.erase(name);
-  for (const char* const name : {"COLUMNS", "LINES"}) variables.erase(name);
+  constexpr const char* kOfDescriptors[] = {"LISTEN_FDS",      "LISTEN_FDNAMES", "CARGO_MAKEFLAGS",
+                                            "NODE_CHANNEL_FD", "BASH_XTRACEFD",  "NODE_CHANNEL_SERIALIZATION_MODE"};
+  constexpr const char* kOfProcesses[] = {"LISTEN_PID",    "LISTEN_PIDFDID", "NOTIFY_SOCKET",   "WATCHDOG_PID",
+                                          "WATCHDOG_USEC", "MAINPID",        "SYSTEMD_EXEC_PID"};
+  // GPG_TTY would have a passphrase asked for on the terminal of whoever started the task.
+  constexpr const char* kOfTheTerminal[] = {"COLUMNS", "LINES", "SSH_TTY", "GPG_TTY"};
+  for (const auto& names : {std::span<const char* const>(kOfDescriptors), std::span<const char* const>(kOfProcesses),
+                            std::span<const char* const>(kOfTheTerminal)})
+    for (const char* const name : names) variables.erase(name);
 }
 
 std::string random_key() {
