@@ -127,4 +127,13 @@ std::string nearest_word(std::string_view typed, const std::vector<std::string_v
   return nearest;
 }
 
+std::string_view id_in_reference(std::string_view text) {
+  for (const std::string_view scheme : {"task://", "task:"})
+    if (text.starts_with(scheme)) {
+      text.remove_prefix(scheme.size());
+      return text.substr(0, text.find_first_of("/:"));
+    }
+  return text.starts_with('@') ? text : text.substr(0, text.find('@'));
+}
+
 }  // namespace perdure

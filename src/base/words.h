@@ -32,6 +32,10 @@ namespace perdure {
 /// As a shell reads it back: quoted where that is needed.
 [[nodiscard]] std::string shell_word(std::string_view word);
 
+/// The id in one of the forms in which Perdure hands it out (L60): the id itself, "ID@SESSION", the id of a notification
+/// ("task:ID:STATUS"), the address of a resource ("task://ID/output"). What has none of them is returned as it is.
+[[nodiscard]] std::string_view id_in_reference(std::string_view text);
+
 /// The one of `words` that is nearest to what was typed; "" when none is near.
 [[nodiscard]] std::string nearest_word(std::string_view typed, const std::vector<std::string_view>& words);
 

@@ -10,6 +10,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from mcp_client import McpClient  # noqa: E402
+from rpc_client import Rpc  # noqa: E402
 from session import PERDURE, SessionTest, eventually, is_alive  # noqa: E402
 
 
@@ -221,6 +222,20 @@ class AcceptedBack(SessionTest):
         news = self.json('notifications')[0]['id']
         for text in (task, f'{task}@{self.session}', news, f'task://{task}/output'):
             self.assertEqual(self.json('show', text)['taskId'], task, text)
+
+    def test_L60_over_mcp_and_rpc_too(self):
+        task = self.sh('echo hi; exit 3', '--owner', 'me')
+        self.perdure('wait', task, check=3)
+        news = self.json('notifications', '--owner', 'me')[0]['id']
+        forms = (task, f'{task}@{self.session}', news, f'task://{task}', f'task://{task}/output')
+        with McpClient(self.session, '--owner', 'me') as client:
+            client.initialize()
+            for text in forms:
+                for tool in ('TaskOutput', 'TaskStop'):
+                    self.assertIn(task, json.dumps(client.call(tool, task_id=text)['structuredContent']), (tool, text))
+        with Rpc(self.session) as client:
+            for text in forms:
+                self.assertEqual(client.call("task.get", id=text)["task"]["taskId"], task, text)
 
     def test_L61_an_option_given_twice_is_refused_and_nothing_runs(self):
         for option, values in (('--owner', ('a', 'b')), ('--cwd', ('/', '/tmp')), ('--idempotency-key', ('a', 'b')), ('--timeout', ('1s', '2s'))):

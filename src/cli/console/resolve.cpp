@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/words.h"
 #include "cli/console/call.h"
 #include "cli/console/input.h"
 #include "cli/console/print.h"
@@ -11,17 +12,6 @@ namespace perdure::cli {
 namespace {
 
 constexpr std::size_t kRandomPart = 8, kLeastOfIt = 3, kMostCandidates = 6;
-
-// What Perdure hands out is accepted back (L60): PERDURE_TASK_ID of a task of 0.1 ("ID@SESSION"), the id of a
-// notification ("task:ID:STATUS"), the address of a resource ("task://ID/output").
-std::string_view id_in(std::string_view text) {
-  for (const std::string_view scheme : {"task://", "task:"})
-    if (text.starts_with(scheme)) {
-      text.remove_prefix(scheme.size());
-      return text.substr(0, text.find_first_of("/:"));
-    }
-  return text.starts_with('@') ? text : text.substr(0, text.find('@'));
-}
 
 bool is_part_of(std::string_view text, const TaskId& id) {
   const std::string_view whole = id.str();
@@ -42,7 +32,7 @@ std::unexpected<Error> ambiguous(std::string_view text, const std::vector<const 
 }  // namespace
 
 Result<TaskId> Call::resolve(std::string_view typed, Use use, BadConfig bad) {
-  const std::string_view text = id_in(typed);
+  const std::string_view text = id_in_reference(typed);
   auto exact = TaskId::parse(text);
   if (text.empty() || (exact && exact->has_record_form())) return exact;
   auto opened = manager(bad);

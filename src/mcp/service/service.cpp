@@ -1,5 +1,6 @@
 #include "mcp/service/service.h"
 
+#include "base/words.h"
 #include "contract/names.h"
 #include "mcp/protocol/client.h"
 
@@ -66,7 +67,7 @@ std::expected<Task, std::string> Service::find(const Caller& caller, std::string
 }
 
 Result<Task> Service::look_at(std::string_view id) const {
-  auto parsed = TaskId::parse(id);
+  auto parsed = TaskId::parse(id_in_reference(id));
   if (!parsed) return std::unexpected(parsed.error());
   auto task = manager_.get(*parsed);
   if (!task || !task->found.runner_gone) return task;

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/words.h"
 #include "manager/link/program.h"
 #include "rpc/methods/methods.h"
 
@@ -33,7 +34,7 @@ void read_task_options(const Request& request, StartOptions& start) {
 Result<> read_after(const Request& request, StartOptions& start) {
   const auto after = request.text("after");
   if (!after) return {};
-  auto id = TaskId::parse(*after);
+  auto id = TaskId::parse(id_in_reference(*after));
   if (!id) return std::unexpected(id.error());
   start.after = std::move(*id);
   return {};

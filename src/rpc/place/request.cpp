@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/utf8.h"
+#include "base/words.h"
 
 #include <fmt/format.h>
 
@@ -85,13 +86,13 @@ std::optional<std::string> Request::owner() const {
 }
 
 Result<TaskId> Request::id() const {
-  return TaskId::parse(text("id").value_or(""));
+  return TaskId::parse(id_in_reference(text("id").value_or("")));
 }
 
 Result<std::vector<TaskId>> Request::ids() const {
   std::vector<TaskId> ids;
   for (const auto& one : texts("ids")) {
-    auto id = TaskId::parse(one);
+    auto id = TaskId::parse(id_in_reference(one));
     if (!id) return std::unexpected(id.error());
     ids.push_back(std::move(*id));
   }
