@@ -109,6 +109,17 @@ class Stopping(RunnerTest):
         self.count(task, 9)
         self.stopped(task)
 
+    def test_L12_the_child_of_another_thread_hears_of_a_stop(self):
+        # The kernel lists children by the thread that made them; this one has left the group, too.
+        line = "trap 'echo heard; exit 0' TERM; echo ready; while :; do sleep 0.02; done"
+        task = self.start(sys.executable, '-c', 'import signal, subprocess, threading\n'
+                          'signal.signal(signal.SIGTERM, lambda *_: None)\n'
+                          f't = threading.Thread(target=lambda: subprocess.run(["setsid", "/bin/bash", "-c", {line!r}]))\n'
+                          't.start(); t.join()')
+        self.ready(task)
+        self.stopped(task, 10000)
+        self.assertIn(b'heard', self.s.output(task))
+
     def test_a_stopped_task_whose_environment_was_wiped_is_gone_too(self):
         pids = os.path.join(self.scratch, 'pids')
         task = self.sh(f'env -i setsid sleep 300 & env -i sleep 301 & echo $! >> {pids}; echo ready; wait')
