@@ -1,6 +1,8 @@
 """How a task ends, seen from the runner: each outcome, launches that fail, signals to the runner itself."""
+import contextlib
 import os
 import signal
+import socket
 import sys
 import time
 import unittest
@@ -83,6 +85,28 @@ class Outcome(RunnerTest):
         self.stop(task, 0, 'second')
         record = self.ended(task)
         self.assertEqual((record['status'], record['stopReason'], record['signal']), ('killed', 'first', 9))
+
+    def test_an_exit_before_the_stop_is_taken_wins(self):
+        pipe = os.path.join(self.scratch, 'pipe')
+        os.mkfifo(pipe)
+        task = self.sh(f'echo ready; read line < {pipe}; exit 8')
+        self.ready(task)
+        command, runner = self.s.read(task)['pid'], self.runner_pid(task)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(30)
+            client.connect(os.path.join(self.s.folder(task), 'control'))
+            client.sendall(b'output\n')
+            client.recv(512)  # it is connected: what is sent now is read before the runner looks at its signals
+            os.kill(runner, signal.SIGSTOP)
+            client.sendall(b'stop 60000 late\n')
+            with open(pipe, 'w', encoding='utf-8') as f:
+                f.write('\n')
+            eventually(lambda: not is_alive(command), 'the command has ended')
+            os.kill(runner, signal.SIGCONT)
+            with contextlib.suppress(ConnectionError):  # the task may be over before there is an answer
+                client.recv(512)
+        record = self.ended(task)
+        self.assertEqual((record['status'], record['exitCode'], record.get('stopReason')), ('failed', 8, None))
 
     def test_L45_an_owners_stop_is_in_the_record(self):
         task = self.sh('sleep 100')

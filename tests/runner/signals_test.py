@@ -32,6 +32,14 @@ class Signalled(TracedTest):
                     found.append((match[2], since[pid][:-1]))
         return found
 
+    def test_L55_a_stop_is_noted_before_it_is_acknowledged(self):
+        self.signals(0, 'echo ready; exec sleep 300')
+        with open(os.path.join(self.scratch, 'trace'), encoding='utf-8', errors='replace') as f:
+            calls = f.read()
+        noted, answered = re.search(r'pwrite64\(\d+, "stop ', calls), re.search(r'(write|sendto|sendmsg)\(\d+, [^"]*"ok\\n"', calls)
+        self.assertTrue(noted and answered, 'both are in the trace')
+        self.assertLess(noted.start(), answered.start())
+
     def test_L53_a_process_of_another_program_is_not_asked_whether_it_is_a_runner(self):
         # Asking costs a process and, where the answer hangs, a fifth of a second for each.
         self.assertTrue(self.signals(0, 'PERDURE_RUNNER=x@/y setsid sleep 300 & echo ready; wait'))
