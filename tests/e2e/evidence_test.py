@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """L52 and L53: `lost` and SIGKILL need evidence about processes; nothing of a task can block its runner."""
+import contextlib
 import json
 import os
 import shutil
@@ -142,6 +143,22 @@ class Identity(EvidenceTest):
 
 
 class Noted(EvidenceTest):
+    def test_L52_a_copy_does_not_call_lost_what_ended_in_the_original(self):
+        pipe = os.path.join(self.scratch, 'pipe')
+        os.mkfifo(pipe)
+        task = self.sh(f'read line < {pipe}; exit 0')
+        copy = os.path.join(self.scratch, 'copy')
+        shutil.copytree(self.session, copy, ignore=shutil.ignore_patterns('control'))
+        with open(pipe, 'w', encoding='utf-8') as f:
+            f.write('\n')
+        self.assertEqual(self.finished(task)['status'], 'completed')
+        for name in ('runner.lock', 'stop.wish'):  # its notes may be gone, too
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(copy, 'tasks', task, name))
+        self.perdure('reconcile', session=copy, check=0)
+        with open(os.path.join(copy, 'tasks', task + '.json'), encoding='utf-8') as f:
+            self.assertEqual(json.load(f)['status'], 'running')
+
     def test_L55_a_noted_exit_counts_although_nothing_was_decided_yet(self):
         # With --leftovers wait the command's end is no decision: the window is as long as the leftover lives.
         task = self.sh('sleep 300 & exit 3', '--leftovers', 'wait')
