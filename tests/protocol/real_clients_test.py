@@ -44,6 +44,11 @@ def setUpModule():
         sys.exit(77)
 
 
+def soon(condition, what):
+    """Clients take seconds of processor time to start, and many to answer where others run."""
+    return eventually(condition, what, PATIENCE)
+
+
 def call(tool, **arguments):
     return f'CALL {tool} {json.dumps(arguments)}'
 
@@ -57,11 +62,12 @@ class Terminal(subprocess.Popen):
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 50, 200, 0, 0))
         super().__init__(command, cwd=cwd, env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
         os.close(slave)
+        self.file = open(log, 'wb', buffering=0)
         self.reader = threading.Thread(target=self.keep)
         self.reader.start()
 
     def keep(self):
-        with open(self.log, 'wb', buffering=0) as log:
+        with self.file as log:
             while True:
                 try:
                     part = os.read(self.master, 65536)
@@ -236,8 +242,8 @@ class RealClient:
         return entry.text
 
     def running(self, description):
-        found = eventually(lambda: [t for t in self.json('list') if t['description'] == description and t['status'] == 'running'],
-                           'the client started it', PATIENCE)
+        found = soon(lambda: [t for t in self.json('list') if t['description'] == description and t['status'] == 'running'],
+                     'the client started it')
         return found[0]['taskId']
 
     def test_a_task_outlives_the_killed_client_and_its_end_is_told_once(self):
@@ -253,7 +259,7 @@ class RealClient:
         self.assertIn(task, shown)
         self.assertLessEqual(len(shown), STARTED)
         self.assertNotIn('automatic_notification', shown)
-        eventually(lambda: any(b'mcp' in self.command_of(p) for p in processes_with('HOME=' + self.home)), 'the server runs')
+        soon(lambda: any(b'mcp' in self.command_of(p) for p in processes_with('HOME=' + self.home)), 'the server runs')
         self.has_saved(task)
         self.kill(client)
         self.assertEqual(self.record(task)['status'], 'running')
@@ -441,10 +447,9 @@ max_context_size = 200000
         return [node_tools.NODE, script, *(['--continue'] if resume else []), '-p', prompt]
 
 
-class ClaudePrint(RealClient, SessionTest):
+class Claude(RealClient):
     name, prefix = 'claude', 'mcp__perdure__'
-    print_only = ['-p']
-    declines_forms = True
+    print_only = []
 
     def variables(self):
         return {'IS_SANDBOX': '1', 'ANTHROPIC_BASE_URL': self.model.url, 'ANTHROPIC_API_KEY': 'dummy', 'DISABLE_AUTOUPDATER': '1',
@@ -458,16 +463,19 @@ class ClaudePrint(RealClient, SessionTest):
         claude = os.path.join(MODULES, '@anthropic-ai', 'claude-code-linux-x64', 'claude')
         return [claude, *(['--continue'] if resume else []), '--dangerously-skip-permissions', *self.print_only, prompt]
 
+
+class ClaudePrint(Claude, SessionTest):
+    print_only = ['-p']
+    declines_forms = True
+
     def test_A6_a_task_that_runs_does_not_keep_the_client_from_ending(self):
         last = self.last(self.ask(call('Bash', command='sleep 300', run_in_background=True, description='long')))
         self.assertIn('bash-', last.answers()[0])
         self.assertEqual(self.record(self.running('long'))['status'], 'running')
 
 
-class ClaudeInteractive(ClaudePrint):
+class ClaudeInteractive(Claude, SessionTest):
     """On a terminal, with the Tasks extension: it hears of an end by polling."""
-    print_only = []
-
     def configure(self):
         super().configure()
         self.write('.claude/settings.json', {'skipDangerousModePermissionPrompt': True})
@@ -482,7 +490,7 @@ class ClaudeInteractive(ClaudePrint):
                         if task in f.read():
                             return True
             return False
-        eventually(holds_it, 'the conversation is on disk')
+        soon(holds_it, 'the conversation is on disk')
 
     def begin(self, prompt, resume=False):
         self.number += 1
@@ -492,13 +500,13 @@ class ClaudeInteractive(ClaudePrint):
 
     def test_a_question_is_open_until_a_person_answers_it(self):
         client = self.begin(call('AskUserQuestion', questions=[QUESTION]))
-        eventually(lambda: client.shown('In your own words'), 'its form is on the screen', PATIENCE)
+        soon(lambda: client.shown('In your own words'), 'its form is on the screen')
         client.type('\x1b[B')
-        eventually(lambda: client.shown('Type something'), 'the second field has the cursor')
+        soon(lambda: client.shown('Type something'), 'the second field has the cursor')
         client.type('neither')
-        eventually(lambda: client.shown('neither'), 'it was typed')
+        soon(lambda: client.shown('neither'), 'it was typed')
         client.type('\r')
-        eventually(lambda: client.shown('❯ Accept'), 'the button has the cursor')
+        soon(lambda: client.shown('❯ Accept'), 'the button has the cursor')
         client.type('\r')
         shown = self.model.await_request(lambda r: len(r.answers()) == 1, 'the answer').answers()[0]
         self.report('question', shown)
@@ -517,19 +525,19 @@ class ClaudeInteractive(ClaudePrint):
         client = self.begin('\n'.join(call('Bash', command=line, run_in_background=True, description=name, timeout=3600)
                                       for name in ('the build', 'the tests')))
         tasks = [self.running('the build'), self.running('the tests')]
-        eventually(lambda: client.shown(SENTENCE), 'its turn has ended')
+        soon(lambda: client.shown(SENTENCE), 'its turn has ended')
         with open(gate, 'w', encoding='ascii'):
             pass
         for task in tasks:
             self.model.await_request(lambda r, t=task: self.told([r], t), f'{task} is told')
-        eventually(lambda: not any(b'rewake' in self.command_of(p) for p in processes_with('HOME=' + self.home)), 'the hook has left')
+        soon(lambda: not any(b'rewake' in self.command_of(p) for p in processes_with('HOME=' + self.home)), 'the hook has left')
         last = self.type_script(client, call('TaskList', active_only=False))
         self.assertEqual([self.told([last], task) for task in tasks], [1, 1], last.entries)
 
     def type_script(self, client, line):
         """Types a prompt with one call; the request that holds its answer."""
         client.type('\x1b[200~' + SCRIPT + line + '\x1b[201~')
-        eventually(lambda: client.shown('Pasted') or client.shown(line), 'it was typed')
+        soon(lambda: client.shown('Pasted') or client.shown(line), 'it was typed')
         client.type('\r')
         tool = line.split()[1]
         return self.model.await_request(lambda r: r.script()[0] and r.script()[0][0][0] == tool and len(r.answers()) == 1, tool)
@@ -540,8 +548,8 @@ class ClaudeInteractive(ClaudePrint):
                                  run_in_background=True, description='the build', timeout=3600))
         task = self.running('the build')
         self.model.await_request(lambda r: len(r.answers()) == 1, 'the answer of Bash')
-        eventually(lambda: client.shown(SENTENCE), 'its turn has ended')
-        eventually(lambda: any(b'rewake' in self.command_of(p) for p in processes_with('HOME=' + self.home)), 'the hook waits')
+        soon(lambda: client.shown(SENTENCE), 'its turn has ended')
+        soon(lambda: any(b'rewake' in self.command_of(p) for p in processes_with('HOME=' + self.home)), 'the hook waits')
         before = len(self.model.requests)
         with open(gate, 'w', encoding='ascii'):
             pass
@@ -552,8 +560,8 @@ class ClaudeInteractive(ClaudePrint):
         for word in ('exit code 3' if 'not' in mark else '"exit_code":3', 'the end of the build'):
             self.assertIn(word, told)
         # The waiter leaves when nothing runs; what a second channel had to tell would come with the next turn.
-        eventually(lambda: not any(b'rewake' in self.command_of(p) for p in processes_with('HOME=' + self.home)), 'the hook has left')
-        eventually(lambda: client.shown(SENTENCE) > 1, 'it has answered')
+        soon(lambda: not any(b'rewake' in self.command_of(p) for p in processes_with('HOME=' + self.home)), 'the hook has left')
+        soon(lambda: client.shown(SENTENCE) > 1, 'it has answered')
         last = self.type_script(client, call('TaskList', active_only=False))
         self.assertEqual(self.told([last], task), 1, last.entries)
         self.assertIn(task, last.answers()[0])
@@ -563,7 +571,7 @@ class ClaudeInteractive(ClaudePrint):
         client = self.begin('\n'.join(calls), resume)
         try:
             self.model.await_request(lambda r: r in self.model.requests[before:] and len(r.answers()) == len(calls), 'the answers')
-            eventually(lambda: client.shown(SENTENCE), 'it shows what the model said')
+            soon(lambda: client.shown(SENTENCE), 'it shows what the model said')
         except AssertionError as error:
             raise AssertionError(f'{error}\n{self.said(client)}') from error
         client.type('/exit\r')

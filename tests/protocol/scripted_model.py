@@ -263,7 +263,7 @@ class ScriptedModel:
                 return namespace, name
         return None, self.prefix + tool
 
-    def await_request(self, condition, what, seconds=120):
+    def await_request(self, condition, what, seconds=180):
         """The first request that holds, of those that came and come."""
         with self.changed:
             found = self.changed.wait_for(lambda: next((r for r in self.requests if condition(r)), None), seconds)
