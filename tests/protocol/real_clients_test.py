@@ -15,6 +15,7 @@ import sys
 import termios
 import threading
 import unittest
+import uuid
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', 'support'))
@@ -231,13 +232,15 @@ class RealClient:
         texts = [entry.text for entry in self.last(requests).entries]
         if self.repeats_itself:
             texts = [text for n, text in enumerate(texts) if n == 0 or text != texts[n - 1]]
-        text = '\n'.join(texts)
-        marks = re.findall(rf'<notification [^>]*{task}|"source_id": ?"{task}"|<summary>MCP task {task}', text.replace('\\"', '"'))
-        return len(marks)
+        return len(re.findall(self.mark(task), '\n'.join(texts).replace('\\"', '"')))
+
+    @staticmethod
+    def mark(task):
+        return rf'<notification [^>]*{task}|"source_id": ?"{task}"|<summary>MCP task {task}'
 
     def news(self, requests, task):
         """The text by which the end of the task was told."""
-        entry = next(e for e in self.last(requests).entries if task in e.text and re.search('notification', e.text))
+        entry = next(e for e in self.last(requests).entries if re.search(self.mark(task), e.text.replace('\\"', '"')))
         self.report('the entry with the notification', entry.text)
         return entry.text
 
@@ -456,12 +459,13 @@ class Claude(RealClient):
                 'CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC': '1'}
 
     def configure(self):
+        self.conversation = str(uuid.uuid4())
         self.write('.claude.json', {'hasCompletedOnboarding': True, 'customApiKeyResponses': {'approved': ['dummy'], 'rejected': []},
                                     'projects': {self.work: {'hasTrustDialogAccepted': True}}})
 
     def command(self, prompt, resume):
         claude = os.path.join(MODULES, '@anthropic-ai', 'claude-code-linux-x64', 'claude')
-        return [claude, *(['--continue'] if resume else []), '--dangerously-skip-permissions', *self.print_only, prompt]
+        return [claude, '--resume' if resume else '--session-id', self.conversation, '--dangerously-skip-permissions', *self.print_only, prompt]
 
 
 class ClaudePrint(Claude, SessionTest):
@@ -481,14 +485,14 @@ class ClaudeInteractive(Claude, SessionTest):
         self.write('.claude/settings.json', {'skipDangerousModePermissionPrompt': True})
 
     def has_saved(self, task):
-        folder = os.path.join(self.home, '.claude', 'projects')
+        projects = os.path.join(self.home, '.claude', 'projects')
 
         def holds_it():
-            for root, _, names in os.walk(folder):
-                for name in names:
-                    with open(os.path.join(root, name), encoding='utf-8', errors='replace') as f:
-                        if task in f.read():
-                            return True
+            for project in os.listdir(projects) if os.path.isdir(projects) else []:
+                path = os.path.join(projects, project, self.conversation + '.jsonl')
+                if os.path.exists(path):
+                    with open(path, encoding='utf-8', errors='replace') as f:
+                        return task in f.read()
             return False
         soon(holds_it, 'the conversation is on disk')
 
