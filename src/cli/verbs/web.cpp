@@ -133,6 +133,7 @@ Result<int> run_web(Call& call) {
 
 }  // namespace
 
-const Verb kWebVerb{"web", "", "serve a page, REST and events of sessions over HTTP on this machine", kWebOptions, run_web};
+const Verb kWebVerb{"web", "", "serve a page, REST and events of sessions over HTTP on this machine", kWebOptions,
+                    run_web};
 
 }  // namespace perdure::cli
