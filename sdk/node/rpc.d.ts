@@ -823,9 +823,9 @@ export interface TaskWaitParams {
   drain?: boolean;
   /** only this owner's tasks; it is not notified of what is answered here */
   owner?: string;
-  /** of one task: until a line of its output matches this regular expression */
+  /** of one task: until a line of its output matches this regular expression (RE2) */
   match?: string;
-  /** of one task: `tcp:PORT`, until this machine's port accepts connections */
+  /** of one task: `tcp:PORT` or `http://localhost:PORT/PATH`, until a process of it serves that; `tcp:any:PORT`, `http+any://...`: whoever does */
   ready?: string;
 }
 

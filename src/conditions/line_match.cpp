@@ -3,8 +3,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <charconv>
 
@@ -12,18 +10,16 @@ namespace perdure::conditions {
 namespace {
 
 constexpr std::int64_t kWindow = 1 << 20;
-// The regex of the standard library recurses; a line without an end must not end the program.
+// A line without an end, or a very long one, must not fill the memory.
 constexpr std::size_t kLongestLine = 16'384;
 constexpr std::chrono::milliseconds kStill{200};
 
 }  // namespace
 
 Result<LineMatch> LineMatch::compile(TaskManager& manager, TaskId id, const std::string& pattern) {
-  try {
-    return LineMatch(manager, std::move(id), std::regex(pattern, std::regex::ECMAScript));
-  } catch (const std::regex_error& error) {
-    return fail(ErrorCode::usage, fmt::format("no regular expression: {}", error.what()));
-  }
+  auto compiled = Pattern::compile(pattern);
+  if (!compiled) return std::unexpected(compiled.error());
+  return LineMatch(manager, std::move(id), std::move(*compiled));
 }
 
 Result<> LineMatch::check(const std::string& pattern) {
@@ -71,8 +67,7 @@ std::optional<std::chrono::milliseconds> LineMatch::settles_in() const {
 bool LineMatch::matches(std::string_view line, bool is_whole) {
   line = line.substr(0, kLongestLine);
   if (line.ends_with('\r')) line.remove_suffix(1);  // a terminal ends its lines with both
-  const auto flags = is_whole ? std::regex_constants::match_default : std::regex_constants::match_not_eol;
-  if (!std::regex_search(line.begin(), line.end(), regex_, flags)) return false;
+  if (!pattern_.is_in(line, is_whole)) return false;
   line_ = line;
   return true;
 }

@@ -1,16 +1,16 @@
 #pragma once
 
+#include "conditions/pattern.h"
 #include <perdure/manager.h>
 
 #include <chrono>
 #include <optional>
-#include <regex>
 #include <string>
 
 // What one can wait for besides a task's end. On the public interface only; for the front ends.
 namespace perdure::conditions {
 
-/// Does a line of a task's output match a regular expression (ECMAScript)? Of a line its first 16 KiB are looked
+/// Does a line of a task's output match a regular expression (RE2)? Of a line its first 16 KiB are looked
 /// at; one that is not finished each time that it has grown.
 class LineMatch {
  public:
@@ -32,14 +32,14 @@ class LineMatch {
   [[nodiscard]] const std::string& line() const { return line_; }
 
  private:
-  LineMatch(TaskManager& manager, TaskId id, std::regex regex)
-      : manager_(&manager), id_(std::move(id)), regex_(std::move(regex)) {}
+  LineMatch(TaskManager& manager, TaskId id, Pattern pattern)
+      : manager_(&manager), id_(std::move(id)), pattern_(std::move(pattern)) {}
   bool matches(std::string_view line, bool is_whole = true);
   bool matches_in_lines();
 
   TaskManager* manager_;
   TaskId id_;
-  std::regex regex_;
+  Pattern pattern_;
   std::string partial_, line_;
   std::int64_t offset_ = 0, grew_ms_ = 0;
   std::size_t looked_at_ = 0;  // of partial_

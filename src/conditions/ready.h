@@ -2,12 +2,16 @@
 
 #include <perdure/manager.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace perdure::conditions {
+
+/// How often to look: a port that is not open yet has no event that could be waited for.
+inline constexpr std::chrono::milliseconds kReadyEvery{100};
 
 /// `tcp:PORT`, `tcp:any:PORT`, `http://HOST:PORT/PATH` or `http+any://...` (I12, I13).
 struct ReadyCondition {

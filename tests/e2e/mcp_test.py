@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sys
 import time
 import unittest
@@ -476,8 +477,13 @@ class Waiting(McpTest):
         server = client.call('Bash', command=f'{sys.executable} -c "import socket,time; s=socket.socket(); s.bind((\'127.0.0.1\',0)); s.listen(); '
                                              'print(s.getsockname()[1],flush=True); time.sleep(300)"', match='[0-9]+', **start)
         port = server['structuredContent']['matched_line']
-        other = client.call('Bash', command='echo up; sleep 300', match='up', ready=f'tcp:{port}', **start)['structuredContent']
+        other = client.call('Bash', command='echo up; sleep 300', match='up', ready=f'tcp:any:{port}', **start)['structuredContent']
         self.assertEqual((other['matched'], other['matched_line']), (True, 'up'))
+        # N4, I12: the port is served by another task.
+        foreign = client.call('Bash', command='sleep 300', ready=f'tcp:{port}', **start)
+        self.assertTrue(foreign['isError'])
+        self.assertIn(f'port {port} belonged already to', text_of(foreign))
+        self.perdure('stop', text_of(foreign).split('task_id: ')[1].split()[0], check=0)
         for wrong, said in (({'match': '('}, 'no regular'), ({'ready': 'http:1'}, 'tcp:PORT')):
             self.assertIn(said, text_of(client.call('Bash', command='sleep 300', **wrong, **start)))
         self.assertIn('run_in_background only', text_of(client.call('Bash', command='true', match='x')))
@@ -491,6 +497,34 @@ class Waiting(McpTest):
         eventually(lambda: len(self.json('list')) == 5, 'who calls it off has no task')
         self.assertEqual(len(running), 6)
         self.perdure('stop', '--all', check=0)
+
+    def test_I13_http_is_waited_for(self):
+        client = self.legacy()
+        with socket.socket() as free:
+            free.bind(('127.0.0.1', 0))
+            port = free.getsockname()[1]
+        server = client.call('Bash', command=f'{sys.executable} -m http.server {port} --bind 127.0.0.1', ready=f'http://localhost:{port}/',
+                             run_in_background=True, description='a server')['structuredContent']
+        self.assertTrue(server['matched'])
+        told = client.call('WaitFor', timeout=60, task_id=server['task_id'], ready=f'http://127.0.0.1:{port}/nowhere')
+        self.assertTrue(told['structuredContent']['matched'])
+        client.call('TaskStop', task_id=server['task_id'])
+
+    def test_I22_a_name_is_had_by_one_live_task(self):
+        client = self.legacy()
+        start = {'run_in_background': True, 'description': 'a server', 'name': 'dev'}
+        first = client.call('Bash', command='sleep 300', **start)['structuredContent']
+        again = client.call('Bash', command='sleep 300', **start)['structuredContent']
+        self.assertEqual((again['task_id'], again['existing'], again['same_command']), (first['task_id'], True, True))
+        other = client.call('Bash', command='sleep 301', **start)['structuredContent']
+        self.assertEqual((other['task_id'], other['same_command']), (first['task_id'], False))
+        self.assertIn('runs already', text_of(client.call('Bash', command='sleep 300', if_running='refuse', **start)))
+        self.assertEqual(client.call('TaskOutput', task_id='dev')['structuredContent']['status'], 'running')
+        second = client.call('Bash', command='sleep 302', if_running='replace', **start)['structuredContent']
+        self.assertNotEqual(second['task_id'], first['task_id'])
+        self.assertEqual(self.record(first['task_id'])['status'], 'killed')
+        self.assertEqual(client.call('TaskStop', task_id='dev')['structuredContent']['task_id'], second['task_id'])
+        self.assertIn('run_in_background', text_of(client.call('Bash', command='true', name='dev')))
 
     def test_progress_is_told_while_it_blocks(self):
         client = self.legacy()

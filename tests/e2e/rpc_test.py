@@ -284,11 +284,14 @@ class Tasks(RpcTest):
         self.assertEqual((waited['timedOut'], [t['taskId'] for t in waited['running']], waited['ended']), (True, [slow], []))
         with socket.socket() as port:
             port.bind(('127.0.0.1', 0))
-            where = f'tcp:{port.getsockname()[1]}'
+            where = f'tcp:any:{port.getsockname()[1]}'
             waiting = rpc.call('task.wait', ids=[slow], ready=where, timeoutMs=150)
             self.assertEqual((waiting['met'], waiting['timedOut']), (False, True))
             port.listen()
             self.assertTrue(rpc.call('task.wait', ids=[slow], ready=where)['met'])
+            # N4, I12: it is not the task's.
+            with self.assertRaisesRegex(Failed, f'belonged already to pid {os.getpid()}'):
+                rpc.call('task.wait', ids=[slow], ready=where.replace('any:', ''))
         self.refused('usage', rpc, 'task.wait', ids=[slow, bad], match='x')
         rpc.call('task.stop', id=slow)
 

@@ -274,6 +274,22 @@ class Conditions(ShellTest):
         self.perdure('wait', task, '--match', '^abc$', '--timeout', '20', check=0)
         self.stop(task)
 
+    def test_I11_a_pattern_takes_linear_time(self):
+        task = self.sh('head -c 16000 /dev/zero | tr "\\0" a; echo b; echo end; sleep 100')
+        began = time.monotonic()
+        self.perdure('wait', task, '--match', '^(a|aa|a*)*$', '--timeout', '1', check=75)
+        self.perdure('wait', task, '--match', '(a*)*c|end', '--timeout', '20', check=0)
+        self.assertLess(time.monotonic() - began, 15)
+        self.stop(task)
+
+    def test_I11_a_bad_pattern_says_why(self):
+        for pattern, why in (('(', 'missing )'), ('a(?!b)', 'lookaround'), (r'(a)\1', 'back-references')):
+            for verb in (('wait', 'bash-00000000'), ('run',)):
+                done = self.perdure(*verb, '--match', pattern, *(('-c', 'true') if verb == ('run',) else ()), check=2)
+                self.assertIn('no regular expression', done.stderr)
+                self.assertIn(why, done.stderr)
+        self.assertEqual(self.perdure('list', '--all', '--json', check=0).stdout.strip(), '[]')
+
     def test_I11_since_now(self):
         task = self.sh('echo ready; sleep 100')
         self.perdure('wait', task, '--match', 'ready', check=0)

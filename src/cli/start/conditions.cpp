@@ -6,7 +6,6 @@
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "conditions/line_match.h"
-#include "conditions/port.h"
 
 #include <fmt/format.h>
 
@@ -19,9 +18,7 @@ using std::chrono::milliseconds;
 
 Result<Met> await_match(TaskManager& manager, const TaskId& id, const Conditions& conditions, const TimeLeft& time) {
   auto match = conditions::LineMatch::compile(manager, id, *conditions.match);
-  if (!match)
-    return fail(ErrorCode::usage,
-                fmt::format("--match: '{}': {}", harmless_line(*conditions.match), match.error().message));
+  if (!match) return std::unexpected(match.error());
   if (conditions.since_now) {
     auto now = manager.output_snapshot(id, 0);
     if (!now) return std::unexpected(now.error());
@@ -54,7 +51,7 @@ Result<Met> await_ready(TaskManager& manager, const TaskId& id, conditions::Read
     }
     // What listens is no event of ours: looked at again after a moment.
     auto waited = manager.wait({.ids = {id},
-                                .timeout = time.slice(conditions::kPortEvery),
+                                .timeout = time.slice(conditions::kReadyEvery),
                                 .cancel = Cancellation::when_readable(interrupts.fd()),
                                 .part_of_longer_wait = true});
     if (!waited) return std::unexpected(waited.error());
@@ -82,9 +79,9 @@ Result<Conditions> read_conditions(const Call& call) {
   }
   // Before the task is started or waited for (L62).
   if (conditions.match)
-    if (auto fine = conditions::LineMatch::check(*conditions.match); !fine)
+    if (auto compiled = conditions::Pattern::compile(*conditions.match); !compiled)
       return fail(ErrorCode::usage,
-                  fmt::format("--match: '{}': {}", harmless_line(*conditions.match), fine.error().message));
+                  fmt::format("--match: '{}': {}", harmless_line(*conditions.match), compiled.error().message));
   if (conditions.since_now && !conditions.match) return fail(ErrorCode::usage, "--since-now is for --match");
   return conditions;
 }

@@ -68,6 +68,10 @@ std::expected<Task, std::string> Service::find(const Caller& caller, std::string
 
 Result<Task> Service::look_at(std::string_view id) const {
   auto parsed = TaskId::parse(id_in_reference(id));
+  if (!parsed || !parsed->has_record_form()) {
+    // Ids of the oldest builds have the form of a name (I21).
+    if (auto named = manager_.named(id); named && *named) parsed = (*named)->id;
+  }
   if (!parsed) return std::unexpected(parsed.error());
   auto task = manager_.get(*parsed);
   if (!task || !task->found.runner_gone) return task;

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "conditions/line_match.h"
-#include "conditions/port.h"
+#include "conditions/ready.h"
 
 #include <fmt/format.h>
 
@@ -20,8 +20,8 @@ std::string match_fault(std::string_view pattern, const Error& error) {
   return fmt::format("match: '{}' is {}", pattern, error.message);
 }
 
-std::string port_fault(std::string_view where, const Error& error) {
-  return fmt::format("ready: '{}' is {}", where, error.message);
+std::string ready_fault(std::string_view where, const Error& error) {
+  return fmt::format("ready: '{}': {}", where, error.message);
 }
 
 }  // namespace
@@ -64,7 +64,8 @@ Result<Waited> Waiting::for_match(const std::string& pattern) {
       if (*found) outcome.line = to_valid_utf8(match->line());
       return outcome;
     }
-    if (auto more = call_.manager().await_output(ids_.front(), match->offset(), most(kProgressEvery),
+    const auto patience = std::min(kProgressEvery, match->settles_in().value_or(kProgressEvery));
+    if (auto more = call_.manager().await_output(ids_.front(), match->offset(), most(patience),
                                                  Cancellation::when_readable(call_.stop_fd()));
         !more)
       return std::unexpected(more.error());
@@ -72,20 +73,32 @@ Result<Waited> Waiting::for_match(const std::string& pattern) {
   }
 }
 
-Result<Waited> Waiting::for_port(const std::string& where) {
-  auto port = conditions::parse_port(where);
-  if (!port) return fail(ErrorCode::usage, port_fault(where, port.error()));
+Result<Waited> Waiting::for_ready(conditions::ReadyCheck& check) {
   while (true) {
-    const bool open = conditions::is_port_open(*port);
-    auto now = slice(open ? milliseconds(0) : conditions::kPortEvery);
+    auto ready = check.look();
+    if (!ready) return std::unexpected(ready.error());
+    auto now = slice(*ready ? milliseconds(0) : conditions::kReadyEvery);
     if (!now) return std::unexpected(now.error());
     const bool ended = now->running.empty();
-    if (open || ended || is_over()) {
-      now->timed_out = !open && !ended;
-      return Waited{.result = std::move(*now), .matched = open};
+    if (ended && !*ready) {
+      // A server that put itself into the background.
+      ready = check.look();
+      if (!ready) return std::unexpected(ready.error());
     }
-    report(fmt::format("{} accepts no connections yet", where));
+    if (*ready || ended || is_over()) {
+      now->timed_out = !*ready && !ended;
+      Waited outcome{.result = std::move(*now), .matched = *ready};
+      if (*ready) outcome.note = to_valid_utf8(check.note());
+      return outcome;
+    }
+    report("nothing of the task listens there yet");
   }
+}
+
+Result<conditions::ReadyCheck> ready_check(const std::string& where) {
+  auto condition = conditions::parse_ready(where);
+  if (!condition) return fail(ErrorCode::usage, ready_fault(where, condition.error()));
+  return conditions::ReadyCheck(std::move(*condition));
 }
 
 bool Waiting::is_over() const {
@@ -112,15 +125,13 @@ void Waiting::report(std::string_view message) {
   report_progress(call_.request, static_cast<double>(second), message, static_cast<double>(total));
 }
 
-std::optional<std::string> condition_fault(TaskManager& manager, const std::optional<std::string>& match,
+std::optional<std::string> condition_fault(const std::optional<std::string>& match,
                                            const std::optional<std::string>& ready) {
-  // Compiling looks at no task.
   if (match)
-    if (const auto compiled = conditions::LineMatch::compile(manager, *TaskId::parse("bash-00000000"), *match);
-        !compiled)
+    if (const auto compiled = conditions::Pattern::compile(*match); !compiled)
       return match_fault(*match, compiled.error());
   if (ready)
-    if (const auto port = conditions::parse_port(*ready); !port) return port_fault(*ready, port.error());
+    if (const auto parsed = conditions::parse_ready(*ready); !parsed) return ready_fault(*ready, parsed.error());
   return std::nullopt;
 }
 

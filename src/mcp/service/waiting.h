@@ -1,5 +1,6 @@
 #pragma once
 
+#include "conditions/ready.h"
 #include "mcp/service/tool.h"
 
 #include <chrono>
@@ -15,6 +16,7 @@ struct Waited {
   WaitResult result;
   std::optional<bool> matched;      ///< with a condition: whether it came true
   std::optional<std::string> line;  ///< the line that matched
+  std::string note;                 ///< with a port: who listens, where that is not the task; else ""
 };
 
 /// One call that blocks until something is true of tasks, until its time has passed, or until nobody waits any more.
@@ -30,7 +32,7 @@ class Waiting {
   Result<Waited> for_ends(WaitMode mode);
   /// Of the first task; also until that has ended. Errors: usage, naming the argument.
   Result<Waited> for_match(const std::string& pattern);
-  Result<Waited> for_port(const std::string& where);
+  Result<Waited> for_ready(conditions::ReadyCheck& check);
 
  private:
   [[nodiscard]] bool is_over() const;
@@ -43,8 +45,11 @@ class Waiting {
   std::int64_t begun_, until_, reported_ = 0;
 };
 
+/// Notes who listens already, so it is to be made before the task is started. Errors: usage, naming the argument.
+[[nodiscard]] Result<conditions::ReadyCheck> ready_check(const std::string& where);
+
 /// What is wrong with a condition, before anything is started for it.
-[[nodiscard]] std::optional<std::string> condition_fault(TaskManager& manager, const std::optional<std::string>& match,
+[[nodiscard]] std::optional<std::string> condition_fault(const std::optional<std::string>& match,
                                                          const std::optional<std::string>& ready);
 
 }  // namespace perdure::mcp

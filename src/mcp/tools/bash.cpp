@@ -21,6 +21,7 @@ using std::chrono::seconds;
 constexpr std::int64_t kForegroundDefault = 60, kForegroundMost = 300, kBackgroundMost = 86'400, kReadyDefault = 45;
 
 constexpr std::array<std::string_view, 2> kInputs = {"null", "pipe"};
+constexpr std::array<std::string_view, 3> kIfRunning = {"return", "refuse", "replace"};
 constexpr TerminalSize kTerminal{.rows = 40, .columns = 120};
 
 constexpr Parameter kBashParameters[] = {
@@ -50,9 +51,16 @@ constexpr Parameter kBashParameters[] = {
      .description = "pipe: @TaskWrite sends its input. null: end of file.",
      .default_text = R"("null")",
      .words = kInputs},
+    {.name = "name",
+     .description = "In the background: a name that one live task has, such as dev-server; stands for its task_id."},
+    {.name = "if_running",
+     .description = "Where a live task has the name: return it, refuse, or replace it.",
+     .default_text = R"("return")",
+     .words = kIfRunning},
     {.name = "match",
      .description = "In the background: return when a line of its output matches this regular expression."},
-    {.name = "ready", .description = "In the background: return when this port accepts connections: tcp:8080."},
+    {.name = "ready",
+     .description = "In the background: return when it serves tcp:8080 or http://localhost:8080/path."},
     {.name = "ready_timeout",
      .type = Parameter::Type::integer,
      .description = "Seconds to wait for match and ready; it runs on.",
@@ -81,6 +89,10 @@ StartOptions start_options(const ToolCall& call) {
   start.cwd = call.arguments.text("cwd").value_or("");
   start.description = call.arguments.text("description").value_or("");
   start.owner = call.owner();
+  start.name = call.arguments.text("name");
+  const auto if_running = call.arguments.text("if_running");
+  if (if_running == "refuse") start.if_running = IfRunning::refuse;
+  if (if_running == "replace") start.if_running = IfRunning::replace;
   if (call.arguments.text("stdin") == "pipe") start.input = Input::pipe;
   if (call.arguments.is_true("pty")) {
     start.terminal = kTerminal;
@@ -108,6 +120,8 @@ std::optional<std::string> fault_in(const Arguments& arguments) {
     return fmt::format("timeout: {} is over the maximum of {} in the foreground; up to {} with run_in_background",
                        timeout, kForegroundMost, kBackgroundMost);
   if (!background && timeout == 0) return "timeout: 0 is below the minimum of 1 in the foreground";
+  if (!background && arguments.has("name")) return "name: is for run_in_background only";
+  if (arguments.has("if_running") && !arguments.has("name")) return "if_running: is for name only";
   if (!background && (arguments.has("match") || arguments.has("ready")))
     return "match and ready: are for run_in_background only";
   if (arguments.is_true("disable_timeout") && arguments.has("timeout") && timeout != 0)
@@ -131,6 +145,11 @@ TaskStarted started(ToolCall& call, Task task, std::optional<std::string> why) {
                      {"pid", task.process.pid},
                      {"description", to_valid_utf8(task.description)},
                      {"status", name_of(task.status)}};
+  if (task.name) told.structured["name"] = *task.name;
+  if (task.existing) {
+    told.structured["existing"] = true;
+    told.structured["same_command"] = task.same_command;
+  }
   if (call.request.asks_for_task()) told.structured["automatic_notification"] = true;
   std::string output;
   if (task.executor) told.structured["on"] = task.executor->name;
@@ -151,20 +170,23 @@ TaskStarted started(ToolCall& call, Task task, std::optional<std::string> why) {
 
 // The answer to a start that waits until the command can be used. Not a task of the protocol, which could not tell that.
 ToolAnswer when_ready(ToolCall& call, Task task, const std::optional<std::string>& match,
-                      const std::optional<std::string>& ready) {
+                      std::optional<conditions::ReadyCheck>& ready) {
   const TaskId id = task.id;
+  const bool existing = task.existing;
   TaskStarted start = started(call, std::move(task), std::nullopt);
   ToolResult& told = start.told;
   Waiting waiting(call, {id}, seconds(call.arguments.integer("ready_timeout").value_or(kReadyDefault)));
-  Result<Waited> waited = match ? waiting.for_match(*match) : waiting.for_port(*ready);
+  if (ready) ready->watch(call.manager(), id, !existing);
+  Result<Waited> waited = match ? waiting.for_match(*match) : waiting.for_ready(*ready);
   if (match && ready && waited && waited->matched.value_or(false)) {
     const auto line = waited->line;
-    waited = waiting.for_port(*ready);
+    waited = waiting.for_ready(*ready);
     if (waited) waited->line = line;
   }
-  if (!waited) return tool_error(waited.error());
+  if (!waited) return tool_error(fmt::format("{}; task_id: {}", waited.error().message, id.str()));
   const bool is_ready = waited->matched.value_or(false);
-  if (!is_ready && waited->result.ended.empty() && call.request.call.why == jsonrpc::Call::Ended::cancelled) {
+  if (!is_ready && !existing && waited->result.ended.empty() &&
+      call.request.call.why == jsonrpc::Call::Ended::cancelled) {
     // Nobody was told of the task, so nobody would look after it.
     auto stopped = call.manager().stop(id, {.reason = "Interrupted", .by = call.owner()});
     if (!stopped) return tool_error(stopped.error());
@@ -172,6 +194,7 @@ ToolAnswer when_ready(ToolCall& call, Task task, const std::optional<std::string
   }
   json::object facts{{"matched", is_ready}};
   if (waited->line) facts["matched_line"] = *waited->line;
+  if (!waited->note.empty()) facts["ready_note"] = waited->note;
   if (waited->result.ended.empty()) {
     facts["waited_ms"] = waiting.waited_ms();
     for (auto& member : told.structured) facts[member.key()] = std::move(member.value());
@@ -258,10 +281,21 @@ ToolAnswer run_bash(ToolCall& call) {
                     : timeout                                 ? seconds(*timeout)
                                                               : call.service.options().background_timeout;
     const auto match = call.arguments.text("match"), ready = call.arguments.text("ready");
-    if (auto wrong = condition_fault(call.manager(), match, ready)) return tool_error(std::move(*wrong));
+    if (auto wrong = condition_fault(match, ready)) return tool_error(std::move(*wrong));
+    std::optional<conditions::ReadyCheck> check;
+    if (ready) {
+      auto made = ready_check(*ready);
+      if (!made) return tool_error(made.error());
+      check = std::move(*made);
+    }
+    if (start.name && start.if_running == IfRunning::replace)
+      if (const auto holder = call.manager().named(*start.name);
+          holder && *holder && !is_terminal((*holder)->status) && (*holder)->owner != start.owner)
+        return tool_error(fmt::format("the name '{}' belongs to {} of another owner: it can't be replaced from here",
+                                      *start.name, (*holder)->id.str()));
     auto task = call.manager().start(start);
     if (!task) return tool_error(task.error());
-    if ((match || ready) && !call.request.asks_for_task()) return when_ready(call, std::move(*task), match, ready);
+    if ((match || ready) && !call.request.asks_for_task()) return when_ready(call, std::move(*task), match, check);
     return started(call, std::move(*task), std::nullopt);
   }
   const seconds patience(timeout.value_or(kForegroundDefault));

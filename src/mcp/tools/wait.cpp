@@ -34,7 +34,7 @@ constexpr Parameter kWaitParameters[] = {
      .default_text = R"("all")",
      .words = kModes},
     {.name = "match", .description = "With one task: until a line of its output matches this regular expression."},
-    {.name = "ready", .description = "With one task: until this machine's port accepts connections: tcp:8080."},
+    {.name = "ready", .description = "With one task: until it serves tcp:8080 or http://localhost:8080/path."},
     kAllOwners,
 };
 constexpr Parameter kWaitAnswers[] = {
@@ -105,6 +105,7 @@ ToolAnswer told(ToolCall& call, const Waiting& waiting, Waited outcome) {
                        {"waited_ms", waiting.waited_ms()}};
   if (outcome.matched) result.structured["matched"] = *outcome.matched;
   if (outcome.line) result.structured["matched_line"] = *outcome.line;
+  if (!outcome.note.empty()) result.structured["ready_note"] = outcome.note;
   const json::object head = result.structured;
   result.structured["completed_during_wait"] = std::move(meanwhile);
   result.structured["still_running"] = ids_of(outcome.result.running);
@@ -145,9 +146,17 @@ ToolAnswer wait(ToolCall& call) {
     return none;
   }
   const std::string mode = call.arguments.text("mode").value_or("all");
+  const TaskId first = ids->front();
   Waiting waiting(call, std::move(*ids), std::chrono::seconds(*call.arguments.integer("timeout")));
+  std::optional<conditions::ReadyCheck> check;
+  if (ready) {
+    auto made = ready_check(*ready);
+    if (!made) return tool_error(made.error());
+    check = std::move(*made);
+    check->watch(call.manager(), first, false);
+  }
   auto outcome = match   ? waiting.for_match(*match)
-                 : ready ? waiting.for_port(*ready)
+                 : ready ? waiting.for_ready(*check)
                          : waiting.for_ends(mode == "any"             ? WaitMode::any
                                             : mode == "first_failure" ? WaitMode::first_failure
                                                                       : WaitMode::all);

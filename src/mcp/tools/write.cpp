@@ -4,6 +4,7 @@
 #include "base/readable.h"
 #include "base/terminal_line.h"
 #include "base/utf8.h"
+#include "conditions/pattern.h"
 #include "mcp/service/describe.h"
 #include "mcp/service/tool.h"
 
@@ -15,7 +16,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <regex>
 
 namespace perdure::mcp {
 namespace {
@@ -141,7 +141,7 @@ struct CommandReply {
 
 // Reads what the command prints behind `offset` until it matches, the command has ended, or the time has passed.
 Result<CommandReply> await_reply(const ToolCall& call, const TaskId& id, std::int64_t offset, std::string_view typed,
-                                 const std::regex& pattern, std::chrono::seconds timeout) {
+                                 const conditions::Pattern& pattern, std::chrono::seconds timeout) {
   const std::int64_t until = steady_ms() + std::chrono::milliseconds(timeout).count();
   std::string seen;
   CommandReply reply{.next_offset = offset};
@@ -156,7 +156,7 @@ Result<CommandReply> await_reply(const ToolCall& call, const TaskId& id, std::in
     for (std::string_view rest = readable; !rest.empty() && !reply.matched;) {
       const auto end = std::min(rest.find('\n'), rest.size());
       const std::string_view line = rest.substr(0, std::min(end, kMostOfLine));
-      reply.matched = std::regex_search(line.begin(), line.end(), pattern);
+      reply.matched = pattern.is_in(line);
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }
     const std::int64_t left = until - steady_ms();
@@ -168,14 +168,12 @@ Result<CommandReply> await_reply(const ToolCall& call, const TaskId& id, std::in
   }
 }
 
-std::expected<std::optional<std::regex>, std::string> pattern_in(const Arguments& arguments) {
+std::expected<std::optional<conditions::Pattern>, std::string> pattern_in(const Arguments& arguments) {
   const auto text = arguments.text("wait_for");
   if (!text) return std::nullopt;
-  try {
-    return std::regex(*text, std::regex::ECMAScript | std::regex::optimize);
-  } catch (const std::regex_error& error) {
-    return std::unexpected(fmt::format("wait_for: '{}' is no regular expression: {}", *text, error.what()));
-  }
+  auto pattern = conditions::Pattern::compile(*text);
+  if (!pattern) return std::unexpected(fmt::format("wait_for: {}", pattern.error().message));
+  return std::move(*pattern);
 }
 
 // The text, then the keys.

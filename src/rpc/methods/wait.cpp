@@ -1,7 +1,7 @@
 #include "base/clock.h"
 #include "base/time_left.h"
 #include "conditions/line_match.h"
-#include "conditions/port.h"
+#include "conditions/ready.h"
 #include "rpc/methods/methods.h"
 
 #include <algorithm>
@@ -35,7 +35,9 @@ Reply wait_for_match(Request& request, const TaskId& id, const std::string& patt
     if (!matched) return failed(matched.error());
     if (*matched || match->is_at_end()) return reply_of_condition(request, id, false, *matched);
     if (time.over() || request.call.stop.is_raised()) return reply_of_condition(request, id, true, false);
-    if (auto more = request.manager().await_output(id, match->offset(), time.left(),
+    auto patience = time.left();
+    if (const auto settles = match->settles_in()) patience = std::min(patience.value_or(*settles), *settles);
+    if (auto more = request.manager().await_output(id, match->offset(), patience,
                                                    Cancellation::when_readable(request.call.stop.fd()));
         !more)
       return failed(more.error());
@@ -43,19 +45,27 @@ Reply wait_for_match(Request& request, const TaskId& id, const std::string& patt
 }
 
 Reply wait_until_ready(Request& request, const TaskId& id, const std::string& where, const TimeLeft& time) {
-  auto port = conditions::parse_port(where);
-  if (!port) return failed(port.error());
+  auto condition = conditions::parse_ready(where);
+  if (!condition) return failed(condition.error());
+  conditions::ReadyCheck check(std::move(*condition));
+  check.watch(request.manager(), id, false);
   while (true) {
-    if (conditions::is_port_open(*port)) return reply_of_condition(request, id, false, true);
+    auto ready = check.look();
+    if (!ready) return failed(ready.error());
+    if (*ready) return reply_of_condition(request, id, false, true);
     auto waited = request.manager().wait(
         {.ids = {id},
-         .timeout = std::min(conditions::kPortEvery, time.left().value_or(conditions::kPortEvery)),
+         .timeout = std::min(conditions::kReadyEvery, time.left().value_or(conditions::kReadyEvery)),
          .owner = {},
          .cancel = Cancellation::when_readable(request.call.stop.fd()),
          .progress = {},
          .part_of_longer_wait = true});
     if (!waited) return failed(waited.error());
-    if (!waited->ended.empty()) return reply_of_condition(request, id, false, conditions::is_port_open(*port));
+    if (!waited->ended.empty()) {
+      ready = check.look();  // a server that put itself into the background
+      if (!ready) return failed(ready.error());
+      return reply_of_condition(request, id, false, *ready);
+    }
     if (time.over() || request.call.stop.is_raised()) return reply_of_condition(request, id, true, false);
   }
 }
@@ -104,8 +114,10 @@ constexpr Field kParams[] = {
     {"timeoutMs", "integer", "give up after that long; the tasks run on"},
     {"drain", "boolean", "without ids: wait for tasks that start meanwhile, too"},
     {"owner", "string", "only this owner's tasks; it is not notified of what is answered here"},
-    {"match", "string", "of one task: until a line of its output matches this regular expression"},
-    {"ready", "string", "of one task: `tcp:PORT`, until this machine's port accepts connections"},
+    {"match", "string", "of one task: until a line of its output matches this regular expression (RE2)"},
+    {"ready", "string",
+     "of one task: `tcp:PORT` or `http://localhost:PORT/PATH`, until a process of it serves that; `tcp:any:PORT`, "
+     "`http+any://...`: whoever does"},
 };
 constexpr Field kResult[] = {
     {"timedOut", "boolean", "the time passed first", true},

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <perdure/error.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace re2 {
+class RE2;
+}
+
+namespace perdure::conditions {
+
+/// A regular expression as RE2 has them: no lookaround and no back-references, so that a line takes a time that grows
+/// with its length only, whatever the pattern and the output are (I11). A value; copies share the program; thread-safe.
+class Pattern {
+ public:
+  /// Errors: usage, with the reason.
+  [[nodiscard]] static Result<Pattern> compile(const std::string& text);
+
+  /// Is it anywhere in this line? `ends` false: more may follow, so `$` does not hold at its end.
+  [[nodiscard]] bool is_in(std::string_view line, bool ends = true) const;
+
+ private:
+  explicit Pattern(std::shared_ptr<const re2::RE2> program) : program_(std::move(program)) {}
+
+  std::shared_ptr<const re2::RE2> program_;
+};
+
+}  // namespace perdure::conditions
