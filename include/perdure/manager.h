@@ -105,8 +105,8 @@ struct StartOptions {
   // In the queue (L05)
   bool queue = false;  ///< over the cap: wait for a slot instead of a refusal
   int priority = 0;    ///< 0 to 999, the higher the sooner; those of the same priority in their order
-  std::optional<TaskId> after =
-      {};  ///< start when that task has completed; if it does not, end as killed. Implies queue.
+  std::vector<TaskId> after = {};  ///< start when all have completed; if one does not, end as killed. Implies queue.
+  std::vector<TaskId> after_any = {};  ///< start when all have ended, in whichever way. Implies queue.
 
   // Elsewhere (docs/guide/elsewhere.md)
   std::string on = {};                             ///< name of an executor; "": here
@@ -115,6 +115,12 @@ struct StartOptions {
   std::string partition = {};                      ///< slurm
   std::chrono::milliseconds time_limit{0};         ///< slurm: of the job; 0: by the timeout, else the partition's
   std::vector<std::string> executor_options = {};  ///< slurm: further options of sbatch
+};
+
+struct RerunOptions {
+  std::optional<IfRunning> if_running = {};  ///< absent: a live task is an error
+  bool queue = false;                   ///< as of StartOptions
+  int priority = 0;
 };
 
 /// How a foreground task let go of its caller.
@@ -206,6 +212,13 @@ class PERDURE_API TaskManager {
   /// an error and leaves no record (task_launch_failed; os_error and details["exit"] = "126" or "127" say why).
   /// With an idempotency key that is known, returns that task and starts nothing (L06).
   [[nodiscard]] Result<Task> start(const StartOptions& options);
+
+  /// Starts the command of a task once more, as a new task with the same options (I23): folder, additions to the environment,
+  /// limits, name, owner and labels; the rest of the environment is the caller's. A task that follows it, its tool call and
+  /// its idempotency key are not taken over. Errors: as of start(); usage where no start of it is kept that this user signed
+  /// (a task of 0.1, of another program, of an executor), with a command line to use instead; task_limit_exceeded for a
+  /// live task without `if_running`.
+  [[nodiscard]] Result<Task> rerun(const TaskId& id, const RerunOptions& options = {});
 
   /// Starts a task that is work of this program: it has an id, a record, a log and a deadline as any other, is seen and
   /// stopped from any process, and is lost with this one. It takes no slot. A manager that goes ends those that still
@@ -301,6 +314,9 @@ class PERDURE_API TaskManager {
   [[nodiscard]] Result<HeldInput> hold_input(const TaskId& id);
   /// Who holds the input of a task: a pid, or absent.
   [[nodiscard]] std::optional<std::int64_t> input_holder(const TaskId& id) const;
+
+  /// The size of a task's own terminal: as it is now, else as it was at the start. Absent: it has none, or nobody knows.
+  [[nodiscard]] std::optional<TerminalSize> terminal_size(const TaskId& id) const;
 
   /// The task of a name: the live one, else the one that was started last. Absent: there is none.
   [[nodiscard]] Result<std::optional<Task>> named(std::string_view name) const;

@@ -31,6 +31,7 @@ constexpr int kFailed = 1, kUsage = 2;
 // clang-format off: a line each, so that two that are added at once do not collide
 constexpr const Verb* kVerbs[] = {
     &kRunVerb,
+    &kRerunVerb,
     &kAgentVerb,
     &kAgentsVerb,
     &kAskVerb,
@@ -149,6 +150,8 @@ int report(const Error& error, bool json) {
   // A command's output may be in an error's text (its name, its folder): a terminal must not obey it.
   note("perdure: " + harmless_text(error.message));
   if (json) put_line(error_json(error));
+  // Nothing was wrong with what was typed: a task that can't be removed yet.
+  if (error.details.contains("running")) return kFailed;
   if (error.code == ErrorCode::usage || error.code == ErrorCode::task_id_empty ||
       error.code == ErrorCode::task_id_invalid || error.code == ErrorCode::config_invalid)
     return kUsage;

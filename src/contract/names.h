@@ -21,6 +21,7 @@ inline constexpr char kConversationsLock[] = "conversations.lock";  // held whil
 inline constexpr char kSweptFile[] = "swept";  // empty; its mtime is the last time that ended tasks were swept
 inline constexpr char kAdmissionLock[] = "admission.lock";  // in queue/; held while the cap is looked at
 inline constexpr char kFollowerPrefix[] = "after-";         // in queue/: waits for a task first
+inline constexpr char kHoweverItEnds = '~';                 // before the id of a task that may end in any way
 inline constexpr char kEntrySuffix[] = ".json";
 inline constexpr long kMostPriority = 999;
 
@@ -30,6 +31,7 @@ inline constexpr char kQuestionFile[] = "question.json";   // what was asked; th
 inline constexpr char kAgentFile[] = "agent.json";         // what a subagent is to do
 inline constexpr char kActivityFile[] = "activity.jsonl";  // what it did, beside its final message
 inline constexpr char kFarFile[] = "far.json";             // what was sent elsewhere, signed
+inline constexpr char kStartFile[] = "start";              // what it was started with, signed, for rerun
 inline constexpr char kDraftPrefix[] = "answer.";          // written, but not given yet
 inline constexpr char kRunnerLock[] = "runner.lock";
 inline constexpr char kLeftoverLock[] = "leftover.lock";

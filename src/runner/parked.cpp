@@ -84,18 +84,27 @@ void Run::try_to_start() {
 // May it take its place in the queue, as far as the task is concerned that it follows?
 bool Run::may_follow() {
   if (!place_.queue.follows()) return true;
-  const auto as_ended = [&](std::string_view how) {
-    const auto reason = Text<192>() << "Task " << spec_.after << ", which it was to follow, " << how;
-    end(Event::stop, reason.view(), 0);
-    return false;
-  };
-  switch (const Predecessor found = look_at_predecessor(folders_.tasks.get(), spec_.after)) {
-    case Predecessor::lives: await(spec_.after, (Text<96>() << kWait << " " << task_id_).c_str()); return false;
-    case Predecessor::unknown: deadlines_.arm(kLaterMs); return false;
-    case Predecessor::gone: return as_ended("is not there any more");
-    case Predecessor::completed: break;
-    default: return as_ended(in_words(found));
+  bool waits = false;
+  for (std::string_view rest = spec_.after; !rest.empty();) {
+    std::string_view id = rest.substr(0, rest.find(' '));
+    rest.remove_prefix(id.size() < rest.size() ? id.size() + 1 : rest.size());
+    const bool may_fail = id.starts_with(kHoweverItEnds);
+    if (may_fail) id.remove_prefix(1);
+    const Predecessor found = look_at_predecessor(folders_.tasks.get(), id);
+    if (found == Predecessor::unknown) {
+      deadlines_.arm(kLaterMs);
+      waits = true;
+    } else if (found == Predecessor::lives) {
+      await(id, (Text<96>() << kWait << " " << task_id_).c_str());
+      waits = true;
+    } else if (found != Predecessor::completed && !may_fail) {
+      const std::string_view how = found == Predecessor::gone ? "is not there any more" : in_words(found);
+      const auto reason = Text<192>() << "Task " << id << ", which it was to follow, " << how;
+      end(Event::stop, reason.view(), 0);
+      return false;
+    }
   }
+  if (waits) return false;
   int e = place_.queue.lock();
   if (e == 0) e = place_.queue.compete(spec_.header->priority);
   place_.queue.unlock();

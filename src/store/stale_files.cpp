@@ -75,9 +75,9 @@ std::int64_t disk_use_at(int folder, const std::string& name) {
 bool is_ours(std::string_view name) {
   if (maker_of(name) > 0) return true;
   if (name.starts_with(kHiddenPrefix)) name.remove_prefix(std::string_view(kHiddenPrefix).size());
-  constexpr std::array<std::string_view, 11> kOurs = {kOutputFile,    kRunnerLock,   kLeftoverLock, kInputLock,
+  constexpr std::array<std::string_view, 12> kOurs = {kOutputFile,    kRunnerLock,   kLeftoverLock, kInputLock,
                                                       kControlSocket, kNextRecord,   kQuestionFile, kHooksLog,
-                                                      kAgentFile,     kActivityFile, kFarFile};
+                                                      kAgentFile,     kActivityFile, kFarFile,      kStartFile};
   return std::ranges::find(kOurs, name) != kOurs.end() || name.starts_with(kTailPrefix) ||
          name.starts_with(kDraftPrefix);
 }

@@ -33,6 +33,7 @@ std::string_view word_of(Purpose purpose) {
     case Purpose::queue_entry: return "queue";
     case Purpose::on_end: return "onEnd";
     case Purpose::far_task: return "far";
+    case Purpose::start: return "start";
   }
   return "";
 }

@@ -13,7 +13,7 @@
 namespace perdure::trust {
 
 /// What the bytes are, so that a signature of one thing is none of another.
-enum class Purpose { queue_entry, on_end, far_task };
+enum class Purpose { queue_entry, on_end, far_task, start };
 
 /// Makes the key at the first use. Errors: session_unusable where no key can be read or made, or a folder is missing.
 [[nodiscard]] Result<Signature> sign(const store::Session& session, const TaskId& id, Purpose purpose,

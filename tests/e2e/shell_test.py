@@ -348,5 +348,189 @@ class Conditions(ShellTest):
         self.assertIn(b'int', self.log(task))
 
 
+class Rerun(ShellTest):
+    def test_I23_the_same_starts_again(self):
+        task = self.sh('echo "$WORD in $(pwd) $1"; cat; exit 3', '--cwd', self.scratch, '--env', 'WORD=it"s', '--label', 'a=b', '--owner', 'me',
+                       '--timeout', '50s', '--stop-signal', 'INT', '--output-limit', '100KiB', '--leftovers', 'kill')
+        self.finished(task)
+        again = self.perdure('rerun', task, check=0, cwd='/').stdout.strip()
+        self.assertNotEqual(again, task)
+        first, second = self.record(task), self.finished(again)
+        for key in ('command', 'cwd', 'labels', 'owner', 'timeoutMs', 'stopSignal', 'exitCode', 'description'):
+            self.assertEqual(first[key], second[key], key)
+        self.assertEqual(self.log(again), f'it"s in {self.scratch} \n'.encode())
+        done = self.perdure('rerun', '--wait', '--json', again, check=3)
+        self.assertEqual(json.loads(done.stdout.splitlines()[-1])['exitCode'], 3)
+        argv = self.run_task('--', 'printf', '%s|', 'a b', "it's", '')
+        self.finished(argv)
+        third = self.perdure('rerun', argv, check=0).stdout.strip()
+        self.finished(third)
+        self.assertEqual(self.log(third), b"a b|it's||")
+        self.assertEqual(os.stat(os.path.join(self.tasks, argv, 'start')).st_mode & 0o777, 0o600)
+        self.perdure('remove', argv, check=0)
+        self.assertFalse(os.path.exists(os.path.join(self.tasks, argv)))
+
+    def test_I23_a_live_task_is_replaced_only_if_that_is_said(self):
+        task = self.sh('echo up; sleep 100', '--name', 'dev')
+        self.assertIn('--if-running replace', self.perdure('rerun', task, check=1).stderr)
+        self.assertEqual(self.perdure('rerun', 'dev', '--if-running', 'return', check=0).stdout.strip(), task)
+        second = self.perdure('restart', 'dev', check=0).stdout.strip()
+        self.assertNotEqual(second, task)
+        self.assertEqual((self.record(task)['status'], self.record(second)['status']), ('killed', 'running'))
+        self.assertIn('Replaced by', self.record(task)['reason'] if 'reason' in self.record(task) else json.dumps(self.record(task)))
+        self.stop(second)
+        unnamed = self.sh('sleep 100')
+        third = self.perdure('rerun', unnamed, '--if-running', 'replace', check=0).stdout.strip()
+        self.assertEqual((self.record(unnamed)['status'], self.record(third)['status']), ('killed', 'running'))
+        self.stop(third)
+
+    def test_I23_L51_what_nobody_signed_is_refused_with_a_line_to_paste(self):
+        task = self.sh("echo it\\'s", '--cwd', self.scratch)
+        self.finished(task)
+        start = os.path.join(self.tasks, task, 'start')
+        with open(start, encoding='utf-8') as f:
+            text = f.read()
+        with open(start, 'w', encoding='utf-8') as f:
+            f.write(text.replace('echo it', 'echo no'))
+        done = self.perdure('rerun', task, check=2)
+        line = done.stderr.split('`')[1]
+        self.assertTrue(line.startswith('perdure run --cwd'), line)
+        pasted = subprocess.run(['sh', '-c', line.replace('perdure', f'{PERDURE} --session {self.session}', 1)], capture_output=True, text=True,
+                                check=True, timeout=60).stdout.strip()
+        self.finished(pasted)
+        self.assertEqual(self.log(pasted), b"it's\n")
+        other = self.sh('true')
+        self.finished(other)
+        with open(start, 'w', encoding='utf-8') as f:
+            f.write(text)
+        os.replace(start, os.path.join(self.tasks, other, 'start'))  # another task's
+        self.assertIn('this user signed', self.perdure('rerun', other, check=2).stderr)
+        self.assertEqual(len(self.json('list', '--all')), 3)
+
+    def test_I21_it_acts(self):
+        task = self.sh('true')
+        self.finished(task)
+        self.assertIn('--yes', self.perdure('rerun', '@1', check=2).stderr)
+        self.finished(self.perdure('rerun', '@1', '--yes', check=0).stdout.strip())
+
+
+class After(ShellTest):
+    def gate(self, name, status=0):
+        return self.sh(f'until [ -e {self.scratch}/{name} ]; do sleep 0.02; done; exit {status}')
+
+    def open(self, name):
+        with open(os.path.join(self.scratch, name), 'w', encoding='utf-8'):
+            pass
+
+    def test_L05_all_must_complete(self):
+        one, two = self.gate('one'), self.gate('two')
+        task = self.sh('echo ran', '--after', one, '--after', two)
+        self.open('one')
+        self.finished(one)
+        self.assertRegex(self.perdure('list', check=0).stdout, f'{task}  queued')
+        self.assertIn(f'{one}, {two}', self.perdure('show', task, check=0).stdout)
+        self.open('two')
+        self.assertEqual(self.finished(task)['status'], 'completed')
+
+    def test_L05_the_first_that_fails_ends_it(self):
+        one, two = self.gate('one'), self.gate('two', 1)
+        task = self.sh('echo ran', '--after', one, '--after', two)
+        self.open('two')
+        ended = self.finished(task)
+        self.assertEqual(ended['status'], 'killed')
+        self.assertIn(two, json.dumps(ended))
+        self.assertEqual(self.record(one)['status'], 'running')
+        self.open('one')
+        self.finished(one)
+
+    def test_L05_however_they_end(self):
+        one, two = self.gate('one', 1), self.gate('two')
+        task = self.sh('echo ran', '--after-any', one, '--after', two)
+        self.assertIn('however it ends', self.perdure('show', task, check=0).stdout)
+        self.open('one')
+        self.finished(one)
+        self.open('two')
+        self.assertEqual(self.finished(task)['status'], 'completed')
+        self.perdure('run', '--after-any', 'bash-00000000', '-c', 'true', check=1)
+
+
+class Screen(ShellTest):
+    def test_I41_the_screen_of_a_terminal(self):
+        task = self.run_task('--pty', '-c', r"printf 'one\ntwo\033[H\033[2Jthree\033[3;5Hfour\033]0;title\007'")
+        self.finished(task)
+        self.assertEqual(self.perdure('output', '--screen', task, check=0).stdout, 'three\n\n    four\n')
+        self.assertEqual(self.json('output', '--screen', task), {'screen': 'three\n\n    four\n', 'rows': 24, 'columns': 80})
+        self.perdure('output', '--screen', '--follow', task, check=2)
+
+    def test_I41_in_the_size_that_it_has(self):
+        line = f"{PERDURE} --session {self.session} run --pty -c 'stty size; sleep 100'"
+        done = subprocess.run(['script', '-qec', f'stty rows 11 columns 37; {line}', '/dev/null'], capture_output=True, text=True, timeout=60, check=True,
+                              stdin=subprocess.DEVNULL)
+        task = done.stdout.strip()
+        eventually(lambda: b'37' in self.log(task), 'it has printed')
+        for _ in range(2):
+            shown = self.json('output', '--screen', task)
+            self.assertEqual((shown['screen'], shown['rows'], shown['columns']), ('11 37\n', 11, 37))
+            self.stop(task)
+
+    def test_reports_11_show_prints_the_last_state_of_a_line(self):
+        task = self.sh(r"i=0; while [ $i -lt 500 ]; do printf '\rprogress %d%%' $i; i=$((i+1)); done; echo; echo done")
+        self.finished(task)
+        shown = self.perdure('show', task, check=0).stdout
+        self.assertIn('progress 499%', shown)
+        self.assertNotIn('progress 498%', shown)
+
+    def test_long_ones_go_through_a_pager(self):
+        task = self.sh('true', *[word for i in range(40) for word in ('--label', f'l{i}=v')])
+        self.finished(task)
+        shown, _ = self.on_terminal('show', task, env={'PAGER': 'sed s/^/paged:/'})
+        self.assertIn('paged:', shown)
+        self.assertIn('l39=v', shown)
+        for pager in ('cat', '', 'no-such-pager-here'):
+            shown, status = self.on_terminal('show', task, env={'PAGER': pager})
+            self.assertIn('l39=v', shown)
+            self.assertEqual(status, 0)
+        short = self.sh('true')
+        self.finished(short)
+        self.assertNotIn('paged:', self.on_terminal('show', short, env={'PAGER': 'sed s/^/paged:/'})[0])
+        self.assertNotIn('paged:', self.perdure('show', task, env={'PAGER': 'sed s/^/paged:/'}, check=0).stdout)
+
+
+class Rows(ShellTest):
+    """Rows of the shell review that no other test names."""
+
+    def test_N08_the_id_in_the_environment_is_an_id(self):
+        task = self.sh(f'{PERDURE} extend $PERDURE_TASK_ID --timeout 10m')
+        self.assertEqual(self.finished(task)['timeoutMs'], 600000)
+
+    def test_N15_a_task_without_an_owner_goes_told_or_not(self):
+        self.finished(self.sh('true'))
+        owned = self.sh('true', '--owner', 'me')
+        self.finished(owned)
+        self.perdure('gc', '--older-than', '0s', check=0)
+        self.assertEqual([task['taskId'] for task in self.json('list', '--all')], [owned])
+
+    def test_N16_N21_leftovers_are_told_as_they_are(self):
+        task = self.sh('setsid sleep 100 & echo')
+        self.finished(task)
+        self.assertIn('left processes', self.perdure('list', check=0).stdout)
+        self.assertIn('1 process outlived the command, and live on', self.perdure('show', task, check=0).stdout)
+        self.perdure('remove', task, check=1)
+        self.stop(task)
+        self.assertIn('none lives any more', self.perdure('show', task, check=0).stdout)
+
+    def test_N19_a_misspelt_variable_is_named(self):
+        env = {'PERDURE_MAX_RUNING_TASKS': '3'}
+        for done in (self.perdure('config', env=env, check=0).stderr, self.perdure('doctor', env=env, check=0).stdout):
+            self.assertIn('PERDURE_MAX_RUNING_TASKS', done)
+            self.assertIn('did you mean PERDURE_MAX_RUNNING_TASKS', done)
+        self.assertNotIn('no such variable', self.perdure('doctor', check=0).stdout)
+
+    def test_N24_a_gap_names_its_place(self):
+        task = self.sh("head -c 300000 /dev/zero | tr '\\0' x", '--output-limit', '64KiB')
+        self.finished(task)
+        self.assertIn('dropped at offset 32768', self.perdure('output', task, check=0).stderr)
+
+
 if __name__ == '__main__':
     unittest.main()

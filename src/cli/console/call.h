@@ -57,8 +57,9 @@ class Call {
   /// standard error of an agent's driver is the task's output.
   enum class BadConfig { fails, is_noted, is_told };
 
-  /// Does the verb only look, or does it act on the task? What acts takes a part of an id or `@N` from a person only (I21).
-  enum class Use { looks, acts };
+  /// Does the verb only look, does it act on the task, or does it start it again? What acts takes a part of an id or `@N` from
+  /// a person only (I21), and a name as that of the live task.
+  enum class Use { looks, acts, repeats };
 
   /// Exactly one argument that names a task (docs/reference/cli.md, "Ids"). Errors: task_id_empty, task_id_invalid, usage.
   [[nodiscard]] Result<TaskId> id(Use use = Use::looks);

@@ -16,12 +16,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
 namespace perdure::cli {
 namespace {
+
+std::string* held_back = nullptr;
 
 constexpr int kTimedOut = 124, kLost = 125, kStopped = 143;
 
@@ -77,8 +80,16 @@ void guard_standard_streams() {
     if (::fcntl(fd, F_GETFD) < 0) static_cast<void>(::open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY));
 }
 
+void hold_back_output(std::string* into) {
+  held_back = into;
+}
+
 void put(std::string_view text) {
-  write_all_to(STDOUT_FILENO, text);
+  if (held_back != nullptr) {
+    held_back->append(text);
+  } else {
+    write_all_to(STDOUT_FILENO, text);
+  }
 }
 
 void put_line(std::string_view line) {
@@ -110,12 +121,24 @@ std::string coloured(Status status, std::string_view text) {
   return fmt::format("{}{}\033[0m", colour_of(status), text);
 }
 
+std::string after_text(const Task& task) {
+  std::string text;
+  for (std::string_view rest = task.queue.after ? std::string_view(*task.queue.after) : std::string_view(); !rest.empty();) {
+    std::string_view id = rest.substr(0, rest.find(' '));
+    rest.remove_prefix(std::min(rest.size(), id.size() + 1));
+    const bool is_any = id.starts_with('~');
+    if (is_any) id.remove_prefix(1);
+    text += fmt::format("{}{}{}", text.empty() ? "" : ", ", id, is_any ? " (however it ends)" : "");
+  }
+  return text;
+}
+
 std::string outcome_text(const Task& task) {
   if (task.found.unrecorded_end) return *task.found.unrecorded_end;
   std::string text(task.kind == Kind::question && task.status == Status::running ? "open" : name_of(task.status));
   if (task.queue.place) text += fmt::format(", place {}", *task.queue.place);
   if (task.status == Status::queued && !task.queue.place && task.queue.after)
-    text += fmt::format(", after {}", *task.queue.after);
+    text += fmt::format(", after {}", after_text(task));
   if (!task.detached && !is_terminal(task.status)) text += " in the foreground";
   if (task.question.outcome) text += fmt::format(", {}", name_of(*task.question.outcome));
   if (task.timed_out_by == "idle") text += ", no output for too long";

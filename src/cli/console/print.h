@@ -12,6 +12,8 @@ namespace perdure::cli {
 /// Writes all of it to standard output at once. A reader that has gone ends the program quietly, as for any filter.
 void put(std::string_view text);
 void put_line(std::string_view line);
+/// From now on put() appends to this text instead; nullptr: no more. For Pager.
+void hold_back_output(std::string* into);
 /// What this command has done, "started bash-0123abcd": told on standard error if its answer can't be written, since the
 /// task is there all the same (L62).
 void note_done(std::string what);
@@ -36,6 +38,9 @@ void note(std::string_view line);
 
 /// One line about how a task ended or that it runs, without its id.
 [[nodiscard]] std::string outcome_text(const Task& task);
+
+/// Which tasks it follows: "bash-0123abcd, bash-4567efgh (however it ends)"; "" for none.
+[[nodiscard]] std::string after_text(const Task& task);
 
 /// Where it runs: "gpu (gpu1)", "slurm job 123 (n1)".
 [[nodiscard]] std::string place_text(const ExecutorState& executor);

@@ -43,7 +43,7 @@ Result<TaskId> Call::resolve(std::string_view typed, Use use, BadConfig bad) {
   auto named = tasks.named(text);
   if (!named) return std::unexpected(named.error());
   if (*named) {
-    if (use == Use::looks || !is_terminal((*named)->status)) return (*named)->id;
+    if (use != Use::acts || !is_terminal((*named)->status)) return (*named)->id;
     return fail(ErrorCode::task_not_running,
                 fmt::format("no live task has the name '{}'; the last one was {}", text, (*named)->id.str()));
   }
@@ -67,7 +67,7 @@ Result<TaskId> Call::resolve(std::string_view typed, Use use, BadConfig bad) {
   }
   if (found.empty()) return exact;
   if (found.size() > 1) return ambiguous(text, found);
-  if (use == Use::acts && !has("--yes") && !is_terminal_input() && !stderr_is_terminal())
+  if (use != Use::looks && !has("--yes") && !is_terminal_input() && !stderr_is_terminal())
     return fail(ErrorCode::usage, fmt::format("'{}' stands for {}: without a terminal write the whole id, or add --yes",
                                               harmless_line(text), found.front()->id.str()));
   return found.front()->id;

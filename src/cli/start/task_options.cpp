@@ -6,6 +6,7 @@
 #include "cli/start/waiting.h"
 
 #include <array>
+#include <utility>
 
 namespace perdure::cli {
 namespace {
@@ -19,13 +20,14 @@ Result<> read_queue(Call& call, StartOptions& start) {
   if (!priority) return std::unexpected(priority.error());
   start.queue = call.has("--queue");
   start.priority = static_cast<int>(priority->value_or(0));
-  if (auto after = call.value("--after")) {
-    auto id = call.resolve(*after, Call::Use::looks);
-    if (!id) return std::unexpected(id.error());
-    start.after = std::move(*id);
-  }
-  if (call.has("--priority") && !start.queue && !start.after)
-    return fail(ErrorCode::usage, "--priority is for --queue and --after");
+  for (const auto& [option, ids] : {std::pair("--after", &start.after), std::pair("--after-any", &start.after_any)})
+    for (const auto& text : call.values(option)) {
+      auto id = call.resolve(text, Call::Use::looks);
+      if (!id) return std::unexpected(id.error());
+      ids->push_back(std::move(*id));
+    }
+  if (call.has("--priority") && !start.queue && start.after.empty() && start.after_any.empty())
+    return fail(ErrorCode::usage, "--priority is for --queue, --after and --after-any");
   return {};
 }
 

@@ -23,7 +23,8 @@ inline constexpr std::array kTaskOptions = std::to_array<Option>({
     {"--idempotency-key", "K", "start it once: the same key gives the same task"},
     {"--queue", nullptr, "over the cap: wait for a slot, instead of a refusal"},
     {"--priority", "N", "place in the queue: 0 to 999, the higher the sooner (default: 0)"},
-    {"--after", "ID", "start when that task has completed; if it does not complete, never"},
+    {"--after", "ID", "start when that task has completed; if it does not complete, never", true, false, "__ids"},
+    {"--after-any", "ID", "start when that task has ended, however", true, false, "__ids"},
     {"--on-end", "CMD", "a shell line that is told of its end; see docs/guide/hooks.md", true},
 });
 

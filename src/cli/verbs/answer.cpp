@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "cli/console/call.h"
 #include "cli/console/input.h"
+#include "cli/console/pager.h"
 #include "cli/console/print.h"
 #include "cli/text/question_text.h"
 #include "cli/verbs/verbs.h"
@@ -49,7 +50,10 @@ Result<Answers> chosen(const AskedQuestion& asked, const std::vector<std::string
 Result<Answers> ask_person(const AskedQuestion& asked) {
   Answers answers;
   for (const auto& question : asked.questions) {
-    put(question_text(question));
+    {
+      const Pager pager;  // what an agent wants to be permitted may be a whole diff
+      put(question_text(question));
+    }
     std::string answer;
     while (answer.empty()) {
       put("> ");

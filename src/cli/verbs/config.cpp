@@ -2,6 +2,7 @@
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
+#include "cli/console/variables.h"
 #include "cli/verbs/verbs.h"
 #include "config/config_keys.h"
 #include "manager/link/program.h"
@@ -141,6 +142,7 @@ Result<int> config(Call& call) {
     table.add({harmless_line(row.name), harmless_line(row.value.text),
                harmless_line(row.from) + (row.used_here ? "" : " (for agents; not used here)")});
   for (const auto& line : table.lines(0)) put_line(line);
+  for (const auto& text : misspelt_variables()) note("perdure: " + text);
   return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
+#include "cli/console/variables.h"
 #include "cli/start/sweep.h"
 #include "cli/verbs/verbs.h"
 
@@ -20,6 +21,7 @@ Result<int> doctor(Call& call) {
   auto findings = (*manager)->upkeep().doctor();
   if (!findings) return std::unexpected(findings.error());
   if (bad_config) findings->insert(findings->begin(), std::move(*bad_config));
+  for (const auto& text : misspelt_variables()) findings->push_back({Finding::Level::note, "environment", text});
   bool problems = false;
   std::string json = "[";
   for (const auto& finding : *findings) {

@@ -7,6 +7,7 @@
 #include "cli/text/output_json.h"
 #include "cli/text/terminal_text.h"
 #include "cli/verbs/verbs.h"
+#include "view/task_screen.h"
 
 #include <poll.h>
 
@@ -27,6 +28,7 @@ constexpr Option kOutputOptions[] = {
     {"--limit", "S", "at most so many bytes"},
     {"-f,--follow", nullptr, "go on until the task ends"},
     {"--raw", nullptr, "the bytes as they are, also to a terminal"},
+    {"--screen", nullptr, "of a task with --pty: what its terminal shows now, or showed at the end"},
     {"--path", nullptr, "print the path of the log instead"},
     {"--activity", nullptr, "of a subagent: what it did, not its final message (--json: as JSON lines)"},
 };
@@ -245,6 +247,18 @@ Result<int> print_path(Call& call, TaskManager& manager, const TaskId& id) {
   return 0;
 }
 
+Result<int> print_screen(const Call& call, const TaskManager& manager, const TaskId& id) {
+  auto screen = view::screen_of(manager, id);
+  if (!screen) return std::unexpected(screen.error());
+  if (call.json) {
+    put_line(fmt::format(R"({{"screen":{},"rows":{},"columns":{}}})", json_quoted(screen->text), screen->size.rows,
+                         screen->size.columns));
+  } else {
+    put(screen->text);
+  }
+  return 0;
+}
+
 Result<OutputSnapshot> window(const TaskManager& manager, const TaskId& id, std::int64_t offset, std::int64_t limit) {
   auto shown = manager.output_snapshot(id, 0);
   if (!shown) return shown;
@@ -337,6 +351,9 @@ Result<int> run_output(Call& call) {
     return fail(ErrorCode::usage, "--activity, --json and --path are for one task");
   if (activity && (has_tail || *offset || *limit || call.has("--path")))
     return fail(ErrorCode::usage, "--activity prints all of it: it takes no --tail, --offset, --limit or --path");
+  if (call.has("--screen") && (ids->size() > 1 || activity || wanted.follow || wanted.raw || has_tail || *offset ||
+                               *limit || call.has("--path")))
+    return fail(ErrorCode::usage, "--screen is for one task, and alone");
   if (wanted.follow && call.json && !activity)
     return fail(ErrorCode::usage, "--follow prints the output itself: leave --json out, or read windows with --offset");
   auto opened = call.manager();
@@ -344,6 +361,7 @@ Result<int> run_output(Call& call) {
   TaskManager& manager = **opened;
   const TaskId& id = ids->front();
   if (call.has("--path")) return print_path(call, manager, id);
+  if (call.has("--screen")) return print_screen(call, manager, id);
   if (activity) return print_activity(call, manager, id, wanted.follow);
 
   if (call.json) {

@@ -1,10 +1,12 @@
 #include "base/clock.h"
 #include "cli/console/call.h"
+#include "cli/console/pager.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/text/activity_text.h"
 #include "cli/text/output_json.h"
 #include "cli/text/question_text.h"
+#include "cli/text/terminal_text.h"
 #include "cli/verbs/verbs.h"
 
 #include <fmt/format.h>
@@ -67,7 +69,7 @@ void print_activity(const TaskManager& manager, const Task& task) {
 }
 
 void print(const Task& task, const OutputSnapshot& output, const std::optional<AskedQuestion>& asked,
-           const std::optional<std::int64_t>& input_holder) {
+           const std::optional<std::int64_t>& input_holder, bool lives_on) {
   std::string text;
   const auto line = [&](std::string_view name, const std::string& value) {
     if (!value.empty()) text += fmt::format("{:<13} {}\n", name, harmless_line(value));
@@ -75,7 +77,7 @@ void print(const Task& task, const OutputSnapshot& output, const std::optional<A
   const std::int64_t now = now_ms();
   line("id", task.id.str());
   line("name", task.name.value_or(""));
-  line("description", task.description);
+  if (task.description != task.command) line("description", task.description);
   line("kind", task.kind_name);
   text += fmt::format("{:<13} {}\n", "status", coloured(task.status, outcome_text(task)));
   if (!task.detached) line("foreground", "yes");
@@ -83,7 +85,7 @@ void print(const Task& task, const OutputSnapshot& output, const std::optional<A
     line("queued",
          fmt::format("{} ({})", time_text(ms_of(*task.queue.queued_at)), age_text(now - ms_of(*task.queue.queued_at))));
   if (task.queue.priority.value_or(0) > 0) line("priority", fmt::to_string(*task.queue.priority));
-  line("after", task.queue.after.value_or(""));
+  line("after", after_text(task));
   if (task.status != Status::queued)
     line("started", fmt::format("{} ({})", time_text(ms_of(task.started_at)), age_text(now - ms_of(task.started_at))));
   if (task.ended_at)
@@ -124,7 +126,11 @@ void print(const Task& task, const OutputSnapshot& output, const std::optional<A
   for (const auto& command : task.notification.on_end) line("on end", command);
   if (task.recovered.value_or(false)) line("recovered", "the runner was killed after it had noted the outcome");
   if (task.process.leftovers)
-    line("leftovers", fmt::format("{} processes outlived the command", *task.process.leftovers));
+    line("leftovers", fmt::format("{} process{} outlived the command{}", *task.process.leftovers,
+                                  *task.process.leftovers == 1 ? "" : "es",
+                                  !is_terminal(task.status) ? ""
+                                  : lives_on                ? ", and live on"
+                                                            : "; none lives any more"));
   if (!task.process.survivors.empty())
     line("survivors", fmt::format("pids {} outlived SIGKILL", fmt::join(task.process.survivors, " ")));
   if (output.path) line("output", fmt::format("{} in {}", size_text(output.size_bytes), *output.path));
@@ -138,7 +144,8 @@ void print(const Task& task, const OutputSnapshot& output, const std::optional<A
   if (asked) return print_question(*asked);
   if (!output.preview.empty()) {
     put_line(output.truncated ? "\n... the end of its output:" : "\nits output:");
-    put_line(harmless_text(output.preview));
+    TerminalText shown(wants_colour() && stdout_is_terminal(), false);
+    put_line(shown.take(output.preview) + shown.finish());
   }
 }
 
@@ -160,6 +167,10 @@ Result<int> run_show(Call& call) {
     asked = std::move(*question);
   }
   const auto input_holder = (*manager)->input_holder(*id);
+  bool lives_on = false;
+  if (task->leftovers && is_terminal(task->status))
+    if (const auto alive = (*manager)->list({.leftovers = true}))
+      lives_on = std::ranges::any_of(*alive, [&](const Task& one) { return one.id == *id; });
   if (call.json) {
     std::string json = task_json(*task);
     json.pop_back();
@@ -167,7 +178,8 @@ Result<int> run_show(Call& call) {
     if (asked) json += "," + question_members(*asked);
     put_line(json + ",\"output\":" + snapshot_json(*output) + "}");
   } else {
-    print(*task, *output, asked, input_holder);
+    const Pager pager;
+    print(*task, *output, asked, input_holder, lives_on);
     if (task->kind == Kind::agent) print_activity(**manager, *task);
     if (task->kind == Kind::agent && task->agent.id && task->host.runner && is_terminal(task->status))
       put_line(

@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "contract/control.h"
 #include "contract/names.h"
+#include "manager/actions/start_file.h"
 #include "manager/far/act.h"
 #include "manager/link/runner_client.h"
 #include "manager/link/state.h"
@@ -12,6 +13,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -146,6 +148,20 @@ Result<TaskManager::HeldInput> TaskManager::hold_input(const TaskId& id) {
   return HeldInput{.input = Descriptor(answer->descriptor.release()),
                    .lock = Descriptor(lock->release()),
                    .is_terminal = answer->word == contract::kTerminal};
+}
+
+std::optional<TerminalSize> TaskManager::terminal_size(const TaskId& id) const {
+  const auto task = get(id);
+  if (!task || is_elsewhere(*task)) return std::nullopt;
+  if (!is_terminal(task->status) && state_->check_may_act()) {
+    const auto answer = ask_for_input(state_->session, *task);
+    winsize size{};
+    if (answer && answer->word == contract::kTerminal && ::ioctl(answer->descriptor.get(), TIOCGWINSZ, &size) == 0 &&
+        size.ws_row > 0 && size.ws_col > 0)
+      return TerminalSize{.rows = size.ws_row, .columns = size.ws_col};
+  }
+  const auto start = manager::read_start(state_->session, id);
+  return start ? start->terminal : std::nullopt;
 }
 
 std::optional<std::int64_t> TaskManager::input_holder(const TaskId& id) const {

@@ -5,6 +5,7 @@
 #include "contract/control.h"
 #include "contract/names.h"
 #include "manager/actions/name.h"
+#include "manager/actions/start_file.h"
 #include "manager/far/start.h"
 #include "manager/link/idempotency.h"
 #include "manager/link/launch_kind.h"
@@ -40,6 +41,7 @@ using namespace manager;
 
 namespace {
 
+constexpr std::size_t kMostFollowed = 64;
 constexpr std::int64_t kDefaultTruncateLimit = 64 << 20;  // rule L24
 
 Result<std::string> working_folder(const StartOptions& options) {
@@ -61,11 +63,23 @@ Result<std::string> working_folder(const StartOptions& options) {
   return text;
 }
 
+bool follows(const StartOptions& options) {
+  return !options.after.empty() || !options.after_any.empty();
+}
+
+// As runner and record have it: ids with blanks between, "~" before one that may end in any way.
+std::string followed(const StartOptions& options) {
+  std::string text;
+  for (const auto& id : options.after) text += (text.empty() ? "" : " ") + id.str();
+  for (const auto& id : options.after_any) text += (text.empty() ? "~" : " ~") + id.str();
+  return text;
+}
+
 Result<> check(const StartOptions& options) {
   const auto holds_nul = [](const std::string& text) { return text.contains('\0'); };
   if (options.argv.empty() == !options.shell_line)
     return fail(ErrorCode::usage, "nothing to run: give a command or a shell line, not both");
-  if (!options.detached && (options.queue || options.after))
+  if (!options.detached && (options.queue || follows(options)))
     return fail(ErrorCode::usage,
                 "a task in the foreground needs no slot, so it can't wait for one: leave out one of them");
   if (!options.detached && options.idempotency_key)
@@ -81,6 +95,8 @@ Result<> check(const StartOptions& options) {
     return fail(ErrorCode::usage, "a stream and what detaches a task are for the foreground");
   if (options.detach_timeout && options.detach_timeout->count() < 0)
     return fail(ErrorCode::usage, "the detach timeout is negative: 0 means none");
+  if (options.after.size() + options.after_any.size() > kMostFollowed)
+    return fail(ErrorCode::usage, fmt::format("a task follows at most {} others", kMostFollowed));
   if (options.priority < 0 || options.priority > contract::kMostPriority)
     return fail(ErrorCode::usage,
                 fmt::format("the priority {} is not from 0 to {}", options.priority, contract::kMostPriority));
@@ -133,10 +149,10 @@ Task constant_part(const TaskId& id, const StartOptions& options, const Work& wo
   }
   task.notification.on_end = options.on_end;
   if (options.session_lifetime) task.origin.lifetime = "session";
-  if (options.queue || options.after) {
+  if (options.queue || follows(options)) {
     task.queue.queued_at = time_at(now_ms());
     task.queue.priority = options.priority;
-    if (options.after) task.queue.after = options.after->str();
+    if (follows(options)) task.queue.after = followed(options);
   }
   return task;  // where it runs is the runner's to say: that may be elsewhere
 }
@@ -241,9 +257,9 @@ Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& ma
   launch.on_timeout = options.on_timeout;
   launch.detach_timeout = options.detach_timeout;
   launch.stream_fd = options.stream_fd;
-  launch.queued = options.queue || options.after;
+  launch.queued = options.queue || follows(options);
   launch.priority = options.priority;
-  if (options.after) launch.after = options.after->str();
+  launch.after = followed(options);
   launch.telemetry_file = manager.telemetry_file;
   launch.hooks = plan_hooks(manager.hooks, options.on_end);
   return launch;
@@ -296,8 +312,9 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
   // A command that is not there must not even make the session's folder.
   auto launch = plan_launch(options, state_->options, *cwd);
   if (!launch) return std::unexpected(launch.error());
-  if (options.after)
-    if (auto fine = check_predecessor(*this, session, *options.after); !fine) return std::unexpected(fine.error());
+  for (const auto* ids : {&options.after, &options.after_any})
+    for (const auto& id : *ids)
+      if (auto fine = check_predecessor(*this, session, id); !fine) return std::unexpected(fine.error());
   if (auto made = session.create(); !made) return std::unexpected(made.error());
   launch->told_first = told_first(session, *cwd);
 
@@ -327,10 +344,17 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
     name = std::move(*reserved);
   }
 
+  if (!holder && work.replaces) {
+    auto replaced = get(*work.replaces);
+    if (!replaced) return std::unexpected(replaced.error());
+    if (!is_terminal(replaced->status)) holder = std::move(*replaced);
+  }
+
   auto id = claim_id(session, work.id_prefix);
   if (!id) return std::unexpected(id.error());
   const auto give_up = [&](Error error) -> Result<Task> {
     if (work.is_agent) store::remove_plan(session, *id);
+    remove_start(session, *id);
     ::rmdir(session.folder_path(*id).c_str());
     return std::unexpected(std::move(error));
   };
@@ -368,6 +392,7 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
   if (launch->queued) launch->entry_text = queue_entry_text(session, constant, launch_spec(*launch));
   auto spec = memory_file(launch_spec(*launch));
   if (!spec) return give_up(spec.error());
+  if (!work.is_agent && options.detached) write_start(session, *id, options, *cwd);
   auto answer = spawn_runner({.runner = *runner,
                               .session = session.path(),
                               .id = id->str(),

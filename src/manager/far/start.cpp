@@ -51,7 +51,8 @@ Result<> check_far(const ExecutorDefinition& executor, const StartOptions& optio
   if (work.is_agent) return refuse("a subagent", "only commands run elsewhere");
   if (!options.detached) return refuse("--foreground", "a task elsewhere runs in the background: use --wait");
   if (options.terminal) return refuse("--pty", "a task elsewhere has no terminal");
-  if (options.after) return refuse("--after", "a task elsewhere does not wait for one here");
+  if (!options.after.empty() || !options.after_any.empty())
+    return refuse("--after", "a task elsewhere does not wait for one here");
   if (options.queue && !to_slurm) return refuse("--queue", "a task on another host does not wait for a slot");
   if (options.input == Input::pipe && to_slurm) return refuse("--stdin pipe", "a job has no input");
   if (!options.cwd.empty() && options.cwd.front() != '/') return refuse("--cwd", "give an absolute path of that host");

@@ -2,6 +2,7 @@
 
 #include <perdure/task.h>
 
+#include <optional>
 #include <string>
 
 namespace perdure::manager {
@@ -14,6 +15,7 @@ struct Work {
   std::string subagent_type;
   std::optional<AgentId> resumes;  ///< the conversation that goes on
   std::string plan;                ///< agent.json
+  std::optional<TaskId> replaces;  ///< rerun: a live task that is stopped once the new one is known to be startable
 };
 
 }  // namespace perdure::manager

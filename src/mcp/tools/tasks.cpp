@@ -5,6 +5,7 @@
 #include "mcp/service/prompt_guess.h"
 #include "mcp/service/shown_output.h"
 #include "mcp/service/tool.h"
+#include "view/task_screen.h"
 
 #include <fmt/format.h>
 
@@ -89,6 +90,10 @@ constexpr Parameter kOutputParameters[] = {
      .most = 1 << 20,
      .default_text = "32768"},
     {.name = "raw", .type = Parameter::Type::boolean, .description = "Exactly as printed.", .default_text = "false"},
+    {.name = "screen",
+     .type = Parameter::Type::boolean,
+     .description = "Of a task with pty: what its terminal shows.",
+     .default_text = "false"},
     {.name = "block",
      .type = Parameter::Type::boolean,
      .description = "Wait for its end first. @WaitFor does that for several, with progress.",
@@ -135,9 +140,19 @@ ToolAnswer output(ToolCall& call) {
   const std::int64_t tail = call.arguments.integer("tail").value_or(kTailMost);
   const std::int64_t wanted = call.arguments.integer("limit").value_or(tail);
   const bool raw = call.arguments.is_true("raw");
+  const bool as_screen = call.arguments.is_true("screen");
+  if (as_screen && (offset || raw || call.arguments.has("tail")))
+    return tool_error("screen: excludes offset, tail and raw");
   auto shown = offset ? show_window(call.service, caller, *task, *offset, call.arguments.integer("limit"), raw)
                       : show_tail(call.service, caller, *task, tail, raw);
   if (!shown) return tool_error(shown.error());
+  if (as_screen) {
+    auto screen = view::screen_of(call.manager(), task->id);
+    if (!screen) return tool_error(screen.error());
+    shown->text = std::move(screen->text);
+    shown->is_whole = true;
+    shown->collapsed.clear();
+  }
   const bool ended = is_terminal(task->status);
   ToolResult result;
   result.structured = answer_members(caller, *task, *shown, ended ? "success" : block ? "timeout" : "not_ready");

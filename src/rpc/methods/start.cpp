@@ -36,7 +36,7 @@ Result<> read_after(const Request& request, StartOptions& start) {
   if (!after) return {};
   auto id = TaskId::parse(id_in_reference(*after));
   if (!id) return std::unexpected(id.error());
-  start.after = std::move(*id);
+  start.after.push_back(std::move(*id));
   return {};
 }
 

@@ -245,7 +245,7 @@ TEST_F(TelemetryTest, L36_L42_AForegroundTaskIsReportedOnceItIsDetached) {
 TEST_F(TelemetryTest, L36_AQueuedTaskIsReportedWhenItIsQueued) {
   auto manager = open();
   const auto first = manager.start({.shell_line = "sleep 100"});
-  const auto second = manager.start({.shell_line = "exit 0", .after = first->id});
+  const auto second = manager.start({.shell_line = "exit 0", .after = {first->id}});
   ASSERT_TRUE(second.has_value());
   EXPECT_EQ(await_lines("background_task_created", 2).size(), 2U);
   ASSERT_TRUE(manager.stop(first->id).has_value());

@@ -1,0 +1,56 @@
+#include "base/error.h"
+#include "base/words.h"
+#include "manager/actions/start_file.h"
+#include "manager/link/launch_kind.h"
+#include "manager/link/state.h"
+
+#include <fmt/format.h>
+
+namespace perdure {
+
+using namespace manager;
+
+namespace {
+
+// What a person pastes instead. The command of a record is a line for a shell in both of its forms.
+std::unexpected<Error> not_known(const Task& task, std::string_view why) {
+  return fail(ErrorCode::usage,
+              fmt::format("{} can't be started again: {}; write `perdure run --cwd {} -c {}`", task.id.str(), why,
+                          shell_word(task.cwd.value_or(".")), shell_word(task.command)));
+}
+
+}  // namespace
+
+Result<Task> TaskManager::rerun(const TaskId& id, const RerunOptions& options) {
+  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
+  auto task = get(id);
+  if (!task) return std::unexpected(task.error());
+  if (task->kind != Kind::process)
+    return fail(ErrorCode::usage, fmt::format("{} is no command: only a command can be started again{}", id.str(),
+                                              task->kind == Kind::agent ? "; see `perdure agent --resume`" : ""));
+  if (task->executor) return not_known(*task, "it ran on an executor");
+  auto start = read_start(state_->session, id);
+  if (!start) return not_known(*task, "no start of it is kept that this user signed");
+  Work work;
+  if (!is_terminal(task->status)) {
+    if (task->unverified || task->runner_gone)
+      return fail(ErrorCode::task_limit_exceeded, fmt::format("{} may be alive: see `perdure reconcile`", id.str()));
+    if (!options.if_running || options.if_running == IfRunning::refuse)
+      return fail(ErrorCode::task_limit_exceeded,
+                  fmt::format("{} runs still: stop it, or say --if-running replace", id.str()));
+    if (options.if_running == IfRunning::give_back) {
+      task->existing = true;
+      task->same_command = true;
+      return task;
+    }
+    if (own_task() == id)
+      return fail(ErrorCode::usage, fmt::format("{} is the task that asks: it can't replace itself", id.str()));
+    work.replaces = id;
+  }
+  start->if_running = options.if_running.value_or(IfRunning::give_back);
+  start->queue = options.queue;
+  start->priority = options.priority;
+  return launch(*start, work);
+}
+
+}  // namespace perdure

@@ -1,0 +1,197 @@
+#include "manager/actions/start_file.h"
+
+#include "base/files.h"
+#include "codec/fields.h"
+#include "codec/json.h"
+#include "codec/record.h"
+#include "contract/names.h"
+#include "trust/signature.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <array>
+#include <climits>
+#include <utility>
+
+namespace perdure::manager {
+namespace {
+
+constexpr std::size_t kMostBytes = 16 << 20;
+constexpr std::int64_t kLongest = std::int64_t{1} << 53;
+
+constexpr std::array<std::pair<Leftovers, std::string_view>, 3> kLeftovers = {
+    {{Leftovers::keep, "keep"}, {Leftovers::kill, "kill"}, {Leftovers::wait, "wait"}}};
+
+std::string json_text(std::string_view text) {
+  return "\"" + codec::escape(text) + "\"";
+}
+
+void add(std::string& json, std::string_view key, const std::string& value) {
+  json += fmt::format("{}\"{}\":{}", json.empty() ? "" : ",", key, value);
+}
+
+void add_text(std::string& json, std::string_view key, const std::optional<std::string>& text) {
+  if (text) add(json, key, json_text(*text));
+}
+
+void add_number(std::string& json, std::string_view key, std::int64_t number) {
+  add(json, key, fmt::to_string(number));
+}
+
+std::string list_of(const std::vector<std::string>& words) {
+  std::string json;
+  for (const auto& word : words) json += (json.empty() ? "" : ",") + json_text(word);
+  return "[" + json + "]";
+}
+
+std::string pairs_of(const std::map<std::string, std::string>& pairs) {
+  std::string json;
+  for (const auto& [name, value] : pairs) add(json, codec::escape(name), json_text(value));
+  return "{" + json + "}";
+}
+
+std::string encode(const StartOptions& options, const std::string& cwd) {
+  std::string json;
+  add(json, "format", "1");
+  if (!options.shell_line) add(json, "argv", list_of(options.argv));
+  add_text(json, "shellLine", options.shell_line);
+  add(json, "shell", json_text(options.shell));
+  add(json, "description", json_text(options.description));
+  add(json, "cwd", json_text(cwd));
+  add(json, "env", pairs_of(options.env));
+  add(json, "clearEnv", options.clear_env ? "true" : "false");
+  add_number(json, "timeoutMs", options.timeout.count());
+  add_number(json, "idleTimeoutMs", options.idle_timeout.count());
+  add_number(json, "graceMs", options.grace.count());
+  add(json, "stdinPipe", options.input == Input::pipe ? "true" : "false");
+  if (options.terminal) {
+    add_number(json, "rows", options.terminal->rows);
+    add_number(json, "columns", options.terminal->columns);
+  }
+  add_number(json, "memoryMax", options.memory_max);
+  add_number(json, "cpuMaxMilli", static_cast<std::int64_t>(options.cpu_max * 1000));
+  add_number(json, "pidsMax", options.pids_max);
+  if (options.output_limit) add_number(json, "outputLimit", *options.output_limit);
+  add(json, "stopsAtLimit", options.on_output_limit == OnOutputLimit::stop ? "true" : "false");
+  for (const auto& [value, word] : kLeftovers)
+    if (value == options.leftovers) add(json, "leftovers", json_text(word));
+  add_text(json, "owner", options.owner);
+  add(json, "labels", pairs_of(options.labels));
+  add_text(json, "name", options.name);
+  add_number(json, "stopSignal", options.stop_signal);
+  add(json, "sessionLifetime", options.session_lifetime ? "true" : "false");
+  add(json, "onEnd", list_of(options.on_end));
+  return "{" + json + "}";
+}
+
+std::vector<std::string> words_in(codec::Fields& fields, std::string_view key) {
+  const codec::Member* const member = fields.find(key);
+  if (member == nullptr) return {};
+  auto words = codec::strings_of(*member);
+  if (!words) fields.refuse(key, "is no array of texts");
+  return words.value_or(std::vector<std::string>());
+}
+
+std::map<std::string, std::string> pairs_in(codec::Fields& fields, std::string_view key) {
+  std::map<std::string, std::string> pairs;
+  const codec::Member* const member = fields.find(key);
+  if (member == nullptr) return pairs;
+  const auto members = codec::split_object(member->raw);
+  if (!members) {
+    fields.refuse(key, "is no object");
+    return pairs;
+  }
+  for (const auto& one : *members) {
+    if (one.type != codec::JsonType::string) fields.refuse(key, "holds what is no text");
+    if (one.type != codec::JsonType::string) continue;
+    const std::string name = fmt::format("\"{}\"", one.key);
+    pairs[codec::string_of({.key = {}, .raw = name, .type = codec::JsonType::string})] = codec::string_of(one);
+  }
+  return pairs;
+}
+
+std::optional<StartOptions> decode(std::string_view json) {
+  using codec::Need;
+  const auto members = codec::split_object(json);
+  if (!members) return std::nullopt;
+  codec::Fields fields(*members);
+  const auto number = [&](std::string_view key, std::int64_t most = kLongest) {
+    return fields.integer(key, Need::optional, 0, most).value_or(0);
+  };
+  const auto flag = [&](std::string_view key) { return fields.boolean(key).value_or(false); };
+  StartOptions options;
+  if (fields.integer("format", Need::required, 1, 1) != 1) return std::nullopt;
+  options.argv = words_in(fields, "argv");
+  options.shell_line = fields.text("shellLine", Need::optional);
+  options.shell = fields.text("shell", Need::required).value_or("");
+  options.description = fields.text("description", Need::optional).value_or("");
+  options.cwd = fields.text("cwd", Need::required).value_or("");
+  options.env = pairs_in(fields, "env");
+  options.clear_env = flag("clearEnv");
+  options.timeout = std::chrono::milliseconds(number("timeoutMs"));
+  options.idle_timeout = std::chrono::milliseconds(number("idleTimeoutMs"));
+  options.grace = std::chrono::milliseconds(number("graceMs"));
+  if (flag("stdinPipe")) options.input = Input::pipe;
+  if (fields.find("rows") != nullptr)
+    options.terminal = TerminalSize{.rows = static_cast<unsigned short>(number("rows", USHRT_MAX)),
+                                    .columns = static_cast<unsigned short>(number("columns", USHRT_MAX))};
+  options.memory_max = number("memoryMax");
+  options.cpu_max = static_cast<double>(number("cpuMaxMilli")) / 1000;
+  options.pids_max = number("pidsMax");
+  options.output_limit = fields.integer("outputLimit", Need::optional, 0, kLongest);
+  if (flag("stopsAtLimit")) options.on_output_limit = OnOutputLimit::stop;
+  const std::string leftovers = fields.text("leftovers", Need::required).value_or("");
+  for (const auto& [value, word] : kLeftovers)
+    if (word == leftovers) options.leftovers = value;
+  options.owner = fields.text("owner", Need::optional);
+  options.labels = pairs_in(fields, "labels");
+  options.name = fields.text("name", Need::optional);
+  options.stop_signal = static_cast<int>(number("stopSignal", SCHAR_MAX));
+  options.session_lifetime = flag("sessionLifetime");
+  options.on_end = words_in(fields, "onEnd");
+  if (!fields.problem().empty()) return std::nullopt;
+  return options;
+}
+
+}  // namespace
+
+// Not synced: what a power cut leaves half written has no valid signature, and is as good as not there.
+void write_start(const store::Session& session, const TaskId& id, const StartOptions& options, const std::string& cwd) {
+  const std::string body = encode(options, cwd);
+  const auto signature = trust::sign(session, id, trust::Purpose::start, body);
+  if (!signature || body.size() > kMostBytes / 2) return;
+  const auto folder = session.open_folder(id);
+  if (!folder) return;
+  const std::string path = session.folder_path(id) + "/" + contract::kStartFile;
+  const auto file = open_at(folder->get(), contract::kStartFile, O_WRONLY | O_CREAT | O_EXCL, path);
+  if (!file) return;
+  if (!write_all(file->get(), fmt::format("{}\n{} {}\n", body, signature->key, signature->value), path))
+    ::unlinkat(folder->get(), contract::kStartFile, 0);
+}
+
+void remove_start(const store::Session& session, const TaskId& id) {
+  if (const auto folder = session.open_folder(id)) ::unlinkat(folder->get(), contract::kStartFile, 0);
+}
+
+std::optional<StartOptions> read_start(const store::Session& session, const TaskId& id) {
+  const auto folder = session.open_folder(id);
+  if (!folder) return std::nullopt;
+  const auto text = read_regular_file(folder->get(), contract::kStartFile, kMostBytes, contract::kStartFile);
+  if (!text) return std::nullopt;
+  const std::string_view whole = *text;
+  const auto end = whole.find('\n');
+  if (end == std::string_view::npos) return std::nullopt;
+  std::string_view signature = whole.substr(end + 1);
+  signature = signature.substr(0, signature.find('\n'));
+  const auto blank = signature.find(' ');
+  if (blank == std::string_view::npos) return std::nullopt;
+  const Signature given{.key = std::string(signature.substr(0, blank)),
+                        .value = std::string(signature.substr(blank + 1))};
+  if (!trust::is_signed(session, id, trust::Purpose::start, whole.substr(0, end), given)) return std::nullopt;
+  return decode(whole.substr(0, end));
+}
+
+}  // namespace perdure::manager
