@@ -164,7 +164,7 @@ class SmallDisk(SessionTest):
     def test_a_read_only_session_can_be_read_and_says_why_it_cannot_be_written(self):
         task = self.sh('echo kept')
         self.finished(task)
-        eventually(lambda: os.listdir(os.path.join(self.tasks, task)) == ['output.log'], 'the runner has left')
+        eventually(lambda: sorted(os.listdir(os.path.join(self.tasks, task))) == ['output.log', 'start'], 'the runner has left')
         subprocess.run(['mount', '-o', 'remount,ro', self.disk], check=True)
         self.assertEqual(self.json('show', task)['status'], 'completed')
         self.assertEqual(self.perdure('output', task, check=0).stdout, 'kept\n')
