@@ -56,7 +56,7 @@ export interface TaskInfo {
   queuedAt?: number;
   /** 1 is the next to start */
   queuePlace?: number;
-  /** the task whose completion it waits for */
+  /** ids of the tasks that it follows, with blanks between; `~` before one that may end in any way */
   after?: string;
   /** the key of its start */
   idempotencyKey?: string;

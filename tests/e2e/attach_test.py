@@ -1,5 +1,6 @@
 """Typing into tasks: the input of a foreground command, and `attach` (L63, I01-I08). On real pseudo-terminals."""
 import fcntl
+import hashlib
 import os
 import pty
 import select
@@ -315,6 +316,7 @@ class InTmux(AttachTest):
     def setUp(self):
         super().setUp()
         self.socket = os.path.join(self.scratch, 'tmux')
+        self.target = 's'
         self.tmux('-f', '/dev/null', 'new-session', '-d', '-x', '90', '-y', '30', '-s', 's', 'sh')
 
     def tearDown(self):
@@ -326,13 +328,13 @@ class InTmux(AttachTest):
         return subprocess.run(['tmux', '-S', self.socket, *args], capture_output=True, text=True, timeout=30, check=True, env=env).stdout
 
     def say(self, *words, keys=('Enter',)):
-        self.tmux('send-keys', '-t', 's', *words, *keys)
+        self.tmux('send-keys', '-t', self.target, *words, *keys)
 
     def shows(self, text):
         try:
-            eventually(lambda: text in self.tmux('capture-pane', '-p', '-t', 's'), f'{text!r} on the screen', 20)
+            eventually(lambda: text in self.tmux('capture-pane', '-p', '-t', self.target), f'{text!r} on the screen', 20)
         except AssertionError as error:
-            raise AssertionError(f"{error}: {self.tmux('capture-pane', '-p', '-t', 's')}") from None
+            raise AssertionError(f"{error}: {self.tmux('capture-pane', '-p', '-t', self.target)}") from None
 
     def perdure_line(self, line):
         return f'{PERDURE} --session {self.session} {line}'
@@ -360,6 +362,58 @@ class InTmux(AttachTest):
             self.assertEqual(f.read(), 'first line and more\n')
         self.say('echo sane $((6*7))')  # the shell's terminal is as it was
         self.shows('sane 42')
+
+    def test_L63_a_repl(self):
+        self.say(self.perdure_line('run --foreground --pty -- python3 -q'))
+        self.shows('>>>')
+        self.say('print(6*7)')
+        self.shows('42')
+        self.say('exit()')
+        eventually(lambda: self.tmux('capture-pane', '-p', '-t', 's').rstrip().endswith('#'), 'the shell asks again', 20)
+        self.say('echo sane $((6*8))')
+        self.shows('sane 48')
+
+    def test_L63_a_curses_program_is_resized_and_taken_up_from_another_terminal(self):
+        path = os.path.join(self.scratch, 'draw.py')
+        with open(path, 'w', encoding='utf-8') as f:
+            f.write('import curses\n'
+                    'def main(w):\n'
+                    '    key = 0\n'
+                    '    while key != ord("q"):\n'
+                    '        w.erase(); w.addstr(2, 3, "size %dx%d" % w.getmaxyx()); w.addstr(4, 3, "key %d" % key); w.refresh(); key = w.getch()\n'
+                    'curses.wrapper(main)\n')
+        self.say(self.perdure_line(f'run --foreground --pty -- python3 {path}'))
+        self.shows('size 30x90')
+        self.tmux('resize-window', '-t', 's', '-x', '75', '-y', '21')
+        self.shows('size 21x75')
+        self.say('Up', keys=())
+        self.shows('key 259')
+        self.say('C-\\', 'd', keys=())
+        task = self.only_task()
+        self.shows(task)
+        eventually(lambda: self.tmux('capture-pane', '-p', '-t', 's').rstrip().endswith('#'), 'the shell asks again', 20)
+        self.tmux('new-session', '-d', '-x', '62', '-y', '19', '-s', 'other', 'sh')
+        self.target = 'other'
+        self.shows('#')
+        self.say(self.perdure_line(f'attach {task}'))
+        self.shows('size 19x62')
+        self.say('x', keys=())
+        self.shows('key 120')
+        self.assertIn('key 120', self.perdure('output', '--screen', task, check=0).stdout)
+        self.say('q', keys=())
+        self.shows('completed')
+        self.assertEqual(self.finished(task)['exitCode'], 0)
+
+    def test_L63_a_paste_of_100_KB(self):
+        text = ''.join(f'line {i:08d} of a long paste\n' for i in range(3200))
+        path = os.path.join(self.scratch, 'paste')
+        with open(path, 'w', encoding='utf-8') as f:
+            f.write(text)
+        self.say(self.perdure_line(f"run --foreground --pty -c 'stty -icanon -echo; echo re\"\"ady; head -c {len(text)} | md5sum'"))
+        self.shows('ready')
+        self.tmux('load-buffer', path)
+        self.tmux('paste-buffer', '-r', '-t', 's')
+        self.shows(hashlib.md5(text.encode()).hexdigest())
 
     def test_L63_a_password_prompt(self):
         code = "import getpass; print('len', len(getpass.getpass('Pass' + 'word: ')))"
