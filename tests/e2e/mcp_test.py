@@ -510,6 +510,14 @@ class Waiting(McpTest):
         self.assertTrue(told['structuredContent']['matched'])
         client.call('TaskStop', task_id=server['task_id'])
 
+    def test_I41_the_screen_of_a_terminal(self):
+        client = self.legacy()
+        task = client.call('Bash', command=r"printf 'one\033[H\033[2Jtwo\033[3;5Hfour'; sleep 300", pty=True, match='four', run_in_background=True,
+                           description='draws')['structuredContent']['task_id']
+        self.assertEqual(client.call('TaskOutput', task_id=task, screen=True)['structuredContent']['output'], 'two\n\n    four\n')
+        self.assertTrue(client.call('TaskOutput', task_id=task, screen=True, raw=True)['isError'])
+        client.call('TaskStop', task_id=task)
+
     def test_I22_a_name_is_had_by_one_live_task(self):
         client = self.legacy()
         start = {'run_in_background': True, 'description': 'a server', 'name': 'dev'}
