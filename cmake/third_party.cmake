@@ -10,6 +10,8 @@ find_package(Boost 1.81 REQUIRED)
 add_library(perdure_boost_json STATIC cmake/third_party/boost_json.cpp)
 target_compile_definitions(perdure_boost_json PUBLIC BOOST_JSON_STATIC_LINK BOOST_ALL_NO_LIB)
 target_link_libraries(perdure_boost_json PUBLIC Boost::headers)
+# Without link-time optimisation: what g++ 12 warned of in the LTO link was Boost's own inlined code, in that step only.
+set_target_properties(perdure_boost_json PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
 add_library(Boost::json ALIAS perdure_boost_json)
 
 find_path(PERDURE_FMT_INCLUDE fmt/format-inl.h REQUIRED)

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <cstdint>
 
@@ -35,6 +39,24 @@ take_seq(void* page, std::int64_t now) {
     };
     if (__sync_bool_compare_and_swap(pair, as_pair(last, ours), as_pair(mine, last == ours ? mine : ours))) return mine;
   }
+}
+
+/// The next number of the session whose file `seq` is open as `counter`; `now_us` where the file can't be used.
+inline std::int64_t next_in_sequence(int counter, std::int64_t now_us) {
+  struct stat about{};
+  if (counter < 0 || ::fstat(counter, &about) != 0) return now_us;
+  // Allocated before it is mapped: a hole that a full disk can't fill would be a SIGBUS. Never 8 bytes of zeros over a
+  // word that is in use: a file of 0.1 gets the second word only.
+  constexpr SeqWords kZeros;
+  const long there = about.st_size < 8 ? 0 : 8;
+  const long missing = kSeqBytes - there;
+  if (about.st_size < kSeqBytes && ::pwrite(counter, &kZeros, static_cast<unsigned long>(missing), there) != missing)
+    return now_us;
+  void* const page = ::mmap(nullptr, kSeqBytes, PROT_READ | PROT_WRITE, MAP_SHARED, counter, 0);
+  if (page == MAP_FAILED) return now_us;
+  const std::int64_t mine = take_seq(page, now_us);
+  ::munmap(page, kSeqBytes);
+  return mine;
 }
 
 }  // namespace perdure::contract

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/try.h"
 #include "config/config_keys.h"
 #include "manager/far/contact.h"
 #include "manager/in_process/in_process_service.h"
@@ -74,7 +75,7 @@ Result<> SessionState::act_and_revive() const {
 }
 
 Result<std::vector<UntrustedEntry>> Upkeep::untrusted() const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  TRY_VOID(state_->check_open());
   std::vector<UntrustedEntry> found;
   auto entries = manager::untrusted_entries(state_->session);
   if (!entries) return std::unexpected(entries.error());
@@ -137,10 +138,9 @@ Result<TaskManager> TaskManager::open(ManagerOptions options) {
     return fail(
         ErrorCode::config_invalid,
         fmt::format("the telemetry file '{}' is no absolute path: runners have other folders", options.telemetry_file));
-  auto cap = manager::cap_from_environment(options.max_running_tasks);
-  if (!cap) return std::unexpected(cap.error());
-  options.max_running_tasks = *cap;
-  if (auto fine = manager::check_hooks(options.hooks); !fine) return std::unexpected(fine.error());
+  TRY(auto cap, manager::cap_from_environment(options.max_running_tasks));
+  options.max_running_tasks = cap;
+  TRY_VOID(manager::check_hooks(options.hooks));
   store::Session session(options.session);
   auto state = std::make_unique<SessionState>(std::move(options), std::move(session));
   return TaskManager(std::move(state));
@@ -151,14 +151,13 @@ const std::string& TaskManager::session() const {
 }
 
 Result<Task> SessionState::get(const TaskId& id) const {
-  if (auto open = check_open(); !open) return std::unexpected(open.error());
+  TRY_VOID(check_open());
   auto known = manager::find_task(session, *held, id);
   if (!known) return std::unexpected(known.error());
   if (!*known) return manager::unknown_task(session, id);
   if (!(*known)->has_record) return std::move((*known)->task);
-  auto found = manager::assess(session, std::move((*known)->task));
-  if (!found) return std::unexpected(found.error());
-  return std::move(found->task);
+  TRY(auto found, manager::assess(session, std::move((*known)->task)));
+  return std::move(found.task);
 }
 
 Result<Task> TaskManager::get(const TaskId& id) const {
@@ -182,7 +181,7 @@ Upkeep TaskManager::upkeep() const {
 }
 
 Result<std::vector<Task>> TaskManager::list(const ListFilter& filter) const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  TRY_VOID(state_->check_open());
   // A running record may turn out to have ended, so the filter comes after the look.
   auto parts =
       store::scan_in_parts(state_->session, {.terminal = filter.ended || filter.status, .leftovers = filter.leftovers});
@@ -233,11 +232,10 @@ Result<std::vector<Task>> TaskManager::list(const ListFilter& filter) const {
 }
 
 Result<std::vector<BadRecord>> Upkeep::bad_records() const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
-  auto found = store::scan_records(state_->session);
-  if (!found) return std::unexpected(found.error());
-  std::ranges::sort(found->bad, {}, &BadRecord::path);
-  return std::move(found->bad);
+  TRY_VOID(state_->check_open());
+  TRY(auto found, store::scan_records(state_->session));
+  std::ranges::sort(found.bad, {}, &BadRecord::path);
+  return std::move(found.bad);
 }
 
 }  // namespace perdure

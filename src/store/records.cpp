@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file_lock.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "codec/record.h"
 #include "contract/names.h"
 #include "store/active.h"
@@ -43,9 +44,8 @@ std::string_view read_quickly(int folder, const std::string& name, std::string& 
 Result<Task> read_record(int folder, const std::string& name, const std::string& path, std::string& buffer) {
   std::string_view bytes = read_quickly(folder, name, buffer);
   if (bytes.empty()) {
-    auto read = read_regular_file(folder, name, codec::kMaxRecordBytes, path);
-    if (!read) return std::unexpected(read.error());
-    buffer = std::move(*read);
+    TRY(auto read, read_regular_file(folder, name, codec::kMaxRecordBytes, path));
+    buffer = std::move(read);
     bytes = buffer;
   }
   auto task = codec::decode(bytes, stem_of(name));
@@ -247,33 +247,29 @@ Result<Task> reread(const Task& task) {
     const auto parent = folder_path.rfind('/');
     auto tasks = open_folder_at(AT_FDCWD, folder_path.substr(0, parent), folder_path);
     if (!tasks) return std::unexpected(tasks.error());
-    auto again = read_kimi_cli(tasks->get(), folder_path.substr(parent + 1), folder_path);
-    if (!again) return std::unexpected(again.error());
-    if (*again) return std::move(**again);
+    TRY(auto again, read_kimi_cli(tasks->get(), folder_path.substr(parent + 1), folder_path));
+    if (again) return std::move(*again);
     return fail(ErrorCode::task_not_found, task.found.source + ": is gone");
   }
-  auto folder = open_folder_at(AT_FDCWD, folder_path, folder_path);
-  if (!folder) return std::unexpected(folder.error());
+  TRY(auto folder, open_folder_at(AT_FDCWD, folder_path, folder_path));
   std::string buffer;
-  return read_record(folder->get(), name, task.found.source, buffer);
+  return read_record(folder.get(), name, task.found.source, buffer);
 }
 
 Result<std::vector<Scan>> scan_in_parts(const Session& session, const ScanOptions& options) {
   std::vector<Scan> found;
   Scanner scanner(session, found, options);
   if (!options.terminal && is_active_complete(session)) {
-    auto active = active_entries(session);
-    if (!active) return std::unexpected(active.error());
+    TRY(auto active, active_entries(session));
     if (options.own_only) {
-      if (auto done = scanner.scan_active(*active); !done) return std::unexpected(done.error());
+      TRY_VOID(scanner.scan_active(active));
       return found;
     }
-    scanner.believe(*active);
+    scanner.believe(active);
   }
   auto folders = session.record_folders();
   if (!folders) return std::unexpected(folders.error());
-  for (const auto& path : *folders)
-    if (auto done = scanner.scan(path); !done) return std::unexpected(done.error());
+  for (const auto& path : *folders) TRY_VOID(scanner.scan(path));
   return found;
 }
 
@@ -293,10 +289,9 @@ Result<Scan> scan_records(const Session& session, const ScanOptions& options) {
 Result<> write_record(const Task& task) {
   std::string folder_path = task.found.source.substr(0, task.found.source.rfind('/'));
   if (task.found.shape == Shape::kimi_cli) folder_path = folder_path.substr(0, folder_path.rfind('/'));
-  auto folder = open_folder_at(AT_FDCWD, folder_path, folder_path);
-  if (!folder) return std::unexpected(folder.error());
+  TRY(auto folder, open_folder_at(AT_FDCWD, folder_path, folder_path));
   const std::string name = task.id.str() + ".json";
-  return replace_file(folder->get(), name, codec::encode(task) + "\n", folder_path + "/" + name);
+  return replace_file(folder.get(), name, codec::encode(task) + "\n", folder_path + "/" + name);
 }
 
 Result<Fd> lock_record(const Task& task) {
@@ -304,7 +299,7 @@ Result<Fd> lock_record(const Task& task) {
   while (true) {
     auto file = open_at(AT_FDCWD, task.found.source, O_RDWR, task.found.source);
     if (!file) return file;
-    if (auto locked = lock(file->get(), task.found.source); !locked) return std::unexpected(locked.error());
+    TRY_VOID(lock(file->get(), task.found.source));
     struct stat held{};
     struct stat named{};
     if (::fstat(file->get(), &held) == 0 && ::lstat(task.found.source.c_str(), &named) == 0 &&

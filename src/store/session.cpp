@@ -163,22 +163,9 @@ Result<bool> Session::claim(const TaskId& id) const {
 // be left held by a stopped process.
 std::int64_t Session::next_seq() const {
   using namespace std::chrono;
-  const std::int64_t now = duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
   const std::string path = path_ + "/" + kSeqFile;
-  Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  struct stat about{};
-  if (!file || ::fstat(file.get(), &about) != 0) return now;
-  // Never 8 bytes of zeros over a word that is in use: a file of 0.1 gets the second word only.
-  constexpr SeqWords kZeros;
-  const long there = about.st_size < 8 ? 0 : 8;
-  const long missing = kSeqBytes - there;
-  if (about.st_size < kSeqBytes && ::pwrite(file.get(), &kZeros, static_cast<std::size_t>(missing), there) != missing)
-    return now;
-  void* const page = ::mmap(nullptr, kSeqBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
-  if (page == MAP_FAILED) return now;
-  const std::int64_t mine = take_seq(page, now);
-  ::munmap(page, kSeqBytes);
-  return mine;
+  const Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  return next_in_sequence(file.get(), duration_cast<microseconds>(system_clock::now().time_since_epoch()).count());
 }
 
 }  // namespace perdure::store

@@ -5,6 +5,7 @@
 #include "base/file_lock.h"
 #include "base/files.h"
 #include "base/process.h"
+#include "base/try.h"
 #include "contract/names.h"
 #include "contract/output_marker.h"
 #include "store/active.h"
@@ -106,9 +107,8 @@ bool is_abandoned(const Session& session, int tasks, const TaskId& id) {
 Result<Fd> lock_unused_key(const Session& session, const std::string& path) {
   auto file = open_at(AT_FDCWD, path, O_RDWR, path);
   if (!file) return file;
-  auto taken = try_lock(file->get(), path);
-  if (!taken) return std::unexpected(taken.error());
-  if (!*taken) return Fd();
+  TRY(auto taken, try_lock(file->get(), path));
+  if (!taken) return Fd();
   char text[80] = {};
   const ssize_t n = ::pread(file->get(), text, sizeof text - 1, 0);
   const std::string_view known(text, n > 0 ? static_cast<std::size_t>(n) : 0);
@@ -197,27 +197,23 @@ Result<bool> sweep(const Session& session, const Litter& litter) {
     return *unused && ::unlink(litter.path.c_str()) == 0;
   }
   if (litter.what == Litter::What::temporary) {
-    if (auto removed = remove_tree_at(AT_FDCWD, litter.path, litter.path); !removed)
-      return std::unexpected(removed.error());
+    TRY_VOID(remove_tree_at(AT_FDCWD, litter.path, litter.path));
     return true;
   }
   const auto id = TaskId::parse(litter.path.substr(litter.path.rfind('/') + 1));
   if (litter.what == Litter::What::entry) {
     if (!id || !is_orphaned_entry(session, *id)) return false;
-    if (auto removed = remove_from_outbox(session, *id); !removed) return std::unexpected(removed.error());
+    TRY_VOID(remove_from_outbox(session, *id));
     return true;
   }
-  auto tasks = session.open_tasks();
-  if (!tasks) return std::unexpected(tasks.error());
-  if (!id || !is_abandoned(session, tasks->get(), *id)) return false;
+  TRY(auto tasks, session.open_tasks());
+  if (!id || !is_abandoned(session, tasks.get(), *id)) return false;
   // Taking the lock keeps a runner out that would start in it right now; then it is looked for its record again.
-  auto lock = RunnerLock::take(session, *id);
-  if (!lock) return std::unexpected(lock.error());
-  if (!*lock) return false;
+  TRY(auto lock, RunnerLock::take(session, *id));
+  if (!lock) return false;
   const auto record = find_record(session, *id);
   if (!record || *record) return false;
-  if (auto removed = remove_tree_at(tasks->get(), id->str(), litter.path); !removed)
-    return std::unexpected(removed.error());
+  TRY_VOID(remove_tree_at(tasks.get(), id->str(), litter.path));
   return true;
 }
 
@@ -235,10 +231,9 @@ Result<bool> claim_daily_sweep(const Session& session) {
   }
   auto file = open_at(root->get(), kSweptFile, O_RDWR | O_CREAT, path);
   if (!file) return std::unexpected(file.error());
-  auto taken = try_lock(file->get(), path);
-  if (!taken) return std::unexpected(taken.error());
+  TRY(auto taken, try_lock(file->get(), path));
   struct stat now{};
-  if (!*taken || ::fstat(file->get(), &now) != 0) return false;
+  if (!taken || ::fstat(file->get(), &now) != 0) return false;
   const std::int64_t age = now_ms() - changed_ms(now);
   // Somebody else was quicker, or it is new.
   if (age >= 0 && age < kDayMs) return false;

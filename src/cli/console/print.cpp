@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "cli/console/call.h"
 #include "cli/console/text.h"
+#include "codec/json_writer.h"
 #include "codec/record.h"
 
 #include <fcntl.h>
@@ -184,40 +185,35 @@ int exit_status_of(const Task& task) {
 }
 
 std::string json_quoted(std::string_view text) {
-  return "\"" + codec::escape(text) + "\"";
+  return codec::json_quoted(text);
 }
 
 std::string task_json(const Task& task) {
-  std::string json = record_json(task);
-  const auto add = [&](std::string_view member) {
-    json.pop_back();
-    json += fmt::format(",{}}}", member);
-  };
-  if (task.found.runner_gone) add("\"runnerGone\":true");
-  if (task.found.unverified) add("\"unverified\":true");
-  if (task.found.unrecorded_end)
-    add(fmt::format("\"unrecordedEnd\":{}", json_quoted(*task.found.unrecorded_end)));
-  if (task.found.existing) add(fmt::format("\"existing\":true,\"sameCommand\":{}", task.found.same_command));
-  if (task.found.paused) add("\"paused\":true");
-  if (task.found.has_leftovers) add("\"hasLeftovers\":true");
-  return json;
+  codec::JsonObject json(record_json(task));
+  if (task.found.runner_gone) json.add("runnerGone", true);
+  if (task.found.unverified) json.add("unverified", true);
+  if (task.found.unrecorded_end) json.add("unrecordedEnd", *task.found.unrecorded_end);
+  if (task.found.existing) json.add("existing", true).add("sameCommand", task.found.same_command);
+  if (task.found.paused) json.add("paused", true);
+  if (task.found.has_leftovers) json.add("hasLeftovers", true);
+  return json.str();
 }
 
 std::string tasks_json(const std::vector<Task>& tasks) {
-  std::string json = "[";
-  for (const auto& task : tasks) {
-    if (json.size() > 1) json += ",";
-    json += task_json(task);
-  }
-  return json + "]";
+  codec::JsonArray json;
+  for (const auto& task : tasks) json.add(codec::RawJson{task_json(task)});
+  return json.json().text;
 }
 
 std::string error_json(const Error& error) {
-  std::string details;
-  for (const auto& [name, value] : error.details)
-    details += fmt::format("{}{}:{}", details.empty() ? "" : ",", json_quoted(name), json_quoted(value));
-  return fmt::format(R"({{"error":{{"code":{},"message":{},"retryable":{},"details":{{{}}}}}}})",
-                     json_quoted(name_of(error.code)), json_quoted(error.message), error.retryable(), details);
+  codec::JsonObject details;
+  for (const auto& [name, value] : error.details) details.add(name, value);
+  const auto about = codec::JsonObject()
+                         .add("code", name_of(error.code))
+                         .add("message", error.message)
+                         .add("retryable", error.retryable())
+                         .add("details", details.json());
+  return codec::JsonObject().add("error", about.json()).str();
 }
 
 Progress::Progress() : wanted_(stderr_is_terminal() && environment("TERM").value_or("dumb") != "dumb") {}

@@ -4,6 +4,7 @@
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/verbs/verbs.h"
+#include "codec/json_writer.h"
 #include "manager/link/program.h"
 #include <perdure/agent.h>
 
@@ -99,21 +100,25 @@ std::string command_text(const Found& found) {
 }
 
 std::string json_of(const Found& found) {
-  std::string json =
-      fmt::format(R"({{"name":{},"installed":{},"throughNpx":{},"program":{},"command":{})",
-                  cli::json_quoted(found.agent.name), found.command.has_value(), found.through_npx,
-                  found.command ? cli::json_quoted(found.program) : "null", cli::json_quoted(command_text(found)));
-  if (!found.answer) return json + R"(,"answers":null})";
-  if (!*found.answer)
-    return json + fmt::format(R"(,"answers":false,"error":{}}})", cli::json_quoted(found.answer->error().message));
+  codec::JsonObject json;
+  json.add("name", found.agent.name)
+      .add("installed", found.command.has_value())
+      .add("throughNpx", found.through_npx)
+      .add("program", found.command ? std::optional(found.program) : std::nullopt)
+      .add("command", command_text(found));
+  if (!found.answer) return json.add("answers", std::optional<bool>()).str();
+  if (!*found.answer) return json.add("answers", false).add("error", found.answer->error().message).str();
   const auto& able = **found.answer;
-  std::string methods;
-  for (const auto& method : able.auth) methods += (methods.empty() ? "" : ",") + cli::json_quoted(method.id);
-  return json +
-         fmt::format(
-             R"(,"answers":true,"protocolVersion":{},"agentName":{},"agentVersion":{},"resume":{},"load":{},"authMethods":[{}]}})",
-             able.protocol, cli::json_quoted(able.name), cli::json_quoted(able.version), able.resume, able.load,
-             methods);
+  codec::JsonArray methods;
+  for (const auto& method : able.auth) methods.add(method.id);
+  return json.add("answers", true)
+      .add("protocolVersion", able.protocol)
+      .add("agentName", able.name)
+      .add("agentVersion", able.version)
+      .add("resume", able.resume)
+      .add("load", able.load)
+      .add("authMethods", methods.json())
+      .str();
 }
 
 void print_table(const std::vector<Found>& all) {

@@ -2,6 +2,7 @@
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/verbs/verbs.h"
+#include "codec/json_writer.h"
 
 #include <fmt/format.h>
 
@@ -34,7 +35,10 @@ Result<int> close(Call& call) {
     if (std::ranges::none_of(stopped, [&](const Task& one) { return one.id == task.id; }))
       kept.push_back(std::move(task));
   if (call.json) {
-    put_line(fmt::format(R"({{"stopped":{},"kept":{}}})", tasks_json(stopped), tasks_json(kept)));
+    put_line(codec::JsonObject()
+                 .add("stopped", codec::RawJson{tasks_json(stopped)})
+                 .add("kept", codec::RawJson{tasks_json(kept)})
+                 .str());
     return 0;
   }
   for (const auto& task : stopped) put_line(fmt::format("{}  {}", task.id.str(), outcome_text(task)));

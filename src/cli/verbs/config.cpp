@@ -4,6 +4,7 @@
 #include "cli/console/text.h"
 #include "cli/console/variables.h"
 #include "cli/verbs/verbs.h"
+#include "codec/json_writer.h"
 #include "config/config_keys.h"
 #include "manager/link/program.h"
 
@@ -109,11 +110,10 @@ Result<int> trust(Call& call) {
   auto parts = trust_config(*session);
   if (!parts) return std::unexpected(parts.error());
   if (call.json) {
-    std::string json;
+    codec::JsonArray trusted;
     for (const auto& part : *parts)
-      json += fmt::format(R"({}{{"name":{},"from":{}}})", json.empty() ? "" : ",", json_quoted(part.name),
-                          json_quoted(part.from));
-    put_line(fmt::format(R"({{"trusted":[{}]}})", json));
+      trusted.add(codec::JsonObject().add("name", part.name).add("from", part.from).json());
+    put_line(codec::JsonObject().add("trusted", trusted.json()).str());
     return 0;
   }
   if (parts->empty()) put_line("trusted; nothing in it runs a program");
@@ -129,12 +129,13 @@ Result<int> config(Call& call) {
   auto rows = settings(call);
   if (!rows) return std::unexpected(rows.error());
   if (call.json) {
-    std::string json;
-    for (const auto& row : *rows)
-      json += fmt::format(R"({}{}:{{"value":{},"source":{},"used":{}}})", json.empty() ? "" : ",",
-                          json_quoted(row.name), row.value.json.empty() ? json_quoted(row.value.text) : row.value.json,
-                          json_quoted(row.from), row.used_here);
-    put_line("{" + json + "}");
+    codec::JsonObject json;
+    for (const auto& row : *rows) {
+      const codec::RawJson value{row.value.json.empty() ? json_quoted(row.value.text) : row.value.json};
+      json.add(row.name,
+               codec::JsonObject().add("value", value).add("source", row.from).add("used", row.used_here).json());
+    }
+    put_line(json.str());
     return 0;
   }
   Table table({"SETTING", "VALUE", "FROM"});

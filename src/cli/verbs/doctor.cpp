@@ -5,6 +5,7 @@
 #include "cli/console/variables.h"
 #include "cli/start/sweep.h"
 #include "cli/verbs/verbs.h"
+#include "codec/json_writer.h"
 
 #include <fmt/format.h>
 
@@ -23,19 +24,22 @@ Result<int> doctor(Call& call) {
   if (bad_config) findings->insert(findings->begin(), std::move(*bad_config));
   for (const auto& text : misspelt_variables()) findings->push_back({Finding::Level::note, "environment", text});
   bool problems = false;
-  std::string json = "[";
+  codec::JsonArray json;
   for (const auto& finding : *findings) {
     const bool problem = finding.level == Finding::Level::problem;
     problems |= problem;
     if (call.json) {
-      json += fmt::format(R"({}{{"level":"{}","what":{},"text":{}}})", json.size() > 1 ? "," : "",
-                          problem ? "problem" : "note", json_quoted(finding.what), json_quoted(finding.text));
+      json.add(codec::JsonObject()
+                   .add("level", problem ? "problem" : "note")
+                   .add("what", finding.what)
+                   .add("text", finding.text)
+                   .json());
     } else {
       put_line(fmt::format("{}  {}: {}", problem ? "problem" : "note   ", harmless_line(finding.what),
                            harmless_line(finding.text)));
     }
   }
-  if (call.json) put_line(json + "]");
+  if (call.json) put_line(json.json().text);
   if (!call.json && !problems) put_line("nothing is wrong");
   return problems ? 1 : 0;
 }

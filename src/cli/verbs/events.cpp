@@ -3,6 +3,7 @@
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/verbs/verbs.h"
+#include "codec/json_writer.h"
 
 #include <poll.h>
 
@@ -31,10 +32,13 @@ std::string_view name_of_event(EventType type) {
 void print(const std::vector<Event>& events) {
   std::string text;
   for (const auto& event : events) {
-    text += fmt::format(R"({{"type":"{}","time":{},"seq":{},"info":{})", name_of_event(event.type), ms_of(event.time),
-                        event.seq, task_json(event.task));
-    if (event.type == EventType::terminated) text += ",\"outputTail\":" + json_quoted(event.output_tail);
-    text += "}\n";
+    codec::JsonObject json;
+    json.add("type", name_of_event(event.type))
+        .add("time", ms_of(event.time))
+        .add("seq", event.seq)
+        .add("info", codec::RawJson{task_json(event.task)});
+    if (event.type == EventType::terminated) json.add("outputTail", event.output_tail);
+    text += json.str() + "\n";
   }
   if (!text.empty()) put(text);
 }

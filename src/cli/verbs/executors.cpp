@@ -3,6 +3,7 @@
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/verbs/verbs.h"
+#include "codec/json_writer.h"
 
 #include <fmt/format.h>
 
@@ -22,21 +23,20 @@ std::string place_of_definition(const ExecutorDefinition& executor) {
   return words;
 }
 
-std::string texts_json(const std::vector<std::string>& texts) {
-  std::string json;
-  for (const auto& text : texts) json += (json.empty() ? "" : ",") + json_quoted(text);
-  return "[" + json + "]";
-}
-
 Result<int> check(Call& call, const std::string& name) {
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   auto report = (*manager)->upkeep().check_executor(name);
   if (!report) return std::unexpected(report.error());
   if (call.json) {
-    put_line(fmt::format(R"({{"name":{},"type":{},"place":{},"usable":{},"facts":{},"problems":{}}})",
-                         json_quoted(report->name), json_quoted(report->type), json_quoted(report->place),
-                         report->is_usable, texts_json(report->facts), texts_json(report->problems)));
+    put_line(codec::JsonObject()
+                 .add("name", report->name)
+                 .add("type", report->type)
+                 .add("place", report->place)
+                 .add("usable", report->is_usable)
+                 .add("facts", codec::JsonArray(report->facts).json())
+                 .add("problems", codec::JsonArray(report->problems).json())
+                 .str());
   } else {
     put_line(harmless_line(fmt::format("{}: {}, {}: {}", report->name, report->type, report->place,
                                        report->is_usable ? "usable" : "NOT usable")));
@@ -56,12 +56,15 @@ Result<int> executors(Call& call) {
     return 0;
   }
   if (call.json) {
-    std::string json;
+    codec::JsonArray json;
     for (const auto& [name, executor] : known)
-      json += fmt::format(R"({}{{"name":{},"type":{},"place":{},"trusted":{}}})", json.empty() ? "" : ",",
-                          json_quoted(name), json_quoted(name_of(executor.type)),
-                          json_quoted(place_of_definition(executor)), executor.untrusted.empty());
-    put_line("[" + json + "]");
+      json.add(codec::JsonObject()
+                   .add("name", name)
+                   .add("type", name_of(executor.type))
+                   .add("place", place_of_definition(executor))
+                   .add("trusted", executor.untrusted.empty())
+                   .json());
+    put_line(json.json().text);
     return 0;
   }
   if (known.empty()) {

@@ -4,6 +4,7 @@
 #include "cli/console/text.h"
 #include "cli/start/sweep.h"
 #include "cli/verbs/verbs.h"
+#include "codec/json_writer.h"
 
 #include <fmt/format.h>
 
@@ -37,12 +38,16 @@ Result<int> gc(Call& call) {
   auto removed = (*manager)->upkeep().collect_garbage(options);
   if (!removed) return std::unexpected(removed.error());
   if (call.json) {
-    std::string ids;
-    for (const auto& id : removed->tasks) ids += (ids.empty() ? "" : ",") + json_quoted(id.str());
-    std::string kept;
-    for (const auto& text : removed->kept) kept += (kept.empty() ? "" : ",") + json_quoted(text);
-    put_line(fmt::format(R"({{"removed":[{}],"bytes":{},"litter":{},"undelivered":{},"kept":[{}],"dryRun":{}}})", ids,
-                         removed->bytes, removed->litter, removed->undelivered, kept, dry));
+    codec::JsonArray ids;
+    for (const auto& id : removed->tasks) ids.add(id.str());
+    put_line(codec::JsonObject()
+                 .add("removed", ids.json())
+                 .add("bytes", removed->bytes)
+                 .add("litter", removed->litter)
+                 .add("undelivered", removed->undelivered)
+                 .add("kept", codec::JsonArray(removed->kept).json())
+                 .add("dryRun", dry)
+                 .str());
     return 0;
   }
   for (const auto& id : removed->tasks) put_line(id.str());

@@ -3,6 +3,7 @@
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/verbs/verbs.h"
+#include "codec/json_writer.h"
 
 #include <sys/resource.h>
 
@@ -38,9 +39,7 @@ Result<int> acknowledge(Call& call) {
   if (!manager) return std::unexpected(manager.error());
   if (auto done = (*manager)->notifications().acknowledge(ids, kVia); !done) return std::unexpected(done.error());
   if (call.json) {
-    std::string json;
-    for (const auto& id : ids) json += (json.empty() ? "" : ",") + json_quoted(id);
-    put_line("{\"acknowledged\":[" + json + "]}");
+    put_line(codec::JsonObject().add("acknowledged", codec::JsonArray(ids).json()).str());
   }
   return 0;
 }

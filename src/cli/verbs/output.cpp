@@ -7,6 +7,7 @@
 #include "cli/text/output_json.h"
 #include "cli/text/terminal_text.h"
 #include "cli/verbs/verbs.h"
+#include "codec/json_writer.h"
 #include "view/task_screen.h"
 
 #include <poll.h>
@@ -236,7 +237,7 @@ Result<int> print_path(Call& call, TaskManager& manager, const TaskId& id) {
   auto path = manager.output_path(id);
   if (!path) return std::unexpected(path.error());
   if (call.json) {
-    put_line(fmt::format(R"({{"outputPath":{}}})", *path ? json_quoted(**path) : "null"));
+    put_line(codec::JsonObject().add("outputPath", *path).str());
     return 0;
   }
   if (!*path) {
@@ -381,10 +382,18 @@ Result<int> run_output(Call& call) {
 }  // namespace
 
 std::string snapshot_json(const OutputSnapshot& o) {
-  return fmt::format(
-      R"({{"outputPath":{},"outputSizeBytes":{},"previewBytes":{},"truncated":{},"fullOutputAvailable":{},"droppedBytes":{},"missingBytes":{},"preview":{},"nextOffset":{},"eof":{}}})",
-      o.path ? json_quoted(*o.path) : "null", o.size_bytes, o.preview_bytes, o.truncated, o.full_output_available,
-      o.dropped_bytes, o.missing_bytes, json_quoted(o.preview), o.next_offset, o.eof);
+  return codec::JsonObject()
+      .add("outputPath", o.path)
+      .add("outputSizeBytes", o.size_bytes)
+      .add("previewBytes", o.preview_bytes)
+      .add("truncated", o.truncated)
+      .add("fullOutputAvailable", o.full_output_available)
+      .add("droppedBytes", o.dropped_bytes)
+      .add("missingBytes", o.missing_bytes)
+      .add("preview", o.preview)
+      .add("nextOffset", o.next_offset)
+      .add("eof", o.eof)
+      .str();
 }
 
 const Verb kOutputVerb{"output", "ID...", "what a task printed", kOutputOptions, run_output, true};

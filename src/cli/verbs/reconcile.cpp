@@ -5,6 +5,7 @@
 #include "cli/console/text.h"
 #include "cli/start/sweep.h"
 #include "cli/verbs/verbs.h"
+#include "codec/json_writer.h"
 
 #include <fmt/format.h>
 
@@ -57,13 +58,17 @@ Result<int> reconcile(Call& call) {
       (*manager)->upkeep().reconcile({.queue_only = call.has("--queue"), .assume_lost = call.has("--adopt")});
   if (!verdicts) return std::unexpected(verdicts.error());
   if (call.json) {
-    std::string json = "[";
+    codec::JsonArray json;
     for (const auto& v : *verdicts)
-      json += fmt::format(R"({}{{"taskId":{},"before":{},"status":{},"changed":{},"evidence":{},"explained":{}}})",
-                          json.size() > 1 ? "," : "", json_quoted(v.task.id.str()), json_quoted(name_of(v.before)),
-                          json_quoted(name_of(v.task.status)), v.changed,
-                          v.task.lost_evidence ? json_quoted(evidence_of(v.task)) : "null", json_quoted(v.explained));
-    put_line(json + "]");
+      json.add(codec::JsonObject()
+                   .add("taskId", v.task.id.str())
+                   .add("before", name_of(v.before))
+                   .add("status", name_of(v.task.status))
+                   .add("changed", v.changed)
+                   .add("evidence", v.task.lost_evidence ? std::optional(evidence_of(v.task)) : std::nullopt)
+                   .add("explained", v.explained)
+                   .json());
+    put_line(json.json().text);
     return 0;
   }
   Table table({"ID", "VERDICT", "EVIDENCE", "WHY"});

@@ -4,6 +4,7 @@
 #include "cli/console/text.h"
 #include "cli/start/sweep.h"
 #include "cli/verbs/verbs.h"
+#include "codec/json_writer.h"
 
 #include <fmt/format.h>
 
@@ -19,11 +20,11 @@ Result<int> remove(Call& call) {
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   std::optional<Error> error;
-  std::string json = "[";
+  codec::JsonArray gone;
   for (const auto& id : *ids) {
     auto removed = (*manager)->upkeep().remove(id);
     if (removed) {
-      json += (json.size() > 1 ? "," : "") + json_quoted(id.str());
+      gone.add(id.str());
     } else if (error && !call.json) {
       note("perdure: " + removed.error().message);
     } else if (!error) {
@@ -31,7 +32,7 @@ Result<int> remove(Call& call) {
     }
   }
   if (error) return std::unexpected(*error);
-  if (call.json) put_line(fmt::format(R"({{"removed":{}]}})", json));
+  if (call.json) put_line(codec::JsonObject().add("removed", gone.json()).str());
   return 0;
 }
 

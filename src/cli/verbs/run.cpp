@@ -8,6 +8,7 @@
 #include "cli/start/task_options.h"
 #include "cli/start/terminal.h"
 #include "cli/verbs/verbs.h"
+#include "codec/json_writer.h"
 
 #include <fmt/format.h>
 
@@ -156,7 +157,7 @@ Result<int> wait_until_it_is_so(TaskManager& manager, const Task& task, Conditio
   constexpr int kGaveUp = 75;
   auto met = await_conditions(manager, task.id, conditions, timeout, !task.found.existing);
   if (!met) return std::unexpected(met.error());
-  if (json) put_line(fmt::format(R"({{"taskId":{},"ready":{}}})", json_quoted(task.id.str()), *met == Met::yes));
+  if (json) put_line(codec::JsonObject().add("taskId", task.id.str()).add("ready", *met == Met::yes).str());
   switch (*met) {
     case Met::yes: return 0;
     case Met::interrupted: return kInterrupted;

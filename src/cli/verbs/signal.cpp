@@ -3,6 +3,7 @@
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/verbs/verbs.h"
+#include "codec/json_writer.h"
 
 #include <signal.h>
 
@@ -32,7 +33,7 @@ Result<int> signal(Call& call) {
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   if (auto sent = (*manager)->signal(*id, *number); !sent) return std::unexpected(sent.error());
-  if (call.json) put_line(fmt::format(R"({{"taskId":{},"signal":{}}})", json_quoted(id->str()), *number));
+  if (call.json) put_line(codec::JsonObject().add("taskId", id->str()).add("signal", *number).str());
   return 0;
 }
 

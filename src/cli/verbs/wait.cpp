@@ -6,6 +6,7 @@
 #include "cli/start/conditions.h"
 #include "cli/start/waiting.h"
 #include "cli/verbs/verbs.h"
+#include "codec/json_writer.h"
 
 #include <sys/resource.h>
 
@@ -34,9 +35,13 @@ constexpr Option kWaitOptions[] = {
 };
 
 std::string wait_json(const WaitResult& result) {
-  return fmt::format(R"({{"timedOut":{},"ended":{},"running":{},"unverified":{}{}}})", result.timed_out,
-                     tasks_json(result.ended), tasks_json(result.running), tasks_json(result.unverified),
-                     result.decisive ? ",\"decisive\":" + task_json(*result.decisive) : "");
+  codec::JsonObject json;
+  json.add("timedOut", result.timed_out)
+      .add("ended", codec::RawJson{tasks_json(result.ended)})
+      .add("running", codec::RawJson{tasks_json(result.running)})
+      .add("unverified", codec::RawJson{tasks_json(result.unverified)});
+  if (result.decisive) json.add("decisive", codec::RawJson{task_json(*result.decisive)});
+  return json.str();
 }
 
 // What was printed was told to its owner, and is not told again (L33). That the result stands counts more than that

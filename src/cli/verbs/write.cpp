@@ -5,6 +5,7 @@
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/verbs/verbs.h"
+#include "codec/json_writer.h"
 
 #include <poll.h>
 #include <unistd.h>
@@ -86,7 +87,7 @@ Result<int> write(Call& call) {
   if (call.has("--eof"))
     if (auto closed = (*manager)->close_input(*id); !closed) return std::unexpected(closed.error());
   if (call.json)
-    put_line(fmt::format(R"({{"taskId":{},"bytes":{},"eof":{}}})", json_quoted(id->str()), *copied, call.has("--eof")));
+    put_line(codec::JsonObject().add("taskId", id->str()).add("bytes", *copied).add("eof", call.has("--eof")).str());
   return 0;
 }
 

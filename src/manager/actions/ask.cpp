@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/try.h"
 #include "codec/question.h"
 #include "codec/record.h"
 #include "contract/control.h"
@@ -59,8 +60,8 @@ Result<Task> record_alone(const store::Session& session, Task task, Telemetry& t
   task.started_at = time_at(now_ms());
   task.started_seq = session.next_seq();
   task.found.source = session.record_path(task.id);
-  if (auto entered = store::add_to_active(session, task.id); !entered) return std::unexpected(entered.error());
-  if (auto written = store::write_record(task); !written) return std::unexpected(written.error());
+  TRY_VOID(store::add_to_active(session, task.id));
+  TRY_VOID(store::write_record(task));
   telemetry.started_alone(task);
   return task;
 }
@@ -77,20 +78,18 @@ Result<Task> start_runner(const store::Session& session, const ManagerOptions& m
   const auto defaults = options.on_deadline == OnDeadline::take_default ? codec::default_answer(options.questions)
                                                                         : std::optional<Answer>();
   launch.argv = {defaults ? codec::encode_answer(*defaults) + "\n" : ""};
-  auto spec = memory_file(launch_spec(launch));
-  if (!spec) return std::unexpected(spec.error());
-  auto answer = spawn_runner({.runner = runner,
-                              .session = session.path(),
-                              .id = task.id.str(),
-                              .marker = session.marker(task.id),
-                              .spec = *spec,
-                              .entry = {}});
-  if (!answer) return std::unexpected(answer.error());
+  TRY(auto spec, memory_file(launch_spec(launch)));
+  TRY(auto answer, spawn_runner({.runner = runner,
+                                 .session = session.path(),
+                                 .id = task.id.str(),
+                                 .marker = session.marker(task.id),
+                                 .spec = spec,
+                                 .entry = {}}));
   constexpr std::string_view kRunning = "running 0 ";
-  if (!answer->line.starts_with(kRunning))
+  if (!answer.line.starts_with(kRunning))
     return fail(ErrorCode::task_launch_failed,
-                answer->line.empty() ? "perdure-runner ended without an answer" : "the runner: " + answer->line);
-  const std::string_view started = std::string_view(answer->line).substr(kRunning.size());
+                answer.line.empty() ? "perdure-runner ended without an answer" : "the runner: " + answer.line);
+  const std::string_view started = std::string_view(answer.line).substr(kRunning.size());
   std::int64_t started_at = 0;
   std::from_chars(started.data(), started.data() + started.size(), started_at);
   task.started_at = time_at(started_at);
@@ -111,10 +110,9 @@ std::unexpected<Error> is_closed(const Task& task) {
 
 // A question of ours as its record has it. Errors: task_not_found, usage, question_closed.
 Result<Task> find_open(const store::Session& session, HeldTasks& held, Telemetry& telemetry, const TaskId& id) {
-  auto found = find_task(session, held, id);
-  if (!found) return std::unexpected(found.error());
-  if (!*found) return unknown_task(session, id);
-  Task task = std::move((*found)->task);
+  TRY(auto found, find_task(session, held, id));
+  if (!found) return unknown_task(session, id);
+  Task task = std::move(found->task);
   if (task.kind != Kind::question)
     return fail(ErrorCode::usage, fmt::format("{} is no question: it is a {}", id.str(), task.kind_name));
   if (is_terminal(task.status)) return is_closed(task);
@@ -125,12 +123,10 @@ Result<Task> find_open(const store::Session& session, HeldTasks& held, Telemetry
   if (!verdict) return std::unexpected(verdict.error());
   if (is_terminal(verdict->task.status)) return is_closed(verdict->task);
   // The answer is the decision, also while whoever gave it still holds the lock and has not written the record.
-  auto stored = store::read_answer(session, id);
-  if (!stored) return std::unexpected(stored.error());
-  if (!*stored) return std::move(verdict->task);
-  auto decided = assess_question(session, std::move(verdict->task));
-  if (!decided) return std::unexpected(decided.error());
-  return is_closed(decided->task);
+  TRY(auto stored, store::read_answer(session, id));
+  if (!stored) return std::move(verdict->task);
+  TRY(auto decided, assess_question(session, std::move(verdict->task)));
+  return is_closed(decided.task);
 }
 
 Closing closing(QuestionOutcome outcome, const Answer& answer) {
@@ -141,29 +137,26 @@ Closing closing(QuestionOutcome outcome, const Answer& answer) {
 // The answer is given, or somebody else's was, or it ended otherwise: exactly one of those who try hears no error.
 Result<Task> end_question(const store::Session& session, HeldTasks& held, Telemetry& telemetry, const Task& question,
                           const Closing& closing) {
-  auto ours = close_question(session, question, closing, telemetry);
-  if (!ours) return std::unexpected(ours.error());
-  auto ended = wait_for(session, held, telemetry, {.ids = {question.id}});
-  if (!ended) return std::unexpected(ended.error());
-  Task task = ended->only();
-  if (!*ours) return is_closed(task);
+  TRY(auto ours, close_question(session, question, closing, telemetry));
+  TRY(auto ended, wait_for(session, held, telemetry, {.ids = {question.id}}));
+  Task task = ended.only();
+  if (!ours) return is_closed(task);
   return task;
 }
 
 }  // namespace
 
 Result<Task> Questions::ask(const AskOptions& options) const {
-  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
-  if (auto fine = check(options); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->act_and_revive());
+  TRY_VOID(check(options));
   const auto& session = state_->session;
   const bool needs_runner = options.deadline.count() > 0 && options.on_deadline != OnDeadline::wait;
   std::string runner;
   if (needs_runner) {
-    auto found = find_runner(state_->options.runner);
-    if (!found) return std::unexpected(found.error());
-    runner = std::move(*found);
+    TRY(auto found, find_runner(state_->options.runner));
+    runner = std::move(found);
   }
-  if (auto made = session.create(); !made) return std::unexpected(made.error());
+  TRY_VOID(session.create());
   auto id = claim_id(session, "question-");
   if (!id) return std::unexpected(id.error());
   Task task = as_asked(*id, options);
@@ -184,23 +177,22 @@ Result<Task> Questions::ask(const AskOptions& options) const {
 }
 
 Result<Task> Questions::answer(const TaskId& id, const std::map<std::string, std::string>& answers) const {
-  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->act_and_revive());
   auto task = find_open(state_->session, *state_->held, *state_->telemetry, id);
   if (!task) return task;
   auto json = store::read_question(state_->session, id);
   if (!json) return std::unexpected(json.error());
   auto questions = questions_from_json(*json);
   if (!questions) return fail(ErrorCode::record_invalid, fmt::format("{}: {}", id.str(), questions.error().message));
-  auto whole = codec::complete_answer(*questions, {.answers = answers, .note = {}});
-  if (!whole) return std::unexpected(whole.error());
+  TRY(auto whole, codec::complete_answer(*questions, {.answers = answers, .note = {}}));
   auto ended = end_question(state_->session, *state_->held, *state_->telemetry, *task,
-                            closing(QuestionOutcome::answered, *whole));
+                            closing(QuestionOutcome::answered, whole));
   if (ended) state_->telemetry->question_answered();
   return ended;
 }
 
 Result<Task> Questions::dismiss(const TaskId& id, const std::string& note) const {
-  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->act_and_revive());
   auto task = find_open(state_->session, *state_->held, *state_->telemetry, id);
   if (!task) return task;
   const Answer nothing{.answers = {}, .note = note.empty() ? kDismissedNote : note};
@@ -211,11 +203,10 @@ Result<Task> Questions::dismiss(const TaskId& id, const std::string& note) const
 }
 
 Result<AskedQuestion> Questions::get(const TaskId& id) const {
-  auto task = state_->get(id);
-  if (!task) return std::unexpected(task.error());
-  if (task->kind != Kind::question)
-    return fail(ErrorCode::usage, fmt::format("{} is no question: it is a {}", id.str(), task->kind_name));
-  AskedQuestion asked{.task = std::move(*task), .questions = {}, .answer = {}};
+  TRY(auto task, state_->get(id));
+  if (task.kind != Kind::question)
+    return fail(ErrorCode::usage, fmt::format("{} is no question: it is a {}", id.str(), task.kind_name));
+  AskedQuestion asked{.task = std::move(task), .questions = {}, .answer = {}};
   if (!is_own_record(state_->session, asked.task)) return asked;  // what it asked is not written down
   auto json = store::read_question(state_->session, id);
   if (!json) return std::unexpected(json.error());

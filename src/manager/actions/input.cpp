@@ -2,6 +2,7 @@
 #include "base/fd.h"
 #include "base/file_lock.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "contract/control.h"
 #include "contract/names.h"
 #include "manager/actions/start_file.h"
@@ -38,10 +39,9 @@ Result<RunnerClient> ask_runner(const store::Session& session, const Task& task,
   if (!manager::is_own_record(session, task))
     return fail(ErrorCode::task_not_running,
                 fmt::format("{} is run by another program, which takes no such wishes", task.id.str()));
-  auto client = RunnerClient::connect(session, task.id);
-  if (!client) return std::unexpected(client.error());
-  if (!*client || !(*client)->send(request)) return not_running(task.id);
-  return std::move(**client);
+  TRY(auto client, RunnerClient::connect(session, task.id));
+  if (!client || !client->send(request)) return not_running(task.id);
+  return std::move(*client);
 }
 
 bool is_elsewhere(const Task& task) {
@@ -97,7 +97,7 @@ Result<> type_end_of_input(const Fd& terminal, const TaskId& id) {
 }  // namespace
 
 Result<Task> TaskManager::extend(const TaskId& id, std::chrono::milliseconds timeout) {
-  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->check_may_act());
   if (timeout.count() < 0) return fail(ErrorCode::usage, "the timeout is negative: 0 means none");
   auto task = get(id);
   if (!task) return task;
@@ -115,39 +115,34 @@ Result<Task> TaskManager::extend(const TaskId& id, std::chrono::milliseconds tim
 }
 
 Result<Descriptor> TaskManager::open_input(const TaskId& id) {
-  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->check_may_act());
   auto task = get(id);
   if (!task) return std::unexpected(task.error());
   if (is_elsewhere(*task)) {
-    auto input = manager::open_input_far({state_->session, *state_->telemetry, *state_->far}, *task);
-    if (!input) return std::unexpected(input.error());
-    return Descriptor(*input);
+    TRY(auto input, manager::open_input_far({state_->session, *state_->telemetry, *state_->far}, *task));
+    return Descriptor(input);
   }
   if (const auto holder = input_holder(id)) return held(id, *holder);
-  auto answer = ask_for_input(state_->session, *task);
-  if (!answer) return std::unexpected(answer.error());
-  return Descriptor(answer->descriptor.release());
+  TRY(auto answer, ask_for_input(state_->session, *task));
+  return Descriptor(answer.descriptor.release());
 }
 
 Result<TaskManager::HeldInput> TaskManager::hold_input(const TaskId& id) {
-  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->check_may_act());
   auto task = get(id);
   if (!task) return std::unexpected(task.error());
   // Before the lock file is made: a task without an input leaves none behind.
-  auto answer = ask_for_input(state_->session, *task);
-  if (!answer) return std::unexpected(answer.error());
+  TRY(auto answer, ask_for_input(state_->session, *task));
   const std::string path = lock_path(state_->session, id);
   auto lock = open_at(AT_FDCWD, path, O_RDWR | O_CREAT, path);
   if (!lock) return std::unexpected(lock.error());
-  auto taken = try_lock(lock->get(), path);
-  if (!taken) return std::unexpected(taken.error());
-  if (!*taken) return held(id, input_holder(id).value_or(0));
+  TRY(auto taken, try_lock(lock->get(), path));
+  if (!taken) return held(id, input_holder(id).value_or(0));
   if (::ftruncate(lock->get(), 0) != 0) return fail_errno("writing", path);
-  if (auto written = write_all(lock->get(), fmt::format("{}\n", ::getpid()), path); !written)
-    return std::unexpected(written.error());
-  return HeldInput{.input = Descriptor(answer->descriptor.release()),
+  TRY_VOID(write_all(lock->get(), fmt::format("{}\n", ::getpid()), path));
+  return HeldInput{.input = Descriptor(answer.descriptor.release()),
                    .lock = Descriptor(lock->release()),
-                   .is_terminal = answer->word == contract::kTerminal};
+                   .is_terminal = answer.word == contract::kTerminal};
 }
 
 std::optional<TerminalSize> TaskManager::terminal_size(const TaskId& id) const {
@@ -174,25 +169,22 @@ std::optional<std::int64_t> TaskManager::input_holder(const TaskId& id) const {
 }
 
 Result<TaskManager::Processes> TaskManager::processes(const TaskId& id) const {
-  auto task = get(id);
-  if (!task) return std::unexpected(task.error());
-  const manager::Remains remains = manager::find_remains(state_->session, *task);
+  TRY(auto task, get(id));
+  const manager::Remains remains = manager::find_remains(state_->session, task);
   Processes found{.pids = {}, .unread = remains.unread};
   for (const auto& process : remains.processes) found.pids.push_back(process.pid);
   return found;
 }
 
 Result<void> TaskManager::close_input(const TaskId& id) {
-  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->check_may_act());
   auto task = get(id);
   if (!task) return std::unexpected(task.error());
   if (is_elsewhere(*task)) return manager::close_input_far({state_->session, *state_->telemetry, *state_->far}, *task);
-  auto answer = ask_for_input(state_->session, *task);
-  if (!answer) return std::unexpected(answer.error());
-  if (answer->word == contract::kTerminal) return type_end_of_input(answer->descriptor, id);
-  auto client = ask_runner(state_->session, *task, contract::kCloseInput);
-  if (!client) return std::unexpected(client.error());
-  if (!client->receive()) return client->is_silent() ? Result<>(manager::unresponsive(id)) : not_running(id);
+  TRY(auto answer, ask_for_input(state_->session, *task));
+  if (answer.word == contract::kTerminal) return type_end_of_input(answer.descriptor, id);
+  TRY(auto client, ask_runner(state_->session, *task, contract::kCloseInput));
+  if (!client.receive()) return client.is_silent() ? Result<>(manager::unresponsive(id)) : not_running(id);
   return {};
 }
 

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/process.h"
+#include "base/try.h"
 #include "contract/control.h"
 #include "contract/names.h"
 #include "far/far_task.h"
@@ -52,9 +53,8 @@ class StopRequest {
       if (!client) return std::unexpected(client.error());
       if (*client && (*client)->send(request_)) return wait_for_answer(**client);
       // Nobody listens: either it has ended, or it is just being started or has just been killed.
-      auto alive = store::is_runner_alive(session_, task_.id);
-      if (!alive) return std::unexpected(alive.error());
-      if (!*alive) return find_runner_process(session_, task_) ? signal_and_wait() : Result<bool>(false);
+      TRY(auto alive, store::is_runner_alive(session_, task_.id));
+      if (!alive) return find_runner_process(session_, task_) ? signal_and_wait() : Result<bool>(false);
       if (steady_ms() >= until) return signal_and_wait();
       const timespec a_moment{0, 1'000'000};
       ::nanosleep(&a_moment, nullptr);
@@ -71,7 +71,7 @@ class StopRequest {
       // It gets no processor, as among thousands of processes that the task forks: the request waits in its queue, and a
       // signal needs no connection.
       if (!runner->is_stopped) return signal_and_wait();
-      if (auto sent = signal_pidfd(runner->pidfd.get(), SIGCONT); !sent) return std::unexpected(sent.error());
+      TRY_VOID(signal_pidfd(runner->pidfd.get(), SIGCONT));
       answer = client.receive();
       if (client.is_silent()) return unresponsive(task_.id);
     }
@@ -143,12 +143,11 @@ Result<Task> stop_foreign(const store::Session& session, const Task& recorded, c
                           std::chrono::milliseconds grace, Telemetry& telemetry) {
   const auto process = live_foreign_process(recorded);
   if (!process) {
-    auto verdict = settle_foreign(session, recorded, false, telemetry);
-    if (!verdict) return std::unexpected(verdict.error());
-    if (is_terminal(verdict->task.status)) return std::move(verdict->task);
+    TRY(auto verdict, settle_foreign(session, recorded, false, telemetry));
+    if (is_terminal(verdict.task.status)) return std::move(verdict.task);
     return fail(ErrorCode::task_not_running,
                 fmt::format("{} can't be stopped from here: {}: see `perdure reconcile --adopt`", recorded.id.str(),
-                            verdict->explained));
+                            verdict.explained));
   }
   ForeignTree tree(*process);
   tree.signal(SIGTERM);
@@ -168,7 +167,7 @@ Result<Task> stop_foreign(const store::Session& session, const Task& recorded, c
   again->ended_at = time_at(std::max(now_ms(), ms_of(again->started_at)));
   again->stop_reason = options.reason;
   if (!store::can_be_written(*again)) return again;  // it has been stopped, which is what counts
-  if (auto done = store::write_record(*again); !done) return std::unexpected(done.error());
+  TRY_VOID(store::write_record(*again));
   auto written = store::find_record(session, recorded.id);
   if (!written) return std::unexpected(written.error());
   return *written ? std::move(**written) : std::move(*again);
@@ -192,18 +191,16 @@ Result<Task> stop_without_record(const store::Session& session, HeldTasks& held,
       if (answer) {
         auto message = (*client)->receive_message(-1);
         if (message && !message->files.empty()) {
-          auto look = read_look(session, id, std::move(*message));
-          if (!look) return std::unexpected(look.error());
-          return std::move(look->task);
+          TRY(auto look, read_look(session, id, std::move(*message)));
+          return std::move(look.task);
         }
       }
     } else if (auto ended = end_queued(session, id, options, telemetry); !ended) {
       return std::unexpected(ended.error());
     }
-    auto found = find_task(session, held, id);
-    if (!found) return std::unexpected(found.error());
-    if (!*found) return unknown_task(session, id);
-    if (is_terminal((*found)->task.status)) return std::move((*found)->task);
+    TRY(auto found, find_task(session, held, id));
+    if (!found) return unknown_task(session, id);
+    if (is_terminal(found->task.status)) return std::move(found->task);
     if (steady_ms() >= until)
       return fail(ErrorCode::session_unusable, fmt::format("the runner of {} does not answer", id.str()));
     const timespec a_moment{0, 1'000'000};
@@ -220,7 +217,7 @@ bool is_quiet(const StopOptions& options, const Task& task) {
 }  // namespace manager
 
 Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
-  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->check_may_act());
   const auto& session = state_->session;
   StopOptions options = given;
   auto reason = manager::escaped_reason(options.reason);
@@ -229,18 +226,17 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
     options.reason = manager::kNoReason;
     *reason = manager::kNoReason;
   }
-  auto found = manager::find_task(session, *state_->held, id);
-  if (!found) return std::unexpected(found.error());
-  if (!*found) return manager::unknown_task(session, id);
-  if ((*found)->task.executor && ((*found)->has_record ? far::is_mirror(session, (*found)->task) : true))
-    return manager::stop_far({state_->session, *state_->telemetry, *state_->far}, (*found)->task, options);
+  TRY(auto found, manager::find_task(session, *state_->held, id));
+  if (!found) return manager::unknown_task(session, id);
+  if (found->task.executor && (found->has_record ? far::is_mirror(session, found->task) : true))
+    return manager::stop_far({state_->session, *state_->telemetry, *state_->far}, found->task, options);
   const std::int64_t grace = options.grace ? options.grace->count() : -1;
-  const char* const word = manager::is_quiet(options, (*found)->task) ? contract::kStopQuietly : contract::kStop;
+  const char* const word = manager::is_quiet(options, found->task) ? contract::kStopQuietly : contract::kStop;
   const auto request = fmt::format("{} {} {}", word, grace, *reason);
-  if (!(*found)->has_record)
-    return manager::stop_without_record(session, *state_->held, *state_->telemetry, std::move((*found)->task), request,
+  if (!found->has_record)
+    return manager::stop_without_record(session, *state_->held, *state_->telemetry, std::move(found->task), request,
                                         options);
-  const Task* const task = &(*found)->task;
+  const Task* const task = &found->task;
 
   if (is_terminal(task->status)) {
     auto left = store::has_leftovers(session, id);
@@ -248,9 +244,9 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
       const auto end =
           fmt::format("{} {}", contract::kEndLeftovers, options.grace.value_or(state_->options.kill_grace).count());
       manager::StopRequest stop(session, *task, end, {});
-      if (auto asked = stop.ask_and_wait(); !asked) return std::unexpected(asked.error());
+      TRY_VOID(stop.ask_and_wait());
     }
-    return std::move((*found)->task);
+    return std::move(found->task);
   }
   if (!manager::is_own_record(session, *task))
     return manager::stop_foreign(session, *task, options, options.grace.value_or(state_->options.kill_grace),
@@ -262,31 +258,28 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
                                       .reason = options.reason,
                                       .escaped_reason = *reason,
                                       .quiet = manager::is_quiet(options, *task)};
-    if (auto done = manager::close_question(session, *task, withdrawal, *state_->telemetry); !done)
-      return std::unexpected(done.error());
+    TRY_VOID(manager::close_question(session, *task, withdrawal, *state_->telemetry));
   } else {
     manager::StopRequest stop(session, *task, request,
                               {.grace_ms = options.grace ? options.grace->count() : -1,
                                .is_quiet = manager::is_quiet(options, *task),
                                .escaped_reason = *reason});
-    if (auto asked = stop.ask_and_wait(); !asked) return std::unexpected(asked.error());
-    auto now = manager::assess(session, *task);
-    if (!now) return std::unexpected(now.error());
-    if (now->task.found.unverified)
+    TRY_VOID(stop.ask_and_wait());
+    TRY(auto now, manager::assess(session, *task));
+    if (now.task.found.unverified)
       return fail(ErrorCode::task_not_running,
                   fmt::format("{} can't be reached from here: {}; stop it there, or see `perdure reconcile --adopt`",
-                              id.str(), now->explained));
+                              id.str(), now.explained));
     // It has ended, and waiting for room on the disk is not what was asked for.
-    if (now->task.found.unrecorded_end) return std::move(now->task);
+    if (now.task.found.unrecorded_end) return std::move(now.task);
   }
   // Ended, or its runner was killed: either way the truth is in the lock and the record now.
-  auto ended = manager::wait_for(session, *state_->held, *state_->telemetry, {.ids = {id}});
-  if (!ended) return std::unexpected(ended.error());
-  return ended->only();
+  TRY(auto ended, manager::wait_for(session, *state_->held, *state_->telemetry, {.ids = {id}}));
+  return ended.only();
 }
 
 Result<void> TaskManager::signal(const TaskId& id, int signal_number) {
-  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->check_may_act());
   const auto& session = state_->session;
   if (signal_number < 1 || signal_number > SIGRTMAX)
     return fail(ErrorCode::usage, fmt::format("{} is no signal number", signal_number));

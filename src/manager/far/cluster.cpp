@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "base/words.h"
 #include "contract/names.h"
 #include "far/channel.h"
@@ -45,10 +46,9 @@ Result<std::string> install(const std::string& folder, const far::Programs& prog
   const std::string place = fmt::format("{}/bin/{}", folder, programs.tag);
   if (::access((place + "/perdure-runner").c_str(), X_OK) == 0) return place;
   const std::string draft = fmt::format("{}.{}", place, ::getpid());
-  if (auto made = make_folders(draft); !made) return std::unexpected(made.error());
-  if (auto copied = copy_program(programs.perdure, draft, "perdure"); !copied) return std::unexpected(copied.error());
-  if (auto copied = copy_program(programs.runner, draft, "perdure-runner"); !copied)
-    return std::unexpected(copied.error());
+  TRY_VOID(make_folders(draft));
+  TRY_VOID(copy_program(programs.perdure, draft, "perdure"));
+  TRY_VOID(copy_program(programs.runner, draft, "perdure-runner"));
   if (::rename(draft.c_str(), place.c_str()) != 0) {
     std::error_code ignored;
     std::filesystem::remove_all(draft, ignored);
@@ -100,7 +100,7 @@ Result<std::vector<std::string>> sbatch_options(const ExecutorDefinition& execut
   std::vector<std::string> words;
   for (const auto* given : {&executor.options, &options.executor_options})
     for (const auto& word : *given) {
-      if (auto fine = far::check_option(word); !fine) return std::unexpected(fine.error());
+      TRY_VOID(far::check_option(word));
       words.push_back(word);
     }
   const double cpus = options.cpus > 0 ? options.cpus : options.cpu_max;
@@ -131,20 +131,18 @@ bool Cluster::is_claimed(const TaskId& id) const {
 Result<> Cluster::prepare(far::FarTask& task, const StartOptions& options, const far::Programs& programs,
                           const std::string& launch) const {
   const TaskId& id = task.planned.id;
-  auto words = sbatch_options(executor_, options);
-  if (!words) return std::unexpected(words.error());
-  task.words = std::move(*words);
+  TRY(auto words, sbatch_options(executor_, options));
+  task.words = std::move(words);
   if (auto made = there_.create(); !made) return made;
   if (auto fine = store::check_owner(there_); !fine) return fine;
-  auto bin = install(executor_.folder, programs);
-  if (!bin) return std::unexpected(bin.error());
-  task.machine = *bin;
+  TRY(auto bin, install(executor_.folder, programs));
+  task.machine = bin;
   auto claimed = there_.claim(id);
   if (!claimed) return std::unexpected(claimed.error());
   auto folder = there_.open_folder(id);
   if (!folder) return std::unexpected(folder.error());
   if (auto written = replace_file(folder->get(), "launch", launch, file(id, "launch")); !written) return written;
-  return replace_file(folder->get(), "job.sh", job_script(executor_.folder, id.str(), *bin), file(id, "job.sh"));
+  return replace_file(folder->get(), "job.sh", job_script(executor_.folder, id.str(), bin), file(id, "job.sh"));
 }
 
 Result<Task> Cluster::submit(const far::FarTask& task) const {
@@ -154,28 +152,26 @@ Result<Task> Cluster::submit(const far::FarTask& task) const {
     gone.error().details["refused"] = "true";
     return gone;
   }
-  auto job = far::submit_job({.token = task.planned.executor->token,
-                              .folder = executor_.folder,
-                              .log = file(id, "engine.log"),
-                              .script = file(id, "job.sh"),
-                              .options = task.words});
-  if (!job) return std::unexpected(job.error());
+  TRY(auto job, far::submit_job({.token = task.planned.executor->token,
+                                 .folder = executor_.folder,
+                                 .log = file(id, "engine.log"),
+                                 .script = file(id, "job.sh"),
+                                 .options = task.words}));
   far::FarTask placed = task;
-  placed.place = *job;
-  placed.planned.executor->place = *job;
+  placed.place = job;
+  placed.planned.executor->place = job;
   placed.planned.executor->submitted_at = time_at(now_ms());
   ++placed.attempts;
-  if (auto written = far::write_far_task(session_, placed); !written) return std::unexpected(written.error());
-  if (auto told = far::enter(session_, id); !told) return std::unexpected(told.error());
+  TRY_VOID(far::write_far_task(session_, placed));
+  TRY_VOID(far::enter(session_, id));
   if (auto shown = far::unplaced(session_, id)) return std::move(*shown);
   return placed.planned;
 }
 
 Result<> Cluster::settle_unplaced(const far::FarTask& task) const {
   const TaskId& id = task.planned.id;
-  auto right = far::take_entry(session_, id);
-  if (!right) return std::unexpected(right.error());
-  if (!*right) return {};
+  TRY(auto right, far::take_entry(session_, id));
+  if (!right) return {};
   auto again = far::read_far_task(session_, id);
   if (!again || again->place) return {};
   if (again->is_parked && !again->stop) {
@@ -285,8 +281,7 @@ Result<bool> Cluster::look(const std::vector<far::FarTask>& tasks) {
 
 Result<> Cluster::note_state(const far::FarTask& task, const far::JobState& job) const {
   const TaskId& id = task.planned.id;
-  auto known = store::find_record(session_, id);
-  if (!known) return std::unexpected(known.error());
+  TRY(auto known, store::find_record(session_, id));
   const auto differs = [&](const ExecutorState& executor) {
     return executor.state != job.state || executor.reason.value_or("") != job.reason || executor.silent_since;
   };
@@ -297,7 +292,7 @@ Result<> Cluster::note_state(const far::FarTask& task, const far::JobState& job)
     executor.seen_at = time_at(now_ms());
     executor.silent_since.reset();
   };
-  if (*known) return update_executor(session_, id, set, differs);
+  if (known) return update_executor(session_, id, set, differs);
   far::FarTask again = task;
   if (!differs(*again.planned.executor)) return {};
   set(*again.planned.executor);
@@ -313,7 +308,7 @@ Result<> Cluster::end(const far::FarTask& task, const far::JobState& job, far::J
     if (auto record = store::find_record(there_, id); record && *record && !is_terminal((*record)->status)) {
       auto found = assess_without_runner(there_, **record);
       if (found && found->settles && found->task.recovered.value_or(false)) {
-        if (auto rest = copy_log(id); !rest) return std::unexpected(rest.error());
+        TRY_VOID(copy_log(id));
         auto taken = take_over(session_, telemetry_, id, found->task, {});
         if (!taken) return std::unexpected(taken.error());
         return {};
@@ -351,7 +346,7 @@ Result<> Cluster::end(const far::FarTask& task, const far::JobState& job, far::J
            .evidence = phase == far::JobPhase::node_failed ? Evidence::node_fail : Evidence::runner_killed,
            .reason = {}};
   }
-  if (auto rest = copy_log(id); !rest) return std::unexpected(rest.error());
+  TRY_VOID(copy_log(id));
   end.state = job.state;
   end.engine_reason = job.reason;
   end.exit = job.exit;
@@ -368,20 +363,18 @@ Result<> Cluster::forget(const far::FarTask& task) const {
   if (!is_claimed(id) && !was_seen && task.attempts < 2 &&
       now_ms() - ms_of(executor.submitted_at).value_or(0) < kResubmitMs) {
     // A controller that was killed within seconds of the submit has lost it, and it never ran: nothing claimed it.
-    auto right = far::take_entry(session_, id);
-    if (!right) return std::unexpected(right.error());
-    if (!*right) return {};
+    TRY(auto right, far::take_entry(session_, id));
+    if (!right) return {};
     auto submitted = submit(task);
     if (!submitted) return std::unexpected(submitted.error());
     return {};
   }
   const std::string why = "Slurm does not know the job any more";
-  auto known = store::find_record(session_, id);
-  if (!known) return std::unexpected(known.error());
+  TRY(auto known, store::find_record(session_, id));
   std::optional<std::int64_t> since;
-  if (*known) {
+  if (known) {
     if (auto noted = note_silence(session_, id, why); !noted) return noted;
-    since = ms_of((*known)->executor->silent_since);
+    since = ms_of(known->executor->silent_since);
   } else {
     since = ms_of(executor.silent_since);
     if (!since) {
@@ -409,32 +402,30 @@ Result<bool> Cluster::ask(const std::vector<far::FarTask>& tasks) {
   for (const auto& task : tasks) {
     if (!task.place) continue;
     const TaskId& id = task.planned.id;
-    auto known = store::find_record(session_, id);
-    if (!known) return std::unexpected(known.error());
-    if (*known && is_terminal((*known)->status)) continue;
+    TRY(auto known, store::find_record(session_, id));
+    if (known && is_terminal(known->status)) continue;
     const auto found = jobs->find(task.planned.executor->token);
     if (found == jobs->end()) {
-      if (auto done = forget(task); !done) return std::unexpected(done.error());
+      TRY_VOID(forget(task));
       continue;
     }
     const far::JobState& job = found->second;
     const far::JobPhase phase = far::phase_of(job.state);
-    if (auto noted = note_state(task, job); !noted) return std::unexpected(noted.error());
+    TRY_VOID(note_state(task, job));
     if (phase == far::JobPhase::waiting || phase == far::JobPhase::running) {
       over_since_.erase(id);
       continue;
     }
     if (phase == far::JobPhase::node_failed && is_claimed(id)) {
       // Its processes may live on there. They end when the node registers again.
-      const std::string node = job.node.empty() && *known ? (*known)->executor->node.value_or("") : job.node;
-      auto up = node.empty() ? Result<bool>(false) : far::is_node_up(node);
-      if (!up) return std::unexpected(up.error());
+      const std::string node = job.node.empty() && known ? known->executor->node.value_or("") : job.node;
+      TRY(auto up, node.empty() ? Result<bool>(false) : far::is_node_up(node));
       const auto since = over_since_.try_emplace(id, steady_ms()).first->second;
-      if (!*up && steady_ms() - since < executor_.lost_after.count()) {
-        if (auto noted = note_silence(session_, id, "NODE_FAIL"); !noted) return std::unexpected(noted.error());
+      if (!up && steady_ms() - since < executor_.lost_after.count()) {
+        TRY_VOID(note_silence(session_, id, "NODE_FAIL"));
         continue;
       }
-      if (auto done = end(task, job, phase); !done) return std::unexpected(done.error());
+      TRY_VOID(end(task, job, phase));
       continue;
     }
     const auto since = over_since_.try_emplace(id, steady_ms()).first->second;
@@ -446,7 +437,7 @@ Result<bool> Cluster::ask(const std::vector<far::FarTask>& tasks) {
     if (!late) return late;
     auto now = store::find_record(session_, id);
     if (now && *now && is_terminal((*now)->status)) continue;
-    if (auto done = end(task, job, phase); !done) return std::unexpected(done.error());
+    TRY_VOID(end(task, job, phase));
   }
   return again;
 }
@@ -462,14 +453,13 @@ Result<far::StepAnswer> Cluster::call(const far::FarTask& task, const std::vecto
 }
 
 Result<> Cluster::check_extension(const far::FarTask& task, milliseconds timeout) const {
-  auto left = far::time_left(task.place.value_or(""));
-  if (!left) return std::unexpected(left.error());
-  if (!*left) return {};
-  const milliseconds most = **left - executor_.margin;
+  TRY(auto left, far::time_left(task.place.value_or("")));
+  if (!left) return {};
+  const milliseconds most = *left - executor_.margin;
   if (timeout.count() > 0 && timeout <= most) return {};
   return fail(ErrorCode::usage,
               fmt::format("Slurm ends job {} in {} at the latest: with the margin of {} it can be given {} and no more",
-                          task.place.value_or(""), exact_duration(**left), exact_duration(executor_.margin),
+                          task.place.value_or(""), exact_duration(*left), exact_duration(executor_.margin),
                           exact_duration(std::max(most, milliseconds(0)))));
 }
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/file_lock.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "codec/fields.h"
 #include "codec/record.h"
 #include "manager/far/mirror.h"
@@ -119,30 +120,27 @@ Result<far::Host> FarContact::host_of(const ExecutorDefinition& executor) const 
   if (executor.type != ExecutorDefinition::Type::ssh)
     return fail(ErrorCode::usage, fmt::format("the executor '{}' is not reached by a shell", executor.name));
   if (!executor.install) return far::Host(executor, std::nullopt);
-  auto own = programs();
-  if (!own) return std::unexpected(own.error());
-  return far::Host(executor, std::move(*own));
+  TRY(auto own, programs());
+  return far::Host(executor, std::move(own));
 }
 
 Result<far::Programs> FarContact::programs() const {
-  auto runner = find_runner(runner_);
-  if (!runner) return std::unexpected(runner.error());
-  return far::find_programs(*runner);
+  TRY(auto runner, find_runner(runner_));
+  return far::find_programs(runner);
 }
 
 Result<far::KnownHost> FarContact::meet(const ExecutorDefinition& executor) const {
   if (auto known = far::known_host(session_, executor.name)) return *known;
   auto host = host_of(executor);
   if (!host) return std::unexpected(host.error());
-  auto met = host->introduce({.until = steady_ms() + kCallMs, .cancel_fd = cancel_.get()});
-  if (!met) return std::unexpected(met.error());
-  if (met->ends_at_logout && !met->lingers)
+  TRY(auto met, host->introduce({.until = steady_ms() + kCallMs, .cancel_fd = cancel_.get()}));
+  if (met.ends_at_logout && !met.lingers)
     return fail(ErrorCode::task_launch_failed,
                 fmt::format("{} ends all processes of a login when it ends (KillUserProcesses of logind): run "
                             "`loginctl enable-linger` there once",
                             far::place_of(executor)));
-  const far::KnownHost known{.machine = met->from.machine_id, .in_scope = met->ends_at_logout};
-  if (auto noted = far::note_host(session_, executor.name, known); !noted) return std::unexpected(noted.error());
+  const far::KnownHost known{.machine = met.from.machine_id, .in_scope = met.ends_at_logout};
+  TRY_VOID(far::note_host(session_, executor.name, known));
   return known;
 }
 
@@ -224,19 +222,18 @@ Result<bool> FarContact::find_by_key(const far::FarTask& task) const {
   far::Welcome from;
   auto channel = host->open(words, {}, {.until = steady_ms() + kCallMs, .cancel_fd = cancel_.get()}, &from);
   if (!channel) return std::unexpected(channel.error());
-  if (auto sent = channel->send(fmt::format("key {}\n", task.key)); !sent) return std::unexpected(sent.error());
+  TRY_VOID(channel->send(fmt::format("key {}\n", task.key)));
   channel->end_input();
-  auto line = channel->line();
-  if (!line) return std::unexpected(line.error());
-  const Frame frame = frame_of(*line);
+  TRY(auto line, channel->line());
+  const Frame frame = frame_of(line);
   if (frame.word == "unknown" || frame.word == "nosession") return false;
   if (frame.word != "record" || frame.bytes < 0 || static_cast<std::size_t>(frame.bytes) > kMostFrame)
     return far::far_failure(far::kUnreachable,
-                            fmt::format("an answer of {} is not understood: {}", far::place_of(**executor), *line));
+                            fmt::format("an answer of {} is not understood: {}", far::place_of(**executor), line));
   auto bytes = channel->bytes(static_cast<std::size_t>(frame.bytes));
   if (!bytes) return std::unexpected(bytes.error());
   if (const auto waiting = waiting_in(*bytes)) {
-    if (auto noted = note_waiting(session_, task.planned.id, *waiting); !noted) return std::unexpected(noted.error());
+    TRY_VOID(note_waiting(session_, task.planned.id, *waiting));
     return true;
   }
   auto there = decode_any(*bytes);
@@ -249,15 +246,13 @@ Result<bool> FarContact::find_by_key(const far::FarTask& task) const {
 // Whoever submits it holds its entry until it is placed. A free one: that process was killed.
 Result<> FarContact::settle_unplaced(const far::FarTask& task) const {
   const TaskId& id = task.planned.id;
-  auto right = far::take_entry(session_, id);
-  if (!right) return std::unexpected(right.error());
-  if (!*right) return {};
+  TRY(auto right, far::take_entry(session_, id));
+  if (!right) return {};
   const auto again = far::read_far_task(session_, id);
   if (!again || again->place) return {};
   if (again->stop) {
-    auto is_known = find_by_key(*again);
-    if (!is_known) return std::unexpected(is_known.error());
-    if (*is_known) return {};
+    TRY(auto is_known, find_by_key(*again));
+    if (is_known) return {};
     auto ended = end_without_record(session_, telemetry_, id,
                                     {.status = Status::killed, .evidence = {}, .reason = again->stop->reason});
     if (!ended) return std::unexpected(ended.error());
@@ -283,13 +278,11 @@ Result<far::Answer> FarContact::call(const far::FarTask& task, const std::vector
   auto executor = find(task.executor());
   if (!executor) return std::unexpected(executor.error());
   if (const auto cluster = cluster_of(task.executor())) {
-    auto step = cluster->call(task, words, std::max<std::int64_t>(1, until - steady_ms()));
-    if (!step) return std::unexpected(step.error());
-    return far::Answer{.from = {}, .exit_status = step->exit_status, .output = step->output, .errors = step->errors};
+    TRY(auto step, cluster->call(task, words, std::max<std::int64_t>(1, until - steady_ms())));
+    return far::Answer{.from = {}, .exit_status = step.exit_status, .output = step.output, .errors = step.errors};
   }
-  auto host = host_of(**executor);
-  if (!host) return std::unexpected(host.error());
-  return host->call(words, {}, {.until = until, .cancel_fd = cancel_.get()});
+  TRY(auto host, host_of(**executor));
+  return host.call(words, {}, {.until = until, .cancel_fd = cancel_.get()});
 }
 
 Result<int> FarContact::open_input(const far::FarTask& task) {
@@ -298,11 +291,10 @@ Result<int> FarContact::open_input(const far::FarTask& task) {
   auto host = host_of(**executor);
   if (!host) return std::unexpected(host.error());
   const std::vector<std::string> words{"write", *task.place, "--json"};
-  auto channel = host->open(words, {}, {.until = steady_ms() + kCallMs});
-  if (!channel) return std::unexpected(channel.error());
-  Fd input = channel->take_input();
+  TRY(auto channel, host->open(words, {}, {.until = steady_ms() + kCallMs}));
+  Fd input = channel.take_input();
   const std::scoped_lock lock(mutex_);
-  inputs_.emplace(task.planned.id, std::move(*channel));
+  inputs_.emplace(task.planned.id, std::move(channel));
   return input.release();
 }
 

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/file_lock.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "codec/fields.h"
 #include "codec/record.h"
 #include "manager/far/contact.h"
@@ -66,13 +67,12 @@ Result<> FarContact::hear(const ExecutorDefinition& executor, Mode mode) {
     for (auto& task : tasks_of(executor.name)) {
       if (!task.place || !known.insert(task.planned.id).second) continue;
       if (!channel) {
-        auto opened = host->open(words, {},
-                                 {.until = mode == Mode::once ? steady_ms() + kCallMs : -1,
-                                  .cancel_fd = cancel_.get(),
-                                  .may_be_master = mode == Mode::held},
-                                 &from);
-        if (!opened) return std::unexpected(opened.error());
-        channel.emplace(std::move(*opened));
+        TRY(auto opened, host->open(words, {},
+                                    {.until = mode == Mode::once ? steady_ms() + kCallMs : -1,
+                                     .cancel_fd = cancel_.get(),
+                                     .may_be_master = mode == Mode::held},
+                                    &from));
+        channel.emplace(std::move(opened));
       }
       const auto line = fmt::format("watch {} {}\n", *task.place, mirrored_bytes(session_, task.planned.id));
       if (auto sent = channel->send(line); !sent) return sent;
@@ -99,18 +99,17 @@ Result<> FarContact::hear(const ExecutorDefinition& executor, Mode mode) {
       if (found == watched.end()) return true;
       const TaskId id = found->second.planned.id;
       if (frame.word == "log") {
-        if (auto added = add_output(session_, id, frame.offset, *bytes); !added) return std::unexpected(added.error());
+        TRY_VOID(add_output(session_, id, frame.offset, *bytes));
         return true;
       }
       if (const auto waiting = waiting_in(*bytes)) {
-        if (auto noted = note_waiting(session_, id, *waiting); !noted) return std::unexpected(noted.error());
+        TRY_VOID(note_waiting(session_, id, *waiting));
         return true;
       }
       auto there = decode_any(*bytes);
       if (!there) return std::unexpected(there.error());
-      auto taken = take_over(session_, telemetry_, id, *there, from);
-      if (!taken) return std::unexpected(taken.error());
-      if (is_terminal(taken->status)) watched.erase(found);
+      TRY(auto taken, take_over(session_, telemetry_, id, *there, from));
+      if (is_terminal(taken.status)) watched.erase(found);
     } else if (frame.word == "unverified" && found != watched.end()) {
       {
         const std::scoped_lock lock(mutex_);
@@ -165,9 +164,8 @@ Result<> FarContact::hear(const ExecutorDefinition& executor, Mode mode) {
     }
     auto line = channel->line();
     if (!line) return std::unexpected(line.error());
-    auto more = handle(frame_of(*line));
-    if (!more) return std::unexpected(more.error());
-    if (!*more) break;
+    TRY(auto more, handle(frame_of(*line)));
+    if (!more) break;
   }
   return {};
 }
@@ -176,10 +174,9 @@ Result<> FarContact::ask_to_stop(const far::FarTask& task) const {
   const std::int64_t grace = std::max<std::int64_t>(task.stop->grace_ms, 0);
   std::vector<std::string> words{"stop", *task.place, "--json", "--reason=" + task.stop->reason};
   if (task.stop->grace_ms >= 0) words.push_back(fmt::format("--grace={}ms", task.stop->grace_ms));
-  auto answer = call(task, words, steady_ms() + grace + kStopMs);
-  if (!answer) return std::unexpected(answer.error());
-  if (answer->exit_status == 255 && answer->output.empty())
-    return far::far_failure(far::kUnreachable, last_line(answer->errors));
+  TRY(auto answer, call(task, words, steady_ms() + grace + kStopMs));
+  if (answer.exit_status == 255 && answer.output.empty())
+    return far::far_failure(far::kUnreachable, last_line(answer.errors));
   return {};  // what came of it is in the record there
 }
 
@@ -188,13 +185,11 @@ Result<> FarContact::ask_in_turn(const ExecutorDefinition& executor, Cluster& cl
   const std::string path = fmt::format("{}/.ask-{}", far::entries_path(session_), executor.name);
   auto turn = open_at(AT_FDCWD, path, O_RDWR | O_CREAT, path);
   if (!turn) return std::unexpected(turn.error());
-  auto taken = try_lock(turn->get(), path);
-  if (!taken) return std::unexpected(taken.error());
-  unsure = !*taken;
-  if (!*taken) return {};
-  auto again = cluster.ask(tasks_of(executor.name));
-  if (!again) return std::unexpected(again.error());
-  unsure = *again;
+  TRY(auto taken, try_lock(turn->get(), path));
+  unsure = !taken;
+  if (!taken) return {};
+  TRY(auto again, cluster.ask(tasks_of(executor.name)));
+  unsure = again;
   return {};
 }
 
@@ -222,8 +217,7 @@ Result<> FarContact::hear_cluster(const ExecutorDefinition& executor, Mode mode)
       if (task.place && task.stop && asked_to_stop.insert(task.planned.id).second)
         if (auto asked = cluster.stop(task); !asked) return asked;
     }
-    auto changed = cluster.look(tasks);
-    if (!changed) return std::unexpected(changed.error());
+    TRY(auto changed, cluster.look(tasks));
     if (steady_ms() >= next_ask) {
       const std::int64_t began = steady_ms();
       if (auto asked = ask_in_turn(executor, cluster, unsure); !asked) return asked;
@@ -232,7 +226,7 @@ Result<> FarContact::hear_cluster(const ExecutorDefinition& executor, Mode mode)
       next_ask = steady_ms() + (unsure || is_stopping ? kFirstAskMs : ask_pause);
     }
     if (mode == Mode::once && ((!unsure && !is_stopping) || steady_ms() >= until)) return {};
-    pause = *changed || is_stopping ? kFirstLookMs : std::min(kLongestLookMs, pause * 3 / 2);
+    pause = changed || is_stopping ? kFirstLookMs : std::min(kLongestLookMs, pause * 3 / 2);
     if (is_readable(cancel_.get(), pause)) return {};
   }
 }

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/try.h"
 #include "manager/far/contact.h"
 #include "manager/link/cancel_fd.h"
 #include "manager/link/state.h"
@@ -34,9 +35,8 @@ class KilledRunners {
       if (!verdict && verdict.error().os_error != ENOENT) return std::unexpected(verdict.error());
       return {};
     }
-    auto found = assess(session_, task);
-    if (!found) return std::unexpected(found.error());
-    found_one_ = found_one_ || found->settles || found->task.found.runner_gone;
+    TRY(auto found, assess(session_, task));
+    found_one_ = found_one_ || found.settles || found.task.found.runner_gone;
     return {};
   }
 
@@ -98,37 +98,35 @@ Result<> watch_runners(const store::Session& session, NewsWatch& watch) {
 }  // namespace manager
 
 Result<bool> Notifications::await(const AwaitOptions& options) const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  TRY_VOID(state_->check_open());
   if (state_->check_may_act()) state_->far->follow();
   const auto& session = state_->session;
   manager::KilledRunners killed(session, *state_->telemetry, options.recovers);
   const auto until = options.timeout ? std::optional(steady_ms() + options.timeout->count()) : std::nullopt;
   manager::CancelFd cancelled;
-  if (auto begun = cancelled.begin(options.cancel); !begun) return std::unexpected(begun.error());
+  TRY_VOID(cancelled.begin(options.cancel));
   manager::NewsWatch watch(session);
   watch.arm();
   // Watched first, then settled: a runner that dies in between is seen by one of the two.
-  if (auto watched = manager::watch_runners(session, watch); !watched) return std::unexpected(watched.error());
-  if (auto looked = killed.look_at_all(); !looked) return std::unexpected(looked.error());
+  TRY_VOID(manager::watch_runners(session, watch));
+  TRY_VOID(killed.look_at_all());
   manager::Suspects suspects;
   std::int64_t claim_ends_until = 0;
   while (true) {
     watch.arm();
-    if (auto looked = suspects.look(session, killed); !looked) return std::unexpected(looked.error());
-    auto pending = manager::find_pending(session, options.owner, manager::Whose::nobodys);
-    if (!pending) return std::unexpected(pending.error());
-    if (!pending->tasks.empty() || killed.found_one()) return true;
+    TRY_VOID(suspects.look(session, killed));
+    TRY(auto pending, manager::find_pending(session, options.owner, manager::Whose::nobodys));
+    if (!pending.tasks.empty() || killed.found_one()) return true;
     const std::int64_t now = steady_ms();
     if (until && now >= *until) return false;
     std::optional<std::int64_t> wake = until;
     const auto wake_by = [&](std::int64_t then) { wake = std::min(wake.value_or(then), then); };
-    if (pending->claim_ends_at) wake_by(now + std::max<std::int64_t>(0, *pending->claim_ends_at - now_ms()) + 1);
-    const bool claim_is_ending = pending->claim_ends_at && now < claim_ends_until;
+    if (pending.claim_ends_at) wake_by(now + std::max<std::int64_t>(0, *pending.claim_ends_at - now_ms()) + 1);
+    const bool claim_is_ending = pending.claim_ends_at && now < claim_ends_until;
     if (claim_is_ending || !suspects.empty()) wake_by(now + manager::kLookAgainMs);
     const auto news = watch.sleep(wake, cancelled.get());
     if (news.cancelled) return false;
-    if (news.lost_track)
-      if (auto looked = killed.look_at_all(); !looked) return std::unexpected(looked.error());
+    if (news.lost_track) TRY_VOID(killed.look_at_all());
     suspects.add(news.runners_ended);
     if (news.claim_ended) claim_ends_until = steady_ms() + manager::kLockLingersMs;
   }

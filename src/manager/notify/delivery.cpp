@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/try.h"
 #include "manager/link/state.h"
 #include "manager/notify/notification.h"
 #include "manager/status/assess.h"
@@ -55,16 +56,14 @@ Result<std::optional<store::OutboxClaim>> claim_one(const store::Session& sessio
   auto claim = store::OutboxClaim::take(session, id, options.lease);
   if (!claim || !*claim) return claim;
   // Whoever had the claim before may have acknowledged it since we looked.
-  auto task = ended_task(session, id);
-  if (!task) return std::unexpected(task.error());
-  if (!*task || is_nobodys_news(**task)) return std::nullopt;
+  TRY(auto task, ended_task(session, id));
+  if (!task || is_nobodys_news(*task)) return std::nullopt;
   return claim;
 }
 
 Result<store::RunnerLock> lock_ended(const store::Session& session, const TaskId& id) {
-  auto lock = store::RunnerLock::take_within(session, id, kLockIsBusyMs);
-  if (!lock) return std::unexpected(lock.error());
-  if (*lock) return std::move(**lock);
+  TRY(auto lock, store::RunnerLock::take_within(session, id, kLockIsBusyMs));
+  if (lock) return std::move(*lock);
   return fail(ErrorCode::session_unusable,
               fmt::format("{} can't be acknowledged: another process holds its lock", id.str()));
 }
@@ -73,13 +72,11 @@ Result<> note_in_record(const store::Session& session, const Task& seen, std::st
   std::optional<store::RunnerLock> own;
   Fd others;
   if (was_made_lost(session, seen)) {
-    auto lock = store::lock_record(seen);
-    if (!lock) return std::unexpected(lock.error());
-    others = std::move(*lock);
+    TRY(auto lock, store::lock_record(seen));
+    others = std::move(lock);
   } else {
-    auto lock = lock_ended(session, seen.id);
-    if (!lock) return std::unexpected(lock.error());
-    own = std::move(*lock);
+    TRY(auto lock, lock_ended(session, seen.id));
+    own = std::move(lock);
   }
   Result<> done;
   auto task = store::reread(seen);
@@ -128,19 +125,17 @@ Result<Pending> find_pending(const store::Session& session, const std::optional<
   if (!ids) return std::unexpected(ids.error());
   Pending pending;
   for (const auto& id : *ids) {
-    auto task = ended_task(session, id);
-    if (!task) return std::unexpected(task.error());
-    if (*task && is_nobodys_news(**task)) pending.stale.push_back(id);
-    if (!*task || is_nobodys_news(**task) || (owner && (*task)->owner != *owner)) continue;
+    TRY(auto task, ended_task(session, id));
+    if (task && is_nobodys_news(*task)) pending.stale.push_back(id);
+    if (!task || is_nobodys_news(*task) || (owner && task->owner != *owner)) continue;
     if (whose == Whose::nobodys) {
-      auto until = store::claimed_until(session, id);
-      if (!until) return std::unexpected(until.error());
-      if (*until) {
-        pending.claim_ends_at = std::min(pending.claim_ends_at.value_or(**until), **until);
+      TRY(auto until, store::claimed_until(session, id));
+      if (until) {
+        pending.claim_ends_at = std::min(pending.claim_ends_at.value_or(*until), *until);
         continue;
       }
     }
-    pending.tasks.push_back(std::move(**task));
+    pending.tasks.push_back(std::move(*task));
   }
   sort_by_end(pending.tasks);
   return pending;
@@ -161,23 +156,20 @@ Result<> settle_lost(const store::Session& session, Telemetry& telemetry) {
 }  // namespace manager
 
 Result<std::vector<Notification>> Notifications::pending(const std::optional<std::string>& owner) const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
-  auto pending = manager::find_pending(state_->session, owner, manager::Whose::anybodys);
-  if (!pending) return std::unexpected(pending.error());
-  return manager::describe_ends(state_->session, pending->tasks);
+  TRY_VOID(state_->check_open());
+  TRY(auto pending, manager::find_pending(state_->session, owner, manager::Whose::anybodys));
+  return manager::describe_ends(state_->session, pending.tasks);
 }
 
 Result<std::vector<Notification>> Notifications::claim(const ClaimOptions& options) const {
-  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->act_and_revive());
   const auto& session = state_->session;
   if (options.lease && options.lease->count() <= 0)
     return fail(ErrorCode::usage, "the lease is not positive: leave it out to claim for as long as this process lives");
-  if (auto settled = manager::settle_lost(session, *state_->telemetry); !settled)
-    return std::unexpected(settled.error());
+  TRY_VOID(manager::settle_lost(session, *state_->telemetry));
   auto pending = manager::find_pending(session, options.owner, manager::Whose::nobodys);
   if (!pending) return std::unexpected(pending.error());
-  for (const auto& id : pending->stale)
-    if (auto removed = store::remove_from_outbox(session, id); !removed) return std::unexpected(removed.error());
+  for (const auto& id : pending->stale) TRY_VOID(store::remove_from_outbox(session, id));
   std::vector<Task> claimed;
   for (auto& task : pending->tasks) {
     if (claimed.size() >= options.most) break;
@@ -197,7 +189,7 @@ void Notifications::release(const std::vector<Notification>& notifications) cons
 }
 
 Result<void> Notifications::acknowledge(const std::vector<std::string>& ids, std::string_view via) const {
-  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->check_may_act());
   Result<> outcome;
   const auto note = [&](const Result<>& done) {
     if (!done && outcome) outcome = done;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "codec/record.h"
 #include "contract/control.h"
 #include "contract/names.h"
@@ -54,10 +55,9 @@ Result<Look> read_look(const store::Session& session, const TaskId& id, RunnerMe
     return fail(ErrorCode::session_unusable, fmt::format("the runner of {} said '{}'", id.str(), message.line));
   auto text = read_whole(message.files.front());
   if (!text) return std::unexpected(text.error());
-  auto task = codec::decode(*text, id.str());
-  if (!task) return std::unexpected(task.error());
-  task->found.source = session.record_path(id);
-  Look look{.task = std::move(*task), .log = {}};
+  TRY(auto task, codec::decode(*text, id.str()));
+  task.found.source = session.record_path(id);
+  Look look{.task = std::move(task), .log = {}};
   std::string_view words = message.line;
   words = words.substr(0, words.find('\n'));
   std::size_t next = 1;
@@ -85,9 +85,8 @@ Result<std::optional<Look>> look_at_foreground(const store::Session& session, co
   if (::poll(&answered, 1, kAnswerPatienceMs) <= 0) return std::nullopt;
   auto message = (*client)->receive_message();
   if (!message || message->files.empty()) return std::nullopt;
-  auto look = read_look(session, id, std::move(*message));
-  if (!look) return std::unexpected(look.error());
-  return std::optional(std::move(*look));
+  TRY(auto look, read_look(session, id, std::move(*message)));
+  return std::optional(std::move(look));
 }
 
 void HeldTasks::add(const TaskId& id, Fd caller, Task started) {
@@ -129,12 +128,11 @@ void HeldTasks::clear() {
 Result<Task> settle_foreground(const store::Session& session, Task started) {
   const auto notes = store::read_runner_notes(session, started.id);
   if (!started.host.runner) started.host.runner = notes.holder;
-  auto lock = store::RunnerLock::take(session, started.id);
-  if (!lock) return std::unexpected(lock.error());
+  TRY(auto lock, store::RunnerLock::take(session, started.id));
   const auto survivors = end_remains(session, started);
   auto found = assess_without_runner(session, std::move(started));
   if (!found) return std::unexpected(found.error());
-  if (*lock) (*lock)->clean_up_and_release();
+  if (lock) lock->clean_up_and_release();
   found->task.found.runner_gone = false;
   for (const auto& process : survivors) found->task.process.survivors.push_back(process.pid);
   if (!is_terminal(found->task.status)) {  // somebody could not be ended: they are named
@@ -152,26 +150,22 @@ Result<ForegroundResult> understand(TaskManager& manager, const store::Session& 
                                     std::optional<RunnerMessage> message, HeldTasks::Held* held) {
   const std::string word = message ? message->line.substr(0, message->line.find_first_of(" \n")) : std::string();
   if (word == contract::kEnded && !message->files.empty()) {
-    auto look = read_look(session, id, std::move(*message));
-    if (!look) return std::unexpected(look.error());
-    ForegroundResult released{Release::terminal, look->task};
-    if (held != nullptr) held->ended = std::move(*look);
+    TRY(auto look, read_look(session, id, std::move(*message)));
+    ForegroundResult released{Release::terminal, look.task};
+    if (held != nullptr) held->ended = std::move(look);
     return released;
   }
-  auto task = store::find_record(session, id);
-  if (!task) return std::unexpected(task.error());
-  if (*task) {
-    auto now = manager.get(id);
-    if (!now) return std::unexpected(now.error());
+  TRY(auto task, store::find_record(session, id));
+  if (task) {
+    TRY(auto now, manager.get(id));
     const Release how = word == contract::kTimeoutDetached ? Release::timeout_detached
-                        : is_terminal(now->status)         ? Release::terminal
+                        : is_terminal(now.status)          ? Release::terminal
                                                            : Release::detached;
-    return ForegroundResult{how, std::move(*now)};
+    return ForegroundResult{how, std::move(now)};
   }
   if (held == nullptr) return unknown_task(session, id);
-  auto settled = settle_foreground(session, held->started);
-  if (!settled) return std::unexpected(settled.error());
-  ForegroundResult released{Release::terminal, std::move(*settled)};
+  TRY(auto settled, settle_foreground(session, held->started));
+  ForegroundResult released{Release::terminal, std::move(settled)};
   held->ended = Look{.task = released.task, .log = {}};
   return released;
 }
@@ -182,18 +176,17 @@ Result<ForegroundResult> understand(TaskManager& manager, const store::Session& 
 Result<ForegroundResult> TaskManager::wait_for_release(const TaskId& id,
                                                        std::optional<std::chrono::milliseconds> timeout,
                                                        const Cancellation& cancel) {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  TRY_VOID(state_->check_open());
   const auto& session = state_->session;
   const auto until = timeout ? std::optional(steady_ms() + timeout->count()) : std::nullopt;
   manager::CancelFd cancelled;
-  if (auto begun = cancelled.begin(cancel); !begun) return std::unexpected(begun.error());
+  TRY_VOID(cancelled.begin(cancel));
   const auto held = state_->held->find(id);
   std::optional<manager::RunnerClient> observer;
   if (!held) {
-    auto client = manager::RunnerClient::connect(session, id);
-    if (!client) return std::unexpected(client.error());
-    if (!*client || !(*client)->send(contract::kRelease)) return manager::understand(*this, session, id, {}, nullptr);
-    observer = std::move(*client);
+    TRY(auto client, manager::RunnerClient::connect(session, id));
+    if (!client || !client->send(contract::kRelease)) return manager::understand(*this, session, id, {}, nullptr);
+    observer = std::move(client);
   }
   const int fd = held ? held->caller.get() : observer->fd();
   while (true) {
@@ -226,7 +219,7 @@ Result<ForegroundResult> TaskManager::wait_for_release(const TaskId& id,
 }
 
 Result<Task> TaskManager::detach(const TaskId& id, std::optional<std::chrono::milliseconds> timeout) {
-  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->check_may_act());
   if (timeout && timeout->count() < 0) return fail(ErrorCode::usage, "the timeout is negative: 0 means none");
   const auto& session = state_->session;
   auto client = manager::RunnerClient::connect(session, id);
@@ -244,20 +237,19 @@ Result<Task> TaskManager::detach(const TaskId& id, std::optional<std::chrono::mi
 }
 
 Result<Task> TaskManager::retain_output(const TaskId& id) {
-  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->check_may_act());
   const auto& session = state_->session;
   const auto held = state_->held->find(id);
   if (!held) return get(id);
   const std::scoped_lock lock(held->mutex);
   if (!held->ended)
     return fail(ErrorCode::usage, fmt::format("{} has not ended in the foreground: detach it instead", id.str()));
-  auto claimed = session.claim(id);
-  if (!claimed) return std::unexpected(claimed.error());
-  if (!*claimed) return get(id);  // it was kept before
-  if (auto named = store::name_log(session, id, held->ended->log); !named) return std::unexpected(named.error());
+  TRY(auto claimed, session.claim(id));
+  if (!claimed) return get(id);  // it was kept before
+  TRY_VOID(store::name_log(session, id, held->ended->log));
   ::rmdir(session.folder_path(id).c_str());  // stays while there is a log in it
   const Task& task = held->ended->task;
-  if (auto written = store::write_record(task); !written) return std::unexpected(written.error());
+  TRY_VOID(store::write_record(task));
   auto kept = get(id);
   if (kept) state_->held->forget(id);
   return kept;

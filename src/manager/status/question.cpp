@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/try.h"
 #include "codec/question.h"
 #include "contract/control.h"
 #include "contract/lock_page.h"
@@ -52,9 +53,8 @@ Result<std::optional<Answer>> stored_default(const store::Session& session, cons
 
 Result<Assessment> at_deadline(const store::Session& session, Task task, std::int64_t at_ms) {
   if (task.question.on_deadline == OnDeadline::take_default) {
-    auto answer = stored_default(session, task.id);
-    if (!answer) return std::unexpected(answer.error());
-    if (*answer)
+    TRY(auto answer, stored_default(session, task.id));
+    if (answer)
       return ended(std::move(task), QuestionOutcome::answered, at_ms, "its deadline passed: the default is its answer");
   }
   return ended(std::move(task), QuestionOutcome::expired, at_ms, "its deadline passed without an answer");
@@ -62,9 +62,8 @@ Result<Assessment> at_deadline(const store::Session& session, Task task, std::in
 
 // Called with the lock, for a task that assess_question() says has ended.
 Result<> commit(const store::Session& session, Task& task, store::RunnerLock& lock, Telemetry& telemetry) {
-  auto answer = store::read_answer(session, task.id);
-  if (!answer) return std::unexpected(answer.error());
-  if (task.question.outcome == QuestionOutcome::answered && !*answer) {
+  TRY(auto answer, store::read_answer(session, task.id));
+  if (task.question.outcome == QuestionOutcome::answered && !answer) {
     auto defaults = stored_default(session, task.id);
     if (!defaults) return std::unexpected(defaults.error());
     if (*defaults) {
@@ -94,18 +93,16 @@ Result<bool> close_in_its_place(const store::Session& session, const Task& recor
     lock.clean_up_and_release();
     return false;
   }
-  auto found = assess_question(session, *task);
-  if (!found) return std::unexpected(found.error());
-  if (found->settles) {
-    if (auto done = commit(session, found->task, lock, telemetry); !done) return std::unexpected(done.error());
+  TRY(auto found, assess_question(session, *task));
+  if (found.settles) {
+    TRY_VOID(commit(session, found.task, lock, telemetry));
     return false;
   }
   *task = ended(std::move(*task), closing.outcome, now_ms(), "").task;
   if (!closing.reason.empty()) task->stop_reason = closing.reason;
   if (closing.quiet) task->notification.suppressed = true;
-  if (draft)
-    if (auto given = draft->give(); !given) return std::unexpected(given.error());
-  if (auto done = commit_end(session, *task, lock, telemetry); !done) return std::unexpected(done.error());
+  if (draft) TRY_VOID(draft->give());
+  TRY_VOID(commit_end(session, *task, lock, telemetry));
   return true;
 }
 
@@ -170,7 +167,7 @@ Result<ReconcileResult> settle_question(const store::Session& session, const Tas
   found = assess_question(session, std::move(*again));
   if (!found) return std::unexpected(found.error());
   if (!found->settles) return as_found(std::move(*found));
-  if (auto done = commit(session, found->task, **lock, telemetry); !done) return std::unexpected(done.error());
+  TRY_VOID(commit(session, found->task, **lock, telemetry));
   ReconcileResult verdict = as_found(std::move(*found));
   verdict.changed = true;
   return verdict;
@@ -180,9 +177,8 @@ Result<bool> close_question(const store::Session& session, const Task& recorded,
                             Telemetry& telemetry) {
   std::optional<store::DraftAnswer> draft;
   if (!closing.output.empty()) {
-    auto written = store::DraftAnswer::write(session, recorded.id, closing.output);
-    if (!written) return std::unexpected(written.error());
-    draft.emplace(std::move(*written));
+    TRY(auto written, store::DraftAnswer::write(session, recorded.id, closing.output));
+    draft.emplace(std::move(written));
   }
   const std::string request = request_for(closing, draft);
   const std::int64_t until = steady_ms() + kLockPatienceMs;
@@ -204,9 +200,8 @@ Result<bool> close_question(const store::Session& session, const Task& recorded,
       if (draft && draft->was_given()) return true;  // that much it did before it was killed
       continue;
     }
-    auto lock = store::RunnerLock::take(session, recorded.id);
-    if (!lock) return std::unexpected(lock.error());
-    if (*lock) return close_in_its_place(session, recorded, closing, draft, **lock, telemetry);
+    TRY(auto lock, store::RunnerLock::take(session, recorded.id));
+    if (lock) return close_in_its_place(session, recorded, closing, draft, *lock, telemetry);
     if (steady_ms() >= until)
       return fail(ErrorCode::session_unusable,
                   fmt::format("{} is held by a process that does not let go: try again", recorded.id.str()));

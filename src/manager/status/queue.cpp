@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "codec/json.h"
 #include "codec/record.h"
 #include "contract/launch_spec.h"
@@ -100,9 +101,8 @@ Result<bool> has_not_run(const store::Session& session, const store::QueueEntry&
 
 Result<> revive(const store::Session& session, const store::QueueEntry& entry, const std::string& runner,
                 Telemetry& telemetry) {
-  auto waits = has_not_run(session, entry);
-  if (!waits) return std::unexpected(waits.error());
-  if (!*waits) return store::remove_queue_entry(session, entry);  // it was killed right before it did that itself
+  TRY(auto waits, has_not_run(session, entry));
+  if (!waits) return store::remove_queue_entry(session, entry);  // it was killed right before it did that itself
   if (const auto notes = store::read_runner_notes(session, entry.id); notes.decision) {
     auto ended = end_queued(session, entry.id, {.reason = notes.decision->reason}, telemetry);
     if (!ended) return std::unexpected(ended.error());
@@ -115,15 +115,14 @@ Result<> revive(const store::Session& session, const store::QueueEntry& entry, c
   if (!is_signed_entry(session, **read)) return {};
   auto program = find_runner(runner);
   if (!program) return std::unexpected(program.error());
-  if (auto made = session.claim(entry.id); !made) return std::unexpected(made.error());
-  auto spec = memory_file((*read)->launch_spec);
-  if (!spec) return std::unexpected(spec.error());
+  TRY_VOID(session.claim(entry.id));
+  TRY(auto spec, memory_file((*read)->launch_spec));
   // Whatever it answers: another manager may have been quicker, and its runner has the lock.
   auto answer = spawn_runner({.runner = *program,
                               .session = session.path(),
                               .id = entry.id.str(),
                               .marker = session.marker(entry.id),
-                              .spec = *spec,
+                              .spec = spec,
                               .entry = entry.name});
   if (!answer) return std::unexpected(answer.error());
   return {};
@@ -148,10 +147,9 @@ std::string queue_entry_text(const store::Session& session, const Task& task, st
 }
 
 Result<std::optional<Task>> read_queued(const store::Session& session, const store::QueueEntry& entry) {
-  auto read = read_entry(session, entry);
-  if (!read) return std::unexpected(read.error());
-  if (!*read) return std::nullopt;
-  return std::optional(std::move((*read)->task));
+  TRY(auto read, read_entry(session, entry));
+  if (!read) return std::nullopt;
+  return std::optional(std::move(read->task));
 }
 
 Result<std::vector<Task>> queued_tasks(const store::Session& session) {
@@ -160,11 +158,10 @@ Result<std::vector<Task>> queued_tasks(const store::Session& session) {
   if (!entries) return std::unexpected(entries.error());
   int place = 0;
   for (const auto& entry : *entries) {
-    auto task = read_queued(session, entry);
-    if (!task) return std::unexpected(task.error());
-    if (!*task) continue;
-    if (!entry.follows) (*task)->queue.place = ++place;
-    tasks.push_back(std::move(**task));
+    TRY(auto task, read_queued(session, entry));
+    if (!task) continue;
+    if (!entry.follows) task->queue.place = ++place;
+    tasks.push_back(std::move(*task));
   }
   return tasks;
 }
@@ -173,9 +170,8 @@ namespace {
 
 Result<> revive_if_dead(const store::Session& session, const store::QueueEntry& entry, const std::string& runner,
                         Telemetry& telemetry) {
-  auto alive = store::is_runner_alive(session, entry.id);
-  if (!alive) return std::unexpected(alive.error());
-  if (*alive) return {};
+  TRY(auto alive, store::is_runner_alive(session, entry.id));
+  if (alive) return {};
   return revive(session, entry, runner, telemetry);
 }
 
@@ -205,10 +201,9 @@ Result<> revive_next(const store::Session& session, const std::string& runner, T
 }
 
 Result<std::string> cannot_start_again(const store::Session& session, const store::QueueEntry& entry) {
-  auto read = read_entry(session, entry);
-  if (!read) return std::unexpected(read.error());
-  if (*read && (*read)->spec_version != contract::kSpecVersion) return "another version of Perdure queued it";
-  if (*read && !is_signed_entry(session, **read))
+  TRY(auto read, read_entry(session, entry));
+  if (read && read->spec_version != contract::kSpecVersion) return "another version of Perdure queued it";
+  if (read && !is_signed_entry(session, *read))
     return "this user has not signed it: look at what it would run with `perdure reconcile --trust`";
   return "";
 }
@@ -234,12 +229,11 @@ Result<> trust_entry(const store::Session& session, const TaskId& id) {
   auto text = store::read_queue_entry(session, *entry);
   if (!text || !*text) return text ? Result<>() : std::unexpected(text.error());
   // The folder is a part of what is signed.
-  if (auto made = session.claim(id); !made) return std::unexpected(made.error());
+  TRY_VOID(session.claim(id));
   std::string bytes = (*text)->substr(0, (*text)->rfind(kSignatureMember));
   if (bytes.size() == (*text)->size()) bytes.resize(bytes.rfind('}'));
-  auto folder = session.open_queue();
-  if (!folder) return std::unexpected(folder.error());
-  return replace_file(folder->get(), entry->name, signed_entry(session, id, std::move(bytes)), entry->name);
+  TRY(auto folder, session.open_queue());
+  return replace_file(folder.get(), entry->name, signed_entry(session, id, std::move(bytes)), entry->name);
 }
 
 Result<bool> end_queued(const store::Session& session, const TaskId& id, const StopOptions& options,
@@ -248,13 +242,11 @@ Result<bool> end_queued(const store::Session& session, const TaskId& id, const S
   if (!entries) return std::unexpected(entries.error());
   const auto entry = std::ranges::find(*entries, id, &store::QueueEntry::id);
   if (entry == entries->end()) return false;
-  auto lock = store::RunnerLock::take(session, id);
-  if (!lock) return std::unexpected(lock.error());
-  if (!*lock) return false;
-  auto task = read_queued(session, *entry);
-  if (!task) return std::unexpected(task.error());
-  if (!*task) return false;
-  Task& ended = **task;
+  TRY(auto lock, store::RunnerLock::take(session, id));
+  if (!lock) return false;
+  TRY(auto task, read_queued(session, *entry));
+  if (!task) return false;
+  Task& ended = *task;
   ended.status = Status::killed;
   ended.started_at = ended.queue.queued_at.value_or(time_at(now_ms()));
   ended.ended_at = time_at(std::max(now_ms(), ms_of(ended.started_at)));
@@ -263,13 +255,12 @@ Result<bool> end_queued(const store::Session& session, const TaskId& id, const S
   ended.stop_reason = options.reason;
   if (is_quiet(options, ended)) ended.notification.suppressed = true;
   ended.ended_seq = session.next_seq();
-  if (!ended.notification.suppressed)
-    if (auto announced = store::add_to_outbox(session, id); !announced) return std::unexpected(announced.error());
-  if (auto written = store::write_record(ended); !written) return std::unexpected(written.error());
-  if (auto removed = store::remove_queue_entry(session, *entry); !removed) return std::unexpected(removed.error());
+  if (!ended.notification.suppressed) TRY_VOID(store::add_to_outbox(session, id));
+  TRY_VOID(store::write_record(ended));
+  TRY_VOID(store::remove_queue_entry(session, *entry));
   const bool runs_on_end = trust::is_on_end_signed(session, ended);
   store::end_in_active(session, id);
-  (*lock)->clean_up_and_release();
+  lock->clean_up_and_release();
   telemetry.settled(ended, runs_on_end);
   return true;
 }

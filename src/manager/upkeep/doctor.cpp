@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/process.h"
+#include "base/try.h"
 #include "codec/record.h"
 #include "contract/names.h"
 #include "manager/link/state.h"
@@ -197,7 +198,7 @@ std::string_view name_of(store::Litter::What what) {
 }  // namespace manager
 
 Result<std::vector<Finding>> Upkeep::doctor() const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  TRY_VOID(state_->check_open());
   const auto& session = state_->session;
   std::vector<Finding> findings;
   if (!session.exists()) {
@@ -210,12 +211,11 @@ Result<std::vector<Finding>> Upkeep::doctor() const {
   for (const auto& bad : found->bad)
     findings.push_back(
         {Finding::Level::problem, bad.path, bad.reason + ": it is left as it is: put it right, or remove it"});
-  if (auto done = manager::look_for_doubles(session, findings); !done) return std::unexpected(done.error());
+  TRY_VOID(manager::look_for_doubles(session, findings));
   std::ranges::sort(found->tasks, {}, &Task::id);
-  if (auto done = manager::look_at_tasks(session, std::move(found->tasks), findings); !done)
-    return std::unexpected(done.error());
-  if (auto done = manager::look_at_admission(session, findings); !done) return std::unexpected(done.error());
-  if (auto done = manager::look_at_outbox(session, findings); !done) return std::unexpected(done.error());
+  TRY_VOID(manager::look_at_tasks(session, std::move(found->tasks), findings));
+  TRY_VOID(manager::look_at_admission(session, findings));
+  TRY_VOID(manager::look_at_outbox(session, findings));
   auto litter = store::find_litter(session);
   if (!litter) return std::unexpected(litter.error());
   for (const auto& one : *litter)

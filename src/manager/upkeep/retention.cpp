@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/try.h"
 #include "far/far_task.h"
 #include "manager/far/act.h"
 #include "manager/link/state.h"
@@ -42,14 +43,12 @@ bool is_undelivered(const store::Session& session, const Task& task) {
 // other programs know no such lock.
 Result<> remove_ended(const store::Session& session, const Task& task) {
   if (!is_own_record(session, task)) return store::remove_task(session, task);
-  auto leftovers = store::has_leftovers(session, task.id);
-  if (!leftovers) return std::unexpected(leftovers.error());
-  if (*leftovers) return still_running(task.id, "processes that it left behind are alive: see `perdure stop`");
-  auto lock = store::RunnerLock::take(session, task.id);
-  if (!lock) return std::unexpected(lock.error());
-  if (!*lock) return still_running(task.id, "its runner is alive");
+  TRY(auto leftovers, store::has_leftovers(session, task.id));
+  if (leftovers) return still_running(task.id, "processes that it left behind are alive: see `perdure stop`");
+  TRY(auto lock, store::RunnerLock::take(session, task.id));
+  if (!lock) return still_running(task.id, "its runner is alive");
   auto removed = store::remove_task(session, task);
-  (*lock)->clean_up_and_release();
+  lock->clean_up_and_release();
   return removed;
 }
 
@@ -94,18 +93,16 @@ Result<> sweep_litter(const store::Session& session, bool dry_run, GcResult& rem
 }  // namespace manager
 
 Result<void> Upkeep::remove(const TaskId& id) const {
-  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->check_may_act());
   const auto& session = state_->session;
-  auto found = manager::find_task(session, *state_->held, id);
-  if (!found) return std::unexpected(found.error());
-  if (!*found) return manager::unknown_task(session, id);
-  if (!(*found)->has_record && is_terminal((*found)->task.status)) return {};  // it left nothing
-  Task task = std::move((*found)->task);
-  if ((*found)->has_record && !is_terminal(task.status) && manager::is_own_record(session, task)) {
+  TRY(auto found, manager::find_task(session, *state_->held, id));
+  if (!found) return manager::unknown_task(session, id);
+  if (!found->has_record && is_terminal(found->task.status)) return {};  // it left nothing
+  Task task = std::move(found->task);
+  if (found->has_record && !is_terminal(task.status) && manager::is_own_record(session, task)) {
     // Lost, or ended without having said so: settled first, so that what is left of it has ended, too.
-    auto verdict = manager::settle_own(session, task, *state_->telemetry);
-    if (!verdict) return std::unexpected(verdict.error());
-    task = std::move(verdict->task);
+    TRY(auto verdict, manager::settle_own(session, task, *state_->telemetry));
+    task = std::move(verdict.task);
   }
   if (!is_terminal(task.status))
     return manager::still_running(id, "it has not ended: see `perdure stop` and `perdure reconcile`");
@@ -116,7 +113,7 @@ Result<void> Upkeep::remove(const TaskId& id) const {
 }
 
 Result<GcResult> Upkeep::collect_garbage(const RetentionOptions& options) const {
-  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->check_may_act());
   const auto& session = state_->session;
   if (options.keep.value_or(0) < 0 || options.max_bytes.value_or(0) < 0 ||
       options.older_than.value_or(std::chrono::milliseconds(0)).count() < 0)
@@ -151,13 +148,12 @@ Result<GcResult> Upkeep::collect_garbage(const RetentionOptions& options) const 
       removed.kept.push_back(done.error().message);
     }
   }
-  if (auto swept = manager::sweep_litter(session, options.dry_run, removed); !swept)
-    return std::unexpected(swept.error());
+  TRY_VOID(manager::sweep_litter(session, options.dry_run, removed));
   return removed;
 }
 
 Result<bool> Upkeep::sweep_is_due() const {
-  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->check_may_act());
   return store::claim_daily_sweep(state_->session);
 }
 

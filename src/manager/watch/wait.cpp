@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/process.h"
+#include "base/try.h"
 #include "contract/control.h"
 #include "far/far_task.h"
 #include "manager/far/contact.h"
@@ -61,9 +62,8 @@ class Waiting {
   Result<> add(Task task, bool has_record = true) {
     if (!known_.insert(task.id.str()).second) return {};
     Watched watched{.task = std::move(task), .has_record = has_record};
-    auto ended = look(watched);
-    if (!ended) return std::unexpected(ended.error());
-    if (*ended) {
+    TRY(auto ended, look(watched));
+    if (ended) {
       note_end(std::move(watched.task));
     } else {
       watched_.push_back(std::move(watched));
@@ -98,9 +98,8 @@ class Waiting {
         still.push_back(std::move(watched));
         continue;
       }
-      auto ended = look(watched);
-      if (!ended) return std::unexpected(ended.error());
-      if (*ended) {
+      TRY(auto ended, look(watched));
+      if (ended) {
         note_end(std::move(watched.task));
       } else {
         still.push_back(std::move(watched));
@@ -143,24 +142,21 @@ class Waiting {
       auto message = watched.runner->receive_message();
       watched.runner.reset();
       if (message && !message->files.empty()) {
-        auto look = read_look(session_, watched.task.id, std::move(*message));
-        if (!look) return std::unexpected(look.error());
-        watched.task = std::move(look->task);
+        TRY(auto look, read_look(session_, watched.task.id, std::move(*message)));
+        watched.task = std::move(look.task);
         return true;
       }
     }
     // Connected first, then looked, as with a record.
-    auto client = RunnerClient::connect(session_, watched.task.id);
-    if (!client) return std::unexpected(client.error());
-    const bool listens = *client && (*client)->send(wait_request(session_));
-    auto found = find_task(session_, held_, watched.task.id);
-    if (!found) return std::unexpected(found.error());
-    if (!*found) return unknown_task(session_, watched.task.id);
-    watched.task = std::move((*found)->task);
-    watched.has_record = (*found)->has_record;
+    TRY(auto client, RunnerClient::connect(session_, watched.task.id));
+    const bool listens = client && client->send(wait_request(session_));
+    TRY(auto found, find_task(session_, held_, watched.task.id));
+    if (!found) return unknown_task(session_, watched.task.id);
+    watched.task = std::move(found->task);
+    watched.has_record = found->has_record;
     if (watched.has_record) return false;
     if (listens) {
-      watched.runner = std::move(*client);
+      watched.runner = std::move(client);
     } else {
       watched.look_again_at = steady_ms() + kAfterHangUpMs;  // a queued task whose runner was killed
     }
@@ -177,9 +173,8 @@ class Waiting {
     while (true) {
       // Connected first, then looked: an end in between is seen as a hang-up. The look counts, not the connection:
       // a runner that looks after leftovers listens, too, and its task has ended.
-      auto client = RunnerClient::connect(session_, watched.task.id);
-      if (!client) return std::unexpected(client.error());
-      const bool listens = *client && (*client)->send(wait_request(session_));
+      TRY(auto client, RunnerClient::connect(session_, watched.task.id));
+      const bool listens = client && client->send(wait_request(session_));
       const bool is_open_question = !listens && is_own_question(watched.task);
       if (is_open_question) watch_question(watched.task);
       auto again = store::reread(watched.task);
@@ -189,17 +184,15 @@ class Waiting {
         return true;
       }
       if (listens) {
-        watched.runner = std::move(*client);
+        watched.runner = std::move(client);
         return note_refusal(watched);
       }
-      auto verdict = settle_own(session_, *again, telemetry_);
-      if (!verdict) return std::unexpected(verdict.error());
-      watched.task = std::move(verdict->task);
+      TRY(auto verdict, settle_own(session_, *again, telemetry_));
+      watched.task = std::move(verdict.task);
       if (is_terminal(watched.task.status)) return true;
       if (is_open_question) {
-        auto held = store::is_runner_alive(session_, watched.task.id);
-        if (!held) return std::unexpected(held.error());
-        watched.look_again_at = look_again_at_question(watched.task, *held);
+        TRY(auto held, store::is_runner_alive(session_, watched.task.id));
+        watched.look_again_at = look_again_at_question(watched.task, held);
         return false;
       }
       if (watched.task.found.unverified) return true;
@@ -229,9 +222,8 @@ class Waiting {
     watch_folder_of(watched.task);
     auto again = store::reread(watched.task);
     if (!again) return std::unexpected(again.error());
-    auto found = assess(session_, std::move(*again));
-    if (!found) return std::unexpected(found.error());
-    watched.task = std::move(found->task);
+    TRY(auto found, assess(session_, std::move(*again)));
+    watched.task = std::move(found.task);
     if (is_terminal(watched.task.status)) return true;
     if (!folders_) watched.look_again_at = steady_ms() + kAfterHangUpMs;
     if (!is_out_of_reach_ || !is_out_of_reach_(watched.task)) return false;
@@ -243,9 +235,8 @@ class Waiting {
     watch_folder_of(watched.task);
     auto again = store::reread(watched.task);
     if (!again) return std::unexpected(again.error());
-    auto found = assess(session_, std::move(*again));
-    if (!found) return std::unexpected(found.error());
-    watched.task = std::move(found->task);
+    TRY(auto found, assess(session_, std::move(*again)));
+    watched.task = std::move(found.task);
     if (is_terminal(watched.task.status)) return true;
     if (const auto process = live_foreign_process(watched.task)) {
       if (auto pidfd = open_pidfd(process->pid)) watched.process = std::move(*pidfd);
@@ -334,38 +325,33 @@ Result<WaitResult> wait_for(const store::Session& session, HeldTasks& held, Tele
     if (id == self)
       return fail(ErrorCode::task_wait_cycle,
                   fmt::format("{} would wait for itself: wait for it from outside", id.str()));
-    auto task = find_task(session, held, id);
-    if (!task) return std::unexpected(task.error());
-    if (!*task || (options.owner && (*task)->task.owner != options.owner)) return unknown_task(session, id);
-    const bool has_record = (*task)->has_record;
-    if (auto added = waiting.add(std::move((*task)->task), has_record); !added) return std::unexpected(added.error());
+    TRY(auto task, find_task(session, held, id));
+    if (!task || (options.owner && task->task.owner != options.owner)) return unknown_task(session, id);
+    const bool has_record = task->has_record;
+    TRY_VOID(waiting.add(std::move(task->task), has_record));
   }
-  if (options.ids.empty())
-    if (auto added = add_active(); !added) return std::unexpected(added.error());
-  if (self)
-    if (auto fine = check_cycle(session, *self, options.ids); !fine) return std::unexpected(fine.error());
+  if (options.ids.empty()) TRY_VOID(add_active());
+  if (self) TRY_VOID(check_cycle(session, *self, options.ids));
 
   CancelFd cancelled;
-  if (auto begun = cancelled.begin(options.cancel); !begun) return std::unexpected(begun.error());
+  TRY_VOID(cancelled.begin(options.cancel));
   std::int64_t progress_at = steady_ms() + kProgressEveryMs;
   while (true) {
     if (const Task* task = decisive(waiting.result, options.mode)) {
       waiting.result.decisive = *task;
       break;
     }
-    if (waiting.none_left() && options.drain)
-      if (auto added = add_active(); !added) return std::unexpected(added.error());
+    if (waiting.none_left() && options.drain) TRY_VOID(add_active());
     if (waiting.none_left()) break;
     std::optional<std::int64_t> wake = until;
     if (options.progress) wake = std::min(until.value_or(INT64_MAX), progress_at);
-    auto more = waiting.once(wake, cancelled.get());
-    if (!more) return std::unexpected(more.error());
+    TRY(auto more, waiting.once(wake, cancelled.get()));
     if (options.progress && steady_ms() >= progress_at) {
       progress_at = steady_ms() + kProgressEveryMs;
       options.progress(waiting.left());
     }
-    if (!*more && !waiting.cancelled && (!until || steady_ms() < *until)) continue;  // woken for that only
-    if (!*more && !waiting.none_left() && decisive(waiting.result, options.mode) == nullptr) {
+    if (!more && !waiting.cancelled && (!until || steady_ms() < *until)) continue;  // woken for that only
+    if (!more && !waiting.none_left() && decisive(waiting.result, options.mode) == nullptr) {
       waiting.result.timed_out = true;
       break;
     }
@@ -379,8 +365,7 @@ Result<WaitResult> wait_for(const store::Session& session, HeldTasks& held, Tele
 
 Result<WaitResult> TaskManager::wait(const WaitOptions& options) {
   const bool wants_all = options.ids.empty() || options.drain || state_->has_revived;
-  if (auto fine = wants_all ? state_->act_and_revive() : state_->check_may_act(); !fine)
-    return std::unexpected(fine.error());
+  TRY_VOID(wants_all ? state_->act_and_revive() : state_->check_may_act());
   if (!wants_all)
     static_cast<void>(manager::revive_next(state_->session, state_->options.runner, *state_->telemetry, options.ids));
   const std::int64_t began = steady_ms();

@@ -149,23 +149,8 @@ std::int64_t Record::start_ticks() {
 }
 
 std::int64_t next_seq(int session_folder) {
-  const std::int64_t now = sys::now_us(CLOCK_REALTIME);
-  Fd file(sys::open_at(session_folder, perdure::contract::kSeqFile, O_RDWR | O_CREAT | O_NOFOLLOW));
-  struct stat about{};
-  if (!file || ::fstat(file.get(), &about) != 0) return now;
-  // Allocated before it is mapped: a hole that a full disk can't fill would be a SIGBUS.
-  constexpr perdure::contract::SeqWords kZeros;
-  const long there = about.st_size < 8 ? 0 : 8;
-  const long missing = perdure::contract::kSeqBytes - there;
-  if (about.st_size < perdure::contract::kSeqBytes &&
-      sys::write_at(file.get(), &kZeros, static_cast<unsigned long>(missing), there) != missing)
-    return now;
-  void* const page =
-      ::mmap(nullptr, perdure::contract::kSeqBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
-  if (page == MAP_FAILED) return now;
-  const std::int64_t mine = perdure::contract::take_seq(page, now);
-  ::munmap(page, perdure::contract::kSeqBytes);
-  return mine;
+  const Fd file(sys::open_at(session_folder, perdure::contract::kSeqFile, O_RDWR | O_CREAT | O_NOFOLLOW));
+  return perdure::contract::next_in_sequence(file.get(), sys::now_us(CLOCK_REALTIME));
 }
 
 }  // namespace runner
