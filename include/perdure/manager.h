@@ -103,8 +103,8 @@ struct StartOptions {
   int stream_fd = -1;  ///< a pipe that is given the output as it comes, besides the log; stays the caller's
 
   // In the queue (L05)
-  bool queue = false;  ///< over the cap: wait for a slot instead of a refusal
-  int priority = 0;    ///< 0 to 999, the higher the sooner; those of the same priority in their order
+  bool queue = false;              ///< over the cap: wait for a slot instead of a refusal
+  int priority = 0;                ///< 0 to 999, the higher the sooner; those of the same priority in their order
   std::vector<TaskId> after = {};  ///< start when all have completed; if one does not, end as killed. Implies queue.
   std::vector<TaskId> after_any = {};  ///< start when all have ended, in whichever way. Implies queue.
 
@@ -119,7 +119,7 @@ struct StartOptions {
 
 struct RerunOptions {
   std::optional<IfRunning> if_running = {};  ///< absent: a live task is an error
-  bool queue = false;                   ///< as of StartOptions
+  bool queue = false;                        ///< as of StartOptions
   int priority = 0;
 };
 

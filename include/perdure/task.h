@@ -200,8 +200,8 @@ struct NotificationFacts {
 /// What reading a record found out besides; never written.
 struct Findings {
   Shape shape = Shape::current;
-  bool runner_gone = false;    ///< its runner was killed and its processes are still being ended (L39)
-  bool unverified = false;     ///< running by its record, and nothing here can prove or disprove it
+  bool runner_gone = false;  ///< its runner was killed and its processes are still being ended (L39)
+  bool unverified = false;   ///< running by its record, and nothing here can prove or disprove it
   /// It has ended, by its runner's notes, and the disk refuses the record: "ended (exit 3); the disk is full, ...".
   /// The status is still running. The runner tries again each second.
   std::optional<std::string> unrecorded_end = {};

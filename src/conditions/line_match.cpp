@@ -22,15 +22,6 @@ Result<LineMatch> LineMatch::compile(TaskManager& manager, TaskId id, const std:
   return LineMatch(manager, std::move(id), std::move(*compiled));
 }
 
-Result<> LineMatch::check(const std::string& pattern) {
-  try {
-    static_cast<void>(std::regex(pattern, std::regex::ECMAScript));
-    return {};
-  } catch (const std::regex_error& error) {
-    return fail(ErrorCode::usage, fmt::format("no regular expression: {}", error.what()));
-  }
-}
-
 Result<bool> LineMatch::look() {
   while (true) {
     auto chunk = manager_->read_output(id_, offset_, kWindow);

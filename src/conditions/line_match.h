@@ -17,9 +17,6 @@ class LineMatch {
   /// Errors: usage, with the reason.
   [[nodiscard]] static Result<LineMatch> compile(TaskManager& manager, TaskId id, const std::string& pattern);
 
-  /// Is this a pattern at all? To be asked before anything is started. Errors as of compile().
-  [[nodiscard]] static Result<> check(const std::string& pattern);
-
   /// Reads what is new. True: a line matched; see line().
   [[nodiscard]] Result<bool> look();
   [[nodiscard]] std::int64_t offset() const { return offset_; }

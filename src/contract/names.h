@@ -14,7 +14,7 @@ inline constexpr char kOutboxDir[] = "outbox";  // an empty file <taskId> for ea
 inline constexpr char kNamesDir[] = "names";    // names of live tasks, hex, each holding a task id
 inline constexpr char kActiveDir[] = "active";  // an empty file <taskId> for each task that may be live
 inline constexpr char kActiveComplete[] = ".complete";  // in active/: under which boot nothing is missing there
-inline constexpr char kEndedIds[] = ".ended";  // in active/: ids of tasks that have ended, one a line; a cache
+inline constexpr char kEndedIds[] = ".ended";           // in active/: ids of tasks that have ended, one a line; a cache
 inline constexpr char kFarDir[] =
     "far";  // a file <taskId> for each task that runs elsewhere and has not ended by its record
 inline constexpr char kConversationsLock[] = "conversations.lock";  // held while a subagent's conversation is taken up

@@ -15,7 +15,8 @@ void check(const Task& task) {
   if (written.size() > codec::kMaxRecordBytes || !task.id.has_record_form()) return;
   const auto again = codec::decode(written, task.id.str());
   if (!again || codec::encode(*again) != written) std::abort();
-  if (again->status != task.status || again->kind != task.kind || again->process.exit_code != task.process.exit_code) std::abort();
+  if (again->status != task.status || again->kind != task.kind || again->process.exit_code != task.process.exit_code)
+    std::abort();
 }
 
 // The id that the text itself names, so that most inputs get past the comparison with the file's name.

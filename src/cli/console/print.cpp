@@ -124,7 +124,8 @@ std::string coloured(Status status, std::string_view text) {
 
 std::string after_text(const Task& task) {
   std::string text;
-  for (std::string_view rest = task.queue.after ? std::string_view(*task.queue.after) : std::string_view(); !rest.empty();) {
+  for (std::string_view rest = task.queue.after ? std::string_view(*task.queue.after) : std::string_view();
+       !rest.empty();) {
     std::string_view id = rest.substr(0, rest.find(' '));
     rest.remove_prefix(std::min(rest.size(), id.size() + 1));
     const bool is_any = id.starts_with('~');

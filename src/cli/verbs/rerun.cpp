@@ -38,7 +38,7 @@ Result<int> run(Call& call) {
   if (!manager) return std::unexpected(manager.error());
   auto task = (*manager)->rerun(*id, options);
   if (!task) return std::unexpected(task.error());
-  if (task->existing) {
+  if (task->found.existing) {
     note(fmt::format("perdure: {} runs already", task->id.str()));
   } else {
     note_done(fmt::format("started {}", task->id.str()));

@@ -77,7 +77,7 @@ void print(const Task& task, const OutputSnapshot& output, const std::optional<A
   const std::int64_t now = now_ms();
   line("id", task.id.str());
   line("name", task.name.value_or(""));
-  if (task.description != task.command) line("description", task.description);
+  if (task.description != task.process.command) line("description", task.description);
   line("kind", task.kind_name);
   text += fmt::format("{:<13} {}\n", "status", coloured(task.status, outcome_text(task)));
   if (!task.detached) line("foreground", "yes");
@@ -168,7 +168,7 @@ Result<int> run_show(Call& call) {
   }
   const auto input_holder = (*manager)->input_holder(*id);
   bool lives_on = false;
-  if (task->leftovers && is_terminal(task->status))
+  if (task->process.leftovers && is_terminal(task->status))
     if (const auto alive = (*manager)->list({.leftovers = true}))
       lives_on = std::ranges::any_of(*alive, [&](const Task& one) { return one.id == *id; });
   if (call.json) {

@@ -16,7 +16,7 @@ namespace {
 std::unexpected<Error> not_known(const Task& task, std::string_view why) {
   return fail(ErrorCode::usage,
               fmt::format("{} can't be started again: {}; write `perdure run --cwd {} -c {}`", task.id.str(), why,
-                          shell_word(task.cwd.value_or(".")), shell_word(task.command)));
+                          shell_word(task.origin.cwd.value_or(".")), shell_word(task.process.command)));
 }
 
 }  // namespace
@@ -33,14 +33,14 @@ Result<Task> TaskManager::rerun(const TaskId& id, const RerunOptions& options) {
   if (!start) return not_known(*task, "no start of it is kept that this user signed");
   Work work;
   if (!is_terminal(task->status)) {
-    if (task->unverified || task->runner_gone)
+    if (task->found.unverified || task->found.runner_gone)
       return fail(ErrorCode::task_limit_exceeded, fmt::format("{} may be alive: see `perdure reconcile`", id.str()));
     if (!options.if_running || options.if_running == IfRunning::refuse)
       return fail(ErrorCode::task_limit_exceeded,
                   fmt::format("{} runs still: stop it, or say --if-running replace", id.str()));
     if (options.if_running == IfRunning::give_back) {
-      task->existing = true;
-      task->same_command = true;
+      task->found.existing = true;
+      task->found.same_command = true;
       return task;
     }
     if (own_task() == id)

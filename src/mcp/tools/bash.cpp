@@ -146,9 +146,9 @@ TaskStarted started(ToolCall& call, Task task, std::optional<std::string> why) {
                      {"description", to_valid_utf8(task.description)},
                      {"status", name_of(task.status)}};
   if (task.name) told.structured["name"] = *task.name;
-  if (task.existing) {
+  if (task.found.existing) {
     told.structured["existing"] = true;
-    told.structured["same_command"] = task.same_command;
+    told.structured["same_command"] = task.found.same_command;
   }
   if (call.request.asks_for_task()) told.structured["automatic_notification"] = true;
   std::string output;
@@ -172,7 +172,7 @@ TaskStarted started(ToolCall& call, Task task, std::optional<std::string> why) {
 ToolAnswer when_ready(ToolCall& call, Task task, const std::optional<std::string>& match,
                       std::optional<conditions::ReadyCheck>& ready) {
   const TaskId id = task.id;
-  const bool existing = task.existing;
+  const bool existing = task.found.existing;
   TaskStarted start = started(call, std::move(task), std::nullopt);
   ToolResult& told = start.told;
   Waiting waiting(call, {id}, seconds(call.arguments.integer("ready_timeout").value_or(kReadyDefault)));
