@@ -76,6 +76,8 @@ export interface TaskInfo {
   runnerGone?: boolean;
   /** running by its record, and nothing here can prove or disprove it */
   unverified?: boolean;
+  /** it has ended and the disk refuses the record; how it ended, and why */
+  unrecordedEnd?: string;
   /** Keys of another program, or of a newer Perdure. */
   [key: string]: unknown;
 }

@@ -120,6 +120,7 @@ TaskInfo = TypedDict('TaskInfo', {
     'endedSeq': int,
     'runnerGone': bool,
     'unverified': bool,
+    'unrecordedEnd': str,
 }, total=False)
 
 Row = TypedDict('Row', {

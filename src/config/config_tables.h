@@ -27,7 +27,7 @@ inline constexpr std::array<TableKey, 8> kAgentKeys = {{
     {"cwd", "the folder it works in"},
     {"mode", "id of the mode it is set to, one of its own"},
     {"model", "id of the model it is set to"},
-    {"permission", "what it is told when it asks"},
+    {"permission", "the answer to its permission requests"},
     {"timeout", "the deadline of a turn, 0: none; absent: `agent_task_timeout_s`"},
     {"auth", "id of the method by which it logs in; absent: it is logged in already"},
 }};

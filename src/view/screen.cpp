@@ -10,10 +10,10 @@
 namespace perdure::view {
 namespace {
 
-constexpr int kMostRows = 500, kMostColumns = 1'000, kTab = 8;
+constexpr int kMostRows = 500, kMostColumns = 1'000, kTabColumns = 8;
 constexpr std::size_t kMostNumbers = 16, kMostOfCell = 32;
 constexpr int kMostNumber = 10'000;
-constexpr unsigned char kEscape = 0x1B;
+constexpr unsigned char kEscapeByte = 0x1B;
 
 // Not what controls a terminal or turns the direction of text around. One character of valid UTF-8.
 bool is_drawn_over(std::string_view mark) {
@@ -56,10 +56,10 @@ void ScreenText::take_one(unsigned char c) {
   }
   if (state_ == State::string || state_ == State::string_escape) {
     const bool ends = c == 0x07 || c == 0x18 || c == 0x1A || (state_ == State::string_escape && c == '\\');
-    state_ = ends ? State::text : c == kEscape ? State::string_escape : State::string;
+    state_ = ends ? State::text : c == kEscapeByte ? State::string_escape : State::string;
     return;
   }
-  if (c == kEscape) {
+  if (c == kEscapeByte) {
     state_ = State::escape;
     return;
   }
@@ -155,7 +155,7 @@ void ScreenText::control(unsigned char c) {
       break;
     }
     case '\b': now.column = std::max(0, now.column - 1); break;
-    case '\t': now.column = std::min(width_ - 1, (now.column / kTab + 1) * kTab); break;
+    case '\t': now.column = std::min(width_ - 1, (now.column / kTabColumns + 1) * kTabColumns); break;
     default: return;
   }
   now.is_full = false;

@@ -8,7 +8,7 @@
 namespace perdure::view {
 namespace {
 
-constexpr std::int64_t kMostBytes = 16 << 20, kWindow = 256 << 10;
+constexpr std::int64_t kMostPlayed = 16 << 20, kWindow = 256 << 10;
 
 }  // namespace
 
@@ -17,7 +17,7 @@ Result<TaskScreen> screen_of(const TaskManager& manager, const TaskId& id) {
   if (!known) return std::unexpected(known.error());
   const TerminalSize size = manager.terminal_size(id).value_or(TerminalSize());
   ScreenText screen(size.rows, size.columns);
-  for (std::int64_t offset = std::max<std::int64_t>(0, known->size_bytes - kMostBytes); offset < known->size_bytes;) {
+  for (std::int64_t offset = std::max<std::int64_t>(0, known->size_bytes - kMostPlayed); offset < known->size_bytes;) {
     auto chunk = manager.read_output(id, offset, std::min(kWindow, known->size_bytes - offset));
     if (!chunk && chunk.error().code == ErrorCode::output_expired) {
       const std::string& next = chunk.error().details["nextOffset"];

@@ -118,7 +118,7 @@ class Output(SessionTest):
         error = json.loads(self.perdure('--json', 'output', task, '--offset', '102400', check=1).stdout)['error']
         self.assertEqual((error['code'], error['details']['nextOffset']), ('output.expired', str(len(whole) - 102400)))
         self.assertEqual(self.perdure('output', task, '--offset', str(len(whole) - 7)).stdout, '300000\n')
-        self.assertEqual(os.listdir(os.path.join(self.tasks, task)), ['output.log'])
+        self.assertEqual(sorted(os.listdir(os.path.join(self.tasks, task))), ['output.log', 'start'])
 
     def test_L24_disk_use_stays_bounded_at_every_moment(self):
         task = self.sh('head -c 1500000000 /dev/zero', '--output-limit', '16MiB')

@@ -151,7 +151,7 @@ class LookingUp(SessionTest):
         task = self.sh('true')
         self.perdure('wait')
         # A runner clears away after its commit, which is what a wait waits for.
-        eventually(lambda: not os.path.exists(os.path.join(self.tasks, task)), 'the runner has cleared away')
+        eventually(lambda: os.listdir(os.path.join(self.tasks, task)) == ['start'], 'the runner has cleared away')
         before = sorted(os.listdir(self.tasks))
         for verb in ('show', 'output', 'stop', 'wait', 'remove'):
             self.perdure(verb, 'bash-00000000', check=1)

@@ -1,7 +1,7 @@
 """Real MCP clients with a scripted model on loopback: set up by `perdure setup`, killed, started again; what the model saw.
 
 Each request that a client sends to its model is kept by scripted_model.py. PERDURE_CLIENT_REPORT=FILE appends a line for
-each text, with its characters: the table of docs/mcp.md.
+each text, with its characters: the table of docs/reference/mcp.md.
 """
 import fcntl
 import json

@@ -36,7 +36,7 @@ constexpr Parameter kBashParameters[] = {
     {.name = "description", .description = "What it is for, in a few words. Required with run_in_background."},
     {.name = "run_in_background",
      .type = Parameter::Type::boolean,
-     .description = "Return at once; the command goes on whatever happens to this conversation. @TaskOutput reads it, "
+     .description = "Return at once; the command outlives this conversation. @TaskOutput reads it, "
                     "@WaitFor waits for it.",
      .default_text = "false"},
     {.name = "disable_timeout",
@@ -52,7 +52,7 @@ constexpr Parameter kBashParameters[] = {
      .default_text = R"("null")",
      .words = kInputs},
     {.name = "name",
-     .description = "In the background: a name that one live task has, such as dev-server; stands for its task_id."},
+     .description = "In the background: a name, such as dev-server, of at most one live task; usable as task_id."},
     {.name = "if_running",
      .description = "Where a live task has the name: return it, refuse, or replace it.",
      .default_text = R"("return")",
