@@ -22,7 +22,7 @@ STRACE = shutil.which('strace')
 FEW, MANY = 20, 400
 FEW_LIVE, MANY_LIVE = 6, 26
 # A program meets a lock or a signal now and then, and looks at a few slots; one call for each of N more tasks is above this.
-SLACK = 14
+SLACK = 18  # a look at four more places of the queue is 16; one call for each of 20 more tasks would be 20
 NOT_COUNTED = {'getdents64', 'brk', 'mmap', 'munmap', 'mremap', 'madvise', 'mprotect', 'futex', 'exit_group', 'exit',
                'rt_sigaction', 'rt_sigprocmask', 'sched_yield', 'restart_syscall', 'clock_nanosleep', 'nanosleep'}
 HOOK = json.dumps({'session_id': 'owner', 'hook_event_name': 'UserPromptSubmit', 'prompt': 'x', 'cwd': '/'})
