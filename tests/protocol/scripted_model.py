@@ -4,10 +4,11 @@ It speaks Anthropic's /v1/messages, OpenAI's /v1/chat/completions and /v1/respon
 prompt begins with the line SCRIPT and names calls, one a line: `CALL Bash {"command": "make"}`. The model makes them one
 after the other and then says a sentence. Tools are those of the server perdure, by whichever name the client gives them (`names` maps them).
 """
-import http.server
 import json
 import re
 import threading
+
+import model_server
 
 SENTENCE = 'Hello from the scripted model.'
 SCRIPT = 'SCRIPT\n'
@@ -117,11 +118,8 @@ class Request:
         return self.script()[1]
 
 
-class Answering(http.server.BaseHTTPRequestHandler):
-    protocol_version = 'HTTP/1.1'
-
-    def log_message(self, *_):
-        pass
+class Answering(model_server.Answering):
+    sentence = SENTENCE
 
     def do_GET(self):
         self.whole({'data': [], 'models': []})
@@ -131,7 +129,7 @@ class Answering(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         try:
-            body = json.loads(self.rfile.read(int(self.headers.get('Content-Length', 0))) or b'{}')
+            body = self.read_body()
         except ValueError:
             return self.whole({})
         try:
@@ -144,7 +142,9 @@ class Answering(http.server.BaseHTTPRequestHandler):
                     if request.tools:  # without them: a title, a summary
                         self.server.model.note(request)
                     wanted = request.next_call() if request.tools else None
-                    return answer(body, wanted and (*self.server.model.named(request, wanted[0]), wanted[1]))
+                    namespace, name = self.server.model.named(request, wanted[0]) if wanted else (None, '')
+                    self.namespace = namespace
+                    return answer(body, wanted and (name, wanted[1]))
             return self.whole({})
         except OSError:
             return None
@@ -170,54 +170,11 @@ class Answering(http.server.BaseHTTPRequestHandler):
         self.wfile.write((f'event: {name}\n' if name else '').encode() + f'data: {text}\n\n'.encode())
         self.wfile.flush()
 
-    def call_id(self):
-        return f'call_{self.server.model.next_number()}'
-
-    def anthropic(self, body, call):
-        usage = {'input_tokens': 10, 'output_tokens': 20}
-        if not body.get('stream'):
-            return self.whole({'id': 'm', 'type': 'message', 'role': 'assistant', 'model': body.get('model'), 'usage': usage,
-                               'content': [{'type': 'text', 'text': SENTENCE}], 'stop_reason': 'end_turn', 'stop_sequence': None})
-        self.begin_stream()
-
-        def send(kind, **fields):
-            self.event({'type': kind, **fields}, kind)
-        send('message_start', message={'id': 'msg_' + self.call_id(), 'type': 'message', 'role': 'assistant', 'model': body.get('model'),
-                                       'content': [], 'stop_reason': None, 'stop_sequence': None, 'usage': usage})
-        if call:
-            send('content_block_start', index=0, content_block={'type': 'tool_use', 'id': 'toolu_' + self.call_id(), 'name': call[1],
-                                                                'input': {}})
-            send('content_block_delta', index=0, delta={'type': 'input_json_delta', 'partial_json': call[2]})
-        else:
-            send('content_block_start', index=0, content_block={'type': 'text', 'text': ''})
-            send('content_block_delta', index=0, delta={'type': 'text_delta', 'text': SENTENCE})
-        send('content_block_stop', index=0)
-        send('message_delta', delta={'stop_reason': 'tool_use' if call else 'end_turn', 'stop_sequence': None}, usage={'output_tokens': 20})
-        return send('message_stop')
-
-    def chat(self, body, call):
-        usage = {'prompt_tokens': 10, 'completion_tokens': 20, 'total_tokens': 30}
-        if not body.get('stream'):
-            return self.whole({'id': 'c', 'object': 'chat.completion', 'created': 1, 'model': body.get('model'), 'usage': usage,
-                               'choices': [{'index': 0, 'message': {'role': 'assistant', 'content': SENTENCE}, 'finish_reason': 'stop'}]})
-        self.begin_stream()
-
-        def send(delta, finish=None, **more):
-            self.event({'id': 'c', 'object': 'chat.completion.chunk', 'created': 1, 'model': body.get('model'),
-                        'choices': [{'index': 0, 'delta': delta, 'finish_reason': finish}], **more})
-        if call:
-            send({'role': 'assistant', 'tool_calls': [{'index': 0, 'id': self.call_id(), 'type': 'function',
-                                                       'function': {'name': call[1], 'arguments': call[2]}}]})
-        else:
-            send({'role': 'assistant', 'content': SENTENCE})
-        send({}, 'tool_calls' if call else 'stop', usage=usage)
-        return self.event('[DONE]')
-
     def openai_responses(self, _, call):
         self.begin_stream()
         if call:
-            item = {'type': 'function_call', 'call_id': self.call_id(), 'name': call[1], 'arguments': call[2],
-                    **({'namespace': call[0]} if call[0] else {})}
+            item = {'type': 'function_call', 'call_id': self.call_id(), 'name': call[0], 'arguments': call[1],
+                    **({'namespace': self.namespace} if self.namespace else {})}
         else:
             item = {'type': 'message', 'role': 'assistant', 'id': 'msg_1', 'content': [{'type': 'output_text', 'text': SENTENCE}]}
         usage = {'input_tokens': 10, 'input_tokens_details': None, 'output_tokens': 20, 'output_tokens_details': None, 'total_tokens': 30}
@@ -227,7 +184,7 @@ class Answering(http.server.BaseHTTPRequestHandler):
             self.event(value, value['type'])
 
     def gemini(self, _, call):
-        part = {'functionCall': {'name': call[1], 'args': json.loads(call[2])}} if call else {'text': SENTENCE}
+        part = {'functionCall': {'name': call[0], 'args': json.loads(call[1])}} if call else {'text': SENTENCE}
         value = {'candidates': [{'content': {'role': 'model', 'parts': [part]}, 'finishReason': 'STOP', 'index': 0}],
                  'usageMetadata': {'promptTokenCount': 10, 'candidatesTokenCount': 20, 'totalTokenCount': 30}, 'modelVersion': 'm'}
         if 'stream' not in self.path:
@@ -236,24 +193,19 @@ class Answering(http.server.BaseHTTPRequestHandler):
         return self.event(value)
 
 
-class ScriptedModel:
+class ScriptedModel(model_server.ModelServer):
     """with ScriptedModel(prefix) as model: model.url. `prefix`: before a tool's name where the client offers it only on search."""
 
     def __init__(self, prefix=''):
+        super().__init__(Answering)
         self.prefix = prefix
         self.requests = []
         self.changed = threading.Condition()
-        self.number = 0
 
     def note(self, request):
         with self.changed:
             self.requests.append(request)
             self.changed.notify_all()
-
-    def next_number(self):
-        with self.changed:
-            self.number += 1
-            return self.number
 
     def named(self, request, tool):
         """(namespace or None, name) of a tool of the server perdure."""
@@ -270,17 +222,3 @@ class ScriptedModel:
         if not found:
             raise AssertionError(f'not within {seconds} s: {what}; last: {self.requests[-1:] and self.requests[-1].entries}')
         return found
-
-    def __enter__(self):
-        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Answering)
-        self.server.daemon_threads = True
-        self.server.model = self
-        self.url = f'http://127.0.0.1:{self.server.server_address[1]}'
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
