@@ -4,9 +4,8 @@
 #include "codec/ascii.h"
 #include "codec/fields.h"
 #include "codec/json.h"
+#include "codec/json_writer.h"
 #include "codec/record.h"
-
-#include <fmt/format.h>
 
 #include <array>
 #include <utility>
@@ -18,44 +17,27 @@ constexpr std::array<std::pair<std::string_view, PermissionPolicy>, 3> kPolicies
     {{"allow", PermissionPolicy::allow}, {"deny", PermissionPolicy::deny}, {"ask", PermissionPolicy::ask}}};
 constexpr std::int64_t kLongest = std::int64_t{1} << 53;
 
-void add(std::string& json, std::string_view key, const std::string& value) {
-  json += fmt::format("{}\"{}\":{}", json.empty() ? "" : ",", key, value);
-}
-
-void add_text(std::string& json, std::string_view key, const std::optional<std::string>& text) {
-  if (text) add(json, key, json_quoted(*text));
-}
-
-std::string list_of(const std::vector<std::string>& words) {
-  std::string json;
-  for (const auto& word : words) json += (json.empty() ? "" : ",") + json_quoted(word);
-  return "[" + json + "]";
-}
-
-std::string counts_of(const std::map<std::string, std::int64_t>& counts) {
-  std::string json;
-  for (const auto& [name, count] : counts) add(json, escape(name), fmt::to_string(count));
-  return "{" + json + "}";
-}
-
 }  // namespace
 
 std::string encode_plan(const AgentPlan& plan) {
-  std::string json;
-  add(json, "format", "1");
-  add(json, "agent", json_quoted(plan.agent));
-  add(json, "command", list_of(plan.command));
-  add(json, "cwd", json_quoted(plan.cwd));
-  add(json, "prompt", json_quoted(plan.prompt));
-  add_text(json, "resume", plan.resume);
-  add_text(json, "mode", plan.mode);
-  add_text(json, "model", plan.model);
-  add_text(json, "auth", plan.auth);
-  add_text(json, "owner", plan.owner);
-  add(json, "permission", json_quoted(name_of(plan.permission)));
-  add(json, "permissionTimeoutMs", fmt::to_string(plan.permission_timeout.count()));
-  add(json, "thoughts", plan.thoughts ? "true" : "false");
-  return "{" + json + "}\n";
+  JsonObject json;
+  const auto add_if = [&json](std::string_view key, const std::optional<std::string>& text) {
+    if (text) json.add(key, *text);
+  };
+  json.add("format", 1)
+      .add("agent", plan.agent)
+      .add("command", JsonArray(plan.command).json())
+      .add("cwd", plan.cwd)
+      .add("prompt", plan.prompt);
+  add_if("resume", plan.resume);
+  add_if("mode", plan.mode);
+  add_if("model", plan.model);
+  add_if("auth", plan.auth);
+  add_if("owner", plan.owner);
+  json.add("permission", name_of(plan.permission))
+      .add("permissionTimeoutMs", plan.permission_timeout.count())
+      .add("thoughts", plan.thoughts);
+  return json.str() + "\n";
 }
 
 Result<AgentPlan> decode_plan(std::string_view json) {
@@ -90,13 +72,19 @@ Result<AgentPlan> decode_plan(std::string_view json) {
   return plan;
 }
 
+// Members without the braces: the runner puts them into the record as they are.
 std::string note_members(const AgentNote& note) {
-  std::string json;
-  if (!note.agent_id.empty()) add(json, "agentId", json_quoted(note.agent_id));
-  add_text(json, "model", note.model);
-  add_text(json, "stopCode", note.stop_code);
-  if (!note.usage.empty()) add(json, "usage", counts_of(note.usage));
-  return in_ascii(json);
+  JsonObject json;
+  if (!note.agent_id.empty()) json.add("agentId", note.agent_id);
+  if (note.model) json.add("model", *note.model);
+  if (note.stop_code) json.add("stopCode", *note.stop_code);
+  if (!note.usage.empty()) {
+    JsonObject usage;
+    for (const auto& [name, count] : note.usage) usage.add(name, count);
+    json.add("usage", usage.json());
+  }
+  const std::string whole = json.str();
+  return in_ascii(std::string_view(whole).substr(1, whole.size() - 2));
 }
 
 }  // namespace perdure::codec

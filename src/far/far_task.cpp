@@ -23,19 +23,16 @@ namespace {
 constexpr std::size_t kMostBytes = std::size_t{8} << 20;
 constexpr std::string_view kHostPrefix = ".host-";
 
-std::string in_quotes(std::string_view text) {
-  return fmt::format("\"{}\"", codec::escape(text));
-}
-
 std::string body_of(const FarTask& task) {
   std::string words;
-  for (const auto& word : task.words) words += (words.empty() ? "" : ",") + in_quotes(word);
+  for (const auto& word : task.words) words += (words.empty() ? "" : ",") + codec::json_quoted(word);
   std::string body =
       fmt::format(R"({{"version":1,"key":{},"machine":{},"words":[{}],"inScope":{},"attempts":{},"parked":{})",
-                  in_quotes(task.key), in_quotes(task.machine), words, task.in_scope, task.attempts, task.is_parked);
-  if (task.place) body += fmt::format(R"(,"place":{})", in_quotes(*task.place));
+                  codec::json_quoted(task.key), codec::json_quoted(task.machine), words, task.in_scope, task.attempts,
+                  task.is_parked);
+  if (task.place) body += fmt::format(R"(,"place":{})", codec::json_quoted(*task.place));
   if (task.stop)
-    body += fmt::format(R"(,"stop":{{"reason":{},"grace":{},"quiet":{}}})", in_quotes(task.stop->reason),
+    body += fmt::format(R"(,"stop":{{"reason":{},"grace":{},"quiet":{}}})", codec::json_quoted(task.stop->reason),
                         task.stop->grace_ms, task.stop->is_quiet);
   return body + fmt::format(R"(,"record":{}}})", codec::encode(task.planned));
 }
@@ -85,14 +82,11 @@ Result<> synced(const Fd& folder, const std::string& path) {
 
 Result<> write_far_task(const store::Session& session, const FarTask& task) {
   const TaskId& id = task.planned.id;
-  const std::string body = body_of(task);
-  auto signature = trust::sign(session, id, trust::Purpose::far_task, body);
-  if (!signature) return std::unexpected(signature.error());
+  auto text = trust::with_signature(session, id, trust::Purpose::far_task, body_of(task));
+  if (!text) return std::unexpected(text.error());
   auto folder = session.open_folder(id);
   if (!folder) return std::unexpected(folder.error());
-  return replace_file(folder->get(), contract::kFarFile,
-                      fmt::format("{}\n{} {}\n", body, signature->key, signature->value),
-                      session.folder_path(id) + "/" + contract::kFarFile);
+  return replace_file(folder->get(), contract::kFarFile, *text, session.folder_path(id) + "/" + contract::kFarFile);
 }
 
 std::optional<FarTask> read_far_task(const store::Session& session, const TaskId& id) {
@@ -100,17 +94,8 @@ std::optional<FarTask> read_far_task(const store::Session& session, const TaskId
   if (!folder) return std::nullopt;
   const auto text = read_regular_file(folder->get(), contract::kFarFile, kMostBytes, contract::kFarFile);
   if (!text) return std::nullopt;
-  const std::string_view whole = *text;
-  const auto end = whole.find('\n');
-  if (end == std::string_view::npos) return std::nullopt;
-  std::string_view signature = whole.substr(end + 1);
-  signature = signature.substr(0, signature.find('\n'));
-  const auto blank = signature.find(' ');
-  if (blank == std::string_view::npos) return std::nullopt;
-  const Signature given{.key = std::string(signature.substr(0, blank)),
-                        .value = std::string(signature.substr(blank + 1))};
-  if (!trust::is_signed(session, id, trust::Purpose::far_task, whole.substr(0, end), given)) return std::nullopt;
-  return task_of(whole.substr(0, end), id);
+  const auto body = trust::signed_bytes(session, id, trust::Purpose::far_task, *text);
+  return body ? task_of(*body, id) : std::nullopt;
 }
 
 std::string entries_path(const store::Session& session) {

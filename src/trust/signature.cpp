@@ -147,6 +147,27 @@ bool is_signed(const store::Session& session, const TaskId& id, Purpose purpose,
   return message && equal_in_constant_time(in_hex(hmac_sha256(key->bytes, *message)), signature->value);
 }
 
+Result<std::string> with_signature(const store::Session& session, const TaskId& id, Purpose purpose,
+                                   std::string_view bytes) {
+  auto signature = sign(session, id, purpose, bytes);
+  if (!signature) return std::unexpected(signature.error());
+  return fmt::format("{}\n{} {}\n", bytes, signature->key, signature->value);
+}
+
+std::optional<std::string_view> signed_bytes(const store::Session& session, const TaskId& id, Purpose purpose,
+                                             std::string_view text) {
+  const auto end = text.find('\n');
+  if (end == std::string_view::npos) return std::nullopt;
+  std::string_view line = text.substr(end + 1);
+  line = line.substr(0, line.find('\n'));
+  const auto blank = line.find(' ');
+  if (blank == std::string_view::npos) return std::nullopt;
+  const Signature given{.key = std::string(line.substr(0, blank)), .value = std::string(line.substr(blank + 1))};
+  const std::string_view bytes = text.substr(0, end);
+  if (!is_signed(session, id, purpose, bytes, given)) return std::nullopt;
+  return bytes;
+}
+
 std::string on_end_bytes(const std::vector<std::string>& commands) {
   std::string bytes;
   for (const auto& command : commands) bytes += fmt::format("{}:{}\n", command.size(), command);

@@ -4,6 +4,7 @@
 #include "store/session.h"
 #include <perdure/task.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,14 @@ enum class Purpose { queue_entry, on_end, far_task, start };
 /// False for any other bytes, session, task, machine or user; also where the key can't be read.
 [[nodiscard]] bool is_signed(const store::Session& session, const TaskId& id, Purpose purpose, std::string_view bytes,
                              const std::optional<Signature>& signature);
+
+/// What a file that is signed holds: the bytes, which are one line, and the signature on the next. Errors: as of sign().
+[[nodiscard]] Result<std::string> with_signature(const store::Session& session, const TaskId& id, Purpose purpose,
+                                                 std::string_view bytes);
+
+/// The bytes of such a text. Absent: it is damaged, or this user did not sign it so.
+[[nodiscard]] std::optional<std::string_view> signed_bytes(const store::Session& session, const TaskId& id,
+                                                           Purpose purpose, std::string_view text);
 
 /// The commands of onEnd as one text to be signed.
 [[nodiscard]] std::string on_end_bytes(const std::vector<std::string>& commands);

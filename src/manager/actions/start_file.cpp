@@ -3,6 +3,7 @@
 #include "base/files.h"
 #include "codec/fields.h"
 #include "codec/json.h"
+#include "codec/json_writer.h"
 #include "codec/record.h"
 #include "contract/names.h"
 #include "trust/signature.h"
@@ -25,66 +26,41 @@ constexpr std::int64_t kLongest = std::int64_t{1} << 53;
 constexpr std::array<std::pair<Leftovers, std::string_view>, 3> kLeftovers = {
     {{Leftovers::keep, "keep"}, {Leftovers::kill, "kill"}, {Leftovers::wait, "wait"}}};
 
-std::string json_text(std::string_view text) {
-  return "\"" + codec::escape(text) + "\"";
-}
-
-void add(std::string& json, std::string_view key, const std::string& value) {
-  json += fmt::format("{}\"{}\":{}", json.empty() ? "" : ",", key, value);
-}
-
-void add_text(std::string& json, std::string_view key, const std::optional<std::string>& text) {
-  if (text) add(json, key, json_text(*text));
-}
-
-void add_number(std::string& json, std::string_view key, std::int64_t number) {
-  add(json, key, fmt::to_string(number));
-}
-
-std::string list_of(const std::vector<std::string>& words) {
-  std::string json;
-  for (const auto& word : words) json += (json.empty() ? "" : ",") + json_text(word);
-  return "[" + json + "]";
-}
-
-std::string pairs_of(const std::map<std::string, std::string>& pairs) {
-  std::string json;
-  for (const auto& [name, value] : pairs) add(json, codec::escape(name), json_text(value));
-  return "{" + json + "}";
+codec::RawJson pairs_of(const std::map<std::string, std::string>& pairs) {
+  codec::JsonObject json;
+  for (const auto& [name, value] : pairs) json.add(name, value);
+  return json.json();
 }
 
 std::string encode(const StartOptions& options, const std::string& cwd) {
-  std::string json;
-  add(json, "format", "1");
-  if (!options.shell_line) add(json, "argv", list_of(options.argv));
-  add_text(json, "shellLine", options.shell_line);
-  add(json, "shell", json_text(options.shell));
-  add(json, "description", json_text(options.description));
-  add(json, "cwd", json_text(cwd));
-  add(json, "env", pairs_of(options.env));
-  add(json, "clearEnv", options.clear_env ? "true" : "false");
-  add_number(json, "timeoutMs", options.timeout.count());
-  add_number(json, "idleTimeoutMs", options.idle_timeout.count());
-  add_number(json, "graceMs", options.grace.count());
-  add(json, "stdinPipe", options.input == Input::pipe ? "true" : "false");
-  if (options.terminal) {
-    add_number(json, "rows", options.terminal->rows);
-    add_number(json, "columns", options.terminal->columns);
-  }
-  add_number(json, "memoryMax", options.memory_max);
-  add_number(json, "cpuMaxMilli", static_cast<std::int64_t>(options.cpu_max * 1000));
-  add_number(json, "pidsMax", options.pids_max);
-  if (options.output_limit) add_number(json, "outputLimit", *options.output_limit);
-  add(json, "stopsAtLimit", options.on_output_limit == OnOutputLimit::stop ? "true" : "false");
+  codec::JsonObject json;
+  json.add("format", 1);
+  if (!options.shell_line) json.add("argv", codec::JsonArray(options.argv).json());
+  if (options.shell_line) json.add("shellLine", *options.shell_line);
+  json.add("shell", options.shell)
+      .add("description", options.description)
+      .add("cwd", cwd)
+      .add("env", pairs_of(options.env))
+      .add("clearEnv", options.clear_env)
+      .add("timeoutMs", options.timeout.count())
+      .add("idleTimeoutMs", options.idle_timeout.count())
+      .add("graceMs", options.grace.count())
+      .add("stdinPipe", options.input == Input::pipe);
+  if (options.terminal) json.add("rows", options.terminal->rows).add("columns", options.terminal->columns);
+  json.add("memoryMax", options.memory_max)
+      .add("cpuMaxMilli", static_cast<std::int64_t>(options.cpu_max * 1000))
+      .add("pidsMax", options.pids_max);
+  if (options.output_limit) json.add("outputLimit", *options.output_limit);
+  json.add("stopsAtLimit", options.on_output_limit == OnOutputLimit::stop);
   for (const auto& [value, word] : kLeftovers)
-    if (value == options.leftovers) add(json, "leftovers", json_text(word));
-  add_text(json, "owner", options.owner);
-  add(json, "labels", pairs_of(options.labels));
-  add_text(json, "name", options.name);
-  add_number(json, "stopSignal", options.stop_signal);
-  add(json, "sessionLifetime", options.session_lifetime ? "true" : "false");
-  add(json, "onEnd", list_of(options.on_end));
-  return "{" + json + "}";
+    if (value == options.leftovers) json.add("leftovers", word);
+  if (options.owner) json.add("owner", *options.owner);
+  json.add("labels", pairs_of(options.labels));
+  if (options.name) json.add("name", *options.name);
+  json.add("stopSignal", options.stop_signal)
+      .add("sessionLifetime", options.session_lifetime)
+      .add("onEnd", codec::JsonArray(options.on_end).json());
+  return json.str();
 }
 
 std::vector<std::string> words_in(codec::Fields& fields, std::string_view key) {
@@ -160,16 +136,13 @@ std::optional<StartOptions> decode(std::string_view json) {
 
 // Not synced: what a power cut leaves half written has no valid signature, and is as good as not there.
 void write_start(const store::Session& session, const TaskId& id, const StartOptions& options, const std::string& cwd) {
-  const std::string body = encode(options, cwd);
-  const auto signature = trust::sign(session, id, trust::Purpose::start, body);
-  if (!signature || body.size() > kMostBytes / 2) return;
+  const auto text = trust::with_signature(session, id, trust::Purpose::start, encode(options, cwd));
+  if (!text || text->size() > kMostBytes) return;
   const auto folder = session.open_folder(id);
   if (!folder) return;
   const std::string path = session.folder_path(id) + "/" + contract::kStartFile;
   const auto file = open_at(folder->get(), contract::kStartFile, O_WRONLY | O_CREAT | O_EXCL, path);
-  if (!file) return;
-  if (!write_all(file->get(), fmt::format("{}\n{} {}\n", body, signature->key, signature->value), path))
-    ::unlinkat(folder->get(), contract::kStartFile, 0);
+  if (file && !write_all(file->get(), *text, path)) ::unlinkat(folder->get(), contract::kStartFile, 0);
 }
 
 void remove_start(const store::Session& session, const TaskId& id) {
@@ -181,17 +154,8 @@ std::optional<StartOptions> read_start(const store::Session& session, const Task
   if (!folder) return std::nullopt;
   const auto text = read_regular_file(folder->get(), contract::kStartFile, kMostBytes, contract::kStartFile);
   if (!text) return std::nullopt;
-  const std::string_view whole = *text;
-  const auto end = whole.find('\n');
-  if (end == std::string_view::npos) return std::nullopt;
-  std::string_view signature = whole.substr(end + 1);
-  signature = signature.substr(0, signature.find('\n'));
-  const auto blank = signature.find(' ');
-  if (blank == std::string_view::npos) return std::nullopt;
-  const Signature given{.key = std::string(signature.substr(0, blank)),
-                        .value = std::string(signature.substr(blank + 1))};
-  if (!trust::is_signed(session, id, trust::Purpose::start, whole.substr(0, end), given)) return std::nullopt;
-  return decode(whole.substr(0, end));
+  const auto body = trust::signed_bytes(session, id, trust::Purpose::start, *text);
+  return body ? decode(*body) : std::nullopt;
 }
 
 }  // namespace perdure::manager
