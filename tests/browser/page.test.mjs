@@ -180,7 +180,7 @@ test('V73 keyboard only: find, open, answer, stop', async t => {
   it.run('run', '--description', 'the second', '-c', 'exec sleep 300');
   const question = it.run('ask', '--choice', 'Yes', '--choice', 'No', 'Go on?');
   const page = await it.open(it.link);
-  await eventually(async () => await rows(page).count() === 3 && await rows(page).nth(2).getAttribute('id') === `row-${runs}`, 'the oldest is the last row');
+  await eventually(async () => await rows(page).count() === 3 && await rows(page).nth(2).locator(`#row-${runs}`).count() === 1, 'the oldest is the last row');
   for (const key of ['j', 'j']) await page.keyboard.press(key);
   assert.equal(await page.evaluate(() => document.activeElement.id), `row-${runs}`);
   // Focus stays when rows move.

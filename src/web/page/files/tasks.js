@@ -124,6 +124,10 @@ export function Tasks({server, session, at, listen}) {
   useEffect(() => { load(Math.ceil((view.top + view.height) / kRow) + 40); }, [view.top, view.height, rows.length]);
   const place = useMemo(() => Math.max(0, rows.findIndex(row => row.id === chosen)), [rows, chosen]);
   const current = rows[place]?.id;
+  // A key may come before the key before it is drawn: it goes on from where that one led.
+  const newest = useRef(null);
+  newest.current = chosen;
+  const here = () => Math.max(0, rows.findIndex(row => row.id === newest.current));
   const wantsFocus = useRef(false);
   useLayoutEffect(() => {
     if (!wantsFocus.current) return;
@@ -134,7 +138,8 @@ export function Tasks({server, session, at, listen}) {
     if (rows.length === 0) return;
     const next = Math.max(0, Math.min(rows.length - 1, to));
     wantsFocus.current = true;
-    choose(rows[next].id);
+    newest.current = rows[next].id;
+    choose(newest.current);
     const y = next * kRow, list = box.current;
     if (y < list.scrollTop) list.scrollTop = y;
     if (y + kRow > list.scrollTop + list.clientHeight) list.scrollTop = y + kRow - list.clientHeight;
@@ -142,8 +147,8 @@ export function Tasks({server, session, at, listen}) {
   };
   const many = Math.max(1, Math.floor(view.height / kRow) - 1);
   useKeys({
-    j: () => move(place + 1), k: () => move(place - 1), ArrowDown: () => move(place + 1), ArrowUp: () => move(place - 1),
-    PageDown: () => move(place + many), PageUp: () => move(place - many), g: () => move(0), G: () => move(rows.length - 1),
+    j: () => move(here() + 1), k: () => move(here() - 1), ArrowDown: () => move(here() + 1), ArrowUp: () => move(here() - 1),
+    PageDown: () => move(here() + many), PageUp: () => move(here() - many), g: () => move(0), G: () => move(rows.length - 1),
     Home: () => move(0), End: () => move(rows.length - 1), '/': () => find.current.focus(), f: () => find.current.focus(),
     l: () => current && go(`${at}/t/${current}`), Escape: () => { document.activeElement.blur(); },
     Enter: event => (event.target.closest('a, button') || !current ? false : go(`${at}/t/${current}`)),
