@@ -8,7 +8,7 @@ namespace perdure {
 enum class PermissionPolicy {
   allow,  ///< yes, once where it can be said once
   deny,   ///< no
-  ask     ///< its owner is asked: a question task; what nobody answers in time is a no
+  ask     ///< its owner is asked by a question task; without an answer in time the request is refused
 };
 /// "allow", "deny", "ask".
 [[nodiscard]] PERDURE_API std::string_view name_of(PermissionPolicy policy);
@@ -37,8 +37,9 @@ struct AgentOptions {
   std::optional<std::string> model = {};   ///< instead of the definition's
   std::optional<std::string> mode = {};
   std::optional<PermissionPolicy> permission = {};
-  std::chrono::milliseconds permission_timeout{std::chrono::minutes(30)};  ///< of a question that nobody answers
-  bool thoughts = false;  ///< what the agent thinks is kept in the activity, too
+  std::chrono::milliseconds permission_timeout{
+      std::chrono::minutes(30)};  ///< after which an unanswered question counts as a refusal
+  bool thoughts = false;          ///< what the agent thinks is kept in the activity, too
   /// Everything that any task has. Not for agents: argv, shell_line, input, terminal, stream_fd, idle_timeout,
   /// leftovers (nothing of a subagent outlives it), detached. A `timeout` of 0 is the definition's; `no_deadline` none.
   StartOptions start = {};

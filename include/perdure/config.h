@@ -12,7 +12,7 @@ struct Setting {
   std::string from = "default";
 };
 
-/// A command that is told of events.
+/// A command that runs when something happens to a task.
 struct ConfiguredHook {
   std::string matcher = {};          ///< ECMAScript regular expression, looked for in the event's name; empty: all
   std::string command = {};          ///< for /bin/sh -c
@@ -34,7 +34,7 @@ struct ConfiguredAgent {
 };
 
 /// A part of a session's perdure.toml that names programs to run or where to send things. It has no effect until this user
-/// trusts the file as it stands (L51): whoever made the session may have written it.
+/// trusts the file as it stands (L51): another program may have written it together with the session.
 struct UntrustedPart {
   std::string name = {};  ///< "[[hooks]]", "[agents]", "shell"
   std::string from = {};  ///< "FILE:LINE"
@@ -83,7 +83,7 @@ struct Config {
 /// config.toml`, then `perdure.toml` in the session's folder, then the environment; what comes later wins. `session`
 /// empty: the person's own file and the environment only.
 /// Errors: config_invalid for a key or value that is not known or not allowed, naming the file, the line and the key,
-/// also in `details`; and for a file that is there but can't be read, or that somebody else may have written.
+/// also in `details`; and for a file that is there but can't be read, or that another user may have written.
 [[nodiscard]] PERDURE_API Result<Config> load_config(const std::string& session);
 
 /// Lets the session's perdure.toml take effect as a whole, as it stands now: remembers a hash of it in this user's state

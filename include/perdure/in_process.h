@@ -59,7 +59,7 @@ class PERDURE_API InProcessTask {
 struct InProcessOptions {
   Kind kind = Kind::process;              ///< process or agent
   std::string description = {};           ///< for people; not empty
-  bool detached = true;                   ///< false: somebody waits for it: wait_for_release(), detach()
+  bool detached = true;                   ///< false: a caller waits for it: wait_for_release(), detach()
   std::chrono::milliseconds timeout{0};   ///< 0: no deadline (L08)
   std::chrono::milliseconds grace{5000};  ///< between the request to stop and force_stop()
   std::optional<std::string> owner = {};

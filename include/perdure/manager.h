@@ -24,7 +24,7 @@ namespace manager {
 struct Work;
 }
 
-/// A command that is told of events (docs/guide/hooks.md).
+/// A command that runs when something happens to a task (docs/guide/hooks.md).
 struct Hook {
   std::string command = {};          ///< for /bin/sh -c
   std::string matcher = {};          ///< ECMAScript regular expression, looked for in the event's name; empty: all
@@ -93,7 +93,7 @@ struct StartOptions {
   int stop_signal = 0;                   ///< what asks it to end; 0: SIGTERM
   bool session_lifetime = false;         ///< true: session close stops it (L16)
   bool sync_output = false;              ///< fsync the log before the terminal record
-  std::vector<std::string> on_end = {};  ///< commands for /bin/sh -c that are told of its end (docs/guide/hooks.md)
+  std::vector<std::string> on_end = {};  ///< commands for /bin/sh -c that run when it ends (docs/guide/hooks.md)
 
   // In the foreground: no slot (L02), and nothing on disk until it is detached (L27). Not together with `queue`,
   // `after` or `idempotency_key`.
@@ -173,7 +173,7 @@ struct StopOptions {
   std::string reason = {};                              ///< blank is none (L13); at most 1,000 bytes
   std::optional<std::chrono::milliseconds> grace = {};  ///< absent: the task's own
   std::optional<std::string> by = {};                   ///< a stop by the task's owner does not notify it (L15, L45)
-  bool suppress_notification = false;                   ///< notifies nobody, whoever asks; as close() stops
+  bool suppress_notification = false;  ///< sends no notification, whichever process asks; as close() does
 };
 
 /// A session of tasks, seen from one process.
@@ -205,7 +205,7 @@ class PERDURE_API TaskManager {
   /// The task of this session inside which this process runs, by its environment. Absent: none (L43, L60).
   [[nodiscard]] std::optional<TaskId> own_task() const;
 
-  /// own_task(), the task that owns it, and so on: close() leaves them out, and so does whoever ends all (L60).
+  /// own_task(), the task that owns it, and so on: close() leaves them out, and so does `stop --all` (L60).
   [[nodiscard]] std::vector<TaskId> own_line() const;
 
   /// Starts a task; returns once its command runs and its record is durable, or, queued, once its place is. A command that can't be started is
@@ -268,7 +268,7 @@ class PERDURE_API TaskManager {
   /// returned unchanged (L13), after its leftovers, if any, were ended.
   [[nodiscard]] Result<Task> stop(const TaskId& id, const StopOptions& options = {});
 
-  /// Blocks until a foreground task ends or is detached, by whomever. Of a task in the background already: `terminal`
+  /// Blocks until a foreground task ends or is detached, by any process. Of a task in the background already: `terminal`
   /// once it has ended, else `detached`. The output of the 32 that ended last stays readable through the manager that
   /// started them; else nothing is left of a task that ended in the foreground, but for one that left processes behind.
   [[nodiscard]] Result<ForegroundResult> wait_for_release(
@@ -296,7 +296,7 @@ class PERDURE_API TaskManager {
   [[nodiscard]] Result<Task> extend(const TaskId& id, std::chrono::milliseconds timeout);
 
   /// A descriptor of the caller's own that writes to the command's input. It may be non-blocking (a terminal is), and
-  /// is full while the command does not read. EPIPE: nobody will read any more. Errors: task_not_running; usage where
+  /// is full while the command does not read. EPIPE: the command reads no more. Errors: task_not_running; usage where
   /// the command has no input, or it was closed.
   [[nodiscard]] Result<Descriptor> open_input(const TaskId& id);
 
@@ -315,7 +315,7 @@ class PERDURE_API TaskManager {
   /// Who holds the input of a task: a pid, or absent.
   [[nodiscard]] std::optional<std::int64_t> input_holder(const TaskId& id) const;
 
-  /// The size of a task's own terminal: as it is now, else as it was at the start. Absent: it has none, or nobody knows.
+  /// The size of a task's own terminal: as it is now, else as it was at the start. Absent: it has none, or the size is unknown.
   [[nodiscard]] std::optional<TerminalSize> terminal_size(const TaskId& id) const;
 
   /// The task of a name: the live one, else the one that was started last. Absent: there is none.

@@ -26,7 +26,7 @@ struct Notification {
   Status status = Status::completed;
   std::optional<int> exit_code = {};
   std::optional<int> signal = {};
-  std::optional<std::string> reason = {};  ///< of whoever stopped it; as it was given
+  std::optional<std::string> reason = {};  ///< why it was stopped, as the stop request gave it
   std::string title = {};                  ///< one line
   Severity severity = Severity::info;
   std::string body = {};
@@ -54,7 +54,7 @@ struct ClaimOptions {
   std::optional<std::string> owner = {};  ///< only endings of this owner's tasks (L43)
   /// Absent: the claim ends with its acknowledgement, with release(), with the manager or with this
   /// process, and others may deliver too if it takes longer than 60 s. Else it stands for that long, whatever happens
-  /// to this process: for whoever hands the news on and leaves.
+  /// to this process: for a process that hands the notification on and exits.
   std::optional<std::chrono::milliseconds> lease = {};
   std::size_t most = 256;  ///< tasks at once, the oldest first: a claim without a lease takes a file descriptor
 };
@@ -68,22 +68,22 @@ struct AwaitOptions {
   bool recovers = true;
 };
 
-/// The ends of tasks that their owners have not been told of: TaskManager::notifications().
+/// The undelivered notifications of a session: TaskManager::notifications().
 class PERDURE_API Notifications {
  public:
-  /// Endings that their owners have not been told of, oldest first; absent owner: everybody's. What was lost is told
+  /// Undelivered notifications, oldest first; absent owner: those of all owners. What was lost is told
   /// in one notification where it is more than one task. Never writes, and claims nothing.
   [[nodiscard]] Result<std::vector<Notification>> pending(const std::optional<std::string>& owner = {}) const;
 
-  /// The same, but only what nobody else is delivering just now, and from now on this manager is (L32). Deliver them,
+  /// The unclaimed ones, which this manager claims (L32). Deliver them,
   /// then acknowledge() them. Settles tasks whose runner was killed first.
   [[nodiscard]] Result<std::vector<Notification>> claim(const ClaimOptions& options = {}) const;
 
-  /// Leaves to others what this manager has claimed without a lease.
+  /// Releases the claims that this manager holds without a lease.
   void release(const std::vector<Notification>& notifications) const;
 
-  /// Records durably that the owner knows: it is not told again (L32, L33). `ids` are ids of notifications or of tasks;
-  /// `channel` is a word for how it was told, kept as `notifiedVia`. Idempotent. Errors: task_not_found, and usage for a
+  /// Records durably that the notifications were delivered; they are not delivered again (L32, L33). `ids` are ids of notifications or of tasks;
+  /// `channel` is a word for the way of delivery, kept as `notifiedVia`. Idempotent. Errors: task_not_found, and usage for a
   /// task that has not ended; all others of the ids are acknowledged all the same.
   [[nodiscard]] Result<void> acknowledge(const std::vector<std::string>& ids, std::string_view channel) const;
 

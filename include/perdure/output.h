@@ -12,7 +12,7 @@ struct OutputChunk {
   std::int64_t size = 0;         ///< bytes of the stream so far
   std::int64_t dropped = 0;      ///< bytes of the stream that were not kept
   bool eof = false;              ///< the task has ended and next_offset is its end
-  std::int64_t missing = 0;      ///< bytes that were written, and that the log has not any more: somebody cut it (L56)
+  std::int64_t missing = 0;      ///< bytes that were written and are no longer in the log: another program cut it (L56)
 };
 
 /// The end of a task's output, as `show` and agents see it.

@@ -24,7 +24,7 @@ struct Question {
 struct AskOptions {
   std::vector<Question> questions = {};   ///< 1 to 4
   std::string description = {};           ///< for people who list tasks; empty: made from the first question
-  std::chrono::milliseconds deadline{0};  ///< 0: none. Enforced also when nobody of us lives
+  std::chrono::milliseconds deadline{0};  ///< 0: none. Enforced even if no process of Perdure runs
   OnDeadline on_deadline = OnDeadline::expire;
   std::optional<std::string> owner = {};
   std::optional<std::string> tool_call_id = {};
@@ -61,7 +61,7 @@ struct AskedQuestion {
 /// Questions to a person, each a task: TaskManager::questions().
 class PERDURE_API Questions {
  public:
-  /// Asks. The task runs until somebody answers, from any process; without a deadline no process lives for it. Errors:
+  /// Asks. The task runs until it is answered, from any process; without a deadline no process lives for it. Errors:
   /// usage, task_launch_failed.
   [[nodiscard]] Result<Task> ask(const AskOptions& options) const;
 
@@ -69,7 +69,7 @@ class PERDURE_API Questions {
   /// committed. Of two who answer at once exactly one succeeds. Errors: usage, question_closed (details["outcome"]).
   [[nodiscard]] Result<Task> answer(const TaskId& id, const std::map<std::string, std::string>& answers) const;
 
-  /// Ends a question without an answer. `note`: why, for whoever asked. Errors: as of answer().
+  /// Ends a question without an answer. `note`: why, for the caller of ask(). Errors: as of answer().
   [[nodiscard]] Result<Task> dismiss(const TaskId& id, const std::string& note = {}) const;
 
   /// What was asked, and what was answered. Errors: usage where it is no question. Of another program's question only

@@ -8,7 +8,7 @@
 namespace perdure {
 
 /// Takes what an embedding program wants to know of its tasks, for its own statistics (docs/reference/telemetry.md). Nothing is
-/// sent anywhere by Perdure, and nothing is recorded unless somebody asks for it.
+/// sent anywhere by Perdure, and nothing is recorded unless it is configured.
 class PERDURE_API TelemetrySink {
  public:
   virtual ~TelemetrySink();

@@ -827,7 +827,7 @@ export interface TaskWaitParams {
   owner?: string;
   /** of one task: until a line of its output matches this regular expression (RE2) */
   match?: string;
-  /** of one task: `tcp:PORT` or `http://localhost:PORT/PATH`, until a process of it serves that; `tcp:any:PORT`, `http+any://...`: whoever does */
+  /** of one task: `tcp:PORT` or `http://localhost:PORT/PATH`, until a process of the task serves it; `tcp:any:PORT`, `http+any://...`: any process */
   ready?: string;
 }
 
@@ -927,7 +927,7 @@ export interface NotificationsClaimResult {
 export interface NotificationsAckParams {
   /** of notifications or tasks */
   ids: string[];
-  /** a word for how the owner was told (default: rpc) */
+  /** the channel that delivered it, in a word (default: rpc) */
   via?: string;
 }
 

@@ -27,7 +27,7 @@ constexpr Option kAskOptions[] = {
     {"--questions", "FILE|-", "1 to 4 questions as JSON, from a file or standard input"},
     {"--description", "TEXT", "what it is about, as list shows it"},
     {"--lifetime", "detached|session", "session: withdrawn by the session's close (default: detached)"},
-    {"--owner", "O", "who is told of the answer"},
+    {"--owner", "O", "the owner, who is notified of the answer"},
     {"--tool-call", "ID", "the tool call it belongs to"},
     {"--label", "K=V", "a label of your own", true},
     {"--wait", nullptr, "wait for the answer and print it"},
@@ -122,6 +122,6 @@ Result<int> run_ask(Call& call) {
 
 }  // namespace
 
-const Verb kAskVerb{"ask", "QUESTION", "ask somebody something; prints the id of the question", kAskOptions, run_ask};
+const Verb kAskVerb{"ask", "QUESTION", "ask a person a question; prints the id of the question", kAskOptions, run_ask};
 
 }  // namespace perdure::cli

@@ -24,7 +24,7 @@ constexpr std::array<std::string_view, 3> kFormats = {"text", "json", "xml"};
 constexpr Option kNotificationsOptions[] = {
     {"--format", "F", "text, json or xml (default: text, or json with --json)"},
     {"--owner", "O", "only of this owner's tasks"},
-    {"--claim", nullptr, "only what nobody else delivers, and keep others from delivering it for the time of --lease"},
+    {"--claim", nullptr, "only unclaimed notifications, and claim them for the time of --lease"},
     {"--lease", "D", "how long the claim stands; 60s"},
     {"--ack", nullptr, "claim them, and acknowledge them once they are written"},
     {"--wait", nullptr, "block until there is something"},
@@ -149,7 +149,7 @@ Result<int> run_notifications(Call& call) {
 }  // namespace
 
 const Verb kNotificationsVerb{
-    "notifications",       "[ack ID...]",     "endings that nobody was told of yet; ack: they are known now",
+    "notifications",       "[ack ID...]",     "undelivered task notifications; ack: they were delivered",
     kNotificationsOptions, run_notifications, true};
 
 }  // namespace perdure::cli

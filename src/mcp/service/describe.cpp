@@ -156,7 +156,7 @@ std::string outcome_sentence(const Task& task) {
     case Status::timed_out: return "Its deadline ended it.";
     case Status::killed: return fmt::format("It was stopped: {}.", task.stop_reason.value_or("no reason was given"));
     case Status::lost:
-      return fmt::format("It is lost: nobody saw how it ended ({}).",
+      return fmt::format("It is lost: its end was not observed ({}).",
                          task.lost_evidence ? name_of(*task.lost_evidence) : "another program's record");
   }
   return "";

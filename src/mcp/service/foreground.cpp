@@ -26,7 +26,7 @@ Result<Outcome> run_in_foreground(ToolCall& call, StartOptions start, std::chron
     switch (released->how) {
       case Release::terminal: return Outcome{Outcome::How::ended, std::move(released->task), ""};
       case Release::detached:
-        return Outcome{Outcome::How::moved_to_background, std::move(released->task), "somebody detached it"};
+        return Outcome{Outcome::How::moved_to_background, std::move(released->task), "it was detached"};
       case Release::timeout_detached:
         return Outcome{Outcome::How::moved_to_background, std::move(released->task),
                        fmt::format("it did not end within {} second{}; its deadline is now {} seconds from then",

@@ -134,7 +134,7 @@ std::string next_step(const ToolCall& call) {
   return call.words(fmt::format(
       "It goes on also when this conversation ends. @TaskOutput reads what it prints, @WaitFor waits for its end, "
       "@TaskStop ends it{}",
-      call.request.asks_for_task() ? "" : "; its end is told with your next call of a tool of this server"));
+      call.request.asks_for_task() ? "" : "; its end is reported with your next call of a tool of this server"));
 }
 
 // `why` is absent for a task that was asked for.

@@ -14,7 +14,7 @@ constexpr Parameter kStopParameters[] = {
 constexpr Parameter kStopAnswers[] = {
     {.name = "task_id", .description = "the task", .required = true},
     {.name = "status", .description = "how it ended; for a task that had ended before, that", .required = true},
-    {.name = "reason", .description = "why it ended, where somebody ended it"},
+    {.name = "reason", .description = "why it was stopped"},
 };
 
 ToolAnswer stop(ToolCall& call) {
@@ -71,7 +71,7 @@ const Tool kTaskStopTool{.name = "TaskStop",
 const Tool kTaskDetachTool{.name = "TaskDetach",
                            .title = "Detach a task",
                            .description =
-                               "Lets a command that somebody waits for in the foreground go on in the background. A "
+                               "Moves a foreground command to the background. A "
                                "task that is there already, or has ended, stays as it is.",
                            .parameters = kDetachParameters,
                            .answers = kDetachAnswers,

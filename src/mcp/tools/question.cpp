@@ -114,7 +114,7 @@ const Tool kAskUserQuestionTool{
     .title = "Ask the person",
     .description =
         "Asks the person one to four questions with answers to choose from; an own answer is always possible. In the "
-        "background the question is a task that stays open until somebody answers it, also on the command line.",
+        "background the question is a task that stays open until it is answered, also on the command line.",
     .parameters = kQuestionParameters,
     .answers = kQuestionAnswers,
     .open_world = true,

@@ -60,7 +60,7 @@ constexpr Field kClaimParams[] = {
 };
 constexpr Field kAckParams[] = {
     {"ids", "string[]", "of notifications or tasks", true},
-    {"via", "string", "a word for how the owner was told (default: rpc)"},
+    {"via", "string", "the channel that delivered it, in a word (default: rpc)"},
 };
 constexpr Field kAwaitParams[] = {
     {"owner", "string", "only of this owner's tasks (else the connection's, else all)"},

@@ -116,8 +116,8 @@ constexpr Field kParams[] = {
     {"owner", "string", "only this owner's tasks; it is not notified of what is answered here"},
     {"match", "string", "of one task: until a line of its output matches this regular expression (RE2)"},
     {"ready", "string",
-     "of one task: `tcp:PORT` or `http://localhost:PORT/PATH`, until a process of it serves that; `tcp:any:PORT`, "
-     "`http+any://...`: whoever does"},
+     "of one task: `tcp:PORT` or `http://localhost:PORT/PATH`, until a process of the task serves it; `tcp:any:PORT`, "
+     "`http+any://...`: any process"},
 };
 constexpr Field kResult[] = {
     {"timedOut", "boolean", "the time passed first", true},
