@@ -1,5 +1,5 @@
 #include "cli/console/call.h"
-#include "cli/start/foreground.h"
+#include "cli/start/attach.h"
 #include "cli/verbs/verbs.h"
 
 namespace perdure::cli {
