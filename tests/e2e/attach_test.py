@@ -468,6 +468,7 @@ class InTmux(AttachTest):
         self.tmux('kill-server')
         eventually(lambda: os.path.exists(self.path(task)) and self.record(task)['detached'], 'it is in the background')
         self.assertEqual(self.record(task)['status'], 'running')
+        eventually(lambda: 'inputHolder' not in self.json('show', task), 'the program that typed has left')
         r, w = os.pipe()
         os.write(w, b'it\n')
         os.close(w)
