@@ -23,7 +23,7 @@ namespace perdure::manager {
 namespace {
 
 constexpr std::int64_t kSameStartMs = 2'000;       // clocks and ticks may differ by this much
-constexpr std::int64_t kOwnerMayWriteMs = 10'000;  // a living owner writes the end of its task within this time
+constexpr std::int64_t kOwnerMayWriteMs = 10'000;  // a living owner writes the terminal record within this time
 constexpr std::int64_t kBootSlackMs = 5'000;
 
 using Notes = store::RunnerNotes;
@@ -77,7 +77,7 @@ std::string reason_in_words(contract::ReasonText which, const Task& task, const 
   return words.text;
 }
 
-// The runner is gone and had noted what decides the outcome: the same function as the runner's own says what that is.
+// The runner is gone and had noted the cause: contract/outcome.h decides, as in the runner.
 Assessment recovered(Task task, const Notes& notes) {
   const contract::Causes causes{
       .is_agent = task.kind == Kind::agent,
@@ -120,8 +120,8 @@ bool is_another_machine(const Task& task) {
   return task.host.machine_id && !machine_id().empty() && *task.host.machine_id != machine_id();
 }
 
-// From another boot: nothing of it can live, if this is the machine and the session that it ran in. Machines that were
-// cloned have one id, and what other machines write may look like another boot of ours.
+// Started under another boot: if this is the machine and the session that it ran in, none of its processes can live.
+// Cloned machines share one id, and a record of another machine may look like another boot of this one.
 Assessment assess_after_boot(const store::Session& session, Task task) {
   const bool is_of_0_1 = !task.host.session_folder;
   const bool is_here = task.host.machine_id && !machine_id().empty() && *task.host.machine_id == machine_id();
@@ -130,7 +130,7 @@ Assessment assess_after_boot(const store::Session& session, Task task) {
   return unverified_own(std::move(task), "it was started under another boot, perhaps of another machine");
 }
 
-// May the processes that this process sees say anything about the task?
+// May the processes that this process sees prove anything about the task?
 std::optional<std::string> why_processes_prove_nothing(const Task& task) {
   if (!look_at_process(::getpid())) return "the processes of this machine can't be seen here: /proc is not usable";
   if (task.host.pid_namespace && *task.host.pid_namespace != own_pid_namespace())
@@ -140,14 +140,14 @@ std::optional<std::string> why_processes_prove_nothing(const Task& task) {
   return std::nullopt;
 }
 
-// The user's standing decision (L52): in a container that is alone with its session, a free lock under this boot proves
-// that the container the task ran in is gone.
+// The user declared (L52) that this container is alone with its session. A free lock under this boot then proves that
+// the task's container is gone.
 bool is_sole_container() {
   const char* const value = std::getenv("PERDURE_SOLE_CONTAINER");  // NOLINT(concurrency-mt-unsafe): never changed here
   return value != nullptr && std::string_view(value) == "1";
 }
 
-// The runner is not there to ask: what it noted, then what is known of processes, decides.
+// The runner is gone: its notes decide, then what is known of the processes.
 Result<Assessment> assess_own(const store::Session& session, Task task) {
   if (is_own_question(task)) return assess_question(session, std::move(task));
   if (is_copy(session, task))
@@ -179,7 +179,7 @@ Result<Assessment> assess_own(const store::Session& session, Task task) {
   if (notes.holder && !notes.gate_opened)
     return lost(std::move(task), Evidence::never_started, now_ms(),
                 "its runner was killed before the command was let go");
-  // What is in the session of a program that had work in its process is its own, and nothing of the task's.
+  // A program with work in its own process: all processes in its kernel session are its own, none is the task's.
   const Remains remains = is_in_process ? Remains() : find_remains(session, task);
   if (!remains.processes.empty()) {
     task.found.runner_gone = true;
@@ -197,7 +197,7 @@ Result<Assessment> assess_own(const store::Session& session, Task task) {
   return lost(std::move(task), Evidence::runner_killed, now_ms(), std::move(explained));
 }
 
-// Its truth is elsewhere, so nothing that this machine shows says anything about it.
+// It runs on another host, so the processes of this machine prove nothing about it.
 Assessment assess_mirror(Task task) {
   const ExecutorState& executor = *task.executor;
   if (executor.silent_since)
@@ -206,7 +206,7 @@ Assessment assess_mirror(Task task) {
   return {.task = task, .is_own = true, .explained = fmt::format("it runs on {}, by its last word", executor.name)};
 }
 
-// It has ended, and its runner tries to write that (D29).
+// It has ended, and its runner is still trying to write the terminal record (D29).
 std::optional<std::string> unrecorded_end(const store::Session& session, const Task& task) {
   if (store::refusal_of(session, task.id) == 0) return std::nullopt;
   const Notes notes = store::read_runner_notes(session, task.id);
@@ -231,7 +231,7 @@ Assessment lost_foreign(Task task, Evidence evidence, std::int64_t at_ms, std::s
   return found;
 }
 
-// Another program's record: it may have a living owner, so proof is stricter.
+// Another program's record. Its owner may be alive, so the proof must be stricter.
 Assessment assess_foreign(Task task) {
   const std::int64_t boot = boot_time_ms();
   if (boot > ms_of(task.started_at) + kBootSlackMs)
@@ -253,7 +253,7 @@ Assessment assess_foreign(Task task) {
 }  // namespace
 
 bool is_own_record(const store::Session& session, const Task& task) {
-  // A runner writes only into the session's own folder; elsewhere its keys are somebody's copy.
+  // A runner writes only into the session's own folder; a record elsewhere with a runner's keys is a copy.
   return (task.host.runner || is_own_question(task)) && task.found.source == session.record_path(task.id);
 }
 
@@ -275,7 +275,7 @@ Result<Assessment> assess(const store::Session& session, Task recorded) {
   if (!is_own_record(session, recorded)) return assess_foreign(std::move(recorded));
   auto alive = store::is_runner_alive(session, recorded.id);
   if (!alive) return std::unexpected(alive.error());
-  // A child of the program that held it may hold it still: then only the program's own death is proof.
+  // A child of the dead program may have inherited the lock: then the program's own death is the proof.
   if (*alive && recorded.host.in_process.value_or(false) && recorded.host.runner && !is_running(*recorded.host.runner))
     *alive = false;
   if (*alive) {
@@ -286,7 +286,7 @@ Result<Assessment> assess(const store::Session& session, Task recorded) {
     recorded.found.unrecorded_end = unrecorded_end(session, recorded);
     return Assessment{.task = std::move(recorded), .is_own = true, .explained = "its runner is alive"};
   }
-  // Only now does the record's word count: its runner may have ended since it was read.
+  // The record counts only now: the runner may have committed the end after `recorded` was read.
   auto again = store::reread(recorded);
   if (!again) return std::unexpected(again.error());
   if (is_terminal(again->status))

@@ -58,8 +58,8 @@ Result<std::optional<Found>> find_held(HeldTasks& held, const TaskId& id) {
 }  // namespace
 
 Result<std::optional<Found>> find_task(const store::Session& session, HeldTasks& held, const TaskId& id) {
-  // A queued task gets its record before its entry goes, and a foreground task before its runner says no: whoever
-  // finds none of the others looks for the record once more.
+  // A queued task gets its record before its entry goes, and a foreground task before its runner answers "no". So if
+  // there is neither an entry nor a foreground runner, the record is looked for once more.
   auto found = find_recorded(session, id);
   if (!found || *found || !id.has_record_form()) return found;
   if (found = find_held(held, id); !found || *found) return found;

@@ -32,7 +32,7 @@ namespace manager {
 namespace {
 
 constexpr std::size_t kEndedKept = 32;
-constexpr int kAnswerPatienceMs = 1'000;  // a runner that a person has stopped must not stop those who look
+constexpr int kAnswerPatienceMs = 1'000;  // a runner stopped by SIGSTOP must not block its clients
 
 Result<std::string> read_whole(const Fd& file) {
   struct stat about{};
@@ -135,7 +135,7 @@ Result<Task> settle_foreground(const store::Session& session, Task started) {
   if (lock) lock->clean_up_and_release();
   found->task.found.runner_gone = false;
   for (const auto& process : survivors) found->task.process.survivors.push_back(process.pid);
-  if (!is_terminal(found->task.status)) {  // somebody could not be ended: they are named
+  if (!is_terminal(found->task.status)) {  // some processes survived: the record names them
     found->task.status = Status::lost;
     found->task.lost_evidence = Evidence::runner_killed;
     found->task.ended_at = time_at(now_ms());
@@ -145,7 +145,7 @@ Result<Task> settle_foreground(const store::Session& session, Task started) {
 
 namespace {
 
-// What a line of the runner means for the one who waits. `line` absent: it was killed, or was no foreground task.
+// Interprets a line of the runner for a waiting caller. `line` absent: it was killed, or had no foreground task.
 Result<ForegroundResult> understand(TaskManager& manager, const store::Session& session, const TaskId& id,
                                     std::optional<RunnerMessage> message, HeldTasks::Held* held) {
   const std::string word = message ? message->line.substr(0, message->line.find_first_of(" \n")) : std::string();
@@ -202,7 +202,8 @@ Result<ForegroundResult> TaskManager::wait_for_release(const TaskId& id,
     if (n < 0) return fail_errno("waiting in", session.path());
     if (fds[0].revents == 0) {
       auto task = get(id);
-      if (!task && task.error().code == ErrorCode::task_not_found && held) task = held->started;  // it is just ending
+      // It is ending right now.
+      if (!task && task.error().code == ErrorCode::task_not_found && held) task = held->started;
       if (!task) return std::unexpected(task.error());
       return ForegroundResult{Release::waiting, std::move(*task)};
     }
@@ -213,7 +214,7 @@ Result<ForegroundResult> TaskManager::wait_for_release(const TaskId& id,
     if (!released) return released;
     held->released = *released;
     state_->held->released(id, held->ended.has_value());
-    if (released->task.detached) state_->telemetry->started(released->task);  // in the background, that is
+    if (released->task.detached) state_->telemetry->started(released->task);  // detached: telemetry counts it from now
     return released;
   }
 }
@@ -245,9 +246,9 @@ Result<Task> TaskManager::retain_output(const TaskId& id) {
   if (!held->ended)
     return fail(ErrorCode::usage, fmt::format("{} has not ended in the foreground: detach it instead", id.str()));
   TRY(auto claimed, session.claim(id));
-  if (!claimed) return get(id);  // it was kept before
+  if (!claimed) return get(id);  // an earlier call kept it
   TRY_VOID(store::name_log(session, id, held->ended->log));
-  ::rmdir(session.folder_path(id).c_str());  // stays while there is a log in it
+  ::rmdir(session.folder_path(id).c_str());  // fails while a log is in it
   const Task& task = held->ended->task;
   TRY_VOID(store::write_record(task));
   auto kept = get(id);

@@ -20,10 +20,10 @@ namespace {
 
 constexpr std::int64_t kEndPatienceMs = 5'000;
 
-// A kernel session keeps its number from being given away while it has members, so members of the dead runner's session
-// are the task's, unless a new process has become that pid. A zombie leader is a dead leader.
+// The kernel does not reuse the number of a session that has members, so members of the dead runner's session are the
+// task's, unless a new process has that pid. A zombie leader counts as dead.
 bool was_led_by_runner(const ProcessLook& look, const Task& task, const std::optional<ProcessIdentity>& holder) {
-  // The number counts only where the page of the lock names it too: a record alone proves nothing (L52).
+  // The number counts only if the lock page names it too: a record alone is no proof (L52).
   if (!task.host.runner || !holder || holder->pid != task.host.runner->pid || look.session != holder->pid) return false;
   if (look.start_ticks < holder->start_ticks) return false;
   const auto leader = look_at_process(holder->pid);
@@ -40,8 +40,8 @@ std::optional<TaskId> parsed_id(const std::string& text) {
   return id ? std::optional(std::move(*id)) : std::nullopt;
 }
 
-// The runner of another task is not a part of this one. Its environment alone does not say so: the program must be a
-// runner too, and what it names must be a task whose lock is held.
+// The runner of another task is no part of this task. Its environment alone is no proof: the program must be a
+// perdure-runner, and the task that it names must have its lock held.
 bool is_living_runner(pid_t pid) {
   if (!program_of(pid).ends_with("/perdure-runner")) return false;
   const auto mark = environment_value(pid, contract::kRunnerVariable);
@@ -91,7 +91,7 @@ std::vector<ProcessIdentity> end_remains(const store::Session& session, const Ta
     if (remains.empty()) return remains;
     for (const auto& process : remains) {
       auto pidfd = open_pidfd(process.pid);
-      // Looked at again behind the pidfd: from here on the number can't become somebody else's.
+      // Checked again with the pidfd open: from here on the pid can't be reused.
       if (!pidfd || !is_alive(process) || is_living_runner(static_cast<pid_t>(process.pid))) continue;
       if (!signal_pidfd(pidfd->get(), SIGKILL)) continue;
       pollfd ended{.fd = pidfd->get(), .events = POLLIN};

@@ -22,7 +22,7 @@
 namespace perdure::manager {
 namespace {
 
-constexpr std::int64_t kLockPatienceMs = 10'000;  // for whoever has the lock to write two small files
+constexpr std::int64_t kLockPatienceMs = 10'000;  // enough for the lock's holder to write two small files
 
 Status status_of(QuestionOutcome outcome) {
   switch (outcome) {
@@ -41,7 +41,7 @@ Assessment ended(Task task, QuestionOutcome outcome, std::int64_t at_ms, std::st
   return {.task = std::move(task), .settles = true, .is_own = true, .explained = std::move(explained)};
 }
 
-// Absent: a question has no default, or what was asked can't be read any more.
+// Absent: the question has no default, or question.json can't be read any more.
 Result<std::optional<Answer>> stored_default(const store::Session& session, const TaskId& id) {
   auto json = store::read_question(session, id);
   if (!json && json.error().code == ErrorCode::record_invalid) return std::nullopt;
@@ -60,7 +60,7 @@ Result<Assessment> at_deadline(const store::Session& session, Task task, std::in
   return ended(std::move(task), QuestionOutcome::expired, at_ms, "its deadline passed without an answer");
 }
 
-// Called with the lock, for a task that assess_question() says has ended.
+// Call with the lock held, for a question that assess_question() reports as ended.
 Result<> commit(const store::Session& session, Task& task, store::RunnerLock& lock, Telemetry& telemetry) {
   TRY(auto answer, store::read_answer(session, task.id));
   if (task.question.outcome == QuestionOutcome::answered && !answer) {
@@ -80,13 +80,13 @@ std::string request_for(const Closing& closing, const std::optional<store::Draft
   return fmt::format("{} -1 {}", closing.quiet ? contract::kStopQuietly : contract::kStop, closing.escaped_reason);
 }
 
-// Called with the lock of a question that no runner has.
+// Call with the lock of a question that has no runner.
 Result<bool> close_in_its_place(const store::Session& session, const Task& recorded, const Closing& closing,
                                 std::optional<store::DraftAnswer>& draft, store::RunnerLock& lock,
                                 Telemetry& telemetry) {
   auto task = store::reread(recorded);
   if (!task) {
-    lock.clean_up_and_release();  // removed meanwhile: then the lock made its folder anew
+    lock.clean_up_and_release();  // the task was removed meanwhile, and taking the lock made its folder again
     return std::unexpected(task.error());
   }
   if (is_terminal(task->status)) {
@@ -140,7 +140,7 @@ Result<Assessment> assess_question(const store::Session& session, Task task) {
     if (notes.decision->cause == contract::Cause::stop_quietly) task.notification.suppressed = true;
     return ended(std::move(task), QuestionOutcome::withdrawn, notes.decision->at_ms, "it was withdrawn");
   }
-  // Nobody holds the deadline: the clock of the day does. The runner's stands still while the machine is asleep.
+  // Without a runner, wall-clock time decides. A runner's timer does not advance while the machine is suspended.
   const auto deadline = deadline_of(task);
   if (deadline && now_ms() >= *deadline) return at_deadline(session, std::move(task), *deadline);
   return Assessment{
@@ -157,8 +157,8 @@ Result<ReconcileResult> settle_question(const store::Session& session, const Tas
   if (!found->settles) return as_found(std::move(*found));
   auto lock = store::RunnerLock::take(session, recorded.id);
   if (!lock) return std::unexpected(lock.error());
-  if (!*lock) return as_found(std::move(*found));  // somebody is at it
-  // Whoever had the lock before us may have decided it.
+  if (!*lock) return as_found(std::move(*found));  // another process is settling it
+  // The previous holder of the lock may have decided it.
   auto again = store::reread(recorded);
   if (!again || is_terminal(again->status)) (*lock)->clean_up_and_release();
   if (!again) return std::unexpected(again.error());
@@ -193,11 +193,11 @@ Result<bool> close_question(const store::Session& session, const Task& recorded,
         std::from_chars(number.data(), number.data() + number.size(), error);
         return fail_os(error, "answering", recorded.id.str());
       }
-      // Until it is committed: what is read next then says how it ended.
+      // Waits until it is committed; the record then says how it ended.
       if (answer && (*client)->send(contract::kWait)) static_cast<void>((*client)->receive(-1));
       if (!answer && (*client)->is_silent()) return unresponsive(recorded.id);
       if (answer) return *answer == contract::kOk;
-      if (draft && draft->was_given()) return true;  // that much it did before it was killed
+      if (draft && draft->was_given()) return true;  // the answer was written before the runner was killed
       continue;
     }
     TRY(auto lock, store::RunnerLock::take(session, recorded.id));

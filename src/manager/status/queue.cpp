@@ -31,13 +31,13 @@ struct Entry {
   Task task;
   std::int64_t spec_version = 0;
   std::string launch_spec;
-  std::string signed_bytes;  // all of it but the signature
+  std::string signed_bytes;  // all bytes but the signature
   std::optional<Signature> signature;
 };
 
 constexpr std::string_view kSignatureMember = ",\"signature\":{\"key\":\"";
 
-// What a signature of an entry covers: what stands before it, and the plan of a subagent.
+// What the signature of an entry covers: the bytes before it, and a subagent's plan.
 std::string bytes_to_sign(const store::Session& session, const TaskId& id, std::string_view entry) {
   std::string bytes(entry);
   if (auto plan = store::read_plan(session, id)) bytes += *plan;
@@ -88,13 +88,15 @@ bool is_signed_entry(const store::Session& session, const Entry& entry) {
   return trust::is_signed(session, entry.task.id, trust::Purpose::queue_entry, entry.signed_bytes, entry.signature);
 }
 
-// Its runner was killed, perhaps while it was being started. True: nothing of it has run, so it may be started again.
+// Its runner was killed, perhaps while it started the command. True: the command did not run, so it may be started
+// again.
 Result<bool> has_not_run(const store::Session& session, const store::QueueEntry& entry) {
   const auto record = store::find_record(session, entry.id);
   if (!record) return std::unexpected(record.error());
   if (!*record) return true;
   if (is_terminal((*record)->status)) return false;
-  // runner.lock is not fsynced: only under the boot that wrote the record does it prove that the gate was closed (D44).
+  // runner.lock is not fsynced: it proves that the command was not let go only under the boot that wrote the record
+  // (D44).
   const bool is_this_boot = (*record)->host.boot_id && *(*record)->host.boot_id == boot_id();
   return is_this_boot && !store::read_runner_notes(session, entry.id).gate_opened;
 }
@@ -102,7 +104,8 @@ Result<bool> has_not_run(const store::Session& session, const store::QueueEntry&
 Result<> revive(const store::Session& session, const store::QueueEntry& entry, const std::string& runner,
                 Telemetry& telemetry) {
   TRY(auto waits, has_not_run(session, entry));
-  if (!waits) return store::remove_queue_entry(session, entry);  // it was killed right before it did that itself
+  // The runner was killed just before it removed the entry.
+  if (!waits) return store::remove_queue_entry(session, entry);
   if (const auto notes = store::read_runner_notes(session, entry.id); notes.decision) {
     auto ended = end_queued(session, entry.id, {.reason = notes.decision->reason}, telemetry);
     if (!ended) return std::unexpected(ended.error());
@@ -110,14 +113,14 @@ Result<> revive(const store::Session& session, const store::QueueEntry& entry, c
   }
   auto read = read_entry(session, entry);
   if (!read) return std::unexpected(read.error());
-  if (!*read || (*read)->spec_version != contract::kSpecVersion) return {};  // doctor tells of the latter
-  // What lies in queue/ may have been planted there: only what this user signed is run (L51).
+  if (!*read || (*read)->spec_version != contract::kSpecVersion) return {};  // doctor reports the latter
+  // Another program may have put files into queue/: only what this user signed is run (L51).
   if (!is_signed_entry(session, **read)) return {};
   auto program = find_runner(runner);
   if (!program) return std::unexpected(program.error());
   TRY_VOID(session.claim(entry.id));
   TRY(auto spec, memory_file((*read)->launch_spec));
-  // Whatever it answers: another manager may have been quicker, and its runner has the lock.
+  // The answer does not matter: if another manager was quicker, its runner has the lock.
   auto answer = spawn_runner({.runner = *program,
                               .session = session.path(),
                               .id = entry.id.str(),
@@ -128,7 +131,7 @@ Result<> revive(const store::Session& session, const store::QueueEntry& entry, c
   return {};
 }
 
-// Without a key it waits as well, as long as its runner lives; only starting it again then needs `reconcile --trust`.
+// Without a key it is queued all the same. If its runner is killed, starting it again needs `reconcile --trust`.
 std::string signed_entry(const store::Session& session, const TaskId& id, std::string text) {
   const auto signature = trust::sign(session, id, trust::Purpose::queue_entry, bytes_to_sign(session, id, text));
   if (signature) text += fmt::format("{}{}\",\"value\":\"{}\"}}", kSignatureMember, signature->key, signature->value);
@@ -187,7 +190,7 @@ Result<> revive_queue(const store::Session& session, const std::string& runner, 
 
 Result<> revive_next(const store::Session& session, const std::string& runner, Telemetry& telemetry,
                      const std::vector<TaskId>& asked_for) {
-  constexpr int kFew = 4;  // of those that compete for a slot, and of those that follow another task
+  constexpr int kFew = 4;  // of those that compete for a slot, and as many of those that follow another task
   auto entries = store::list_queue(session);
   if (!entries) return std::unexpected(entries.error());
   int left[2] = {kFew, kFew};
@@ -228,7 +231,7 @@ Result<> trust_entry(const store::Session& session, const TaskId& id) {
   if (entry == entries->end()) return {};
   auto text = store::read_queue_entry(session, *entry);
   if (!text || !*text) return text ? Result<>() : std::unexpected(text.error());
-  // The folder is a part of what is signed.
+  // The signature covers the folder too.
   TRY_VOID(session.claim(id));
   std::string bytes = (*text)->substr(0, (*text)->rfind(kSignatureMember));
   if (bytes.size() == (*text)->size()) bytes.resize(bytes.rfind('}'));

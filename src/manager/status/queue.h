@@ -11,40 +11,41 @@
 
 namespace perdure::manager {
 
-/// The content of an entry: what a killed runner would need to be started again, and what people want to know.
-/// Signed by this user, where there is a key (L51); tasks/<id> and the plan of a subagent must be there.
+/// The content of a queue entry: all that is needed to start the runner again if it is killed, and what `list` shows.
+/// Signed by this user if there is a key (L51). tasks/<id>, and a subagent's plan, must exist before.
 [[nodiscard]] std::string queue_entry_text(const store::Session& session, const Task& task,
                                            std::string_view launch_spec);
 
-/// The task as its entry tells of it, status queued. Absent: it has started or ended meanwhile. Errors: record_invalid.
+/// The task that an entry describes, with status queued. Absent: it has started or ended meanwhile. Errors:
+/// record_invalid.
 [[nodiscard]] Result<std::optional<Task>> read_queued(const store::Session& session, const store::QueueEntry& entry);
 
-/// All of them, in their order, each with its place.
+/// All queued tasks in order, each with its position.
 [[nodiscard]] Result<std::vector<Task>> queued_tasks(const store::Session& session);
 
-/// Starts the runners of entries whose runner was killed, and clears away what such a death left (architecture, "Queue").
-/// Costs one look at a folder where there is no queue. `runner`: as in ManagerOptions.
+/// Restarts the runners of queued tasks that were killed, and removes what those runners left (architecture, "Queue").
+/// Without a queue this costs one attempt to open a folder. `runner`: as in ManagerOptions.
 [[nodiscard]] Result<> revive_queue(const store::Session& session, const std::string& runner, Telemetry& telemetry);
 
-/// The same for the first few in the queue, and for `asked_for`, so that it costs the same whatever is queued (L66). Of
-/// the others, each is looked at when its turn comes: by the runner that makes room for it.
+/// The same for the first few in the queue and for `asked_for`, so that the cost does not grow with the queue (L66).
+/// Each of the others is restarted by the runner that frees a slot for it.
 [[nodiscard]] Result<> revive_next(const store::Session& session, const std::string& runner, Telemetry& telemetry,
                                    const std::vector<TaskId>& asked_for);
 
-/// Why a task whose runner was killed can't be started again as it waits; "": it can. Errors: record_invalid.
+/// Why a queued task whose runner was killed can't be started again; "": it can. Errors: record_invalid.
 [[nodiscard]] Result<std::string> cannot_start_again(const store::Session& session, const store::QueueEntry& entry);
 
-/// A queued task without a live runner that this user has not signed, and what it would run.
+/// A queued task without a live runner and without a signature of this user, and the command it would run.
 struct Untrusted {
   Task task;
   std::string runs;
 };
 [[nodiscard]] Result<std::vector<Untrusted>> untrusted_entries(const store::Session& session);
 
-/// Signs exactly the bytes of its entry: the user has looked at them.
+/// Signs exactly these bytes of its entry, which the user has been shown.
 [[nodiscard]] Result<> trust_entry(const store::Session& session, const TaskId& id);
 
-/// Ends a queued task whose runner was killed and could not be started again. False: it is not in the queue.
+/// Ends a queued task whose runner was killed and could not be restarted. False: it is not in the queue.
 [[nodiscard]] Result<bool> end_queued(const store::Session& session, const TaskId& id, const StopOptions& options,
                                       Telemetry& telemetry);
 

@@ -23,13 +23,13 @@ ReconcileResult unchanged(const Task& recorded, Assessment found) {
   return {.task = std::move(found.task), .before = recorded.status, .explained = std::move(found.explained)};
 }
 
-// As a runner does it (runner/record/outbox.h): the entry before the record.
+// As the runner does it (runner/record/outbox.h): the entry is made before the record.
 Result<> announce(const store::Session& session, const Task& task) {
   if (!task.detached || task.notification.suppressed.value_or(false)) return {};
   return store::add_to_outbox(session, task.id);
 }
 
-// A person's decision about a task of which nothing can be proven here.
+// A person declares the task lost, since nothing can be proven here.
 void adopt_as_lost(Assessment& found) {
   found.task.found.unverified = false;
   found.task.status = Status::lost;
@@ -46,7 +46,8 @@ Result<> commit_end(const store::Session& session, Task& task, store::RunnerLock
   task.ended_seq = session.next_seq();
   if (auto announced = announce(session, task); !announced) return announced;
   if (auto written = store::write_record(task); !written) return written;
-  const bool runs_on_end = trust::is_on_end_signed(session, task);  // its folder, which the signature covers, goes now
+  // Before its folder goes, which the signature covers.
+  const bool runs_on_end = trust::is_on_end_signed(session, task);
   store::end_in_active(session, task.id);
   lock.clean_up_and_release();
   telemetry.settled(task, runs_on_end);
@@ -63,8 +64,8 @@ Result<ReconcileResult> settle_own(const store::Session& session, const Task& re
 
   auto lock = store::RunnerLock::take(session, recorded.id);
   if (!lock) return std::unexpected(lock.error());
-  if (!*lock) return unchanged(recorded, std::move(*found));  // somebody is at it
-  // Whoever had the lock before us may have settled it.
+  if (!*lock) return unchanged(recorded, std::move(*found));  // another process is settling it
+  // The previous holder of the lock may have settled it.
   auto again = store::reread(recorded);
   if (!again) return std::unexpected(again.error());
   if (is_terminal(again->status)) {
@@ -73,10 +74,11 @@ Result<ReconcileResult> settle_own(const store::Session& session, const Task& re
   }
   const bool ended_by_itself =
       found->task.recovered && found->task.status != Status::timed_out && found->task.status != Status::killed;
-  // What a command's natural end left behind may live on; what was to be stopped, or has no runner, may not, and nothing
-  // of a subagent (L30).
+  // Processes left by a command that ended by itself may live on. Processes of a stopped task, of a task whose runner
+  // was killed, and of a subagent may not (L30).
   std::vector<ProcessIdentity> survivors;
-  const bool is_elsewhere = found->task.lost_evidence == Evidence::adopted;  // no process here is known to be its own
+  // No process here is known to be the task's.
+  const bool is_elsewhere = found->task.lost_evidence == Evidence::adopted;
   if ((!ended_by_itself || recorded.kind == Kind::agent) && !recorded.host.in_process.value_or(false) && !is_elsewhere)
     survivors = end_remains(session, *again);
   if (found->task.found.runner_gone) {
@@ -103,11 +105,11 @@ Result<ReconcileResult> settle_foreign(const store::Session& session, const Task
     found->explained += "; a record of the current shape can't have its id, so nothing is written";
     return unchanged(recorded, std::move(*found));
   }
-  // Of two of us who settle it one writes and tells. Its owner does not know our locks; at least it is not overwritten
-  // if it wrote meanwhile.
+  // The lock lets one of two Perdure processes write and notify. The owner does not know this lock, but a record that
+  // it wrote meanwhile is not overwritten.
   auto lock = store::lock_record(recorded);
   if (!lock) return std::unexpected(lock.error());
-  auto again = store::find_record(session, recorded.id);  // one of the oldest shape has a new file by then
+  auto again = store::find_record(session, recorded.id);  // a task of the oldest format has a new file by then
   if (!again) return std::unexpected(again.error());
   if (!*again) return fail_os(ENOENT, "settling", recorded.found.source);
   if (is_terminal((*again)->status))

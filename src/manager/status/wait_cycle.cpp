@@ -43,7 +43,7 @@ std::optional<TaskId> task_inside(const store::Session& session) {
   // NOLINTEND(concurrency-mt-unsafe)
   if (name == nullptr) return std::nullopt;
   const std::string_view text = name;
-  const auto at = text.find('@');  // in the environment of a task of 0.1 both stand together
+  const auto at = text.find('@');  // the environment of a task of 0.1 holds both in one variable
   auto id = TaskId::parse(text.substr(0, at));
   if (!id) return std::nullopt;
   const bool is_here = at != std::string_view::npos
@@ -58,7 +58,7 @@ std::string wait_request(const store::Session& session) {
 }
 
 Result<> check_cycle(const store::Session& session, const TaskId& self, const std::vector<TaskId>& targets) {
-  std::map<TaskId, TaskId> waits_for;  // how we came there
+  std::map<TaskId, TaskId> waits_for;  // the task from which each was reached
   std::vector<TaskId> next{self};
   while (!next.empty()) {
     const TaskId id = next.back();
