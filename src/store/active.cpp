@@ -29,7 +29,7 @@ namespace {
 
 using namespace contract;
 
-constexpr std::size_t kMostIdBytes = 64 << 20;  // of the cache; a larger one is not believed
+constexpr std::size_t kMostIdBytes = 64 << 20;  // of the cache; a larger one is ignored
 constexpr std::int64_t kEntryRestsMs = 60'000;
 
 std::string active_path(const Session& session) {
@@ -40,14 +40,15 @@ Result<Fd> open_active(const Session& session) {
   return open_folder_at(AT_FDCWD, active_path(session), active_path(session));
 }
 
-// What makes an index of another boot, or of a copied session, unlike that of this one. Empty: it can't be known.
+// Identifies this boot and this folder, so that an index of another boot or of a copied session differs. Empty:
+// unknown.
 std::string here_and_now(const Session& session) {
   const auto folder = identity_of_folder(session.path());
   if (boot_id().empty() || !folder) return {};
   return fmt::format("{} {} {}\n", boot_id(), folder->inode, folder->birth_time.value_or("-"));
 }
 
-// Absent: the file is one of 0.1, or can't be read. Without a file nothing was ever numbered here.
+// Absent: the file is one of 0.1, or can't be read. If there is no file, no event was ever numbered here.
 std::optional<SeqWords> read_seq(const Session& session) {
   const std::string path = session.path() + "/" + kSeqFile;
   auto file = open_at(AT_FDCWD, path, O_RDONLY, path);
@@ -57,7 +58,7 @@ std::optional<SeqWords> read_seq(const Session& session) {
   return words;
 }
 
-// Everything up to this number has been looked at.
+// Notes that every record up to this number was examined.
 void note_seq(const Session& session, std::int64_t seen) {
   const std::string path = session.path() + "/" + kSeqFile;
   auto file = open_at(AT_FDCWD, path, O_RDWR, path);
@@ -71,7 +72,7 @@ void note_seq(const Session& session, std::int64_t seen) {
   ::munmap(page, kSeqBytes);
 }
 
-// What one look at everything finds.
+// What a scan of all records finds.
 class Found {
  public:
   explicit Found(const Session& session) : session_(session) {}
@@ -150,7 +151,7 @@ Result<> complete_active(const Session& session) {
   if (here.empty() || !session.open_tasks() || is_active_complete(session)) return {};
   const auto words = read_seq(session);
   std::int64_t seen = words ? words->last : 0;
-  if (!words) {  // one of 0.1: its only word
+  if (!words) {  // a file of 0.1 holds one number only
     const std::string path = session.path() + "/" + kSeqFile;
     const auto file = open_at(AT_FDCWD, path, O_RDONLY, path);
     if (!file || ::pread(file->get(), &seen, sizeof seen, 0) != sizeof seen) return {};
@@ -161,7 +162,7 @@ Result<> complete_active(const Session& session) {
   auto parts = scan_in_parts(session, options);
   if (!parts) return std::unexpected(parts.error());
   std::vector<TaskId> live = found.live();
-  // A runner of 0.1 numbers its start before there is a record, but when there is a folder.
+  // A runner of 0.1 takes the number of its start after it made the folder and before it wrote the record.
   for (auto& part : *parts) live.insert(live.end(), part.recordless.begin(), part.recordless.end());
   auto queue = list_queue(session);
   if (!queue) return std::unexpected(queue.error());
@@ -187,7 +188,7 @@ EndedIds::EndedIds(const Session& session) {
   places_.resize(std::bit_ceil(2 * count + 2));
   for (std::size_t at = 0; at < text_.size();) {
     const std::size_t end = text_.find('\n', at);
-    if (end == std::string::npos) break;  // cut off
+    if (end == std::string::npos) break;  // truncated
     const std::string_view id(text_.data() + at, end - at);
     std::size_t slot = std::hash<std::string_view>()(id) & (places_.size() - 1);
     while (places_[slot] != 0 && id_at(places_[slot]) != id) slot = (slot + 1) & (places_.size() - 1);
@@ -225,7 +226,7 @@ void tidy_active(const Session& session, const std::vector<TaskId>& looked_at) {
       if (is_terminal((*task)->status) && !lives) end_in_active(session, id);
       continue;
     }
-    // Without a folder no runner can be about to take it up; where there is one, gc removes that first.
+    // Without a folder no runner can be about to start the task. If there is a folder, gc removes that first.
     struct stat about{};
     const std::string path = active_path(session) + "/" + id.str();
     const bool is_old =

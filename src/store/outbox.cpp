@@ -29,14 +29,15 @@ bool is_before(const timespec& a, const timespec& b) {
   return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
 }
 
-// Until when the claim that these times tell of stands; `locked`: somebody holds the entry.
+// When the claim with these times ends. `locked`: another process holds the lock on the entry.
 std::optional<std::int64_t> end_of_claim(const struct stat& about, bool locked) {
   const std::int64_t now = now_ms();
   const bool leased = is_before(about.st_ctim, about.st_mtim);
   if (!leased && !locked) return std::nullopt;
   const std::int64_t since = in_ms(leased ? about.st_ctim : about.st_mtim);
   const std::int64_t until = in_ms(about.st_mtim) + (leased ? 0 : OutboxClaim::kClaimerHangs.count());
-  // Claimed in the future: the clock was set back. Told twice is better than told an hour late.
+  // Claimed in the future: the clock was set back. A notification that is delivered twice is better than one that is an
+  // hour late.
   if (until <= now || since > now + OutboxClaim::kClaimerHangs.count()) return std::nullopt;
   return until;
 }
@@ -55,7 +56,7 @@ Result<Fd> open_outbox(const Session& session) {
   return open_folder_at(AT_FDCWD, outbox_path(session), outbox_path(session));
 }
 
-// A new file in the place of one whose claimer hangs: the lock that hangs is on the old one, and ends nothing.
+// Replaces the entry of a claimer that hangs by a new file. Its lock is on the old file and has no effect any more.
 Result<std::optional<Fd>> take_over(const Fd& folder, const TaskId& id, const std::string& path) {
   static std::atomic<unsigned> counter{0};
   const std::string temporary = fmt::format(".{}.{}.{}.tmp", id.str(), ::getpid(), counter.fetch_add(1));
@@ -82,7 +83,7 @@ Result<> add_to_outbox(const Session& session, const TaskId& id) {
   if (!folder) return std::unexpected(folder.error());
   auto entry = open_at(folder->get(), id.str(), O_RDONLY | O_CREAT, path + "/" + id.str());
   if (!entry) return std::unexpected(entry.error());
-  // Before the record is written: else a power cut may leave the end and take the news of it (D41).
+  // Before the record is written: else a power cut may leave the record without its entry (D41).
   if (::fsync(folder->get()) != 0) return fail_errno("syncing the folder", path);
   return {};
 }
@@ -119,7 +120,7 @@ Result<std::vector<TaskId>> outbox_entries(const Session& session) {
 
 Result<std::optional<std::int64_t>> claimed_until(const Session& session, const TaskId& id) {
   const std::string path = outbox_path(session) + "/" + id.str();
-  // Not for writing: that it is closed again would wake everybody who waits for the end of a claim.
+  // Opened read-only: closing a file opened for writing would wake every process that waits for the end of a claim.
   auto file = open_at(AT_FDCWD, path, O_RDONLY, path);
   if (!file && is_absence(file.error().os_error)) return std::nullopt;
   if (!file) return std::unexpected(file.error());
@@ -153,7 +154,7 @@ Result<std::optional<OutboxClaim>> OutboxClaim::take(const Session& session, con
     struct stat held{};
     struct stat named{};
     if (::fstat(file->get(), &held) != 0) return fail_errno("looking at", path);
-    // Acknowledged, or taken over, between opening and locking: the name is what others look at.
+    // Acknowledged or taken over between opening and locking: then the name belongs to another file, or to none.
     if (held.st_nlink == 0 || ::fstatat(folder->get(), id.str().c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
         named.st_ino != held.st_ino)
       continue;

@@ -8,50 +8,51 @@
 #include <optional>
 #include <vector>
 
-// outbox/<taskId>: an empty file for each ending that its owner has not been told of (docs/internals/disk-format.md, "Outbox").
-// It is an index and says nothing: without a terminal record it is ignored, and one whose record says `notifiedAt`
-// is only to be removed. It is made before the terminal record and removed after the acknowledgement.
+// outbox/<taskId>: an empty file for each undelivered notification (docs/internals/disk-format.md, "Outbox"). It is an
+// index without data: without a terminal record an entry is ignored, and if the record has `notifiedAt`, the entry is
+// only removed. It is made before the terminal record and removed after the acknowledgement.
 namespace perdure::store {
 
-/// Makes the entry, and the folder if it is not there.
+/// Makes the entry, and the folder if it does not exist.
 [[nodiscard]] Result<> add_to_outbox(const Session& session, const TaskId& id);
 
-/// Wakes whoever waits for news, as the end of a claim does: for a record that got its end where nobody looks for that.
+/// Wakes processes that wait for notifications, as the end of a claim does: for an end that was recorded in a folder
+/// they do not watch.
 void wake_waiters(const Session& session, const TaskId& id);
 
 [[nodiscard]] bool is_in_outbox(const Session& session, const TaskId& id);
 
-/// Nothing there is success.
+/// Succeeds if there is none.
 [[nodiscard]] Result<> remove_from_outbox(const Session& session, const TaskId& id);
 
 /// The ids of all entries, in no order. A session without an outbox has none.
 [[nodiscard]] Result<std::vector<TaskId>> outbox_entries(const Session& session);
 
-/// Until when somebody else is delivering this ending, ms since the epoch; absent: nobody is, or there is no entry.
+/// When another process's claim on this notification ends, ms since the epoch; absent: it is unclaimed, or there is no
+/// entry.
 [[nodiscard]] Result<std::optional<std::int64_t>> claimed_until(const Session& session, const TaskId& id);
 
 [[nodiscard]] std::string outbox_path(const Session& session);
 
-/// The right to deliver one ending. Two kinds:
+/// A claim: the right to deliver one notification. Two kinds:
 ///
-/// - without a lease: a lock on the entry that ends with this object or this process, however it dies. After
-///   kClaimerHangs another may deliver, too: a claimer that hangs must not keep the news for ever;
-/// - with a lease: for that long, whether this process lives or not. For whoever hands the news on and leaves.
+/// - without a lease: a lock on the entry, which ends with this object or with this process. After kClaimerHangs
+/// another process may deliver, too, so that a process that hangs does not hold the notification back for ever;
+/// - with a lease: for that long, even if this process exits. For a process that hands the notification on and exits.
 ///
-/// The times of the entry carry this: its mtime is ahead of its ctime exactly when it is leased, and is the end of
-/// the lease; without a lease it tells since when it is claimed. Not its content: a disk that is full must not keep
-/// news from being delivered.
+/// The claim is in the times of the entry, so that it also works on a full disk: if mtime is later than ctime, the
+/// notification is leased until mtime; else mtime is when the claim began.
 class OutboxClaim {
  public:
   static constexpr std::chrono::milliseconds kClaimerHangs{60'000};
 
-  /// Absent: no such entry, or somebody else's claim stands. Look at the record after taking it.
+  /// Absent: there is no such entry, or it is claimed. Read the record again after taking the claim.
   [[nodiscard]] static Result<std::optional<OutboxClaim>> take(const Session& session, const TaskId& id,
                                                                std::optional<std::chrono::milliseconds> lease);
 
  private:
   explicit OutboxClaim(Fd file) : file_(std::move(file)) {}
-  Fd file_;  // none when it is leased
+  Fd file_;  // closed for a lease
 };
 
 }  // namespace perdure::store

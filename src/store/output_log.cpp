@@ -32,14 +32,14 @@ Result<std::string> read_at(int file, std::int64_t at, std::int64_t bytes, const
     const ssize_t n = ::pread(file, out.data() + have, out.size() - have, at + static_cast<std::int64_t>(have));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return fail_errno("reading", path);
-    if (n == 0) break;  // somebody made it shorter
+    if (n == 0) break;  // another process truncated it
     have += static_cast<std::size_t>(n);
   }
   out.resize(have);
   return out;
 }
 
-// A file of the log with its size. Absent: it is not there.
+// A file of the log with its size. Absent: it does not exist.
 Result<std::optional<std::pair<Fd, std::int64_t>>> open_part(int folder, const std::string& name,
                                                              const std::string& path) {
   auto file = open_at(folder, name, O_RDONLY, path);
@@ -59,7 +59,7 @@ struct Marker {
   std::int64_t dropped = 0;
 };
 
-// The marker at the start of `text`, if that is one.
+// The marker at the start of `text`, if there is one.
 std::optional<Marker> parse_marker(std::string_view text) {
   if (!text.starts_with(kMarkerBefore)) return std::nullopt;
   std::string_view rest = text.substr(std::string_view(kMarkerBefore).size());
@@ -81,8 +81,8 @@ Result<std::optional<Marker>> marker_at(int file, std::int64_t at, const std::st
   return marker;
 }
 
-// The marker of a log whose runner was killed while it joined the segments: the file must end somewhere
-// within the first segment that is left, which text that only looks like a marker does not achieve.
+// The marker of a log whose runner was killed while it joined the segments: the file must end within the first
+// remaining segment. Output that only looks like a marker does not meet this condition.
 Result<std::optional<Marker>> find_marker(int file, std::int64_t size, std::int64_t first_segment,
                                           std::int64_t segment_bytes, const std::string& path) {
   constexpr std::int64_t kChunk = 1 << 20;
@@ -124,7 +124,7 @@ Result<> name_log(const Session& session, const TaskId& id, const LogFiles& file
   const std::string path = session.folder_path(id) + "/" + kOutputFile;
   const std::string unnamed = fmt::format("/proc/self/fd/{}", files.head.get());
   if (::linkat(AT_FDCWD, unnamed.c_str(), folder->get(), kOutputFile, AT_SYMLINK_FOLLOW) == 0) return {};
-  // A file that had a name once can't get another one.
+  // A file whose name was removed can't be linked again.
   auto copy = open_at(folder->get(), kOutputFile, O_WRONLY | O_CREAT | O_EXCL, path);
   if (!copy) return std::unexpected(copy.error());
   constexpr std::int64_t kPart = 1 << 20;
@@ -151,13 +151,12 @@ Result<OutputLog> OutputLog::open(const Session& session, const Task& task) {
   log.path_ = where + "/" + kOutputFile;
   auto folder = open_folder_at(AT_FDCWD, where, where);
   if (!folder && folder.error().os_error != ENOENT) return std::unexpected(folder.error());
-  // Segments before the head: once there is a segment the head is complete, so what is between them was
-  // dropped.
+  // Segments before the head: once there is a segment the head is complete, so the bytes between them were dropped.
   std::vector<Segment> segments;
   for (int looks = 0; folder && looks < kMostLooks; ++looks) {
     auto complete = log.open_segments(folder->get(), segments);
     if (!complete) return std::unexpected(complete.error());
-    if (*complete) break;  // else the oldest was dropped between the listing and the opening
+    if (*complete) break;  // else the oldest segment was dropped between the listing and the opening
   }
   Fd head;
   if (folder) {
@@ -206,8 +205,8 @@ Result<bool> OutputLog::open_segments(int folder, std::vector<Segment>& segments
     segments.push_back(std::move(segment));
   }
   std::ranges::sort(segments, {}, &Segment::at);
-  // A listing may miss a segment that was made meanwhile and show the one behind it: what is behind a hole is
-  // left for the next look.
+  // A listing may miss a segment that was made meanwhile and contain the one after it: bytes after a gap are left to
+  // the next listing.
   for (std::size_t i = 1; i < segments.size(); ++i)
     if (segments[i].at != segments[i - 1].at + segments[i - 1].bytes) segments.resize(i);
   return true;
@@ -233,19 +232,19 @@ Result<> OutputLog::lay_out(const Task& task, Fd head, std::vector<Segment> segm
   if (!marker) {
     if (bytes > 0) add(0, bytes, 0, std::move(head));
   } else {
-    // The number in the marker, not the record's: processes left behind may have written on after the record.
+    // The number in the marker, not the record's: processes left running may have written after the record.
     const std::int64_t behind = marker->at + marker->length;
     const std::int64_t tail_at = marker->at + marker->dropped;
     add(0, marker->at, 0, std::move(head));
     add_again(tail_at, tail_at + bytes - behind, behind);
     size_ = std::max(size_, tail_at);
   }
-  // A runner that was killed while it joined them leaves one segment that is, in part, in output.log too.
+  // A runner that was killed while it joined segments leaves one segment that is partly in output.log too.
   for (auto& segment : segments) {
     const std::int64_t begin = std::max(segment.at, size_);
     add(begin, segment.at + segment.bytes, begin - segment.at, std::move(segment.file));
   }
-  // The budget `stop` keeps the beginning only.
+  // With the output limit `stop` only the beginning is kept.
   if (task.output.dropped_at && task.output.dropped_bytes)
     size_ = std::max(size_, *task.output.dropped_at + *task.output.dropped_bytes);
   return {};

@@ -60,7 +60,7 @@ Result<std::optional<StoredAnswer>> read_answer(const Session& session, const Ta
 Result<DraftAnswer> DraftAnswer::write(const Session& session, const TaskId& id, const std::string& json) {
   auto folder = session.open_folder(id);
   if (!folder) return std::unexpected(folder.error());
-  // Not a pid: another container's process may have the same one, and the same session.
+  // Not a pid: a process in another container may have the same pid and use the same session.
   std::uint64_t random = 0;
   if (::getrandom(&random, sizeof random, 0) != sizeof random) return fail_errno("reading", "random bytes");
   const std::string name = fmt::format("{}{:016x}", kDraftPrefix, random);
@@ -79,7 +79,7 @@ DraftAnswer::~DraftAnswer() {
 
 Result<> DraftAnswer::give() {
   if (::renameat(folder_.get(), name_.c_str(), folder_.get(), kOutputFile) != 0) return fail_errno("answering", path_);
-  // It is given now, whatever comes; the record that is written next tells of a disk that fails.
+  // It counts as given from here on. A disk that fails shows up when the record is written next.
   static_cast<void>(::fsync(folder_.get()));
   return {};
 }

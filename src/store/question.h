@@ -11,14 +11,14 @@ namespace perdure::store {
 /// Writes tasks/<id>/question.json, durably.
 [[nodiscard]] Result<> write_question(const Session& session, const TaskId& id, const std::string& json);
 
-/// Takes it, and the folder, away again: the question was not asked after all.
+/// Removes it and the folder: the question was not asked after all.
 void remove_question(const Session& session, const TaskId& id);
 
-/// Errors: record_invalid where it is not there or is no regular file.
+/// Errors: record_invalid if it is missing or is not a regular file.
 [[nodiscard]] Result<std::string> read_question(const Session& session, const TaskId& id);
 
-/// The answer of a question: output.log. It is the decision: who finds one knows that the question was answered, whatever
-/// its record says, because it appears by a rename, made by the one who holds runner.lock.
+/// The answer of a question: output.log. If it exists, the question was answered, whatever its record says: only the
+/// holder of runner.lock makes it, by a rename.
 struct StoredAnswer {
   std::string json;
   std::int64_t written_ms = 0;
@@ -26,7 +26,7 @@ struct StoredAnswer {
 /// Absent: there is none.
 [[nodiscard]] Result<std::optional<StoredAnswer>> read_answer(const Session& session, const TaskId& id);
 
-/// An answer that is written, durably, but not given yet: a file in the task's folder. Removed when it goes.
+/// An answer that is durable but not given yet: a file in the task's folder. Removed by the destructor.
 class DraftAnswer {
  public:
   [[nodiscard]] static Result<DraftAnswer> write(const Session& session, const TaskId& id, const std::string& json);
@@ -34,13 +34,13 @@ class DraftAnswer {
   DraftAnswer& operator=(DraftAnswer&&) = delete;
   ~DraftAnswer();
 
-  /// The name of the file in the folder.
+  /// The file's name in that folder.
   [[nodiscard]] const std::string& name() const { return name_; }
 
-  /// Makes it the answer. Only for the holder of runner.lock, and only where there is none.
+  /// Makes it the answer. Only for the holder of runner.lock, and only if there is no answer.
   [[nodiscard]] Result<> give();
 
-  /// Somebody made it the answer: only then has the file another name.
+  /// Was it made the answer? Only that gives the file another name.
   [[nodiscard]] bool was_given() const;
 
  private:

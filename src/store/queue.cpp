@@ -46,7 +46,7 @@ Result<std::vector<QueueEntry>> list_queue(const Session& session) {
   if (!names) return std::unexpected(names.error());
   for (const auto& entry : *names)
     if (auto parsed = parse(entry.name)) entries.push_back(std::move(*parsed));
-  // Digits sort before letters, so those that follow another task come last by themselves.
+  // Digits sort before letters, so those that follow another task come last.
   std::ranges::sort(entries, {}, &QueueEntry::name);
   return entries;
 }

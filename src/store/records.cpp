@@ -30,8 +30,8 @@ std::string_view stem_of(std::string_view name) {
   return name.ends_with(kSuffix) ? name.substr(0, name.size() - kSuffix.size()) : std::string_view();
 }
 
-// A record's bytes in as few system calls as can be: one read that does not fill the buffer has read it all. Whatever
-// is not as simple as that gives an empty view and is looked at closely.
+// Reads a record in as few system calls as possible: a read that does not fill the buffer has read all of it. In any
+// other case the view is empty, and the caller uses the slower function.
 std::string_view read_quickly(int folder, const std::string& name, std::string& buffer) {
   constexpr std::size_t kOrdinary = 16384;
   buffer.resize(kOrdinary);
@@ -57,7 +57,7 @@ Result<Task> read_record(int folder, const std::string& name, const std::string&
   return task;
 }
 
-// Absent: the folder holds no task of the oldest shape.
+// Absent: the folder does not hold a task of the oldest format.
 Result<std::optional<Task>> read_kimi_cli(int tasks, const std::string& name, const std::string& path) {
   auto folder = open_folder_at(tasks, name, path);
   if (!folder && is_absence(folder.error().os_error)) return std::nullopt;
@@ -86,13 +86,13 @@ class Scanner {
   Scanner(const Session& session, std::vector<Scan>& found, const ScanOptions& options)
       : session_(session), found_(found), options_(options), own_(session.tasks_path()), precedence_(session) {}
 
-  // From here on, names in the session's own folder that are known to have ended are not looked at.
+  // From here on, records in the session's own folder that are known to be terminal are skipped.
   void believe(const std::vector<TaskId>& active) {
     ended_.emplace(session_);
     for (const auto& id : active) active_.insert(id.str());
   }
 
-  // Only these, which may be live.
+  // Opens only these records.
   Result<> scan_active(const std::vector<TaskId>& active) {
     auto folder = open_folder_at(AT_FDCWD, own_, own_);
     if (!folder && is_absence(folder.error().os_error)) return {};
@@ -100,7 +100,8 @@ class Scanner {
     std::unordered_set<std::string> queued;
     auto queue = list_queue(session_);
     if (!queue) return std::unexpected(queue.error());
-    // Whoever was killed between its record and the removal of its entry was one of the first; those behind still wait.
+    // A runner killed between writing its record and removing its entry had one of the first places; those behind still
+    // wait.
     constexpr std::size_t kFirst = 8;
     for (std::size_t i = kFirst; i < queue->size(); ++i) queued.insert((*queue)[i].id.str());
     Scan& into = found_.emplace_back();
@@ -120,7 +121,7 @@ class Scanner {
     return {};
   }
 
-  // The folders in the order of Session::record_folders(): `<session>/tasks` comes last.
+  // Scans the folders in the order of Session::record_folders(): `<session>/tasks` comes last.
   Result<> scan(const std::string& path) {
     auto folder = open_folder_at(AT_FDCWD, path, path);
     if (!folder) return std::unexpected(folder.error());
@@ -139,7 +140,7 @@ class Scanner {
       records.push_back(&entry);
     }
     read_all(folder->get(), path, records);
-    // A folder beside its record belongs to that record; only one without may be a task of the oldest shape.
+    // A folder beside a record belongs to that record; only one without a record may be a task of the oldest format.
     for (const auto* entry : folders) {
       if (here.contains(entry->name) || is_taken(entry->name) || !TaskId::parse(entry->name)) continue;
       const std::string inside = path + "/" + entry->name;
@@ -163,7 +164,7 @@ class Scanner {
 
   [[nodiscard]] bool is_taken(std::string_view stem) const { return taken_.contains(std::string(stem)); }
 
-  // Reading is all system calls and decoding all computing, so a second core is worth having for large sessions.
+  // Reading is all system calls and decoding all computing, so a second thread pays off in large sessions.
   void read_all(int folder, const std::string& path, std::span<const FolderEntry* const> records) {
     constexpr std::size_t kWorthAThread = 2000;
     const std::size_t cores = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 8);
@@ -189,7 +190,7 @@ class Scanner {
     for (const auto* entry : records) {
       const std::string file = path + "/" + entry->name;
       auto task = read_record(folder, entry->name, file, buffer);
-      // Another folder's record of that id wins; what is wrong with this one is told all the same.
+      // Another folder's record of that id takes precedence; the problem with this one is reported all the same.
       if (!task || !is_taken(stem_of(entry->name))) add(std::move(task), file, into);
     }
   }
@@ -211,7 +212,7 @@ class Scanner {
   Precedence precedence_;
   std::optional<EndedIds> ended_;
   std::unordered_set<std::string> active_;
-  std::unordered_set<std::string> taken_;  // ids of the folders before, which win
+  std::unordered_set<std::string> taken_;  // ids in the earlier folders, which take precedence
 };
 
 }  // namespace
@@ -295,7 +296,7 @@ Result<> write_record(const Task& task) {
 }
 
 Result<Fd> lock_record(const Task& task) {
-  // A file that was replaced between opening and locking proves nothing: once more.
+  // The file was replaced between opening and locking: try again.
   while (true) {
     auto file = open_at(AT_FDCWD, task.found.source, O_RDWR, task.found.source);
     if (!file) return file;

@@ -40,7 +40,7 @@ Result<bool> is_held(const Session& session, const TaskId& id, const char* name)
   return is_locked_by_another(file->get(), path);
 }
 
-// A field of the page: up to its first NUL.
+// A field of the page: the bytes up to its first NUL.
 std::string_view field(std::string_view page, long at, long bytes) {
   if (page.size() < static_cast<std::size_t>(at)) return {};
   const std::string_view whole = page.substr(static_cast<std::size_t>(at), static_cast<std::size_t>(bytes));
@@ -129,7 +129,7 @@ Result<std::optional<RunnerLock>> RunnerLock::take_within(const Session& session
 
 Result<std::optional<RunnerLock>> RunnerLock::take(const Session& session, const TaskId& id) {
   const std::string path = session.folder_path(id) + "/" + kRunnerLock;
-  // A file that was unlinked or replaced between opening and locking proves nothing: once more.
+  // The file was unlinked or replaced between opening and locking: try again.
   while (true) {
     if (auto made = make_folder_at(AT_FDCWD, session.folder_path(id), session.folder_path(id)); !made)
       return std::unexpected(made.error());
@@ -186,7 +186,7 @@ void RunnerLock::clean_up_and_release() {
 void RunnerLock::release() {
   ::unlinkat(folder_.get(), kRunnerLock, 0);
   file_.reset();
-  ::rmdir(session_.folder_path(id_).c_str());  // stays while there is a log in it
+  ::rmdir(session_.folder_path(id_).c_str());  // fails while a log is in it
 }
 
 }  // namespace perdure::store

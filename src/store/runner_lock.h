@@ -7,7 +7,7 @@
 
 namespace perdure::store {
 
-/// What a runner noted in its lock file (contract/lock_page.h).
+/// The notes of a runner in its lock file (contract/lock_page.h).
 struct RunnerNotes {
   struct Exit {
     bool by_signal = false;
@@ -20,46 +20,46 @@ struct RunnerNotes {
     std::string reason;  ///< unescaped
   };
   std::optional<ProcessIdentity> holder;
-  std::string key;  ///< the task's; "" where the runner was one of 0.1
+  std::string key;  ///< the task's key; "" if the runner was one of 0.1
   bool gate_opened = false;
   bool out_of_memory = false;
-  int refused = 0;  ///< errno with which the record of the end was refused; 0: it was not
+  int refused = 0;  ///< errno with which the disk refused the terminal record; 0: none
   std::optional<Exit> exit;
   std::optional<Decision> decision;
 };
 
-/// Is the task's runner alive? Look before reading the record: the other order calls ended tasks lost.
+/// Is the task's runner alive? Call this before reading the record: in the other order an ended task looks lost.
 [[nodiscard]] Result<bool> is_runner_alive(const Session& session, const TaskId& id);
 
-/// The errno with which the record of a task was refused that has ended and whose runner tries again; 0: none.
+/// The errno with which the terminal record was refused, of an ended task whose runner is trying again; 0: none.
 [[nodiscard]] int refusal_of(const Session& session, const TaskId& id);
 
-/// The same for processes that a task left behind at its natural end and a runner that looks after them.
+/// Does a runner live that watches processes which the task left running?
 [[nodiscard]] Result<bool> has_leftovers(const Session& session, const TaskId& id);
 
 [[nodiscard]] RunnerNotes read_runner_notes(const Session& session, const TaskId& id);
 
-/// runner.lock taken by a manager, to settle what a dead runner left. Read the record again after taking it.
+/// runner.lock, taken by a manager to settle a task whose runner died. Read the record again after taking it.
 class RunnerLock {
  public:
-  /// Absent: a runner, or another manager, has it.
+  /// Absent: a runner or another manager holds it.
   [[nodiscard]] static Result<std::optional<RunnerLock>> take(const Session& session, const TaskId& id);
 
-  /// The same once it is free, within `patience_ms`: whoever settles, removes or acknowledges a task is done sooner.
+  /// Waits for the lock up to `patience_ms`: a process that settles, removes or acknowledges a task releases it sooner.
   [[nodiscard]] static Result<std::optional<RunnerLock>> take_within(const Session& session, const TaskId& id,
                                                                      std::int64_t patience_ms);
 
-  /// The page of a task that has no runner but this process: who holds it, and the notes that survive its death
-  /// (contract/lock_page.h). Notes can't fail: the page is allocated by introduce().
+  /// The page of a task that has this process instead of a runner: who holds it, and the notes that survive its death
+  /// (contract/lock_page.h). Writing a note can't fail: introduce() allocated the page.
   [[nodiscard]] Result<> introduce(const ProcessIdentity& holder);
   void note_gate();
   void note_exit(int exit_code, std::int64_t at_ms);
   void note_decision(std::string_view cause, std::string_view escaped_reason, std::int64_t at_ms);
 
-  /// Takes away what only a living runner needs, then lets go.
+  /// Removes the files that only a living runner needs, then releases the lock.
   void clean_up_and_release();
 
-  /// Lets go of a task that has ended, taking away no more than take() made: a runner may look after its leftovers.
+  /// Releases the lock of an ended task; removes only what take() made, since a runner may still watch left processes.
   void release();
 
  private:

@@ -58,8 +58,8 @@ bool Session::exists() const {
 
 namespace {
 
-// A server that gives root's files to another user (root_squash), or a mount with an owner of its own: what is made there
-// could never be trusted again (L49).
+// A file server may give root's files to another user (root_squash), and a mount may set an owner. A session made there
+// would fail the ownership check for ever (L49).
 Result<> check_new_folder(const std::string& path) {
   struct stat about{};
   if (::lstat(path.c_str(), &about) != 0) return fail_errno("looking at", path);
@@ -80,20 +80,20 @@ Result<> Session::create() const {
     made.error().message += ": choose another session with --session or PERDURE_SESSION";
     return made;
   }
-  // Both now: on a disk that is full later an ending still finds room for its name, but not for a folder.
+  // Both now: when the disk is full later, there is still room for an entry, but not for a folder.
   const std::string outbox = path_ + "/" + kOutboxDir;
   if (auto made = make_folder_at(AT_FDCWD, outbox, outbox); !made) return made;
   if (auto made = make_folder_at(AT_FDCWD, tasks_path(), tasks_path()); !made) return made;
   if (is_new) {
     auto fine = check_new_folder(tasks_path());
     if (fine) fine = check_new_folder(path_);
-    // Only what is empty goes: nothing was put there.
+    // rmdir removes empty folders only.
     if (!fine)
       for (const auto& path : {tasks_path(), outbox, path_}) ::rmdir(path.c_str());
     if (!fine) return fine;
   }
-  // The process that made these folders may have been killed before their names were durable (D02). A task comes into
-  // tasks/ only behind this line, so what is in it proves that the names are durable.
+  // The process that made these folders may have been killed before their names were durable (D02). Tasks are put into
+  // tasks/ only after this line, so if there is one, the names are durable.
   std::error_code unknown;
   return fs::is_empty(tasks_path(), unknown) || unknown ? sync_folder_and_parents(path_) : Result<>();
 }
@@ -150,7 +150,7 @@ Result<bool> Session::claim(const TaskId& id) const {
     if (errno == EEXIST) return false;
     return fail_errno("making the folder", folder);
   }
-  // Other programs number their tasks without a folder: their record is what takes an id.
+  // Other programs make no folder: their record alone takes the id.
   struct stat about{};
   if (::lstat(record_path(id).c_str(), &about) == 0) {
     ::rmdir(folder.c_str());
@@ -159,8 +159,8 @@ Result<bool> Session::claim(const TaskId& id) const {
   return true;
 }
 
-// The counter is the runner's, too (runner/record/record.cpp): shared memory and an atomic exchange, because a lock could
-// be left held by a stopped process.
+// The runner uses the same counter (runner/record/record.cpp). It is in shared memory, changed by an atomic exchange: a
+// stopped process could hold a lock for ever.
 std::int64_t Session::next_seq() const {
   using namespace std::chrono;
   const std::string path = path_ + "/" + kSeqFile;

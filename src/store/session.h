@@ -9,11 +9,11 @@
 
 namespace perdure::store {
 
-/// A session folder: the only place that knows where things are in it. A value; opening it touches no disk, and only
-/// create() and the functions that say so write. Thread-safe.
+/// A session folder: the only place that knows the paths in it. A value: the constructor does not touch the disk, and
+/// only create() and the functions that say so write. Thread-safe.
 class Session {
  public:
-  /// `path` is made absolute, links resolved as far as it exists.
+  /// `path` is made absolute; links are resolved in the part of it that exists.
   explicit Session(const std::string& path);
 
   [[nodiscard]] const std::string& path() const { return path_; }
@@ -22,7 +22,7 @@ class Session {
   [[nodiscard]] std::string record_path(const TaskId& id) const;
   [[nodiscard]] std::string folder_path(const TaskId& id) const;
 
-  /// What PERDURE_RUNNER holds for this task, and PERDURE_TASK_ID of one of 0.1: "<taskId>@<session>".
+  /// The value of PERDURE_RUNNER for this task, and of PERDURE_TASK_ID for a task of 0.1: "<taskId>@<session>".
   [[nodiscard]] std::string marker(const TaskId& id) const;
 
   [[nodiscard]] bool exists() const;
@@ -36,7 +36,7 @@ class Session {
   /// Folder `tasks/<id>`; a link in its place is refused.
   [[nodiscard]] Result<Fd> open_folder(const TaskId& id) const;
 
-  /// Every folder of records: agents/*/tasks, by name, then tasks. Those that exist.
+  /// Every existing folder of records: agents/*/tasks, by name, then tasks.
   [[nodiscard]] Result<std::vector<std::string>> record_folders() const;
 
   /// Makes `tasks/<id>` for a new task. False: the id is taken.

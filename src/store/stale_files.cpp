@@ -33,7 +33,7 @@ using namespace contract;
 
 namespace {
 
-constexpr std::int64_t kUntouchedMs = 60'000;  // whoever made it and lives is done with it by then
+constexpr std::int64_t kUntouchedMs = 60'000;  // a living process has finished with its file by then
 constexpr std::int64_t kBlock = 512;
 
 std::int64_t changed_ms(const struct stat& about) {
@@ -44,7 +44,7 @@ bool is_old(const struct stat& about) {
   return changed_ms(about) + kUntouchedMs < now_ms();
 }
 
-// The pid in a name made by replace_file(): ".<name>.<pid>.<n>.tmp"; 0: it is no such name.
+// The pid in a name made by replace_file(): ".<name>.<pid>.<n>.tmp"; 0: the name has another form.
 std::int64_t maker_of(std::string_view name) {
   constexpr std::string_view kEnd = ".tmp";
   if (!name.starts_with('.') || !name.ends_with(kEnd)) return 0;
@@ -83,11 +83,11 @@ bool is_ours(std::string_view name) {
          name.starts_with(kDraftPrefix);
 }
 
-// A folder that nobody's record, lock or recent file speaks for.
+// Is this a folder without a record, a held lock, or a recent file?
 bool is_abandoned(const Session& session, int tasks, const TaskId& id) {
   const auto record = find_record(session, id);
   if (!record || *record) return false;
-  // A task that was sent elsewhere, and of which nothing is known yet.
+  // A task that was sent to another host and has no record yet.
   if (struct stat entry{}; ::lstat((session.path() + "/" + kFarDir + "/" + id.str()).c_str(), &entry) == 0)
     return false;
   if (is_runner_alive(session, id).value_or(true) || has_leftovers(session, id).value_or(true)) return false;
@@ -103,7 +103,7 @@ bool is_abandoned(const Session& session, int tasks, const TaskId& id) {
   });
 }
 
-// The key's task is gone, and nobody holds the key: it is locked by us then.
+// Locks the key if no process holds it and its task is gone.
 Result<Fd> lock_unused_key(const Session& session, const std::string& path) {
   auto file = open_at(AT_FDCWD, path, O_RDWR, path);
   if (!file) return file;
@@ -113,14 +113,14 @@ Result<Fd> lock_unused_key(const Session& session, const std::string& path) {
   const ssize_t n = ::pread(file->get(), text, sizeof text - 1, 0);
   const std::string_view known(text, n > 0 ? static_cast<std::size_t>(n) : 0);
   if (const auto id = TaskId::parse(known.substr(0, known.find('\n')))) {
-    // A folder without a record yet: a launch whose manager was killed is still at it.
+    // A folder without a record: a launch whose manager was killed may still be in progress.
     const auto record = find_record(session, *id);
     if (!record || *record || session.open_folder(*id)) return Fd();
   }
   return file;
 }
 
-// An ending whose record is gone: it is made while there is one.
+// An outbox entry without a record: the record was removed, since an entry is made only while there is one.
 bool is_orphaned_entry(const Session& session, const TaskId& id) {
   const auto record = find_record(session, id);
   struct stat about{};
@@ -193,7 +193,7 @@ Result<bool> sweep(const Session& session, const Litter& litter) {
     auto unused = lock_unused_key(session, litter.path);
     if (!unused && unused.error().os_error == ENOENT) return false;
     if (!unused) return std::unexpected(unused.error());
-    // Unlinked while it is locked: whoever opened it before sees that it has no name and makes a new one.
+    // Unlinked while locked: a process that opened it before sees that it has no name and makes a new one.
     return *unused && ::unlink(litter.path.c_str()) == 0;
   }
   if (litter.what == Litter::What::temporary) {
@@ -208,7 +208,7 @@ Result<bool> sweep(const Session& session, const Litter& litter) {
   }
   TRY(auto tasks, session.open_tasks());
   if (!id || !is_abandoned(session, tasks.get(), *id)) return false;
-  // Taking the lock keeps a runner out that would start in it right now; then it is looked for its record again.
+  // Taking the lock keeps out a runner that starts right now; then the record is looked for again.
   TRY(auto lock, RunnerLock::take(session, *id));
   if (!lock) return false;
   const auto record = find_record(session, *id);
@@ -225,7 +225,7 @@ Result<bool> claim_daily_sweep(const Session& session) {
   const std::string path = session.path() + "/" + kSweptFile;
   struct stat about{};
   if (::fstatat(root->get(), kSweptFile, &about, AT_SYMLINK_NOFOLLOW) == 0) {
-    // A clock that was set back must not put the sweep off for years.
+    // If the clock was set back, the sweep must not be put off for years.
     const std::int64_t age = now_ms() - changed_ms(about);
     if (age >= 0 && age < kDayMs) return false;
   }
@@ -235,7 +235,7 @@ Result<bool> claim_daily_sweep(const Session& session) {
   struct stat now{};
   if (!taken || ::fstat(file->get(), &now) != 0) return false;
   const std::int64_t age = now_ms() - changed_ms(now);
-  // Somebody else was quicker, or it is new.
+  // Another process was quicker, or the file is new.
   if (age >= 0 && age < kDayMs) return false;
   if (::futimens(file->get(), nullptr) != 0) return fail_errno("noting the sweep in", path);
   return true;
@@ -243,7 +243,7 @@ Result<bool> claim_daily_sweep(const Session& session) {
 
 namespace {
 
-// What other programs believe of a task of ours goes with it: else it would become the task's record (L54).
+// Copies by other programs go too: otherwise a copy would become the task's record (L54).
 Result<> remove_copies(const Session& session, const Task& task) {
   if (task.found.source != session.record_path(task.id)) return {};
   auto folders = session.record_folders();
@@ -255,7 +255,7 @@ Result<> remove_copies(const Session& session, const Task& task) {
     if (!folder) return std::unexpected(folder.error());
     const std::string name = task.id.str() + ".json";
     if (::unlinkat(folder->get(), name.c_str(), 0) == 0) {
-      // A copy that comes back after a power cut would be the task's record (D38).
+      // If a power cut brought the copy back, it would be the task's record (D38).
       if (auto synced = sync_folder(*folder, path); !synced) return synced;
     } else if (errno != ENOENT) {
       return fail_errno("removing", path + "/" + name);
@@ -274,7 +274,7 @@ Result<> remove_task(const Session& session, const Task& task) {
   std::string name = where.substr(where.rfind('/') + 1);
   if (auto removed = remove_copies(session, task); !removed) return removed;
   if (task.found.shape == Shape::kimi_cli) {
-    // The record is in the folder: a new name makes all of it a dead process's temporary at once.
+    // The record is in the folder: renaming the folder turns it into a dead process's temporary at once.
     const std::string hidden = fmt::format(".{}.{}.{}.tmp", name, ::getpid(), now_ms());
     if (::renameat(folder->get(), name.c_str(), folder->get(), hidden.c_str()) != 0)
       return fail_errno("removing", where);
@@ -283,7 +283,7 @@ Result<> remove_task(const Session& session, const Task& task) {
     return fail_errno("removing", task.found.source);
   }
   if (auto synced = sync_folder(*folder, parent); !synced) return synced;
-  // Left behind by a crash, an entry without a record is ignored, and litter.
+  // An entry left without a record after a crash is ignored and counts as stale.
   if (auto removed = remove_from_outbox(session, task.id); !removed) return removed;
   remove_from_active(session, task.id);
   return remove_tree_at(folder->get(), name, where);

@@ -8,10 +8,10 @@
 
 namespace perdure::store {
 
-/// Something in a session that belongs to nothing any more (docs/internals/disk-format.md, "Retention").
+/// A file or folder in a session that belongs to no task any more (docs/internals/disk-format.md, "Retention").
 struct Litter {
   enum class What {
-    temporary,  ///< `.<name>.<pid>.<n>.tmp` of a process that is gone
+    temporary,  ///< `.<name>.<pid>.<n>.tmp` of a process that has exited
     folder,     ///< a task's folder without a record
     key,        ///< an idempotency key of a task that is gone
     entry,      ///< in outbox/, of a task that is gone
@@ -20,21 +20,22 @@ struct Litter {
   std::int64_t bytes = 0;
 };
 
-/// Only what has not been touched for a minute and what no lock and no record speaks for. Files that Perdure does not
-/// know in a folder make it somebody else's.
+/// Only files that were not changed for a minute and that no lock and no record refers to. A folder that contains a
+/// file unknown to Perdure is left out.
 [[nodiscard]] Result<std::vector<Litter>> find_litter(const Session& session);
 
-/// False: it is in use after all, or gone already.
+/// False: it is in use after all, or was removed meanwhile.
 [[nodiscard]] Result<bool> sweep(const Session& session, const Litter& litter);
 
-/// True once a day, for one caller in any process; the first call begins the first day. A session that does not exist
-/// is never due.
+/// True once a day, for one caller of all processes; the first call starts the first day. Always false for a session
+/// that does not exist.
 [[nodiscard]] Result<bool> claim_daily_sweep(const Session& session);
 
-/// What a file or folder, with all that is in it, takes on the disk (blocks of 512 bytes). Nothing there is 0.
+/// The disk space of a file or of a folder with its contents (in blocks of 512 bytes). 0 if it does not exist.
 [[nodiscard]] std::int64_t disk_use(const std::string& path);
 
-/// Removes a record and what is beside it. The record goes first and durably: a crash leaves a whole task or litter.
+/// Removes a record and its folder. The record goes first and durably: after a crash there is a whole task or stale
+/// files.
 [[nodiscard]] Result<> remove_task(const Session& session, const Task& task);
 
 }  // namespace perdure::store
