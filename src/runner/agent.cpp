@@ -3,14 +3,15 @@
 #include "contract/names.h"
 #include "runner/run.h"
 
-// A subagent: the command is a driver that speaks with the agent, and says what its exit status can't (L14, L28 to L30).
+// A subagent: the command is a driver that talks to the agent. It reports the turn's outcome, which its exit status
+// can't express (L14, L28 to L30).
 namespace runner {
 
 using namespace perdure::contract;
 
 namespace {
 
-// The agent's own id, where it is one that can be compared as it stands.
+// The agent's own id, if it needs no unescaping to be compared.
 std::string_view agent_id_in(std::string_view members) {
   constexpr unsigned long kMost = 900;
   constexpr std::string_view kHead = R"("agentId":")";
@@ -30,7 +31,7 @@ void Run::know_agent(std::string_view members) {
   processes_.tree.set_other_name(agent_id_in(durable_.note.view()));
 }
 
-// The driver ended without a word about the turn.
+// The driver exited without reporting the turn's outcome.
 void Run::say_silent() {
   durable_.reason.clear();
   write_silent_driver(durable_.reason, durable_.facts.signal > 0,
@@ -44,7 +45,7 @@ void Run::note_turn(std::string_view reason) {
   durable_.lock.note_turn_end(life_.cause == Cause::exit_quietly, reason, durable_.facts.ended_ms);
 }
 
-// Nothing of a subagent outlives its driver (L30).
+// Ends all processes of a subagent when its driver has exited (L30).
 void Run::follow_driver() {
   if (!processes_.tree.has_others()) return;
   const long grace = spec_.header->grace_ms;

@@ -3,14 +3,15 @@
 #include "runner/record/telemetry.h"
 #include "runner/run.h"
 
-// A task that a caller waits for: no record and no name on disk until it is detached (L02, L10, L11, L27, L42, L44).
+// A task that a caller waits for: it has no record and no name on disk until it is detached (L02, L10, L11, L27, L42,
+// L44).
 namespace runner {
 
 using namespace perdure::contract;
 
 namespace {
 
-constexpr long kRetryMs = 1'000;  // between attempts to detach at the deadline, with a disk that refuses
+constexpr long kRetryMs = 1'000;  // between attempts to detach at the deadline while the disk refuses
 
 }  // namespace
 
@@ -20,7 +21,7 @@ void Run::watch_caller(Fd caller) {
   loop_.try_to_watch(caller_.connection.get(), Source::caller, EPOLLIN | EPOLLRDHUP);
 }
 
-// The caller sends nothing: it has gone, and the task goes on without it.
+// The caller sends nothing, so this is its hang-up: the task continues in the background.
 void Run::on_caller() {
   control_.forget(caller_.connection.get());
   caller_.connection.reset();
@@ -36,8 +37,8 @@ void Run::detach_at_deadline() {
   if (detach(Released::by_deadline, timeout < 0 ? 0 : timeout) < 0) deadlines_.arm(kRetryMs);
 }
 
-// Makes it a background task: the log gets its name, the record is committed, the deadline is what was asked for (-1:
-// it stays). 0 or -errno; then it is in the foreground as before.
+// Makes it a background task: the log gets its name, the record is committed, the deadline is the requested one (-1: it
+// stays). 0 or -errno; on failure it stays in the foreground.
 int Run::detach(Released how, long timeout_ms) {
   if (const int e = output_.log.link(); e < 0) return e;
   const std::int64_t timeout_before = durable_.facts.timeout_ms, from_before = durable_.facts.timeout_from_ms;
@@ -80,19 +81,19 @@ void Run::drop_stream() {
   if (was_behind && output_.pipe) loop_.try_to_watch(output_.pipe.get(), Source::output);
 }
 
-// Gives the caller what it is owed of what the command wrote, as far as its reader takes it.
+// Passes on to the caller the output that the command wrote before it exited, at the speed of the reader.
 void Run::pass_on(int leftovers) {
   if (!output_.stream.is_open()) return;
   if (leftovers == 0) {
     pump(INT64_MAX);
     return;
   }
-  // Leftovers may write for ever: only what was there at the end is owed.
+  // Leftovers may write for ever: the caller gets only the bytes that were in the pipe when the command exited.
   if (output_.owed < 0) output_.owed = output_.pipe ? output_.waiting() : 0;
   output_.owed -= pump(output_.owed);
 }
 
-// The files of the log behind the record, and what the line says of them.
+// Collects the log's files, to be sent after the record's, and describes them in the line.
 int Run::collect_files(int record, int (&fds)[kMostFiles], Text<1024>& line) const {
   int count = 0;
   fds[count++] = record;
@@ -119,7 +120,7 @@ void Run::on_request(int client, const request::Look& /*wanted*/) {
   control_.answer(client, line.view(), fds, count);
 }
 
-// Nothing of it stays: the names are gone before anybody hears of the end.
+// Nothing stays on disk: the names are removed before the caller is notified.
 void Run::end_in_foreground() {
   apply(Event::unrecorded);
   static_cast<void>(durable_.record.write_to(caller_.record.get(), durable_.facts));
@@ -134,7 +135,7 @@ void Run::end_in_foreground() {
   tell_end_with_files();
 }
 
-// It ended, and what it left behind made a record necessary.
+// The task ended and has a record because it left processes running.
 void Run::release_with_record() {
   static_cast<void>(durable_.record.write_to(caller_.record.get(), durable_.facts));
   drop_stream();

@@ -26,7 +26,7 @@ bool Run::launch(const char* session, Fd to_caller) {
   int e = folders_.session ? admit(doing, refusal) : folders_.session.get();
   if (e == 0 && life_.is(State::parked)) {
     answer(answer_fd, "queued\n");
-    // One that takes the place of a runner that was killed was reported by that.
+    // If it replaces a runner that was killed, that runner has reported the task already.
     if (place_.entry_name.empty()) report_created(spec_.telemetry, task_id_);
     return true;
   }
@@ -40,8 +40,8 @@ bool Run::launch(const char* session, Fd to_caller) {
     if (life_.is_foreground()) {
       watch_caller(std::move(to_caller));
     } else {
-      // Behind the answer, since nobody needs to wait for it: on a disk that is full by now the terminal record is
-      // tried again until there is room (commit()).
+      // After the answer, since the caller need not wait for it. If the disk is full by now, commit() retries the
+      // terminal record until there is room.
       durable_.record.reserve_next();
       report_created(spec_.telemetry, task_id_);
     }
@@ -68,8 +68,8 @@ bool Run::launch(const char* session, Fd to_caller) {
   return false;
 }
 
-// What is left on disk goes before the answer: whoever hears it finds nothing (architecture, "Launch"). Without the lock
-// nothing of it is ours: another runner has this task.
+// Everything is removed before the answer, so that the caller finds nothing left (architecture, "Launch"). Without the
+// lock nothing may be removed: another runner has this task.
 void Run::clear_away() {
   if (!durable_.lock.is_held()) return;
   durable_.record.remove();
@@ -87,7 +87,7 @@ int Run::open_folders(const char*& doing) {
   return folders_.task ? 0 : folders_.task.get();
 }
 
-// A slot, a place in the queue, or neither for a foreground task (L02).
+// Takes a slot or a place in the queue; neither for a foreground task (L02).
 int Run::admit(const char*& doing, Refusal& refusal) {
   if (const int e = open_folders(doing); e < 0) return e;
   if (life_.is_foreground()) return 0;
@@ -152,7 +152,7 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
   if (processes_.limits.by_cgroup()) durable_.facts.cgroup = spec_.cgroup;
   doing = "make a process";
   int pid = -EAGAIN;
-  // The limit on processes may be reached for just a moment; the caller waits for our answer meanwhile.
+  // The limit on processes may be reached for just a moment, and the caller waits for the answer meanwhile.
   for (int attempt = 0; attempt < 20 && (pid = sys::fork()) == -EAGAIN; ++attempt) {
     const timespec a_moment{0, 10'000'000};
     ::nanosleep(&a_moment, nullptr);
@@ -163,7 +163,8 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
                    {gate_out.get(), output_.stdio.command_output(), failure_in.get(), output_.stdio.command_input(),
                     output_.stdio.is_terminal()},
                    {durable_.lock.fd(), place_.slot.fd(), control_.listener(), gate_in.get()});
-  if (!output_.stdio.is_terminal()) ::setpgid(pid, pid);  // else the child makes itself a session, which a leader can't
+  // Else the child calls setsid(), which fails in a process group leader.
+  if (!output_.stdio.is_terminal()) ::setpgid(pid, pid);
   processes_.tree.set_command(pid);
   output_.stdio.let_go_of_command_side();
   gate_out.reset();
@@ -179,7 +180,7 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
     e = durable_.record.commit(durable_.facts);
   }
   if (e < 0) {
-    gate_in.reset();  // the child sees the end of the gate and is gone
+    gate_in.reset();  // the child reads the end of the gate and exits
     ::waitpid(pid, nullptr, 0);
     return e;
   }

@@ -26,8 +26,8 @@ Step stay(const Life& life, Actions actions = {}) {
   return {life, actions};
 }
 
-// The first cause. The command hears of it before the runners below, which may take a second to answer. Where it is
-// killed at once they are asked before, or what it owns would not be waited for.
+// The first cause decides. The command is signalled before the runners below are asked, which may take a second to
+// answer. If it is killed at once, they are asked first: else the tasks that it owns would not be waited for.
 Step decided(const Life& life, Event event, const Seen& seen) {
   if (seen.at_once) return go(life, killing, cause_of(event), Action::decide | Action::ask_owned | Action::kill);
   return go(life, terminating, cause_of(event), Action::decide | Action::terminate | Action::ask_owned | Action::look);
@@ -120,7 +120,7 @@ Step next(const Life& life, Event event, const Seen& seen) {
     case Event::stop:
     case Event::stop_quietly: return on_stop(life, event, seen);
     case Event::deadline:
-      if (life.is(parked)) return on_stop(life, Event::stop, seen);  // nothing ran that could be late
+      if (life.is(parked)) return on_stop(life, Event::stop, seen);  // no command ran that could be late
       return life.is_open() ? decided(life, event, seen) : stay(life);
     case Event::idle: return life.is_open() ? decided(life, event, seen) : stay(life);
     case Event::output: return life.is(running) ? decided(life, event, seen) : stay(life);

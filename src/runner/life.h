@@ -6,7 +6,8 @@
 #include <cstdint>
 
 // The life of one task, as a state machine. next() is a pure function: it needs no process, no file and no clock, so
-// tests/unit/runner/life_test.cpp tries every state with every event. run.cpp raises the events and does the actions.
+// tests/unit/runner/life_test.cpp tries every state with every event. run.cpp raises the events and performs the
+// actions.
 //
 // States, in the order in which a task passes them:
 //
@@ -68,77 +69,77 @@ enum class State : unsigned char {
 };
 inline constexpr int kStates = static_cast<int>(State::over) + 1;
 
-/// Of a foreground task (L02): the one who started it.
+/// Of a foreground task (L02): the process that started it.
 enum class Caller : unsigned char {
-  none,   ///< it runs in the background
+  none,   ///< the task runs in the background
   waits,  ///< it is connected
-  left,   ///< it is gone, and the task is to go on in the background as soon as a record can be written
+  left,   ///< it has disconnected; the task goes on in the background as soon as a record can be written
 };
 
 enum class Event : unsigned char {
   queued,           ///< it has a place in the queue
   started,          ///< the command runs
   start_failed,     ///< of a parked task: the command could not be started
-  command_exited,   ///< the command's own process has ended
-  turn_ended,       ///< a driver said that its turn completed or failed
-  turn_broke,       ///< a driver said that its turn broke off
-  stop,             ///< somebody asked for the end
-  stop_quietly,     ///< the owner did (L45)
-  sigterm,          ///< this process got SIGTERM
-  deadline,         ///< the batch engine's time is over
-  idle,             ///< no output for as long as the idle timeout
-  output,           ///< the output budget is exceeded, and is to stop the task
-  timer,            ///< the one timer; what it was armed for is the state
-  processes,        ///< processes may have gone; Seen has been filled in whole
-  end_leftovers,    ///< somebody asked for the end of what is left behind
-  unrecorded,       ///< a foreground task's end was told to its caller, and nothing is left on disk
-  committed,        ///< the record is
-  commit_failed,    ///< to be tried again
-  commit_hopeless,  ///< the session is gone, or its disk for good
+  command_exited,   ///< the command's own process has exited
+  turn_ended,       ///< a driver reported that its turn completed or failed
+  turn_broke,       ///< a driver reported that its turn broke off
+  stop,             ///< a stop request
+  stop_quietly,     ///< a stop request of the owner (L45)
+  sigterm,          ///< this process received SIGTERM
+  deadline,         ///< the batch engine's time limit
+  idle,             ///< no output for the length of the idle timeout
+  output,           ///< the output limit is exceeded and its policy is to stop the task
+  timer,            ///< the one timer expired; the state says what it was armed for
+  processes,        ///< processes may have exited; all fields of Seen are set
+  end_leftovers,    ///< a request to end the processes left running
+  unrecorded,       ///< a foreground task's end was reported to its caller, and nothing is left on disk
+  committed,        ///< the record was committed
+  commit_failed,    ///< the commit is to be retried
+  commit_hopeless,  ///< the session was removed, or its disk fails for good
   caller_left,
-  detached,  ///< it is a background task from now on, or its caller has been told of the end
+  detached,  ///< it is a background task now, or its caller has been notified of the end
 };
 inline constexpr int kEvents = static_cast<int>(Event::detached) + 1;
 
-/// What the transition depends on besides the state. Facts of the launch, and what was seen just now.
+/// What the transition depends on besides the state: facts of the launch, and what was observed just now.
 struct Seen {
   bool is_agent = false;
   SpecLeftovers policy = SpecLeftovers::keep;
   bool detaches = false;  ///< the deadline of a foreground task detaches it
   bool at_once = false;   ///< the grace of this event is 0
   bool exited = false;    ///< the command's own process has ended
-  // Filled in for Event::processes; committed: others are the leftovers
+  // Set for Event::processes. For Event::committed, `others` is about the leftovers.
   bool others = false;         ///< processes of the task live besides the command
   bool owned = false;          ///< tasks that it owns have not ended
-  bool reader_behind = false;  ///< the caller's reader has not taken all of the output; also for stop and timer
+  bool reader_behind = false;  ///< the caller's reader has not read all of the output; set for stop and timer too
 };
 
-/// What is to be done, in this order.
+/// The actions, in the order in which they are performed.
 enum class Action : std::uint32_t {
-  say_silent = 1U << 0,      ///< the reason: the driver ended without a word about the turn
-  decide = 1U << 1,          ///< note the cause and its reason in runner.lock, before anything else is done about it
+  say_silent = 1U << 0,      ///< set the reason: the driver exited without reporting the turn's outcome
+  decide = 1U << 1,          ///< note the cause and its reason in runner.lock, before any other action
   note_exit = 1U << 2,       ///< note that the command's own exit decided
-  note_late_exit = 1U << 3,  ///< the same, when the last process behind it has gone: that is the end
-  note_turn = 1U << 4,       ///< note how the turn ended, over a stop
+  note_late_exit = 1U << 3,  ///< the same, when the last leftover process has exited: that is the task's end
+  note_turn = 1U << 4,       ///< note how the turn ended, replacing a noted stop
   disarm = 1U << 5,
-  arm_leave = 1U << 6,     ///< time for a driver to leave
+  arm_leave = 1U << 6,     ///< time for a driver to exit
   arm_reader = 1U << 7,    ///< a moment for the caller's reader
   arm_retry = 1U << 8,     ///< until the next attempt to commit
-  drop_reader = 1U << 9,   ///< the caller's reader gets no more
+  drop_reader = 1U << 9,   ///< the caller's reader gets no more output
   terminate = 1U << 10,    ///< SIGTERM, and arm the grace
   ask_owned = 1U << 11,    ///< ask the tasks that it owns to stop
   end_others = 1U << 12,   ///< ask the tasks that it owns; with the policy `kill`, SIGTERM for the rest
-  follow = 1U << 13,       ///< nothing of a subagent outlives its driver (L30)
-  kill = 1U << 14,         ///< SIGKILL for the tree, and look
-  look = 1U << 15,         ///< which processes have gone?
-  read_wish = 1U << 16,    ///< what SIGTERM stands for
-  detach = 1U << 17,       ///< as asked for at the launch, since the caller left
-  detach_late = 1U << 18,  ///< the deadline came
+  follow = 1U << 13,       ///< end the processes of a subagent whose driver has exited (L30)
+  kill = 1U << 14,         ///< SIGKILL for the process tree, then look
+  look = 1U << 15,         ///< find out which processes have exited
+  read_wish = 1U << 16,    ///< find out what a SIGTERM stands for
+  detach = 1U << 17,       ///< with the timeout of the launch, since the caller left
+  detach_late = 1U << 18,  ///< detach because the deadline came
   try_to_start = 1U << 19,
   end_parked = 1U << 20,  ///< the record of a task that never ran
-  settle = 1U << 21,      ///< the outcome, then the record
-  commit = 1U << 22,      ///< once more
-  finish = 1U << 23,      ///< take away what only a living runner needs
+  settle = 1U << 21,      ///< work out the outcome, then commit
+  commit = 1U << 22,      ///< retry the commit
+  finish = 1U << 23,      ///< remove the files that only a living runner needs
 };
 
 class Actions {
@@ -168,31 +169,31 @@ struct Life {
 
   [[nodiscard]] constexpr bool is(State one) const { return state == one; }
   [[nodiscard]] constexpr bool is_foreground() const { return caller != Caller::none; }
-  /// Can a stop, a deadline or silence still decide about a command?
+  /// Can a stop, a deadline or silence still decide the outcome of a command?
   [[nodiscard]] constexpr bool is_open() const { return is(State::running) || is(State::lingering); }
-  /// Something other than the command's exit decided, and its record is not being committed yet.
+  /// A cause other than the command's exit decided, and its record is not being committed yet.
   [[nodiscard]] constexpr bool is_being_ended() const {
     return is(State::terminating) || is(State::killing) || is(State::flushing);
   }
   [[nodiscard]] constexpr bool is_stopping() const {
     return is_being_ended() && (cause == Cause::stop || cause == Cause::stop_quietly);
   }
-  /// SIGKILL was sent to what is to be gone before the record says so.
+  /// SIGKILL was sent to the processes that have to be gone before the record says so.
   [[nodiscard]] constexpr bool is_killed() const {
     return is(State::sweeping) || is(State::killing) || is(State::flushing);
   }
   [[nodiscard]] constexpr bool has_ended() const {
     return is(State::leftovers) || is(State::clearing) || is(State::over);
   }
-  /// Does Event::processes change anything, once the command is gone?
+  /// Does Event::processes matter once the command has exited?
   [[nodiscard]] constexpr bool waits_for_processes() const {
     return is(State::lingering) || is(State::trailing) || is_killed() || is(State::terminating);
   }
-  /// What the command left behind stays.
+  /// Processes that the command left running are kept.
   [[nodiscard]] constexpr bool keeps(const Seen& seen) const {
     return is(State::trailing) && seen.policy == SpecLeftovers::keep;
   }
-  /// Nothing but the caller's reader keeps the record from being committed.
+  /// Only the caller's reader keeps the record from being committed.
   [[nodiscard]] constexpr bool is_all_gone(const Seen& seen) const {
     return waits_for_processes() && (seen.exited || is_killed()) && !seen.owned &&
            (!seen.others || keeps(seen) || is_killed());
@@ -204,7 +205,7 @@ struct Step {
   Actions actions;
 };
 
-/// Total: an event that a state does not name leaves it as it is, with no action.
+/// Total: an event that a state does not name leaves the life unchanged and causes no action.
 [[nodiscard]] Step next(const Life& life, Event event, const Seen& seen);
 
 }  // namespace runner

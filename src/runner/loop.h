@@ -8,16 +8,16 @@
 
 namespace runner {
 
-/// What wakes the runner.
+/// The sources of events.
 enum class Source : unsigned { output = 1, signals, timer, idle, listener, client, caller, stream, awaited };
 
-/// One epoll, and the signals that are read from a descriptor.
+/// An epoll instance, and a signalfd for the signals.
 struct Loop {
   Fd epoll, signals;
 
   static std::uint64_t tag(Source source) { return static_cast<std::uint64_t>(source) << 32; }
   static Source source_of(const epoll_event& event) { return static_cast<Source>(event.data.u64 >> 32); }
-  /// Of a client: the descriptor that its tag has in it.
+  /// For a client: the descriptor, which is part of the event's tag.
   static int client_of(const epoll_event& event) { return static_cast<int>(event.data.u64 & 0xFFFFFFFFU); }
 
   [[nodiscard]] int open() {
@@ -34,14 +34,14 @@ struct Loop {
   [[nodiscard]] int watch(int fd, Source source, unsigned events = EPOLLIN) const {
     return sys::watch(epoll.get(), fd, tag(source), events);
   }
-  /// Where there is nothing better to do about a failure.
+  /// Where a failure can't be handled: best effort.
   void try_to_watch(int fd, Source source, unsigned events = EPOLLIN) const {
     sys::watch(epoll.get(), fd, tag(source), events);
   }
   void unwatch(int fd) const { sys::unwatch(epoll.get(), fd); }
 };
 
-/// The two timers. What the first one is armed for is the state of the task (life.h); the other one notices silence.
+/// The two timers. The state of the task says what the first is armed for (life.h); the second is the idle timeout.
 struct Deadlines {
   Fd timer;
   Idle idle;
@@ -52,7 +52,7 @@ struct Deadlines {
   }
   void arm(long ms) const { sys::arm(timer.get(), ms); }
   void disarm() const { sys::arm(timer.get(), 0); }
-  /// False: it has not fired, or was armed anew since.
+  /// False: it has not expired, or was armed again since.
   [[nodiscard]] bool has_fired() const {
     std::uint64_t times = 0;
     return sys::read(timer.get(), &times, sizeof times) >= 0;

@@ -1,11 +1,11 @@
-// perdure-runner SESSION TASKID [ENTRY]: owns one task, from its launch to its committed end, whatever happens to whoever
-// started it. Started by the manager only: descriptor 3 is the launch specification, descriptor 4 takes the answer.
-// ENTRY: it waits already.
+// perdure-runner SESSION TASKID [ENTRY]: owns one task from its launch to its committed end, even if the process that
+// started it dies. Started by the manager only: descriptor 3 is the launch specification, descriptor 4 takes the
+// answer. ENTRY: the task is queued already, in this file of queue/.
 //
-// perdure-runner --version: "perdure-runner VERSION launch N", N being the version of the launch specification.
+// perdure-runner --version: "perdure-runner VERSION launch N", where N is the version of the launch specification.
 //
-// Exit status: 0 the task's record was committed, or the launch was answered with an error; 2 not started by a
-// manager. In place, as a batch job: as `perdure run --wait` ends. docs/internals/runner.md tells the rest.
+// Exit status: 0 the task's record was committed, or the launch was answered with an error; 2 not started by a manager.
+// In place, as a batch job: the same as that of `perdure run --wait`. See docs/internals/runner.md.
 
 #include "contract/launch_spec.h"
 #include "contract/names.h"
@@ -25,14 +25,15 @@ void say(int fd, std::string_view text) {
   sys::write(fd, text.data(), text.size());
 }
 
-// A terminal that closes, a Ctrl-C or a broken pipe is nothing to a runner: all signals wait, two of them are read.
+// A hang-up of the terminal, Ctrl-C or a broken pipe must not end a runner: all signals are blocked, two of them are
+// read.
 void block_signals() {
   sigset_t all;
   ::sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
   struct sigaction plain{};
   plain.sa_handler = SIG_DFL;
-  ::sigaction(SIGCHLD, &plain, nullptr);  // inherited as ignored, children would vanish without a status
+  ::sigaction(SIGCHLD, &plain, nullptr);  // if it were inherited as ignored, children would be reaped without a status
 }
 
 runner::Inherited take_what_changes() {
@@ -55,7 +56,7 @@ void let_go_of_the_terminal() {
   if (out > 2) sys::close(out);
 }
 
-// Runs the hooks of one event, of a task that a manager has settled.
+// Runs the hooks of one event, for a task that a manager has settled.
 [[noreturn]] void tell_hooks(const runner::Spec& spec, char** argv, const runner::Inherited& inherited, int answer) {
   const runner::Fd tasks(
       sys::open_at(AT_FDCWD, (runner::Text<8192>() << argv[1] << "/" << kTasksDir).c_str(), O_RDONLY | O_DIRECTORY));
@@ -113,7 +114,7 @@ int main(int argc, char** argv) {
     sys::close(kInputFd);
   }
   if (spec.header->only_event != 0) tell_hooks(spec, argv, inherited, answer.get());
-  // Never destroyed: this process ends by _exit, and a destructor at exit would want a part of the C++ runtime.
+  // Never destroyed: this process ends by _exit, and a destructor at exit would need a part of the C++ runtime.
   if (spec.header->mode == SpecMode::question) {
     alignas(runner::Question) static char place[sizeof(runner::Question)];
     runner::Question& question = *new (place) runner::Question(spec, argv[2]);
@@ -124,6 +125,6 @@ int main(int argc, char** argv) {
   runner::Run& run = *new (room) runner::Run(spec, argv[2], argc > 3 ? argv[3] : "", inherited);
   const bool started = run.launch(argv[1], std::move(answer));
   if (started) run.supervise();
-  // The engine's accounting, and jobs that depend on this one, see the task's own outcome.
+  // So that the batch engine's accounting, and jobs that depend on this one, see the task's own outcome.
   sys::exit(job_ends == nullptr ? 0 : started ? run.exit_status() : kNotStarted);
 }

@@ -6,14 +6,14 @@
 
 #include <cstdlib>
 
-// A task that waits: for a slot, for those before it in the queue, or for the end of another task (L05).
+// A queued task: it waits for a slot, for tasks before it in the queue, or for the end of another task (L05).
 namespace runner {
 
 using namespace perdure::contract;
 
 namespace {
 
-// Where nobody can be asked to tell: between a slot's taking and its holder's socket, or on a machine out of descriptors.
+// Used when no runner can be asked: between the taking of a slot and the holder's socket, or without free descriptors.
 constexpr long kSoonMs = 20;
 constexpr long kLaterMs = 1'000;
 
@@ -33,7 +33,7 @@ std::string_view in_words(int error) {
 
 }  // namespace
 
-// Called with the queue's lock.
+// Call with the queue's lock held.
 int Run::park(const char*& doing) {
   if (const int e = prepare(doing); e < 0) return e;
   doing = "wait in the queue";
@@ -71,17 +71,18 @@ void Run::try_to_start() {
   int held = 0;
   int e = place_.slot.take(task_id_, cap, held);
   if (e == -EDQUOT) {
-    // With one slot only, its holder must not wait for us: that is a cycle, and the holder is told so (L43).
+    // If there is only one slot, its holder must not wait for this task: that is a cycle, and the request names this
+    // task, so that the holder sees it (L43).
     const auto wait = Text<96>() << kWait << (cap == 1 ? " " : "") << (cap == 1 ? task_id_ : std::string_view());
     place_.slot.each_holder([&](std::string_view id) { await(id, wait.c_str()); });
-    e = place_.slot.take(task_id_, cap, held);  // one that came free before its holder could be asked
+    e = place_.slot.take(task_id_, cap, held);  // in case a slot was freed before its holder could be asked
   }
   place_.queue.unlock();
   if (e == 0) return start_parked();
   if (e != -EDQUOT) deadlines_.arm(kLaterMs);
 }
 
-// May it take its place in the queue, as far as the task is concerned that it follows?
+// Have all tasks that this one follows ended as required?
 bool Run::may_follow() {
   if (!place_.queue.follows()) return true;
   bool waits = false;
@@ -112,7 +113,7 @@ bool Run::may_follow() {
   return e == 0;
 }
 
-// The next word from that task's runner, or its hang-up, has us look again.
+// The next line from that task's runner, or its hang-up, leads to another attempt.
 void Run::await(std::string_view id, const char* word) {
   Fd runner(connect_to_runner(folders_.tasks.get(), id));
   if (!place_.awaited.make_room()) runner.reset();
@@ -139,14 +140,14 @@ void Run::start_parked() {
     return apply(Event::start_failed, seen(), {.reason = reason.view()});
   }
   apply(Event::started);
-  // The record is there, and only now does the entry go: whoever finds neither may say that there is no such task.
+  // The entry goes only after the record exists: a process that finds neither concludes that there is no such task.
   place_.queue.leave();
   control_.tell(Control::awaits_start, kStarted);
   tell_hooks(hook_started);
   durable_.record.reserve_next();
 }
 
-// Its reason is decide()'s, or what kept the command from being started.
+// The reason is the one given to decide(), or the error that kept the command from being started.
 void Run::end_parked() {
   place_.awaited.drop_all();
   if (durable_.facts.status != "failed") durable_.facts.status = "killed";
@@ -160,10 +161,10 @@ void Run::end_parked() {
   commit();
 }
 
-// The queue goes on even when nobody of Perdure but this process is left to see to it.
+// Without this the queue would stop if no other Perdure process is running.
 void Run::make_room() {
   place_.slot.release();
-  if (inherited_.job_ends >= 0) return;  // in place, the engine's queue is what counts
+  if (inherited_.job_ends >= 0) return;  // in place, the batch engine has the queue
   processes_.tree.leave_out(
       queue_restart_.start_if_needed(folders_.session.get(), folders_.tasks.get(), task_id_, inherited_));
 }

@@ -12,7 +12,7 @@ using namespace perdure::contract;
 
 namespace {
 
-constexpr long kRetryMs = 1'000;  // between attempts to write to a disk that refuses
+constexpr long kRetryMs = 1'000;  // between attempts to write while the disk refuses
 constexpr char kDefaultFile[] = "answer.default";
 
 std::string_view status_of(std::string_view outcome) {
@@ -114,7 +114,8 @@ void Question::supervise() {
   }
 }
 
-// The end of a login or of the machine is no answer: the question goes on, and whoever looks at it next has its deadline.
+// A logout or a shutdown is not an answer: the question stays open, and the next process that looks at it checks the
+// deadline.
 void Question::on_signals() {
   signalfd_siginfo info{};
   if (sys::read(signals_.get(), &info, sizeof info) <= 0 || phase_ != Phase::open) return;
@@ -139,7 +140,7 @@ void Question::take_default() {
   const std::string_view answer(spec_.argv[0]);
   int e = write_whole(folder_.get(), kDefaultFile, answer);
   if (e == 0) e = sys::rename_at(folder_.get(), kDefaultFile, folder_.get(), kOutputFile);
-  if (e < 0) {  // decided it is, by the note in runner.lock
+  if (e < 0) {  // the note in runner.lock has decided it already
     sys::arm(timer_.get(), kRetryMs);
     return;
   }
@@ -178,7 +179,7 @@ void Question::on_request(int client, const request::Release& /*wanted*/) {
   control_.answer(client, kDetached);
 }
 
-// Before the answer: what was acknowledged survives this process (L55).
+// Before the answer: what was acknowledged is true even if this process is killed (L55).
 void Question::on_request(int client, const request::Stop& wanted) {
   const bool was_open = phase_ == Phase::open;
   if (was_open) lock_.note_decision(wanted.cause, wanted.reason, sys::now_ms());
@@ -202,7 +203,7 @@ void Question::on_request(int client, const request::Figures& /*wanted*/) {
   control_.answer(client, (Text<64>() << kOutput << " " << bytes << " 0 0").view());
 }
 
-// The rename is the decision: from then on whoever finds this process dead finds the answer.
+// The rename is the decision: if this process dies now, every other process finds the answer.
 void Question::on_request(int client, const request::Settle& wanted) {
   if (phase_ != Phase::open) return control_.answer(client, kNo);
   const auto name = Text<80>() << wanted.draft;
@@ -253,7 +254,7 @@ void Question::commit() {
   if (e < 0) return;  // the session is gone
   report_completed(spec_.telemetry, task_id_, facts_);
   active_.end(task_id_);
-  // The name goes while the lock is still held: whoever finds no file reads a record that is final.
+  // The file is removed while the lock is held: a process that does not find it reads a final record.
   sys::unlink_at(folder_.get(), kRunnerLock);
   control_.unlink(folder_.get());
   lock_.release();

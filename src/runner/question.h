@@ -12,16 +12,16 @@
 
 namespace runner {
 
-/// A question with a deadline: there is no command, only the deadline and those who answer. launch() once, then
-/// supervise() once.
+/// A question with a deadline: there is no command, only the deadline and the clients that answer. Call launch() once,
+/// then supervise() once.
 ///
-/// Nothing is lost with this process: the answer is a file by its rename, an end by the deadline or by a stop is noted in
-/// runner.lock first, and a question that is still open when this process is killed goes on without one.
+/// The death of this process loses nothing: the answer is a file that appears by a rename; an end by the deadline or by
+/// a stop is noted in runner.lock first; an open question stays open without a runner.
 class Question {
  public:
   Question(Spec& spec, std::string_view task_id) : spec_(spec), task_id_(task_id) {}
 
-  /// Writes the record and answers. False: answered with an error, nothing is left.
+  /// Writes the record and answers. False: it answered with an error, and nothing is left on disk.
   [[nodiscard]] bool launch(const char* session, Fd answer);
 
   /// Returns when the question is closed and its record is committed.
@@ -47,7 +47,7 @@ class Question {
   void on_request(int client, const request::Settle& wanted);
   void on_request(int client, const request::Signal& wanted);
   void on_request(int client, const request::Figures& wanted);
-  /// What only a command can be asked for.
+  /// Requests that only a command can satisfy.
   template <class Other>
   void on_request(int client, const Other& /*wanted*/) {
     constexpr bool is_no = std::is_same_v<Other, request::Look> || std::is_same_v<Other, request::Detach> ||
@@ -57,7 +57,7 @@ class Question {
   }
   void withdraw(perdure::contract::Cause cause, std::string_view reason);
   void take_default();
-  /// `outcome` is one of the literals, which stay.
+  /// `outcome` must be a string literal.
   void decide(std::string_view outcome);
   void commit();
 

@@ -4,7 +4,7 @@
 
 #include <variant>
 
-// What comes over the control socket: one function for each kind of request. `control/request.h` makes values of lines.
+// Requests on the control socket: one function for each kind. `control/request.h` parses lines into values.
 namespace runner {
 
 using namespace perdure::contract;
@@ -25,7 +25,7 @@ void Run::on_request(int client, const request::Bad& bad) {
   control_.answer(client, line.view());
 }
 
-// A question's, which has a runner of its own kind.
+// Only questions have an answer, and those have a runner of their own (question.cpp).
 void Run::on_request(int client, const request::Settle& /*wanted*/) {
   control_.answer_result(client, -ENOSYS);
 }
@@ -74,7 +74,7 @@ void Run::on_request(int client, const request::StopOwned& wanted) {
 void Run::on_request(int client, const request::EndLeftovers& wanted) {
   control_.answer(client, life_.is(State::leftovers) ? kOk : kNo);
   if (!life_.is(State::leftovers)) return;
-  control_.add_waiter(client, Control::awaits_end);  // of the leftovers: finish() tells
+  control_.add_waiter(client, Control::awaits_end);  // finish() sends "ended" when the leftovers have exited
   end(Event::end_leftovers, "", wanted.grace_ms);
 }
 
@@ -99,17 +99,17 @@ void Run::on_request(int client, const request::Figures& /*wanted*/) {
                               .view());
 }
 
-// First the record, then the timer: whoever is told "ok" finds the new deadline in both.
+// First the record, then the timer: a client that reads "ok" finds the new deadline in both.
 void Run::on_request(int client, const request::Extend& wanted) {
   if (life_.has_ended()) return control_.answer(client, kNo);
-  look_at_children();  // an end before the wish counts
+  look_at_children();  // an exit before this request wins
   if (!life_.is_open()) return control_.answer(client, kNo);
   if (wanted.timeout_ms < 0) return control_.answer_result(client, -EINVAL);
   const Facts before = durable_.facts;
   durable_.facts.timeout_ms = wanted.timeout_ms;
   durable_.facts.timeout_from_ms = sys::now_ms();
   Facts running = durable_.facts;
-  running.exit_code = -1;  // the command may have ended, the task has not
+  running.exit_code = -1;  // the command may have exited, but the task has not ended
   running.signal = 0;
   running.ended_ms = -1;
   const int e = durable_.facts.detached ? durable_.record.commit(running) : 0;  // a foreground task has none
@@ -122,7 +122,7 @@ void Run::on_request(int client, const request::Extend& wanted) {
   control_.answer(client, kOk);
 }
 
-// Durable before it is answered: the driver goes on to what makes the agent's tools ask for its id.
+// Durable before it is answered: next, the driver enables the agent's tools, which need its id.
 void Run::on_request(int client, const request::Note& note) {
   if (!is_agent() || (!life_.is(State::running) && !life_.is_stopping())) return control_.answer(client, kNo);
   know_agent(note.members);
@@ -131,8 +131,8 @@ void Run::on_request(int client, const request::Note& note) {
   control_.answer_result(client, e);
 }
 
-// The turn has ended, and the driver has only to leave: from here on no deadline counts. What ends a turn after a
-// deadline changes nothing (L09). A turn that broke within the grace of a stop is an effect of the stop (L14).
+// The turn has ended, and only the driver has to exit: no deadline counts any more. A turn that ends after a deadline
+// changes nothing (L09). A turn that broke within the grace of a stop is an effect of the stop (L14).
 void Run::on_request(int client, const request::TurnEnded& turn) {
   const Event event = turn.how == request::TurnEnded::How::broke ? Event::turn_broke : Event::turn_ended;
   const Life before = life_;

@@ -12,22 +12,23 @@ using namespace perdure::contract;
 
 namespace {
 
-constexpr long kChunk = 65536;           // a pipe's whole content: plain reads of it beat splice (architecture.md)
-constexpr long kKillPatienceMs = 5'000;  // for SIGKILL to take effect, before survivors are reported
-constexpr long kRetryMs = 1'000;         // between attempts to commit to a disk that refuses
-// For a driver to write the final message and to end the agent, once it said how its turn ended.
+// A pipe's capacity: plain reads of it are faster than splice (architecture.md).
+constexpr long kChunk = 65536;
+constexpr long kKillPatienceMs = 5'000;  // for SIGKILL to take effect before survivors are reported
+constexpr long kRetryMs = 1'000;         // between attempts to commit while the disk refuses
+// For a driver to write the final message and to end the agent after it reported the turn's outcome.
 constexpr long kLeaveMs = 10'000;
-constexpr long kReaderMs = 1'000;  // for a reader that does not read while its task is being ended
-constexpr int kReadsAtOnce = 16;   // then others get their turn
+constexpr long kReaderMs = 1'000;  // for a slow reader while its task is being ended
+constexpr int kReadsAtOnce = 16;   // before other sources are served
 
 }  // namespace
 
 void Run::supervise() {
   if (life_.is(State::parked)) try_to_start();
-  look_at_children();  // an end before the signal was watched
+  look_at_children();  // children that exited before the signal was watched
   while (!life_.is(State::over)) {
     epoll_event events[8];
-    // A machine out of descriptors, or with a full disk, tells nobody when it has some again.
+    // No event reports that descriptors or disk space have become available again.
     const bool tries_again = control_.is_paused() || life_.caller == Caller::left;
     const bool reaps = processes_.tree.has_unreaped();
     const int patience_ms = reaps ? 0 : tries_again ? static_cast<int>(kRetryMs) : -1;
@@ -54,8 +55,8 @@ void Run::supervise() {
   processes_.limits.remove();
 }
 
-// Reads what is there, at most `most` bytes: an orphan that writes for ever must not make the end wait.
-// Returns how many were read. A foreground caller that is slow stops it, until it has caught up.
+// Reads the available bytes, at most `most`: an orphan that writes for ever must not delay the end. Returns how many
+// were read. A slow reader in the foreground stops the reading until it has caught up.
 long Run::pump(long most) {
   static char buffer[kChunk];
   const long wanted = most;
@@ -94,7 +95,7 @@ void Run::on_signals() {
   if (terminate) apply(Event::sigterm);
 }
 
-// Called whenever a process may have gone.
+// Call whenever a process may have exited.
 void Run::look_at_children() {
   Facts& facts = durable_.facts;
   processes_.tree.reap_adopted();
@@ -109,21 +110,21 @@ void Run::look_at_children() {
     facts.ended_ms = sys::now_ms();
     if (processes_.limits.ran_out_of_memory()) durable_.lock.note_out_of_memory();
     durable_.lock.note_exit(facts.exit_code, facts.signal, facts.ended_ms);
-    // What it wrote it wrote before it ended, so an exceeded budget comes first.
+    // The output was written before the exit, so an exceeded limit counts first.
     if (life_.is(State::running) && output_.pipe) pump(output_.waiting());
     apply(Event::command_exited);
   }
   evaluate();
 }
 
-// The tasks that it owns are asked in any case; the policy says whether the rest is asked, too.
+// The tasks that it owns are asked in any case; the policy decides about its other processes.
 void Run::end_others() {
   if (!processes_.tree.has_others()) return;
   const long grace = spec_.header->grace_ms;
   processes_.ask_owned(grace);
   if (spec_.header->leftovers != SpecLeftovers::kill || processes_.tree.count() == 0) return;
   if (grace > 0) return terminate_tree(grace);
-  apply(Event::timer);  // the grace is over as it begins
+  apply(Event::timer);  // a grace of 0 is over at once
 }
 
 Seen Run::seen() const {
@@ -141,8 +142,8 @@ void Run::apply(Event event, const Seen& seen, const Details& details) {
   act(step.actions, details);
 }
 
-// In the order of the enumerators. An action may raise the next event, so nothing is done behind one that may end the
-// task, but for looking.
+// In the order of the enumerators. An action may raise the next event, so after one that may end the task only `look`
+// may follow.
 void Run::act(Actions actions, const Details& details) {
   if (actions.has(Action::say_silent)) say_silent();
   if (actions.has(Action::decide)) decide(details.reason);
@@ -175,12 +176,13 @@ void Run::act(Actions actions, const Details& details) {
   if (actions.has(Action::finish)) finish();
 }
 
-// Before it is acknowledged: what was acknowledged holds also if this process is killed right then (L55).
+// Before it is acknowledged: what was acknowledged is true even if this process is killed (L55).
 void Run::note_wish(Cause cause, std::string_view reason) {
   if (life_.is_open() || life_.is(State::parked)) durable_.lock.note_decision(cause, reason, sys::now_ms());
 }
 
-// SIGTERM: a stop that could not reach the socket left what it asks for in the folder; without that it is a bare signal.
+// SIGTERM: a stop that could not reach the socket left its request in the task's folder; without that file it is a bare
+// signal.
 void Run::end_as_wished() {
   static char text[kMaxReasonBytes + 64];
   const Fd wish(sys::open_at(folders_.task.get(), kStopWish, O_RDONLY | O_NOFOLLOW));
@@ -195,7 +197,7 @@ void Run::end_as_wished() {
   end(Event::stop, has_folder ? "The runner was told to terminate" : "SIGTERM", spec_.header->grace_ms);
 }
 
-// In place only the engine sends a signal, and this moment is the only one at which it can be known why.
+// In place only the batch engine sends signals, and its reason can be found out only now.
 void Run::end_by_engine() {
   if (inherited_.job_ends > 0 && sys::now_ms() >= inherited_.job_ends * 1000)
     return end(Event::deadline, "", spec_.header->grace_ms);
@@ -217,15 +219,15 @@ void Run::end(Event why, std::string_view reason, long grace_ms) {
   apply(why, now, {.reason = reason, .grace_ms = grace_ms});
 }
 
-// Before anything is done about it: what comes later finds that this came first, also after a SIGKILL.
+// Before any other action: later events find that this one came first, also after a SIGKILL.
 void Run::decide(std::string_view reason) {
   durable_.reason << reason;
   durable_.lock.note_decision(life_.cause, reason, sys::now_ms());
 }
 
 void Run::terminate_tree(long grace_ms) {
-  // The group at once, then whoever left it. A stopped process must run to hear of it. A subagent hears of it from its
-  // driver, so that it can end its turn.
+  // The process group at once, then the processes that left it. SIGCONT too, since a stopped process can't handle the
+  // signal. A subagent is stopped by its driver, so that it can end its turn.
   const int group = life_.is(State::leftovers) ? 0 : durable_.facts.pid;
   processes_.ask_to_end(stop_signal(), group, is_agent() && !processes_.tree.has_command_ended());
   deadlines_.arm(grace_ms);
@@ -244,22 +246,22 @@ void Run::kill_tree() {
 void Run::on_timer() {
   if (!deadlines_.has_fired()) return;
   const State armed_in = life_.state;
-  if (life_.is_open() || life_.is(State::leaving)) look_at_children();  // an end before the deadline counts
-  // A deadline that an exit came before is none any more, and what the timer was armed for since has not come yet.
+  if (life_.is_open() || life_.is(State::leaving)) look_at_children();  // an exit before the deadline wins
+  // If an exit changed the state, its timer has not expired: this one was for the earlier state.
   if (life_.state != armed_in && !life_.is_open()) return;
   apply(Event::timer, seen(), {.grace_ms = spec_.header->grace_ms});
 }
 
 void Run::on_idle() {
-  on_output();                                                   // what is there was written in time
-  if (output_.stream.is_behind()) deadlines_.idle.saw_output();  // a caller that does not read keeps the command silent
+  on_output();                                                   // pending output was written in time
+  if (output_.stream.is_behind()) deadlines_.idle.saw_output();  // a slow reader makes the command silent
   const bool over = deadlines_.idle.is_over();
-  if (over) look_at_children();  // an end before counts
+  if (over) look_at_children();  // an exit before the timeout wins
   if (over) end(Event::idle, "", spec_.header->grace_ms);
   if (!life_.is_open()) deadlines_.idle.stop();
 }
 
-// Is the task over? Looks no further than the answer needs.
+// Checks whether the task is over, and no more than is needed to tell.
 void Run::evaluate() {
   Seen now = seen();
   if (life_.has_ended()) {
@@ -279,7 +281,7 @@ void Run::evaluate() {
   apply(Event::processes, now, {.leftovers = kept});
 }
 
-// What the outcome depends on, as it also stands in runner.lock.
+// The inputs of the outcome, which are also in runner.lock.
 Causes Run::causes() const {
   return {.is_agent = is_agent(),
           .decided = life_.cause,
@@ -294,11 +296,11 @@ void Run::settle(int leftovers) {
   Facts& facts = durable_.facts;
   deadlines_.disarm();
   if (leftovers > 0) {
-    // What the command wrote is in the pipe by now; what comes behind it is the leftovers' own.
+    // The command's output is in the pipe by now; later bytes are those of the leftovers.
     pump(output_.pipe ? output_.waiting() : 0);
   } else {
     pump(INT64_MAX);
-    // The zombie kept the pid from being given to a stranger; now nothing is left that could be hit.
+    // The zombie kept the pid from being reused. Now no process of the task is left to be signalled.
     if (processes_.tree.has_command_ended()) sys::reap(facts.pid);
   }
   const Outcome outcome = outcome_of(causes());
@@ -320,7 +322,7 @@ void Run::settle(int leftovers) {
   facts.output_bytes = output_.log.stream_bytes();
   facts.dropped_bytes = output_.log.dropped_bytes();
   facts.dropped_at = output_.log.dropped_at();
-  // What the leftovers print later may exceed the budget, when this record can say so no more: readers need the place.
+  // Leftovers may exceed the budget after this record is final, so it says where dropped bytes would begin.
   facts.may_drop = leftovers > 0 && output_.log.truncates();
   facts.unstored_bytes = output_.log.unstored_bytes();
   facts.leftovers = leftovers;
@@ -332,19 +334,21 @@ void Run::settle(int leftovers) {
 void Run::commit() {
   int e = 0;
   Fd outbox;
-  // A foreground task that leaves processes behind gets a record, or nobody could find them (docs/internals/runner.md).
+  // A foreground task that leaves processes running gets a record: they could not be found without it
+  // (docs/internals/runner.md).
   if (life_.is_foreground()) e = output_.log.link();
   if (!life_.is_foreground()) durable_.facts.ended_seq = next_seq(folders_.session.get());
   if (e == 0 && durable_.facts.detached && !durable_.facts.quiet)
     e = announce_end(folders_.session.get(), task_id_, outbox);
   if (e == 0) e = durable_.record.commit(durable_.facts, outbox.get());
   if (e < 0 && e != -ENOENT) {
-    // runner.lock stays held and has the decision in it: nothing is lost meanwhile, and nobody calls it lost.
+    // runner.lock stays held and contains the decision: nothing is lost meanwhile, and no process reports the task as
+    // lost.
     durable_.lock.note_refusal(-e);
     control_.tell(Control::awaits_end, kRefused);
     return apply(Event::commit_failed);
   }
-  if (e < 0) return apply(Event::commit_hopeless);  // the decision in runner.lock is what is left
+  if (e < 0) return apply(Event::commit_hopeless);  // the decision remains in runner.lock
   if (durable_.facts.leftovers > 0) {
     durable_.leftover_lock = Fd(sys::open_at(folders_.task.get(), kLeftoverLock, O_RDWR | O_CREAT | O_NOFOLLOW));
     if (durable_.leftover_lock) sys::lock(durable_.leftover_lock.get(), false);
@@ -353,7 +357,7 @@ void Run::commit() {
   const HookEvent event = hook_event_of(durable_.facts.status);
   if (durable_.facts.detached) hooks_.prepare(event);
   if (durable_.facts.leftovers == 0) durable_.active.end(task_id_);
-  // The name goes while the lock is still held: whoever finds no file reads a record that is final.
+  // The file is removed while the lock is held: a process that does not find it reads a final record.
   sys::unlink_at(folders_.task.get(), kRunnerLock);
   sys::unlink_at(folders_.task.get(), kStopWish);
   if (durable_.facts.leftovers == 0) control_.unlink(folders_.task.get());
@@ -368,7 +372,7 @@ void Run::commit() {
   apply(Event::committed, now, {});
 }
 
-// A foreground task tells that it started when it is detached, and nothing if it never is (L42).
+// A foreground task reports its start when it is detached, and not at all if it never is (L42).
 void Run::tell_hooks(HookEvent event) {
   if (durable_.facts.detached) processes_.tree.leave_out(hooks_.tell(event, durable_.facts));
 }
@@ -381,7 +385,7 @@ void Run::finish() {
   sys::unlink_at(folders_.task.get(), kLeftoverLock);
   durable_.leftover_lock.reset();
   control_.tell(Control::awaits_end, kEnded);
-  // Empty when the command printed nothing; anything in it keeps it.
+  // Fails if the folder has a log.
   sys::unlink_at(folders_.tasks.get(), (Text<80>() << task_id_).c_str(), AT_REMOVEDIR);
 }
 

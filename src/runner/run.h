@@ -17,10 +17,10 @@
 
 namespace runner {
 
-/// One task from its launch to its end. launch() once, then supervise() once.
+/// One task from its launch to its end. Call launch() once, then supervise() once.
 class Run {
  public:
-  /// `entry_name`: the file in queue/ of a runner that was killed while it waited, and whose place this one takes; or "".
+  /// `entry_name`: if this process replaces the killed runner of a queued task, the task's file in queue/; else "".
   Run(Spec& spec, std::string_view task_id, std::string_view entry_name, const Inherited& inherited)
       : spec_(spec),
         task_id_(task_id),
@@ -30,21 +30,21 @@ class Run {
         hooks_(spec, task_id, inherited),
         life_{.caller = spec.header->mode == perdure::contract::SpecMode::foreground ? Caller::waits : Caller::none} {}
 
-  /// Starts the command, or has it wait for a slot, and answers. False: answered with an error, nothing runs, nothing
-  /// is left. `answer` stays open for a foreground task only, whose caller it is from then on.
+  /// Starts or queues the command, and answers. False: it answered with an error; nothing runs and nothing is left on
+  /// disk. `answer` stays open for a foreground task only, as the connection to its caller.
   [[nodiscard]] bool launch(const char* session, Fd answer);
 
-  /// Returns when the task has ended, its record is committed and nobody is left to look after.
+  /// Returns when the task has ended, its record is committed and no leftover is being watched.
   void supervise();
 
-  /// What stands for the outcome of the task, once that is known: as `perdure wait` ends.
+  /// The exit status that stands for the task's outcome, as that of `perdure wait`.
   [[nodiscard]] int exit_status() const;
 
  private:
-  // Why there was no slot, when there was none.
+  // Why there was no slot.
   struct Refusal {
-    int held = 0;     // slots, where that is what the cap allows
-    int waiting = 0;  // tasks that came before
+    int held = 0;     // slots held, as many as the cap
+    int waiting = 0;  // tasks before it in the queue
   };
   static constexpr int kMostFiles = perdure::contract::kMostSegments + 2;
 
@@ -52,10 +52,10 @@ class Run {
   struct Folders {
     Fd session, tasks, task;
   };
-  // Of a foreground task, as long as it is one.
+  // Used while the task is in the foreground.
   struct CallerFiles {
     Fd connection;
-    Fd record;  // for its record at the end, when descriptors may be scarce
+    Fd record;  // opened early for the record, in case descriptors run out
   };
 
   static Event event_of(const request::Stop& stop) {
@@ -127,9 +127,9 @@ class Run {
   void on_timer();
   void on_idle();
 
-  // What an event brings along for the actions that it leads to.
+  // Data of an event that its actions need.
   struct Details {
-    std::string_view reason;  // of a decision; escaped as in JSON
+    std::string_view reason;  // of the cause; escaped as in JSON
     long grace_ms = 0;
     int leftovers = 0;
   };
@@ -147,7 +147,7 @@ class Run {
   [[nodiscard]] int stop_signal() const {
     return spec_.header->stop_signal != 0 ? static_cast<int>(spec_.header->stop_signal) : SIGTERM;
   }
-  /// What a request asked for, or the task's own.
+  /// The grace of the request, or the task's own.
   [[nodiscard]] long grace_of(long wanted_ms) const { return wanted_ms < 0 ? spec_.header->grace_ms : wanted_ms; }
   void end_others();
   void decide(std::string_view reason);

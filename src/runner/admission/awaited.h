@@ -6,7 +6,7 @@
 
 namespace runner {
 
-/// Connections to the runners whose end could make room for a parked task.
+/// Connections to the runners whose tasks a parked task waits for.
 class Awaited {
  public:
   Awaited() = default;
@@ -17,7 +17,7 @@ class Awaited {
     std::free(all_);
   }
 
-  /// False: there is no memory for one more.
+  /// False: out of memory.
   [[nodiscard]] bool make_room() {
     if (used_ < room_) return true;
     const int more = room_ + 16;
@@ -27,7 +27,7 @@ class Awaited {
     room_ = more;
     return true;
   }
-  /// After make_room().
+  /// Only after make_room().
   void add(Fd runner) { all_[used_++] = runner.release(); }
   void drop_all() {
     while (used_ > 0) sys::close(all_[--used_]);

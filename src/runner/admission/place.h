@@ -6,10 +6,9 @@
 
 namespace runner {
 
-/// Where a background task stands among the others: its slot, or its place in the queue (L01, L05).
+/// A background task's place: its slot, or its entry in the queue (L01, L05).
 struct Place {
-  std::string_view
-      entry_name;  // in queue/, of a runner that was killed while it waited; this one takes its place. Or ""
+  std::string_view entry_name;  // the file in queue/ of a killed runner that this one replaces; or ""
   Slot slot;
   Queue queue;
   Awaited awaited;

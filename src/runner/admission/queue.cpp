@@ -11,9 +11,9 @@ using namespace perdure::contract;
 namespace {
 
 constexpr unsigned kPriorityDigits = 3, kNumberDigits = 16;
-constexpr unsigned long kPrefix = kPriorityDigits + 1 + kNumberDigits + 1;  // of an entry's name, before the id
+constexpr unsigned long kPrefix = kPriorityDigits + 1 + kNumberDigits + 1;  // before the id in an entry's name
 
-// With zeros in front, so that names sort as numbers do.
+// With leading zeros, so that names sort as numbers do.
 template <unsigned N>
 void add_padded(Text<N>& to, std::int64_t number, unsigned digits) {
   const auto text = Text<24>() << number;
@@ -21,7 +21,7 @@ void add_padded(Text<N>& to, std::int64_t number, unsigned digits) {
   to << text.view();
 }
 
-// The id in the name of an entry that waits for another task; empty: it is no such name.
+// The id in the name of an entry that waits for another task; empty: it is not such a name.
 std::string_view follower_in(std::string_view name) {
   constexpr unsigned long kBefore = std::string_view(kFollowerPrefix).size() + kNumberDigits + 1;
   if (!name.starts_with(kFollowerPrefix) || name.size() <= kBefore || !name.ends_with(kEntrySuffix)) return {};
@@ -29,7 +29,7 @@ std::string_view follower_in(std::string_view name) {
   return behind(name, kBefore);
 }
 
-// The id in the name of an entry that competes for a slot; empty: it is no such name.
+// The id in the name of an entry that competes for a slot; empty: it is not such a name.
 std::string_view id_in(std::string_view name) {
   if (name.size() <= kPrefix || !name.ends_with(kEntrySuffix) || name[kPriorityDigits] != '-') return {};
   for (unsigned i = 0; i < kPriorityDigits; ++i)
@@ -57,8 +57,8 @@ int Queue::lock() {
   return e;
 }
 
-// An entry is as durable as the name of queue/ (D02), which another process may have made and been killed. A byte in
-// the lock's file says that this was seen to; it is lost with the folder, never without it.
+// An entry is as durable as the name of queue/ (D02), and the process that made that folder may have been killed before
+// it synced it. A byte in the lock file says that the name is durable; it is lost together with the folder only.
 int Queue::make_durable() {
   struct stat about{};
   if (const int e = sys::checked(::fstat(lock_.get(), &about)); e < 0) return e;
@@ -137,7 +137,7 @@ int Queue::each_name(F&& visit) const {
 
 bool Queue::is_live(std::string_view id) const {
   const Fd folder(sys::open_at(tasks_, (Text<80>() << id).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  // Not being able to look is no proof of death, and nobody is overtaken without one.
+  // If the entry can't be inspected, its runner counts as alive: it is not overtaken without proof.
   if (!folder) return folder.get() != -ENOENT;
   const Fd lock(sys::open_at(folder.get(), kRunnerLock, O_RDONLY | O_NOFOLLOW));
   return lock ? sys::is_locked(lock.get()) : lock.get() != -ENOENT;

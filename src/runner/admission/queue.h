@@ -8,38 +8,38 @@
 
 namespace runner {
 
-/// A task's place among those that wait for a slot (L05): a file in queue/, named so that the order of the names is the
-/// order of the starts, and the lock beside them under which places and slots are given away.
+/// A task's place in the queue (L05): a file in queue/, named so that the names sort in the order of the starts. A lock
+/// beside the files protects the assignment of places and slots.
 ///
-/// `<999 - priority>-<number>-<id>.json`, or `after-<number>-<id>.json` while it waits for another task to end and is
-/// in nobody's way. The content is the manager's: the whole launch specification, so that a dead entry can be started
-/// again. An entry counts while its runner lives.
+/// `<999 - priority>-<number>-<id>.json`, or `after-<number>-<id>.json` while it waits for another task to end and does
+/// not compete for a slot. The manager writes the content: the whole launch specification, so that a dead entry can be
+/// started again. An entry counts while its runner lives.
 class Queue {
  public:
   using Name = Text<112>;
   using Id = Text<72>;
 
-  /// Finds queue/, making it if need be. 0 or -errno.
+  /// Opens queue/, making it if needed. 0 or -errno.
   [[nodiscard]] int open(int session_folder, int tasks_folder, std::string_view task_id);
 
-  /// Waits for the lock of all admissions. 0 or -errno.
+  /// Waits for the lock on all admissions. 0 or -errno.
   [[nodiscard]] int lock();
   void unlock() { lock_.reset(); }
 
-  /// Puts the entry there, durably. `follows`: behind another task first. 0 or -errno; then there is none.
+  /// Makes the entry, durably. `follows`: it waits for another task first. 0 or -errno; on failure there is no entry.
   [[nodiscard]] int enter(unsigned priority, std::int64_t number, bool follows, std::string_view text);
-  /// The entry is there already: this runner takes the place of one that was killed.
+  /// Uses the existing entry of a killed runner that this one replaces.
   void adopt(std::string_view name) { name_ << name; }
-  /// From behind another task to a place of its own. 0 or -errno.
+  /// Changes an entry that waited for another task into one that competes for a slot. 0 or -errno.
   [[nodiscard]] int compete(unsigned priority);
   [[nodiscard]] bool follows() const;
   void leave();
 
-  /// The live entry right before this one, or before the end of the queue if there is no entry; empty: none.
-  /// -errno where the folder can't be read.
+  /// The live entry right before this one, or the last one if this task has no entry; empty: none. -errno if the folder
+  /// can't be read.
   [[nodiscard]] int nearest_before(Id& id) const;
-  /// Does the first entry that competes for a slot, or one that waits for another task, have no live runner (L50)?
-  /// Entries of `task_id` do not count. Makes nothing.
+  /// Does the first competing entry, or one that waits for another task, have no live runner (L50)? Entries of
+  /// `task_id` do not count. Creates nothing.
   [[nodiscard]] static bool has_stalled(int session_folder, int tasks_folder, std::string_view task_id);
   /// How many live entries compete for a slot.
   [[nodiscard]] int count() const;

@@ -22,8 +22,8 @@ int Slot::open(int session_folder) {
 int Slot::take(std::string_view task_id, int cap, int& held) {
   const int e = cap > 0 ? take_first_free(cap, held) : take_any();
   if (e < 0) return e;
-  // For people and for those who wait for a slot; the lock is what counts. Always as long, since cutting a file first
-  // makes its next commit dearer.
+  // Informs people and tasks that wait for a slot; only the lock counts. Its length is fixed, since truncating a file
+  // first makes the next commit more expensive.
   auto content = Text<kIdBytes + 1>() << task_id;
   while (content.view().size() < kIdBytes - 1) content << " ";
   content << "\n";
@@ -44,15 +44,15 @@ std::string_view Slot::holder_of(long n, char (&id)[kIdBytes]) const {
   return take_word(text);
 }
 
-// Without a cap nobody counts, so any slot will do, and the held ones are not walked over: the first, some at random, or
-// one more. With many held the folder gets a few more slots than there are tasks at a time.
+// Without a cap slots are not counted, so any free one will do, and held ones need not be tried in turn: it tries the
+// first, some at random, then a new one. With many held, the folder gets a few more slots than tasks at a time.
 int Slot::take_any() {
   constexpr int kTries = 4;
   if (const int e = take_one(0); e != -EAGAIN) return e;
-  // Slots are numbered without a gap: how many there are is found by doubling and halving.
+  // Slots are numbered without a gap: their number is found by doubling and bisection.
   long there = 1;
   while (is_there(there)) there *= 2;
-  long sure = there / 2;  // is there
+  long sure = there / 2;  // known to exist
   while (there - sure > 1) {
     const long middle = sure + (there - sure) / 2;
     (is_there(middle) ? sure : there) = middle;
@@ -64,11 +64,11 @@ int Slot::take_any() {
     const long n = 1 + static_cast<long>((random >> 33) % static_cast<unsigned long>(there - 1));
     if (const int e = take_one(n); e != -EAGAIN) return e;
   }
-  for (long n = there;; ++n)  // others may be making the same one
+  for (long n = there;; ++n)  // other runners may be making the same one
     if (const int e = take_one(n); e != -EAGAIN) return e;
 }
 
-// 0, -EAGAIN where somebody holds it, or -errno.
+// 0, -EAGAIN if another process holds it, or -errno.
 int Slot::take_one(long n) {
   Fd candidate(sys::open_at(folder_.get(), name_of(n).c_str(), O_RDWR | O_CREAT | O_NOFOLLOW));
   if (!candidate) return candidate.get();
@@ -87,7 +87,7 @@ int Slot::take_first_free(int cap, int& held) {
     if (is_new && file_) return 0;
     if (is_new) candidate = Fd(sys::open_at(folder_.get(), name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW));
     if (!candidate) return candidate.get();
-    if (file_) {  // one is ours already: the others are only counted
+    if (file_) {  // this task has one already: the others are only counted
       held += sys::is_locked(candidate.get()) ? 1 : 0;
       if (held >= cap) {
         file_.reset();

@@ -6,18 +6,18 @@
 
 namespace runner {
 
-/// A place among the session's background tasks (L01, L03): free exactly when its holder is gone.
+/// A place among the session's running background tasks (L01, L03): it is free exactly when its holder has exited.
 class Slot {
  public:
-  /// Finds slots/, making it if need be. 0 or -errno.
+  /// Opens slots/, making it if needed. 0 or -errno.
   [[nodiscard]] int open(int session_folder);
 
-  /// Takes a free one, making it if need be. With `cap` > 0 refuses when that many are held: `held` is then set and
-  /// -EDQUOT returned. Else 0 or -errno. Counting and taking must be one step for those who count: with a cap the
-  /// caller holds the queue's lock.
+  /// Takes a free slot, making one if needed. With `cap` > 0 it refuses when that many are held: it sets `held` and
+  /// returns -EDQUOT. Else 0 or -errno. With a cap the caller must hold the queue's lock, so that counting and taking
+  /// are one step.
   [[nodiscard]] int take(std::string_view task_id, int cap, int& held);
 
-  /// Calls visit(id) for the task that each held slot names.
+  /// Calls visit(id) for each task that holds a slot.
   template <class F>
   void each_holder(F&& visit) const {
     char id[kIdBytes];

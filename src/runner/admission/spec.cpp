@@ -10,7 +10,7 @@
 namespace runner {
 namespace {
 
-// Behind `room`, which is moved on.
+// The part of the file behind `room`, which is advanced past it.
 std::string_view copy_to(char*& room, std::string_view text) {
   std::memcpy(room, text.data(), text.size());
   const std::string_view copy(room, text.size());

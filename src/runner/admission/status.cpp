@@ -13,7 +13,7 @@ using namespace perdure::contract;
 
 namespace {
 
-// The runner was killed. What it had noted is what any manager will make of it.
+// The runner was killed. Its notes decide, as they do in any manager.
 Predecessor as_noted(int lock) {
   char exit[kExitBytes + 1] = {}, decision[64] = {};
   sys::read_at(lock, exit, kExitBytes, kExitAt);
@@ -21,7 +21,7 @@ Predecessor as_noted(int lock) {
   std::string_view how(exit), note(decision);
   const std::string_view cause = take_word(note);
   const auto line_end = note.find('\n');
-  // Of a subagent a reason says that it failed, of a command its exit status does; one of the two is noted.
+  // A note has either a reason or an exit status: for a subagent a reason means that it failed.
   const bool has_reason =
       line_end != std::string_view::npos && line_end + 1 < note.size() && note[line_end + 1] != '\n';
   const bool is_agent = how.empty() && (cause == word_of(Cause::exit) || cause == word_of(Cause::exit_quietly));

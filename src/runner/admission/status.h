@@ -6,21 +6,21 @@
 
 namespace runner {
 
-/// What can be said of the task that another one is to follow. Its runner is looked for first, then its record is read.
+/// The status of a task that another one follows. Looks for its runner first, then reads its record.
 enum class Predecessor { lives, completed, failed, timed_out, killed, lost, gone, unknown };
 [[nodiscard]] Predecessor look_at_predecessor(int tasks_folder, std::string_view id);
-/// "ended as failed": of one that has ended.
+/// "ended as failed", for a task that has ended.
 [[nodiscard]] std::string_view in_words(Predecessor ended);
 
-/// A connection to the runner of a task; else what is negative. Never waits.
+/// A connection to the runner of a task, or a negative value. Never blocks.
 [[nodiscard]] int connect_to_runner(int tasks_folder, std::string_view id);
 
-/// Finds the member `"status"` of a record, whichever program wrote it and whatever else is in it: fed with the text
-/// piece by piece, it looks at strings outside of nested values only.
+/// Finds the top-level member `"status"` of a record of any program. The text is passed in pieces; nested values are
+/// skipped.
 class StatusFinder {
  public:
   void feed(std::string_view text);
-  /// Empty until it was found.
+  /// Empty until it is found.
   [[nodiscard]] std::string_view status() const { return {found_, found_bytes_}; }
 
  private:

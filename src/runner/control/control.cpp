@@ -16,7 +16,7 @@ namespace {
 constexpr unsigned char kClient = 1;
 constexpr int kMostDescriptors = perdure::contract::kMostSegments + 2;
 constexpr int kBacklog = 256;
-constexpr int kKeptFree = 24;  // descriptors that no client gets
+constexpr int kKeptFree = 24;  // descriptors reserved for the log, the record and the tree
 
 }  // namespace
 
@@ -31,11 +31,11 @@ int Control::open(int task_folder) {
   if (!listener_) return listener_.get();
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  // Through the folder's descriptor: a path of its own may be longer than a socket address can be.
+  // Through the folder's descriptor: a full path may be longer than a socket address can be.
   const auto name = Text<sizeof address.sun_path>()
                     << "/proc/self/fd/" << task_folder << "/" << perdure::contract::kControlSocket;
   std::memcpy(address.sun_path, name.c_str(), name.view().size() + 1);
-  sys::unlink_at(task_folder, perdure::contract::kControlSocket);  // of a runner that was killed
+  sys::unlink_at(task_folder, perdure::contract::kControlSocket);  // of a killed runner
   if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return -errno;
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < INT32_MAX)
@@ -48,13 +48,13 @@ void Control::accept(int epoll, unsigned long long tag) {
     const int client = sys::checked(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (client == -EINTR || client == -ECONNABORTED) continue;
     if (client == -EMFILE || client == -ENFILE || client == -ENOMEM || client == -ENOBUFS) {
-      // The listener stays readable, so it would wake us for ever: it is listened to again a little later.
+      // The listener stays readable, which would wake the loop for ever: listening resumes a little later.
       paused_ = sys::unwatch(epoll, listener_.get()) == 0;
       return;
     }
     if (client < 0) return;
     if (client > most_) {
-      // The log, the record and the tree need descriptors, too: whoever comes now waits in the queue.
+      // The log, the record and the tree need descriptors, too: further clients wait in the socket's backlog.
       sys::close(client);
       paused_ = sys::unwatch(epoll, listener_.get()) == 0;
       return;
@@ -97,7 +97,7 @@ bool Control::next_line(int client, std::string_view& line) {
     close_client(client);
     return false;
   }
-  if (end == nullptr) return false;  // the edge that brings the rest wakes us
+  if (end == nullptr) return false;  // edge-triggered: the rest of the line wakes the loop again
   const auto length = static_cast<unsigned long>(static_cast<const char*>(end) - buffer);
   if (::recv(client, buffer, length + 1, 0) != static_cast<long>(length) + 1) return false;
   line = {buffer, length};

@@ -17,7 +17,7 @@ constexpr int kHighestSignal = 64;
 
 constexpr Bad kBadArgument{EINVAL, {}};
 
-// A row for each word: how it is written, and what makes a value of what stands behind the word.
+// A row for each word: its form for errors, and the function that parses its arguments.
 struct Form {
   std::string_view word, form;
   Request (*read)(const Form& form, std::string_view rest);
@@ -27,7 +27,7 @@ Bad not_so(const Form& form) {
   return {EINVAL, form.form};
 }
 
-// A whole number at the start of `rest`, which is moved behind it and one blank. False: there is none.
+// A whole number at the start of `rest`, which is advanced past it and one blank. False: there is none.
 bool take_whole_number(std::string_view& rest, long& number) {
   const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
   if (error != std::errc() || end == rest.data()) return false;
@@ -43,7 +43,7 @@ bool is_reason(std::string_view text) {
 }
 
 bool is_draft(std::string_view name) {
-  // Only what an answerer of ours writes: a name in the folder, and nothing that could lead out of it.
+  // Only names that Perdure itself uses: a file in the folder, without a path that leads out of it.
   return name.size() < 64 && name.starts_with(kDraftPrefix) && name.find('/') == std::string_view::npos;
 }
 

@@ -6,14 +6,14 @@
 #include <string_view>
 #include <variant>
 
-/// What a line on the control socket asks for, as a value (contract/control.h has the words). The texts in it are parts
-/// of the line and live as long as that does.
+/// A request on the control socket as a value (contract/control.h lists the words). The texts in it are parts of the
+/// line and valid as long as the line.
 namespace runner::request {
 
 using perdure::contract::Cause;
 
 struct Wait {
-  std::string_view inside;  // the task in which the waiter runs, or ""
+  std::string_view inside;  // the task inside which the client runs, or ""
 };
 struct Waiters {};
 struct Started {};
@@ -33,7 +33,7 @@ struct StopOwned {
 };
 struct Settle {
   bool dismissed = false;  // else answered
-  std::string_view draft;  // a file of the task's folder
+  std::string_view draft;  // a file in the task's folder
 };
 struct EndLeftovers {
   long grace_ms = 0;
@@ -43,7 +43,7 @@ struct Note {
 };
 struct TurnEnded {
   enum class How : unsigned char { completed, failed, broke } how = How::completed;
-  std::string_view reason;  // "" exactly where it completed
+  std::string_view reason;  // "" exactly if it completed
 };
 struct Signal {
   int number = 0;
@@ -55,22 +55,23 @@ struct Input {};
 struct CloseInput {};
 struct Figures {};  // `output`
 
-/// No request: the answer is "error ERRNO", and behind it what is wrong where the ERRNO alone would not say it.
+/// An invalid request: the answer is "error ERRNO", followed by the expected form if there is one.
 struct Bad {
-  int error = ENOSYS;     // there is no such request; or EINVAL: its arguments are not as they must be
-  std::string_view form;  // how the request is written, where it was not written so; else ""
+  int error = ENOSYS;     // unknown request; or EINVAL: invalid arguments
+  std::string_view form;  // the expected form, for a malformed request; else ""
 };
 
 using Request = std::variant<Bad, Wait, Waiters, Started, Release, Look, Detach, Stop, StopOwned, Settle, EndLeftovers,
                              Note, TurnEnded, Signal, Extend, Input, CloseInput, Figures>;
 
-/// Total: every line is one of them. Changes nothing and calls nothing.
+/// Total: parses every line into one of them. Pure.
 [[nodiscard]] Request parse(std::string_view line);
 
-/// The content of stop.wish (contract/names.h): GRACE_MS QUIET, then the reason on a line of its own. False: it is none.
+/// Parses the content of stop.wish (contract/names.h): GRACE_MS QUIET, then the reason on a line of its own. False:
+/// invalid.
 [[nodiscard]] bool parse_stop_wish(std::string_view text, Stop& wish);
 
-/// The answer to no request.
+/// The answer to an invalid request.
 template <class Text>
 void write_error(Text& to, const Bad& bad) {
   to << std::string_view("error ") << static_cast<long>(bad.error);

@@ -17,12 +17,12 @@ constexpr long kKillPatienceMs = 5'000;
 [[noreturn]] void become_hook(const HookCall& call, const Inherited& inherited, int output) {
   ::setpgid(0, 0);
   become_like_the_caller(inherited);
-  // A description of its own: a shared one would have one offset for all hooks.
+  // An open file description of its own: a shared one would have one offset for all hooks.
   const auto news = Text<40>() << "/proc/self/fd/" << call.news;
   if (const int in = sys::open_at(AT_FDCWD, news.c_str(), O_RDONLY); in >= 0) ::dup2(in, 0);
   ::dup2(output, 1);
   ::dup2(output, 2);
-  // The folder of a task may be gone when it has ended.
+  // The folder of a task that has ended may have been removed.
   if (::chdir(call.cwd) != 0 && ::chdir("/") != 0) sys::exit(127);
   static char shell[] = "/bin/sh", flag[] = "-c";
   char* const argv[] = {shell, flag, const_cast<char*>(call.command), nullptr};
@@ -32,7 +32,7 @@ constexpr long kKillPatienceMs = 5'000;
   sys::exit(127);
 }
 
-// What a hook printed, its beginning at least.
+// The beginning of a hook's output.
 class Printed {
  public:
   void read_from(const Fd& pipe) {
@@ -58,10 +58,10 @@ class Printed {
 
 using Line = Text<600>;
 
-// UTC, as 2026-11-23T09:30:00Z. Not gmtime_r: it brings musl's time zones along, half as much as all the rest.
+// UTC, as 2026-11-23T09:30:00Z. Not gmtime_r: it links musl's time zones, which add half of the program's size.
 void add_time(Line& line) {
   const std::int64_t now = sys::now_ms() / 1000;
-  // Years that begin in March, so that the odd day is the last one, in eras of 400.
+  // Years begin in March, so that the leap day is the last day, in eras of 400 years.
   const std::int64_t days = now / 86'400 + 719'468;
   const std::int64_t era_day = days % 146'097;
   const std::int64_t era_year = (era_day - era_day / 1'460 + era_day / 36'524 - era_day / 146'096) / 365;
@@ -79,7 +79,7 @@ void add_time(Line& line) {
   two(now % 60, "Z ");
 }
 
-// One block for one hook, in one write: those that run at the same time must not mix theirs.
+// One write per hook: the lines of hooks that run at the same time must not be mixed.
 void write_down(const HookCall& call, std::string_view how, long ran_ms, const Printed& printed) {
   Line line;
   line << "[";
@@ -135,7 +135,7 @@ void run_hook(const HookCall& call, const Inherited& inherited) {
     late = left <= 0 || ::poll(look, 2, static_cast<int>(left)) == 0;
     if (late) break;
     printed.read_from(output);
-    prints = (look[1].revents & POLLHUP) == 0;  // its end would be readable for ever
+    prints = (look[1].revents & POLLHUP) == 0;  // a closed pipe would stay readable for ever
     signalfd_siginfo ignored{};
     while (sys::read(signals.get(), &ignored, sizeof ignored) > 0) {
     }

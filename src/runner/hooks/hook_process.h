@@ -4,19 +4,19 @@
 
 namespace runner {
 
-/// One command, told of one event.
+/// One hook command for one event.
 struct HookCall {
   const char* command;  // for /bin/sh -c
   const char* event;
   const char* cwd;
   char** environment;
   long timeout_ms;
-  int news;  // a file: what it reads on its standard input
-  int log;   // where its output and its end are noted; below 0: nowhere
+  int news;  // a file: its standard input
+  int log;   // receives its output and its end; below 0: none
 };
 
-/// Runs it and returns when it and everything that it started have ended: by themselves or, when the time is over,
-/// by SIGKILL. For a process that does nothing else: it becomes the subreaper of the hook's processes.
+/// Runs it and returns when it and all its processes have exited, by themselves or, after the time limit, by SIGKILL.
+/// For a process that does nothing else: it becomes the subreaper of the hook's processes.
 void run_hook(const HookCall& call, const Inherited& inherited);
 
 }  // namespace runner

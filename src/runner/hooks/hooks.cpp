@@ -35,7 +35,7 @@ const char* severity_of(HookEvent event) {
   }
 }
 
-// One hook of the specification: "EVENTS TIMEOUT_MS COMMAND".
+// One hook in the specification: "EVENTS TIMEOUT_MS COMMAND".
 struct Hook {
   explicit Hook(const char* text) {
     std::string_view rest(text);
@@ -52,7 +52,7 @@ void put(int file, std::string_view text) {
   sys::write(file, text.data(), text.size());
 }
 
-// What happened, in a sentence or two; escaped as in JSON.
+// The event in a sentence or two; escaped as in JSON.
 void put_body(int file, HookEvent event, const Facts& facts, std::string_view task_id) {
   Text<192> text;
   if (event == hook_started) return put(file, (text << "It runs as process " << facts.pid << ".").view());
@@ -86,7 +86,7 @@ char* variable(std::string_view name, std::string_view value) {
   return text;
 }
 
-// The environment of the task, but for what makes a process a part of it. Absent without memory.
+// The task's environment without the variables that make a process a part of the task. Absent: out of memory.
 char** environment_of_hooks(const Spec& spec, char* const (&own)[3]) {
   auto** const all = static_cast<char**>(std::calloc(spec.header->envc + 4UL, sizeof(char*)));
   if (all == nullptr) return nullptr;
@@ -149,7 +149,7 @@ void Hooks::tell_here() {
   run_all(event, news);
 }
 
-// A lock, or a connection of somebody who waits, that lived on in here would keep others waiting.
+// An inherited lock, or a client's connection, would stay open and keep other processes waiting.
 void Hooks::let_go_of_everything() {
   if (log_ && log_.get() != kLogFd) ::dup3(log_.get(), kLogFd, O_CLOEXEC);
   ::syscall(SYS_close_range, log_ ? kLogFd + 1 : kLogFd, ~0U, 0);
@@ -186,7 +186,7 @@ void Hooks::run_all(HookEvent event, int news) {
   for (unsigned i = 0; i < spec_.header->hook_count; ++i) {
     const Hook hook(spec_.hooks[i]);
     if (!hook.wants(event)) continue;
-    // A process for each: one that hangs must not keep the others waiting, and its tree is its own.
+    // A process for each hook: one that hangs must not delay the others, and its process tree is its own.
     const int pid = sys::fork();
     if (pid < 0) note_failure(event, "making a process", pid);
     if (pid != 0) continue;

@@ -11,27 +11,27 @@ namespace runner {
 
 using perdure::contract::HookEvent;
 
-/// Tells events to the hooks of a launch (docs/guide/hooks.md). Nobody waits for a hook, and nothing is held while one runs:
-/// a process of its own, the keeper, runs those that want the event, all at once, each with its time limit (L34).
+/// Runs the hooks of a launch (docs/guide/hooks.md). The task does not wait for hooks, and holds no lock while one
+/// runs: a separate process, the keeper, runs the hooks for the event, all at once, each with its time limit (L34).
 class Hooks {
  public:
   Hooks(const Spec& spec, std::string_view task_id, const Inherited& inherited)
       : spec_(spec), task_id_(task_id), inherited_(inherited) {}
 
-  /// Both are kept by the caller; the folder may be opened later.
+  /// The caller keeps both alive; the folder may be opened later.
   void open(const char* session, const Fd& task_folder) {
     session_ = session;
     folder_ = &task_folder;
   }
 
-  /// Makes hooks.log where a hook wants the event. While runner.lock is held, so that whoever removes the task
+  /// Makes hooks.log if a hook wants the event. Call while runner.lock is held, so that a process that removes the task
   /// afterwards sees the file.
   void prepare(HookEvent event);
 
-  /// Returns at once: the pid of the keeper, a child; 0 where no hook wants the event or no process is to be had.
+  /// Returns at once: the pid of the keeper, a child; 0 if no hook wants the event or fork failed.
   [[nodiscard]] int tell(HookEvent event, const Facts& facts);
 
-  /// Runs the hooks of a specification that is for one event only, after prepare(), and returns when all have ended.
+  /// Runs the hooks of a specification for a single event; call after prepare(). Returns when all have exited.
   void tell_here();
 
  private:

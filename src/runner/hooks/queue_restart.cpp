@@ -13,7 +13,7 @@ namespace {
 constexpr unsigned long kMostPath = 4096;
 using Path = Text<kMostPath + 64>;
 
-// Where the program lies as seen from the runner's folder: beside it, or as an installation has it.
+// Path of the program relative to the runner's folder: beside it, or as in an installation.
 constexpr const char* kPlaces[] = {"/perdure", "/../../bin/perdure", "/../bin/perdure"};
 
 std::string_view link_target(const char* link, char (&buffer)[kMostPath]) {
@@ -21,7 +21,7 @@ std::string_view link_target(const char* link, char (&buffer)[kMostPath]) {
   return {buffer, n > 0 && n < static_cast<long>(sizeof buffer) ? static_cast<unsigned long>(n) : 0};
 }
 
-// Ends in exec or _exit. The session is named as it is called now: it may have been renamed since the launch.
+// Ends in exec or _exit. Uses the session's present path: it may have been renamed since the launch.
 [[noreturn]] void become_reconcile(int session_folder, char* const* environment, const Inherited& inherited) {
   static char session[kMostPath], own[kMostPath];
   const std::string_view path =

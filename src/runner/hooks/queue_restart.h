@@ -7,14 +7,14 @@
 
 namespace runner {
 
-/// Starts `perdure reconcile --queue` when this task has made room and the next in the queue has no live runner (L50).
-/// A runner can't check signatures, so it never starts another task itself.
+/// Starts `perdure reconcile --queue` when this task freed a slot and the next in the queue has no live runner (L50). A
+/// runner can't check signatures, so it never starts another task itself.
 class QueueRestart {
  public:
-  /// Keeps what the program needs of the command's environment. Before Spec::drop_command().
+  /// Copies the variables that the program needs from the command's environment. Call before Spec::drop_command().
   void prepare(const Spec& spec);
 
-  /// The pid of the program, a child that is left alone; 0: there is nothing to restart, or no process to be had.
+  /// The pid of the program, a child that is not part of the task; 0: nothing to restart, or fork failed.
   [[nodiscard]] int start_if_needed(int session_folder, int tasks_folder, std::string_view task_id,
                                     const Inherited& inherited) const;
 

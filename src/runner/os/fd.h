@@ -6,7 +6,7 @@
 
 namespace runner {
 
-/// An open file descriptor, closed when it goes out of scope. A negative value is the errno of the open that failed.
+/// An open file descriptor, closed by the destructor. A negative value is the negated errno of the failed open.
 class Fd {
  public:
   Fd() = default;

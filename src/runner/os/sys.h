@@ -1,7 +1,7 @@
 #pragma once
 
-// The system calls the runner makes, and nothing else. Each wrapper returns the call's value or a negated errno,
-// so that a failure is an ordinary int that can be returned, compared and recorded.
+// The system calls that the runner makes. Each wrapper returns the call's value or a negated errno, so that a failure
+// is an int that can be returned, compared and recorded.
 
 #include <fcntl.h>
 #include <signal.h>
@@ -125,11 +125,11 @@ inline int pidfd_open(int pid) {
 inline int pidfd_signal(int pidfd, int signal) {
   return checked(static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0)));
 }
-// A leader of 1 or less would mean "every process there is": never.
+// kill(-1) would signal every process: group must be above 1.
 inline int kill_group(int leader, int signal) {
   return leader > 1 ? checked(::kill(-leader, signal)) : -ESRCH;
 }
-// Looks at how a child ended and leaves its zombie; 0 and info.si_pid == 0: it has not.
+// Reads how a child ended and leaves its zombie; 0 and info.si_pid == 0: it has not ended.
 inline int look_at_end(int pid, siginfo_t& info) {
   info.si_pid = 0;
   return checked(::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT));

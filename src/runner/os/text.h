@@ -5,7 +5,7 @@
 
 namespace runner {
 
-/// Text in a buffer of fixed size. What does not fit is cut off and `whole()` turns false.
+/// Text in a buffer of fixed size. Text that does not fit is cut off, and whole() becomes false.
 template <unsigned N>
 class Text {
  public:
@@ -40,7 +40,7 @@ class Text {
   bool whole_ = true;
 };
 
-/// Parts of a text. substr() would do, but it throws, and there is nothing here to throw with.
+/// Parts of a text. substr() throws, and the runner is built without exceptions.
 constexpr std::string_view first(std::string_view s, unsigned long n) {
   return {s.data(), n < s.size() ? n : s.size()};
 }
@@ -49,7 +49,7 @@ constexpr std::string_view behind(std::string_view s, unsigned long n) {
   return s;
 }
 
-/// A number at the start of `s`, which is moved behind it and one blank; 0 where there is none.
+/// A number at the start of `s`, which is advanced past it and one blank; 0 if there is none.
 inline long take_number(std::string_view& s) {
   long value = 0;
   const auto end = std::from_chars(s.data(), s.data() + s.size(), value).ptr;
@@ -58,7 +58,7 @@ inline long take_number(std::string_view& s) {
   return value;
 }
 
-/// Up to the next blank; `s` is moved behind it.
+/// The text up to the next blank; `s` is advanced past it.
 inline std::string_view take_word(std::string_view& s) {
   const auto blank = s.find(' ');
   const std::string_view word = first(s, blank);

@@ -6,8 +6,8 @@
 
 namespace runner {
 
-/// Notices that there was no output for a while. Output only notes the time; the timer, when it fires, looks at it and
-/// is armed for what is left. So a chatty command costs no system call for each of its lines.
+/// Notices that there was no output for a while. Output only notes the time; when the timer expires, it is armed for
+/// the rest. So a chatty command costs no system call for each of its lines.
 class Idle {
  public:
   [[nodiscard]] int open() {
@@ -27,7 +27,7 @@ class Idle {
   }
   void stop() { sys::arm(timer_.get(), 0); }
 
-  /// The timer is readable. True: it was quiet for so long.
+  /// Call when the timer is readable. True: there was no output for the whole time.
   [[nodiscard]] bool is_over() {
     std::uint64_t fired = 0;
     if (sys::read(timer_.get(), &fired, sizeof fired) < 0) return false;

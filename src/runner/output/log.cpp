@@ -29,7 +29,7 @@ bool has_no_unnamed_files(int error) {
 void Log::open(int task_folder, std::int64_t limit, perdure::contract::SpecOnLimit on_limit, bool unnamed) {
   folder_ = task_folder;
   unnamed_ = unnamed;
-  if (unnamed) file_ = make(perdure::contract::kOutputFile);  // whoever looks on can watch it from the start
+  if (unnamed) file_ = make(perdure::contract::kOutputFile);  // other processes can watch it from the start
   limit_ = limit;
   truncates_ = limit > 0 && on_limit == perdure::contract::SpecOnLimit::truncate;
   head_limit_ = truncates_ ? limit / 2 : limit;
@@ -65,7 +65,7 @@ Fd Log::make(const char* name) {
   return Fd(sys::open_at(folder_, hidden(name).c_str(), O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW));
 }
 
-// Returns how many bytes the disk took. The file is made when there is something to put into it.
+// Returns how many bytes the disk took. The file is made for its first byte.
 unsigned long Log::write_to(Fd& file, const char* name, const char* bytes, unsigned long n) {
   if (!file) file = make(name);
   unsigned long done = 0;
@@ -140,7 +140,7 @@ void Log::append_segment(const Segment& segment, std::int64_t skip) {
   while (from && at < segment.bytes) {
     const long n = sys::read_at(from.get(), buffer, sizeof buffer, at);
     if (n == -EINTR) continue;
-    if (n <= 0) break;  // the disk does not give it back
+    if (n <= 0) break;  // the disk can't read it back
     const unsigned long wrote = write_to(file_, perdure::contract::kOutputFile, buffer, static_cast<unsigned long>(n));
     unstored_ += n - static_cast<long>(wrote);
     at += n;
@@ -163,7 +163,7 @@ int Log::give_name(Fd& file, bool& named, const char* name) const {
   return e;
 }
 
-// Names are never taken back: an inode that has lost its only name can't get another one.
+// Names are never removed: a file that has lost its only name can't be linked again.
 int Log::link() {
   if (!unnamed_) return 0;
   if (stream_ == 0) {  // nothing was written, so there is no log

@@ -8,25 +8,25 @@
 
 namespace runner {
 
-/// Where the command's output goes: `output.log` up to the budget (L24), byte for byte and in order (L23).
+/// The command's output on disk: `output.log` up to the budget (L24), byte for byte and in order (L23).
 ///
-/// With `truncate` the first half of the budget goes to output.log and the rest into segments `tail.<offset>`, of
-/// which the oldest is removed as soon as those behind it hold the other half. finish() puts a marker where bytes
-/// are missing and appends the segments one by one, so that the disk never holds more than the budget and one
-/// segment or two. A full disk stops nothing: what it refuses is counted (L25).
+/// With `truncate` the first half of the budget goes to output.log and the rest into segments `tail.<offset>`; the
+/// oldest segment is removed as soon as the later ones hold the other half. finish() puts a marker in place of the
+/// dropped bytes and appends the segments one by one, so that the disk never holds more than the budget and a segment
+/// or two. A full disk does not stop the task: bytes that it refuses are counted (L25).
 class Log {
  public:
   ///
-  /// `unnamed`: the files have no names until link() gives them theirs (L27). Where the file system has no unnamed
-  /// files they are hidden ones, `.output.log` and `.tail.<offset>`.
+  /// `unnamed`: the files have no names until link() is called (L27). If the file system has no unnamed files, they are
+  /// hidden ones, `.output.log` and `.tail.<offset>`.
   void open(int task_folder, std::int64_t limit, perdure::contract::SpecOnLimit on_limit, bool unnamed);
 
-  /// Gives the files their names. 0 or -errno; then some may have theirs, and the next call goes on.
+  /// Gives the files their names. 0 or -errno; on failure some may have names, and the next call continues.
   [[nodiscard]] int link();
-  /// Takes what names there are away; what is open stays readable.
+  /// Removes the names there are; open files stay readable.
   void forget();
 
-  /// The files as they are: calls visit(fd, offset) for output.log, offset -1, and for each segment.
+  /// Calls visit(fd, offset) for output.log, with offset -1, and for each segment.
   template <class F>
   void each_file(F&& visit) const {
     if (file_) visit(file_.get(), std::int64_t{-1});
@@ -34,10 +34,10 @@ class Log {
       if (segments_[i].file) visit(segments_[i].file.get(), segments_[i].at);
   }
 
-  /// False once, when the budget is `stop` and was exceeded by these bytes.
+  /// False once: when the policy is `stop` and these bytes exceeded the budget.
   [[nodiscard]] bool append(const char* bytes, unsigned long n);
 
-  /// The log as it stays. Appending afterwards (leftovers) goes on up to the budget.
+  /// Completes the log. Leftovers may append up to the budget afterwards.
   void finish();
   void sync();
 
@@ -51,9 +51,9 @@ class Log {
  private:
   static constexpr int kSegments = perdure::contract::kMostSegments;
   struct Segment {
-    std::int64_t at = 0;  // offset of its first byte in the stored stream
+    std::int64_t at = 0;  // the offset of its first byte in the stored stream
     std::int64_t bytes = 0;
-    Fd file;  // open while it is written, or has no name to be opened by
+    Fd file;  // open while it is written, or because it has no name
     bool is_named = false;
   };
 

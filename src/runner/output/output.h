@@ -6,15 +6,15 @@
 
 namespace runner {
 
-/// The way of the command's bytes: from its pipe or terminal to the log and, in the foreground, to the caller.
+/// The path of the output: from the command's pipe or terminal to the log and, in the foreground, to the caller.
 struct Output {
-  Fd pipe;  // where they come from; closed at the end of the output
+  Fd pipe;  // the reading end; closed at the end of the output
   Stdio stdio;
   Log log;
   Stream stream;
-  long owed = -1;  // bytes that the command had written when it ended, and leftovers may follow; below 0: not looked at
+  long owed = -1;  // unread bytes of the command when it exited, before those of leftovers; below 0: not determined
 
-  /// How much can be read at once. A terminal does not say; it holds less than this.
+  /// Upper bound of the bytes waiting to be read. A terminal does not report them; it holds less than this.
   [[nodiscard]] long waiting() const {
     constexpr long kAll = 1'048'576;
     return stdio.is_terminal() ? kAll : sys::bytes_waiting(pipe.get());

@@ -13,7 +13,7 @@ int open_terminal(const LaunchSpec& spec, Fd& runner_side, Fd& command_side) {
   if (!runner_side) return runner_side.get();
   int locked = 0;
   if (::ioctl(runner_side.get(), TIOCSPTLCK, &locked) != 0) return -errno;
-  // Not by its name: /dev/pts may be another one's where mount namespaces differ.
+  // Not by its name: in another mount namespace /dev/pts may be a different instance.
   command_side = Fd(sys::checked(::ioctl(runner_side.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC)));
   if (!command_side) return command_side.get();
   winsize size{};

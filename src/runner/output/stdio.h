@@ -6,7 +6,7 @@
 
 namespace runner {
 
-/// What the command reads and writes: pipes, or a terminal of its own.
+/// The command's standard streams: pipes, or a terminal of its own.
 class Stdio {
  public:
   /// Opens both sides. 0 or -errno.
@@ -16,16 +16,16 @@ class Stdio {
   [[nodiscard]] int command_input() const { return command_in_.get(); }
   [[nodiscard]] int command_output() const { return command_out_.get(); }
   [[nodiscard]] bool is_terminal() const { return terminal_; }
-  /// In the runner, once the child has them.
+  /// Closes the child's ends in the runner, after the fork.
   void let_go_of_command_side();
 
-  /// Where the command's output comes from; the caller's from now on.
+  /// The reading end of the command's output; the caller owns it from now on.
   [[nodiscard]] Fd take_output() { return static_cast<Fd&&>(output_); }
 
-  /// Hands the writing side of the command's input to a client (contract/control.h). The bytes never pass through the
-  /// runner, so a command that does not read keeps only the writer waiting.
+  /// Passes the writing end of the command's input to a client (contract/control.h). The bytes do not pass through the
+  /// runner, so a command that does not read blocks only the writer.
   void answer_input(Control& control, int client) const;
-  /// Lets go of the writing side; with a terminal there is none to let go of.
+  /// Closes the writing end; with a terminal there is none.
   void close_input();
 
  private:

@@ -4,7 +4,7 @@ namespace runner {
 
 void Stream::open(Fd fd) {
   fd_ = std::move(fd);
-  if (sys::set_nonblocking(fd_.get()) < 0) close();  // blocking, it could stop the runner itself
+  if (sys::set_nonblocking(fd_.get()) < 0) close();  // a blocking one could block the runner
 }
 
 void Stream::give(const char* bytes, unsigned long n) {
@@ -19,7 +19,7 @@ void Stream::flush() {
     const long n = sys::write(fd_.get(), held_, held_bytes_);
     if (n == -EINTR) continue;
     if (n == -EAGAIN) return;
-    if (n <= 0) return close();  // nobody reads any more: the log has it all
+    if (n <= 0) return close();  // the reader has gone; the log has all of it
     held_ += n;
     held_bytes_ -= static_cast<unsigned long>(n);
   }

@@ -8,7 +8,7 @@
 namespace runner {
 namespace {
 
-// The kernel shall take the command before its runner when memory runs out; raising needs no privilege.
+// The OOM killer shall choose the command before its runner; raising the score needs no privilege.
 void offer_to_the_oom_killer() {
   constexpr long kMore = 200, kMost = 1000;
   const Fd file(sys::open_at(AT_FDCWD, "/proc/self/oom_score_adj", O_RDWR));
@@ -47,17 +47,17 @@ void become_like_the_caller(const Inherited& inherited) {
 
 void become_command(const Spec& spec, const Inherited& inherited, const Limits& limits, const ChildPipes& pipes,
                     const int (&close_first)[4]) {
-  // First of all: while these are open here too, the runner's death would not free its locks, nor end the gate.
+  // First: while these are open in the child, the runner's death frees no lock and does not end the gate.
   for (const int fd : close_first)
     if (fd >= 0) sys::close(fd);
-  // A terminal belongs to a session; its leader leads a group, too.
+  // A terminal belongs to a kernel session; its leader also leads a process group.
   if (pipes.terminal) {
     ::setsid();
     ::ioctl(pipes.input, TIOCSCTTY, 0);
   } else {
     ::setpgid(0, 0);
   }
-  // All that nobody can see happens while the runner commits the record.
+  // Preparations without an effect on others, while the runner commits the record.
   become_like_the_caller(inherited);
   const int no_folder = ::chdir(spec.cwd) != 0 ? errno : 0;
   const int no_limits = limits.apply(*spec.header);
@@ -73,7 +73,7 @@ void become_command(const Spec& spec, const Inherited& inherited, const Limits& 
   ::dup2(pipes.output, 2);
   ::execve(spec.program, spec.argv, spec.envp);
   if (errno == ENOEXEC) {
-    // A script without a #! line: run it as every shell does.
+    // A script without a #! line: run by /bin/sh, as a shell would.
     auto** const argv = static_cast<char**>(std::calloc(spec.header->argc + 2UL, sizeof(char*)));
     if (argv != nullptr) {
       static char shell[] = "/bin/sh";

@@ -6,14 +6,14 @@
 
 namespace runner {
 
-/// What the runner changed for itself and the command gets back as it was at `run`.
+/// Settings that the runner changed for itself and that the command gets back as they were at `run`.
 struct Inherited {
   mode_t umask = 0;
   rlimit open_files{};
   long job_ends = -1;  // in place: when the job has to end, in seconds since the epoch, 0: unknown; -1: not in place
 };
 
-/// How far the command got, sent through a pipe that exec closes.
+/// How far the child got, sent through a pipe that exec closes.
 struct ExecFailure {
   enum Step : int { cwd = 1, exec = 2, limits = 3 } step;
   int error;
@@ -27,7 +27,7 @@ struct ChildPipes {
   bool terminal;
 };
 
-/// In a forked child: default signals, the caller's umask and limits, and first in line when memory runs out.
+/// In a forked child: default signals, the caller's umask and limits, and a higher OOM score.
 void become_like_the_caller(const Inherited& inherited);
 
 /// Runs in the forked child; ends in exec or _exit.

@@ -18,19 +18,19 @@ using namespace perdure::contract;
 constexpr int kProbePatienceMs = 200;
 constexpr unsigned long kMostPath = 4096;
 
-// The last part of the path of a process's program; "" where the kernel does not tell.
+// The file name of a process's program; "" if the kernel does not tell.
 std::string_view program_name(int pid, char (&buffer)[kMostPath]) {
   const auto link = Text<32>() << "/proc/" << static_cast<long>(pid) << "/exe";
   const long n = ::readlink(link.c_str(), buffer, sizeof buffer);
   if (n <= 0) return {};
   std::string_view path(buffer, static_cast<unsigned long>(n));
-  constexpr std::string_view kDeleted = " (deleted)";  // replaced by an upgrade
+  constexpr std::string_view kDeleted = " (deleted)";  // appended after an upgrade replaced the file
   if (path.ends_with(kDeleted)) path.remove_suffix(kDeleted.size());
   const auto slash = path.rfind('/');
   return slash == std::string_view::npos ? path : behind(path, slash + 1);
 }
 
-// In the prober. Any of these calls may hang: the folder may lie on a file system that the task itself serves.
+// Runs in the prober. Each of these calls may hang: the folder may be on a file system that the task itself serves.
 Answer look_at_runner(int pid, Fd& control) {
   static char buffer[kMostPath + 256];
   const Fd environment(
@@ -48,7 +48,7 @@ Answer look_at_runner(int pid, Fd& control) {
   const Fd dir(sys::open_at(AT_FDCWD, folder.c_str(), O_RDONLY | O_DIRECTORY));
   if (!dir) return Answer::no;
 
-  // A runner that outlives its task's end for the sake of leftovers holds the other lock.
+  // A runner that watches leftovers after its task's end holds the other lock.
   const Fd lock(sys::open_at(dir.get(), kRunnerLock, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
   const Fd leftover(sys::open_at(dir.get(), kLeftoverLock, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
   if (!(lock && sys::is_locked(lock.get())) && !(leftover && sys::is_locked(leftover.get()))) return Answer::no;
@@ -61,7 +61,7 @@ Answer look_at_runner(int pid, Fd& control) {
                     << "/proc/self/fd/" << static_cast<long>(dir.get()) << "/" << kControlSocket;
   std::memcpy(address.sun_path, name.c_str(), name.view().size() + 1);
   if (::connect(control.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return errno == EAGAIN ? Answer::yes : Answer::no;  // a full queue: it is there and does not look
+    return errno == EAGAIN ? Answer::yes : Answer::no;  // a full backlog: it exists and does not accept now
   ucred peer{};
   socklen_t length = sizeof peer;
   if (::getsockopt(control.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.pid != pid) return Answer::no;
@@ -89,7 +89,8 @@ void send_answer(int socket, Answer answer, int control) {
 
 Answer receive_answer(int socket, int* control) {
   pollfd ready{.fd = socket, .events = POLLIN, .revents = 0};
-  if (::poll(&ready, 1, kProbePatienceMs) <= 0) return Answer::no;  // what can't say what it is, is part of the task
+  // A process that can't be identified as a runner is part of the task.
+  if (::poll(&ready, 1, kProbePatienceMs) <= 0) return Answer::no;
   char word = 0;
   iovec part{&word, 1};
   alignas(cmsghdr) char room[CMSG_SPACE(sizeof(int))] = {};
@@ -140,7 +141,7 @@ Answer probe_runner(int pid, int* control, int* prober) {
   const int child = sys::fork();
   if (child < 0) return Answer::unknown;
   if (child == 0) {
-    // Nothing of the runner's is open here: this process's death or life must not matter to anybody's lock.
+    // Closes all descriptors of the runner: this process must not keep any lock held.
     ::dup2(theirs.get(), 0);
     ::syscall(SYS_close_range, 1, ~0U, 0);
     Fd found;
@@ -156,7 +157,7 @@ Answer probe_runner(int pid, int* control, int* prober) {
     if (sys::reap(child) != 0) return answer;
     ::nanosleep(&a_moment, nullptr);
   }
-  *prober = child;  // it hangs in the kernel, where no signal reaches it
+  *prober = child;  // it hangs in the kernel, and no signal reaches it
   return answer;
 }
 

@@ -13,7 +13,7 @@ namespace {
 constexpr long kCpuPeriodUs = 100'000;
 constexpr int kRemovals = 20;
 
-// Never above what the caller may have.
+// Never above the caller's own limit.
 template <class Resource>
 int limit_each_process(Resource resource, std::int64_t most) {
   rlimit limit{};
@@ -23,7 +23,7 @@ int limit_each_process(Resource resource, std::int64_t most) {
   return sys::checked(::setrlimit(resource, &limit));
 }
 
-// As many whole processors as cover it. Not the first ones: those would be everybody's.
+// As many whole processors as cover it. Not always the first ones: all tasks would share those.
 int limit_to_processors(std::int64_t milli) {
   cpu_set_t allowed;
   if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return -errno;
@@ -57,7 +57,8 @@ bool Limits::make_group(const LaunchSpec& wanted) {
   bool all = true;
   if (wanted.memory_max > 0) {
     all &= set("memory.max", (Text<24>() << wanted.memory_max).view());
-    set("memory.swap.max", "0");  // else it would be memory and as much swap as there is; absent without swap
+    // Else it could use the same amount of swap in addition; there is no such file without swap.
+    set("memory.swap.max", "0");
   }
   if (wanted.pids_max > 0) all &= set("pids.max", (Text<24>() << wanted.pids_max).view());
   if (wanted.cpu_max_milli > 0)
@@ -73,7 +74,7 @@ bool Limits::set(const char* file, std::string_view value) const {
 
 int Limits::apply(const LaunchSpec& wanted) const {
   if (by_cgroup()) {
-    const long n = sys::write(members_.get(), "0", 1);  // whoever writes it is put in
+    const long n = sys::write(members_.get(), "0", 1);  // "0" means the writing process
     return n < 0 ? static_cast<int>(n) : 0;
   }
   int e = 0;
@@ -100,7 +101,7 @@ void Limits::remove() {
   if (!parent_) return;
   members_.reset();
   group_.reset();
-  // The kernel may need a moment to see that the last one has gone.
+  // The kernel may need a moment to notice that the last process has exited.
   for (int i = 0; i < kRemovals && sys::unlink_at(parent_.get(), name_.c_str(), AT_REMOVEDIR) == -EBUSY; ++i) {
     const timespec a_moment{0, 1'000'000};
     ::nanosleep(&a_moment, nullptr);

@@ -6,21 +6,21 @@
 
 namespace runner {
 
-/// What the command and all that it starts may use together: a cgroup of their own where the manager found a place for
-/// one, else limits of each process (docs/guide/limits.md). The runner itself stays outside.
+/// Resource limits of the command and its processes together: a cgroup of their own if the manager found a place for
+/// one, else process limits (docs/guide/limits.md). The runner itself is not limited.
 class Limits {
  public:
-  /// Before the fork. Where a cgroup can't be had, or lacks one of the controllers, all is done by process limits.
+  /// Call before the fork. Without a cgroup, or for a controller that it lacks, process limits are used.
   void open(const Spec& spec, std::string_view task_id);
 
-  /// In the forked child. 0 or -errno: then it must not run.
+  /// Call in the forked child. 0 or -errno; on failure it must not run the command.
   [[nodiscard]] int apply(const perdure::contract::LaunchSpec& wanted) const;
 
   [[nodiscard]] bool by_cgroup() const { return static_cast<bool>(group_); }
-  /// Has the kernel killed something of it because its memory was used up? Process limits don't tell.
+  /// Did the kernel kill one of the processes because the memory limit was reached? Process limits do not tell.
   [[nodiscard]] bool ran_out_of_memory() const;
 
-  /// When nothing is left in it.
+  /// Call when no process is left in it.
   void remove();
 
  private:

@@ -15,10 +15,10 @@ namespace {
 using Path = Text<128>;
 
 constexpr std::int64_t kReapSliceUs = 5'000;
-constexpr long kAnswerPatienceMs = 1'000;  // for all runners below together, however many there are
+constexpr long kAnswerPatienceMs = 1'000;  // for all runners below together
 
 struct Stat {
-  char state = 'X';  // '?': it could not be looked at, which is no death
+  char state = 'X';  // '?': it could not be inspected and may be alive
   int parent = 0;
   int group = 0;
 };
@@ -37,7 +37,7 @@ Stat stat_of(int pid) {
   return {state, parent, static_cast<int>(take_number(text))};
 }
 
-// False where the kernel would not tell: then nothing is known of them.
+// False if the kernel did not tell: then its children are not known.
 bool add_children_of_thread(int pid, int thread, Pids& into) {
   Fd fd(sys::open_at(AT_FDCWD, (Path() << "/proc/" << pid << "/task/" << thread << "/children").c_str(), O_RDONLY));
   if (!fd) return false;
@@ -64,7 +64,7 @@ bool add_children_of_thread(int pid, int thread, Pids& into) {
   return failure == 0;
 }
 
-// Every thread has children of its own. Returns how many threads there are; 0 where not all could be looked at.
+// Every thread has children of its own. Returns the number of threads; 0 if not all could be read.
 int add_children(int pid, Pids& into) {
   Fd folder(sys::open_at(AT_FDCWD, (Path() << "/proc/" << pid << "/task").c_str(), O_RDONLY | O_DIRECTORY));
   if (!folder) return 0;
@@ -86,7 +86,7 @@ int add_children(int pid, Pids& into) {
   }
 }
 
-// A zombie leader whose other threads run on is alive.
+// A zombie leader whose other threads run is alive.
 bool is_dead(int pid, int threads) {
   const char state = stat_of(pid).state;
   return state == 'X' || (state == 'Z' && threads <= 1);
@@ -113,8 +113,8 @@ Answer Tree::find_inner_runner(int pid, int* control) {
   return answer;
 }
 
-// One look at everything below. False when somebody died while it was made: its children became ours behind the
-// place that had been read by then, so finding nobody would prove nothing.
+// One scan of all processes below. False if one died during the scan: its children were reparented to this process and
+// may have been missed, so an empty result proves nothing.
 bool Tree::look(Pids& living, Pids& runners) {
   Pids queue;
   const int self = ::getpid();
@@ -130,7 +130,7 @@ bool Tree::look(Pids& living, Pids& runners) {
       continue;
     }
     if (runner == Answer::unknown) {
-      certain = false;  // not knowing what it is, it is neither ended nor passed over: the next look may tell
+      certain = false;  // unknown: it is neither killed nor skipped; the next scan may tell
       continue;
     }
     const int threads = add_children(pid, queue);
@@ -205,10 +205,10 @@ int Tree::kill_all(long patience_ms) {
     walk([&](int pid, int control) {
       if (control >= 0) return;
       if (left < kMaxSurvivors) survivors_[left] = pid;
-      ++left;  // also when it is gone by now: what it left behind is looked for in the next round
+      ++left;  // counts even if it has exited by now: its children are found in the next round
       Fd process(sys::pidfd_open(pid));
       if (!process) return;
-      // Stopped first, so that what was looked at is what is killed: a process may become a runner by exec.
+      // SIGSTOP first, so that the process can't exec a runner between the check and the kill.
       sys::pidfd_signal(process.get(), SIGSTOP);
       int other = -1;
       const Answer runner = find_inner_runner(pid, &other);
@@ -218,7 +218,7 @@ int Tree::kill_all(long patience_ms) {
     reap_adopted();
     if (left == 0) return 0;
     if (sys::now_us(CLOCK_MONOTONIC) > until) return left;
-    // Until the next one ends, or shortly: what is killed here may be a child of another process.
+    // Until the next child exits, or 5 ms: a process killed here may be a child of another process.
     sigset_t child;
     ::sigemptyset(&child);
     ::sigaddset(&child, SIGCHLD);
@@ -232,7 +232,7 @@ int Tree::stop_owned_tasks(long grace_ms) {
   OwnerRequests requests(own_id_, other_name_, grace_ms);
   walk([&](int pid, int control) {
     if (control < 0) return;
-    // One that was stopped by a signal has the request in its queue and could not answer it.
+    // A runner stopped by a signal has the request in its queue and can't answer until it continues.
     const Fd process(sys::pidfd_open(pid));
     if (process) sys::pidfd_signal(process.get(), SIGCONT);
     requests.add(control);
@@ -244,14 +244,14 @@ void Tree::reap_adopted() {
   Pids children;
   const int self = ::getpid();
   add_children_of_thread(self, self, children);
-  // A tree that forks faster than this process gets to reap must not keep it from requests and deadlines.
+  // A tree that forks faster than this process reaps must not keep it from requests and deadlines.
   const std::int64_t until = sys::now_us(CLOCK_MONOTONIC) + kReapSliceUs;
   has_unreaped_ = false;
   for (unsigned i = 0; i < children.size() && !has_unreaped_; ++i) {
     has_unreaped_ = i > 0 && sys::now_us(CLOCK_MONOTONIC) > until;
     const int pid = children[i];
     if (pid == command_ || sys::reap(pid) <= 0) continue;
-    // The number may be given to anybody from here on.
+    // From here on the kernel may reuse the pid.
     for (int& left_out : left_out_)
       if (left_out == pid) left_out = 0;
   }

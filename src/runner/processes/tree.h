@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <string_view>
 
-// The processes below this one. The runner is their subreaper, so whoever loses a parent becomes its child, and a
-// walk from itself finds every descendant: setsid'd, double-forked or reparented (L12).
+// The processes below this one. The runner is their subreaper: a process that loses its parent becomes its child. So a
+// walk from the runner finds every descendant: setsid'd, double-forked or reparented (L12).
 namespace runner {
 
 // A list that grows; the number of processes below a task has no bound.
@@ -36,41 +36,41 @@ class Pids {
 
 class Tree {
  public:
-  /// `own_id`: the id of the task whose runner this is; kept by the caller.
+  /// `own_id`: the id of the runner's task; the caller keeps it alive.
   explicit Tree(std::string_view own_id) : own_id_(own_id) {}
 
-  /// Another name by which tasks may be owned by this one: a subagent's id. "" for none; kept by the caller.
+  /// A second name of this owner: a subagent's id. "" for none; the caller keeps it alive.
   void set_other_name(std::string_view name) { other_name_ = name; }
 
-  /// The child that is the command itself: its zombie is no living process and is not reaped here.
+  /// The child that runs the command: its zombie does not count as living and is not reaped here.
   void set_command(int pid) { command_ = pid; }
 
-  /// How it ended is known. A walk may see its zombie earlier, and then only leaves it out.
+  /// Call when its end is known. A walk may see its zombie earlier, and then only skips it.
   void command_ended() { command_ended_ = command_end_known_ = true; }
   [[nodiscard]] bool has_command_ended() const { return command_end_known_; }
 
-  /// A child that is no part of the task, with all that is below it, while it lives.
+  /// Excludes a child that is no part of the task, and its descendants, while it lives.
   void leave_out(int pid);
 
-  /// False: there is surely no other process below. One look, where a walk would be many.
+  /// False: there is certainly no other process below. A single check instead of a walk.
   [[nodiscard]] bool has_others() const;
 
-  /// Living descendants, runners of other tasks and what is below them left out.
+  /// Living descendants, except runners of other tasks and their descendants.
   [[nodiscard]] int count();
 
-  /// Each of them that is not in `group` gets the signal, through a pidfd, so that a reused pid is never hit.
+  /// Signals each of them that is not in `group`, through a pidfd, so that a reused pid is never hit.
   void signal(int signal, int group);
 
-  /// Kills what is left and waits for it, at most `patience_ms`. The number of survivors; their pids in survivors().
+  /// Kills the rest and waits for it, at most `patience_ms`. The number of survivors; their pids are in survivors().
   int kill_all(long patience_ms);
   [[nodiscard]] const int* survivors() const { return survivors_; }
 
-  /// Asks tasks that were started below and are owned by this one to stop (L40). How many are still there.
+  /// Asks tasks that were started below this one and are owned by it to stop (L40). How many have not ended.
   int stop_owned_tasks(long grace_ms);
 
-  /// Reaps adopted children that have ended, for some milliseconds; never the command.
+  /// Reaps adopted children that have exited, for a few milliseconds; never the command.
   void reap_adopted();
-  /// The time was too short for all of them.
+  /// The time was too short to reap all of them.
   [[nodiscard]] bool has_unreaped() const { return has_unreaped_; }
 
   static constexpr int kMaxSurvivors = 32;

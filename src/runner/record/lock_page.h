@@ -8,22 +8,22 @@
 
 namespace runner {
 
-/// runner.lock: proof that this process lives, and the notes that survive its SIGKILL (contract/lock_page.h).
+/// runner.lock: proof that this process lives, and the notes that survive its death (contract/lock_page.h).
 class LockPage {
  public:
   /// Takes the lock and says who holds it. 0 or -errno; -EAGAIN: another runner has it.
   [[nodiscard]] int open(int task_folder, std::string_view task_id);
 
-  /// The task's random key, by which its processes are known (L52).
+  /// The task's random key, which identifies its processes (L52).
   void note_key(std::string_view key);
   void note_gate();
   void note_exit(int exit_code, int signal, std::int64_t at_ms);
   void note_out_of_memory();
-  /// The record of the end could not be written, for this errno.
+  /// Notes that the disk refused the terminal record with this errno.
   void note_refusal(int error);
-  /// The first call decides; later ones are ignored.
+  /// Notes the cause. The first call counts; later ones are ignored.
   void note_decision(perdure::contract::Cause cause, std::string_view escaped_reason, std::int64_t at_ms);
-  /// Over a stop that was noted: the subagent finished its turn within the grace (L14).
+  /// Replaces a noted stop: the subagent finished its turn within the grace (L14).
   void note_turn_end(bool quiet, std::string_view escaped_reason, std::int64_t at_ms);
 
   [[nodiscard]] bool is_held() const { return held_; }

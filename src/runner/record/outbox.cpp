@@ -25,7 +25,7 @@ int announce_end(int session_folder, std::string_view task_id, Fd& folder) {
     folder = Fd(open_outbox(session_folder));
   }
   if (!folder) return unless_something_else_is_there(folder.get());
-  // Not for writing: whoever waits for news takes the end of that for the end of a claim (store/outbox.h).
+  // Opened read-only: a waiting process takes the closing of a writable file for the end of a claim (store/outbox.h).
   const Fd entry(
       sys::open_at(folder.get(), (Text<80>() << task_id).c_str(), O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK));
   if (entry) return 0;

@@ -8,7 +8,7 @@
 namespace runner {
 namespace {
 
-// Room for everything the runner adds: the reason (escaped: six times its length at the most) and the numbers.
+// Room for everything that the runner adds: the reason (escaped: up to six times its length) and the numbers.
 using Members = Text<11264>;
 
 Members members;
@@ -86,9 +86,9 @@ int Record::commit(const Facts& facts, int outbox) {
     next_ = Fd(sys::open_at(folder_, perdure::contract::kNextRecord, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
   if (!next_) return next_.get();
   if (const int e = write_to(next_.get(), facts); e < 0) return e;
-  // Data before name, and the folder last: after a power cut there is the old record or the new one.
+  // The data before the name, and the folder last: after a power cut there is the old record or the new one.
   if (const int e = sys::sync(next_.get()); e < 0) return e;
-  // Behind the record's data: where one journal has all, that has made the entry durable, and this is one flush.
+  // After the record's data: with one journal, that flush has made the entry durable, and this is no second flush.
   if (outbox >= 0)
     if (const int e = sys::sync(outbox); e < 0) return e;
   if (const int e = sys::rename_at(folder_, perdure::contract::kNextRecord, tasks_, name_.c_str()); e < 0) return e;
@@ -115,7 +115,7 @@ int Record::write_to(int file, const Facts& facts) const {
 int Record::reserve_next() {
   next_ = Fd(sys::open_at(folder_, perdure::contract::kNextRecord, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
   if (!next_) return next_.get();
-  constexpr long kOrdinary = 3072;  // what the runner adds, but for a very long reason
+  constexpr long kOrdinary = 3072;  // enough for what the runner adds, unless the reason is very long
   return sys::reserve(next_.get(), static_cast<long>(constant_.size()) + note_room_ + kOrdinary);
 }
 

@@ -8,7 +8,7 @@
 
 namespace runner {
 
-/// What the runner saw. Numbers below zero mean "not known" and are not written, but for exitCode, which is null.
+/// What the runner observed. Numbers below zero mean "not known" and are not written, except exitCode, which is null.
 struct Facts {
   std::string_view status = "running";
   bool detached = true;
@@ -16,9 +16,9 @@ struct Facts {
   std::int64_t ended_ms = -1;
   std::int64_t timeout_ms = 0;
   bool is_question = false;           // there is no command, so no pid and no exitCode
-  bool is_agent = false;              // there is a driver, whose exit code is nobody's business
-  std::string_view note;              // members that its driver adds
-  std::string_view question_outcome;  // of one that has ended
+  bool is_agent = false;              // the command is a driver, whose exit code is not recorded
+  std::string_view note;              // members from a subagent's driver
+  std::string_view question_outcome;  // of an answered or closed question
   std::int64_t timeout_from_ms = 0;   // above 0: timeout_ms counts from then, not from the start
   bool timed_out_by_idle = false;
   int pid = 0;
@@ -28,18 +28,18 @@ struct Facts {
   bool quiet = false;       // terminalNotificationSuppressed
   std::int64_t started_seq = -1, ended_seq = -1;
   std::int64_t output_bytes = -1, dropped_bytes = 0, dropped_at = 0, unstored_bytes = 0;
-  bool may_drop = false;  // droppedAt is written although nothing was dropped yet
+  bool may_drop = false;  // write droppedAt although nothing was dropped yet
   int leftovers = 0;
-  std::string_view cgroup;  // escaped as in JSON; empty: none of its own
+  std::string_view cgroup;  // escaped as in JSON; empty: no cgroup of its own
   const int* survivors = nullptr;
   int survivor_count = 0;
 };
 
-/// The record of this task: the only one who writes it while runner.lock is held.
+/// The record of this task. Only this class writes it while runner.lock is held.
 class Record {
  public:
-  /// `constant`: the members the manager prepared, kept for good by the caller. `note_room`: bytes that Facts::note may
-  /// come to have.
+  /// `constant`: the members that the manager prepared; the caller keeps them alive. `note_room`: the maximum length of
+  /// Facts::note.
   /// `identity`: members that say where it runs (identity.h); "" for a question.
   void set_identity(std::string_view identity) { identity_ = identity; }
   void open(int tasks_folder, int task_folder, std::string_view task_id, std::string_view constant, long note_room = 0);
@@ -53,11 +53,11 @@ class Record {
   /// Sets disk space aside for the next commit, so that a disk that fills up meanwhile cannot refuse it.
   int reserve_next();
 
-  /// What the last commit() wrote behind the constant part, from its comma to the closing brace.
+  /// The members that the last commit() wrote after the constant part, from the comma to the closing brace.
   [[nodiscard]] static std::string_view committed_members();
 
   void remove();
-  /// Takes the space for the next commit, and what a failed one left, away.
+  /// Removes the space set aside for the next commit, and the file that a failed commit left.
   void drop_next();
   static std::int64_t start_ticks();
 
@@ -69,7 +69,7 @@ class Record {
   Fd next_;
 };
 
-/// The next number of the session's events: microseconds since the epoch, or one more than the last.
+/// The next number of the session's events: microseconds since the epoch, or the last number plus one.
 std::int64_t next_seq(int session_folder);
 
 }  // namespace runner

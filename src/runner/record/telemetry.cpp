@@ -11,7 +11,7 @@ namespace {
 
 using Line = Text<512>;
 
-// The word before the eight characters of an id.
+// The part of an id before its last eight characters.
 std::string_view kind_of(std::string_view task_id) {
   const std::string_view prefix = first(task_id, task_id.rfind('-'));
   return prefix == "agent" || prefix == "question" ? prefix : "bash";
@@ -26,7 +26,7 @@ Line begin(const char* event, std::string_view task_id) {
 
 void append(const char* path, Line& line) {
   line << "}\n";
-  // Not waiting for the reader of a FIFO. One write, so that others' lines stay whole.
+  // Without waiting for the reader of a FIFO. A single write, so that lines of several processes are not mixed.
   const Fd file(sys::open_at(AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY));
   if (file) sys::write(file.get(), line.c_str(), line.view().size());
 }
@@ -44,7 +44,7 @@ void report_completed(const char* path, std::string_view task_id, const Facts& f
   Line line = begin(kTaskCompleted, task_id);
   line << R"(,"status":")" << facts.status << "\"";
   const long ms = facts.ended_ms - facts.started_ms;
-  if (ms < 0) {  // somebody set the clock
+  if (ms < 0) {  // the clock was set back
     line << R"(,"duration_s":null,"duration_ms":null)";
   } else {
     const long thousandths = ms % 1000;

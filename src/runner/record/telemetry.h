@@ -6,8 +6,8 @@
 
 namespace runner {
 
-/// Lines for the telemetry file at `path`; "": nobody wants any. For background tasks only (L42). A line that can't be
-/// written is left out: nothing of a task may hang on it.
+/// Appends lines to the telemetry file at `path`; "": off. For background tasks only (L42). A line that can't be
+/// written is left out: the task must not depend on it.
 void report_created(const char* path, std::string_view task_id);
 void report_completed(const char* path, std::string_view task_id, const Facts& facts);
 
