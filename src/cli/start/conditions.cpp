@@ -49,14 +49,14 @@ Result<Met> await_ready(TaskManager& manager, const TaskId& id, conditions::Read
       if (!ready.note().empty()) note("perdure: " + harmless_line(ready.note()));
       return Met::yes;
     }
-    // What listens is no event of ours: looked at again after a moment.
+    // No event reports that a port opens: it is checked again after a moment.
     auto waited = manager.wait({.ids = {id},
                                 .timeout = time.slice(conditions::kReadyEvery),
                                 .cancel = Cancellation::when_readable(interrupts.fd()),
                                 .part_of_longer_wait = true});
     if (!waited) return std::unexpected(waited.error());
     if (!waited->ended.empty() || !waited->unverified.empty()) {
-      auto last = ready.look();  // a server that put itself into the background
+      auto last = ready.look();  // the task may have put a server into the background
       if (last && *last) return Met::yes;
       if (const std::string line = conditions::address_in_use(manager, id); !line.empty())
         note(fmt::format("perdure: {} could not listen: {}", id.str(), harmless_line(line)));
@@ -77,7 +77,7 @@ Result<Conditions> read_conditions(const Call& call) {
       return fail(ErrorCode::usage, fmt::format("--ready: '{}': {}", harmless_line(*where), condition.error().message));
     conditions.ready.emplace(*condition, call.has("--ready-owned"));
   }
-  // Before the task is started or waited for (L62).
+  // Called before the task is started, or waited for (L62).
   if (conditions.match)
     if (auto compiled = conditions::Pattern::compile(*conditions.match); !compiled)
       return fail(ErrorCode::usage,

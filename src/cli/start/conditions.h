@@ -16,13 +16,13 @@ struct Conditions {
   [[nodiscard]] bool any() const { return match || ready; }
 };
 
-/// Errors: usage. To be read before the task is started, since it notes who has the port already.
+/// Errors: usage. Call before the task is started, since it notes which processes use the port already.
 [[nodiscard]] Result<Conditions> read_conditions(const Call& call);
 
 enum class Met { yes, ended, timed_out, interrupted };
 
-/// Blocks until they hold, the task has ended or the time is over. `is_new`: the task was started after they were read.
-/// Tells on standard error what a person should know.
+/// Blocks until both hold, the task has ended or the time is over. `is_new`: the task was started after they were read.
+/// Prints notes for the user on standard error.
 [[nodiscard]] Result<Met> await_conditions(TaskManager& manager, const TaskId& id, Conditions& conditions,
                                            std::optional<std::chrono::milliseconds> timeout, bool is_new);
 

@@ -26,7 +26,7 @@ Result<char> parse_detach_keys(std::string_view text) {
 int DetachKeys::length_of(char control) const {
   if (held_.front() == control) return 1;
   if (held_.front() != '\x1b') return 0;
-  // As the kitty protocol and modifyOtherKeys write a key with ctrl: by its lower-case character.
+  // A key with ctrl as the kitty protocol and modifyOtherKeys encode it: by its lower-case character.
   const char upper = static_cast<char>(control + '@');
   const int code = upper >= 'A' && upper <= 'Z' ? upper - 'A' + 'a' : upper;
   for (const std::string& form : {fmt::format("\x1b[{};5u", code), fmt::format("\x1b[27;5;{}~", code)}) {

@@ -12,7 +12,7 @@ namespace perdure::cli {
 namespace {
 
 constexpr int kSignals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT};
-constexpr timespec kLastPatience{.tv_sec = 1, .tv_nsec = 0};  // of a front end that was told to end
+constexpr timespec kLastPatience{.tv_sec = 1, .tv_nsec = 0};  // of a front end after SIGTERM
 
 int as_shells_say(int status) {
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
@@ -66,7 +66,7 @@ class Pid1 {
 
   void take(int number, const siginfo_t& info) {
     if (number == SIGTERM) return stop();
-    // From a terminal the child has it already.
+    // If SIGTERM came from the terminal, the child has got it already.
     if (info.si_code != SI_KERNEL && !over_) ::kill(child_, number);
   }
 

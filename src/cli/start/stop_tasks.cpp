@@ -36,7 +36,7 @@ std::vector<Result<Task>> stop_each(TaskManager& manager, const std::vector<Task
       try {
         threads.emplace_back(stop_one, i);
       } catch (const std::system_error&) {
-        stop_one(i);  // no thread to be had: the tasks that took them all are perhaps the ones to stop
+        stop_one(i);  // no more threads: those of other tasks may be what uses them up
       }
     }
     std::unique_lock lock(mutex);

@@ -17,7 +17,7 @@
 namespace perdure::cli {
 
 void sweep_in_background(TaskManager& manager) {
-  // Inside a task it would be a process of that task, to be stopped with it and counted as left behind by it.
+  // Inside a task the sweep would be a process of that task: stopped with it, and counted as left running by it.
   if (environment(contract::kTaskVariable)) return;
   if (!manager.upkeep().sweep_is_due().value_or(false)) return;
   std::string session = manager.session();
@@ -26,7 +26,7 @@ void sweep_in_background(TaskManager& manager) {
   posix_spawn_file_actions_t nowhere;
   if (::posix_spawn_file_actions_init(&nowhere) != 0) return;
   for (int fd = 0; fd <= 2; ++fd) ::posix_spawn_file_actions_addopen(&nowhere, fd, "/dev/null", O_RDWR, 0);
-  // A program of its own: this one may have threads, which a fork would not survive.
+  // By exec, not fork alone: this process may have threads.
   pid_t child = 0;
   const int failed = ::posix_spawn(&child, "/proc/self/exe", &nowhere, nullptr, arguments.data(), environ);
   ::posix_spawn_file_actions_destroy(&nowhere);

@@ -4,11 +4,11 @@
 
 namespace perdure::cli {
 
-/// Where it is time (Upkeep::sweep_is_due), starts a process that removes ended tasks as configured, and does not
-/// wait for it. Nothing that goes wrong is told: the start that it follows has succeeded, and doctor sees the rest.
+/// If it is due (Upkeep::sweep_is_due), starts a process that removes ended tasks as configured, and does not wait for
+/// it. Errors are not reported: the start before it has succeeded, and `doctor` reports what is wrong.
 void sweep_in_background(TaskManager& manager);
 
-/// Makes this process, which has one thread, one that its parent has nothing to do with: no terminal, no descriptor.
+/// Detaches this single-threaded process from its parent: no terminal, no open descriptor.
 void leave_the_caller();
 
 }  // namespace perdure::cli

@@ -7,7 +7,7 @@
 
 namespace perdure::cli {
 
-/// The options that read_task_options() reads and that mean the same for whatever is started.
+/// The options that read_task_options() reads; they mean the same for every kind of task.
 inline constexpr std::array kTaskOptions = std::to_array<Option>({
     {"--description", "TEXT", "what it is for, as list shows it"},
     {"--env", "K=V", "set a variable of its environment", true},
@@ -28,7 +28,7 @@ inline constexpr std::array kTaskOptions = std::to_array<Option>({
     {"--on-end", "CMD", "a shell line that is told of its end; see docs/guide/hooks.md", true},
 });
 
-/// A verb's own options, then those of any task.
+/// The verb's own options, followed by those of every task.
 template <std::size_t N>
 [[nodiscard]] constexpr std::array<Option, N + kTaskOptions.size()> with_task_options(
     const std::array<Option, N>& own) {
@@ -37,12 +37,13 @@ template <std::size_t N>
   return all;
 }
 
-/// What can be said of any task that is started: --description --cwd --env --clear-env --timeout --grace --output-limit
-/// --on-output-limit --lifetime --owner --tool-call --label --on-end --idempotency-key --queue --priority --after. What is
-/// not given stays as it is in `start`. Errors: usage.
+/// Reads the options of every kind of task: --description --cwd --env --clear-env --timeout --grace --output-limit
+/// --on-output-limit --lifetime --owner --tool-call --label --on-end --idempotency-key --queue --priority --after.
+/// Options that are not given leave `start` unchanged. Errors: usage.
 [[nodiscard]] Result<> read_task_options(Call& call, StartOptions& start);
 
-/// With --wait: waits for the task and prints its record, if that is wanted; the exit status that stands for its outcome.
+/// With --wait: waits for the task and, if requested, prints its record; returns the exit status that stands for the
+/// outcome.
 [[nodiscard]] Result<int> wait_for_outcome(TaskManager& manager, const Task& task, bool json);
 
 }  // namespace perdure::cli

@@ -11,9 +11,9 @@
 namespace perdure::cli {
 namespace {
 
-constexpr std::size_t kLongest = 256;  // of a sequence; a string sequence may be longer
+constexpr std::size_t kLongest = 256;  // an escape sequence; a string sequence may be longer
 
-// The length of the escape sequence at the beginning of `text`, 0 while it is incomplete. `text` begins with ESC.
+// The length of the escape sequence at the start of `text`, 0 while it is incomplete. `text` starts with ESC.
 std::size_t length_of_sequence(std::string_view text) {
   if (text.size() < 2) return 0;
   const char kind = text[1];
@@ -80,7 +80,7 @@ std::string TerminalModes::undo() const {
   if (!changed_) return "";
   std::string text;
   for (const auto& [number, on] : modes_) {
-    if (number == 25 || number == 7) {  // a visible cursor and wrapping are how a shell has it
+    if (number == 25 || number == 7) {  // a shell expects a visible cursor and wrapping
       if (!on) text += fmt::format("\x1b[?{}h", number);
     } else if (on && number != 12) {
       text += fmt::format("\x1b[?{}l", number);
@@ -93,7 +93,7 @@ std::string TerminalModes::undo() const {
 TerminalSettings::TerminalSettings() : is_terminal_(::tcgetattr(STDIN_FILENO, &before_) == 0) {}
 
 void TerminalSettings::apply(const termios& wanted) {
-  // In a background job of the shell this would stop us; there no key reaches us either.
+  // In a background job of the shell this call would stop the process; a background job gets no keys either.
   if (is_terminal_ && has_terminal_input()) changed_ = ::tcsetattr(STDIN_FILENO, TCSADRAIN, &wanted) == 0 || changed_;
 }
 

@@ -12,14 +12,14 @@ namespace perdure::cli {
 /// The size of the caller's terminal, if it has one.
 [[nodiscard]] std::optional<TerminalSize> size_of_terminal();
 
-/// Is this process in the foreground of the terminal on standard input? Only then is it read (I01).
+/// Is this process in the foreground of the terminal on standard input? Standard input is read only then (I01).
 [[nodiscard]] bool has_terminal_input();
 
-/// Remembers what a command switched on in the terminal, so that it can be switched off again (I05).
+/// Remembers the modes that a command switched on in the terminal, to switch them off again (I05).
 class TerminalModes {
  public:
   void see(std::string_view output);
-  /// What undoes all of it.
+  /// The escape sequences that switch them off.
   [[nodiscard]] std::string undo() const;
 
  private:
@@ -30,7 +30,7 @@ class TerminalModes {
   bool changed_ = false;
 };
 
-/// The settings of the terminal on standard input, while they are changed. Restores them when it goes.
+/// Changes the settings of the terminal on standard input; the destructor restores them.
 class TerminalSettings {
  public:
   TerminalSettings();
@@ -38,9 +38,9 @@ class TerminalSettings {
   TerminalSettings(const TerminalSettings&) = delete;
   TerminalSettings& operator=(const TerminalSettings&) = delete;
 
-  /// Every key arrives, byte for byte.
+  /// Raw mode: every key arrives as its bytes.
   void make_raw();
-  /// Only: the terminal sends SIGQUIT for this key; 0: for none.
+  /// Changes only the key for which the terminal sends SIGQUIT; 0: none.
   void set_quit_key(char key);
   void restore();
 
@@ -50,7 +50,7 @@ class TerminalSettings {
   bool is_terminal_ = false, changed_ = false;
 };
 
-/// For one who only watches: without what makes a terminal answer or reaches the clipboard or title (I06).
+/// Filters the output for a read-only view: removes queries that a terminal answers, clipboard access and titles (I06).
 class WatchFilter {
  public:
   [[nodiscard]] std::string take(std::string_view bytes);

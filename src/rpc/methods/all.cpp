@@ -21,7 +21,7 @@ json::object members_schema(std::span<const Field> fields) {
   return schema;
 }
 
-// The JSON Schema of a type of the table.
+// The JSON Schema of a type in the table.
 json::object schema_of(const Field& field, std::string_view type) {
   if (type.ends_with('?'))
     return {{"anyOf", json::array{schema_of(field, type.substr(0, type.size() - 1)), json::object{{"type", "null"}}}}};

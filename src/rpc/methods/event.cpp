@@ -24,8 +24,8 @@ std::string_view name_of_event(EventType type) {
   return "";
 }
 
-// States: made (attached to the hub, so that nothing is missed) -> started (its thread tells the past, then what the
-// feed has) -> over. An event that both the past and the feed have is told once: both know its number.
+// States: made (attached to the hub, so that no event is missed) -> started (its thread sends past events, then those
+// of the feed) -> over. An event in both the past and the feed is sent once; its number identifies it.
 class Stream final : public Subscription {
  public:
   Stream(std::string id, Client& client, std::optional<std::int64_t> since, json::object filter, bool rows)
@@ -95,11 +95,11 @@ class Stream final : public Subscription {
     end();
   }
 
-  // False: the connection has gone, or the past can't be read.
+  // False: the connection was closed, or the past can't be read.
   bool tell_past() {
     feed_->note_busy();
     auto events = place_->manager().events().since(*since_);
-    // What happened before this line is found by the hub's next look, at the latest.
+    // Events before this line are found by the hub's next scan at the latest.
     past_round_ = place_->hub().round();
     auto tasks = *since_ > 0 && events ? place_->manager().list({.ended = true}) : Result<std::vector<Task>>();
     if (!events || !tasks) {
@@ -140,7 +140,7 @@ class Stream final : public Subscription {
   const bool rows_;
   const std::shared_ptr<Feed> feed_;
   std::int64_t last_;            // number of the last event
-  std::set<std::int64_t> past_;  // numbers that were told from the records
+  std::set<std::int64_t> past_;  // events that were sent from the records
   std::uint64_t past_round_ = 0;
   mutable std::mutex mutex_;
   std::condition_variable ended_;
@@ -188,7 +188,7 @@ Reply subscribe(Request& request) {
     const std::lock_guard lock(client.mutex);
     client.subscriptions[id] = stream;
   }
-  // Not before: a client knows what an event belongs to once it has the answer.
+  // After the answer: the client needs the subscription's id to assign its events.
   request.after_answer = [stream] { stream->start(); };
   return json::object{{"subscription", id}, {"seq", seq}};
 }
@@ -201,7 +201,7 @@ Reply unsubscribe(Request& request) {
     if (!node.empty()) subscription = std::move(node.mapped());
   }
   const bool was_there = subscription != nullptr;
-  subscription.reset();  // waits for what it is telling
+  subscription.reset();  // waits until the event being sent is out
   return json::object{{"ended", was_there}};
 }
 

@@ -7,7 +7,7 @@
 
 namespace perdure::rpc {
 
-// One file each; all_methods() holds all of them, by name.
+// One file for each group of methods; all_methods() holds all of them, by name.
 [[nodiscard]] std::span<const Method> session_methods();
 [[nodiscard]] std::span<const Method> task_methods();
 [[nodiscard]] std::span<const Method> start_methods();
@@ -21,7 +21,7 @@ namespace perdure::rpc {
 [[nodiscard]] const std::vector<Method>& all_methods();
 [[nodiscard]] const Method* find_method(std::string_view name);
 
-/// The JSON Schema of an object with these members; shapes are referred to below #/components/schemas.
+/// The JSON Schema of an object with these members; shapes are referenced in #/components/schemas.
 [[nodiscard]] json::object schema_of_members(std::span<const Field> fields);
 /// The JSON Schemas of all shapes, by name.
 [[nodiscard]] json::object schemas_of_shapes();

@@ -26,7 +26,7 @@ struct Window {
   std::optional<std::pair<std::int64_t, std::int64_t>> gap;  // at, bytes
 };
 
-// Bytes that were not kept are passed over and told of.
+// Skips bytes that were not kept and reports the gap.
 Result<Window> read_window(const TaskManager& manager, const TaskId& id, std::int64_t at, std::int64_t limit) {
   auto chunk = manager.read_output(id, at, limit);
   if (chunk) return Window{std::move(*chunk), std::nullopt};
@@ -38,13 +38,13 @@ Result<Window> read_window(const TaskManager& manager, const TaskId& id, std::in
   return Window{std::move(*behind), std::pair(at, *next - at)};
 }
 
-// Where the last `lines` lines of the kept end begin.
+// Offset of the last `lines` lines of the kept output.
 Result<std::int64_t> start_of_last_lines(const TaskManager& manager, const TaskId& id, std::int64_t size,
                                          std::int64_t lines) {
   auto end = read_window(manager, id, std::max<std::int64_t>(0, size - kMostWindow), kMostWindow);
   if (!end) return std::unexpected(end.error());
   const std::string_view bytes = end->chunk.bytes;
-  // The line end of the last line begins no line.
+  // The final line end does not start another line.
   std::size_t stop = bytes.size();
   if (bytes.ends_with('\n')) --stop;
   for (; lines > 0 && stop > 0; --lines) {
@@ -65,7 +65,7 @@ Result<std::int64_t> start_of_line(const TaskManager& manager, const TaskId& id,
   return before->chunk.offset == 0 ? 0 : at;
 }
 
-// Where the window begins.
+// Offset at which the window begins.
 Result<std::int64_t> place_of_window(const Request& request, const TaskId& id) {
   const auto& manager = request.manager();
   const auto tail_bytes = request.integer("tailBytes"), tail_lines = request.integer("tailLines");
@@ -86,7 +86,7 @@ json::object window_json(Window window, bool base64, bool is_tail) {
   OutputChunk& chunk = window.chunk;
   std::string_view bytes = chunk.bytes;
   if (!base64) {
-    // A cut never splits a character: what is incomplete at the end comes with the next window.
+    // The window never splits a character: an incomplete one at the end comes with the next window.
     const std::size_t cut = is_tail && chunk.offset > 0 ? continuation_prefix(bytes) : 0;
     bytes.remove_prefix(cut);
     chunk.offset += static_cast<std::int64_t>(cut);
@@ -126,7 +126,7 @@ Reply output(Request& request) {
   return window_json(std::move(*window), request.text("encoding") == "base64", is_tail);
 }
 
-// Whole lines only: what is incomplete comes with the next window.
+// Whole lines only: an incomplete one comes with the next window.
 Reply activity(Request& request) {
   auto id = request.id();
   if (!id) return failed(id.error());
@@ -151,7 +151,7 @@ Reply activity(Request& request) {
     left.remove_prefix(end + 1);
     next += static_cast<std::int64_t>(end) + 1;
   }
-  // A line that is longer than the window must not hold the reader up for ever.
+  // A line longer than the window is split, so that the reader makes progress.
   if (next == chunk->offset) next = chunk->next_offset;
   return json::object{{"lines", std::move(lines)},
                       {"nextOffset", next},
@@ -164,7 +164,7 @@ Error no_reader(const TaskId& id) {
           .message = fmt::format("the command of {} reads no more: it has ended, or has closed its input", id.str())};
 }
 
-// False: nobody waits for the answer any more.
+// False: the request was cancelled.
 Result<bool> write_all_to(int input, std::string_view bytes, const TaskId& id, const jsonrpc::Call& call,
                           std::int64_t& written) {
   while (!bytes.empty()) {
@@ -175,7 +175,7 @@ Result<bool> write_all_to(int input, std::string_view bytes, const TaskId& id, c
       if (look[1].revents != 0) return false;
       continue;
     }
-    // No more than a pipe surely takes: the descriptor may be a blocking one.
+    // At most what a pipe certainly takes: the descriptor may be blocking.
     const ssize_t n = ::write(input, bytes.data(), std::min<std::size_t>(bytes.size(), PIPE_BUF));
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (n < 0) return std::unexpected(no_reader(id));

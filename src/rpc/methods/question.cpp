@@ -49,7 +49,7 @@ Reply get_question(Request& request) {
 
 Result<Task> close_question(Request& request, const TaskId& id) {
   if (request.is_true("dismiss")) return request.manager().questions().dismiss(id, request.text("note").value_or(""));
-  // A list of labels is taken, too, as in the record.
+  // A list of labels is accepted too, as in the record.
   auto answer = answer_from_json(json::serialize(*request.find("answers")));
   if (!answer) return std::unexpected(answer.error());
   return request.manager().questions().answer(id, answer->answers);

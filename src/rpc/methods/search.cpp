@@ -17,7 +17,7 @@ json::object hit_json(const TaskId& id, const view::Hit& hit) {
   return json;
 }
 
-// The tasks whose logs are searched, the newest first.
+// The tasks whose logs are searched, newest first.
 Result<std::vector<TaskId>> tasks_to_search(const Request& request) {
   if (request.find("id") != nullptr) {
     auto id = request.id();
@@ -79,7 +79,7 @@ Reply search(Request& request) {
         hits.push_back(std::move(json));
       }
     });
-    // One task that was removed meanwhile is no reason to find nothing in the others.
+    // A task that was removed meanwhile must not keep matches in others from being reported.
     if (!end && ids->size() == 1) return failed(end.error());
     if (!end) continue;
     total += end->total;

@@ -65,7 +65,7 @@ Result<json::object> describe_session(const std::string& path) {
 Reply list_sessions(Request& request) {
   json::array sessions;
   for (const auto& path : session_paths(request.options, request.manager().session()))
-    // One that can't be read is left out: doctor tells of it.
+    // A session that can't be read is left out; doctor reports it.
     if (auto session = describe_session(path)) sessions.push_back(std::move(*session));
   return json::object{{"sessions", std::move(sessions)}};
 }

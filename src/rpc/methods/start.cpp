@@ -30,7 +30,7 @@ void read_task_options(const Request& request, StartOptions& start) {
   start.priority = static_cast<int>(request.integer("priority").value_or(0));
 }
 
-// Sets `after`, too.
+// Sets `after` too.
 Result<> read_after(const Request& request, StartOptions& start) {
   const auto after = request.text("after");
   if (!after) return {};

@@ -14,7 +14,7 @@ using std::chrono::milliseconds;
 
 constexpr std::string_view kVia = "rpc";
 
-// The end of a wait for a condition: the task as it is now.
+// The result of a wait for a condition: the task as it is now.
 Reply reply_of_condition(Request& request, const TaskId& id, bool timed_out, bool met) {
   auto task = request.manager().get(id);
   if (!task) return failed(task.error());
@@ -62,7 +62,7 @@ Reply wait_until_ready(Request& request, const TaskId& id, const std::string& wh
          .part_of_longer_wait = true});
     if (!waited) return failed(waited.error());
     if (!waited->ended.empty()) {
-      ready = check.look();  // a server that put itself into the background
+      ready = check.look();  // the task may have put a server into the background
       if (!ready) return failed(ready.error());
       return reply_of_condition(request, id, false, *ready);
     }
@@ -91,13 +91,13 @@ Reply wait(Request& request) {
   auto waited = request.manager().wait(options);
   if (!waited) return failed(waited.error());
   if (options.owner) {
-    // What was told to its owner is not told again (L33), but only once it was told.
+    // An end that was reported to the owner is not notified again (L33): acknowledged once the answer was sent.
     std::vector<std::string> told;
     for (const auto& task : waited->ended)
       if (task.detached) told.push_back(task.id.str());
     request.after_answer = [place = request.client.place, told = std::move(told)] {
       [[maybe_unused]] const auto done =
-          place->manager().notifications().acknowledge(told, kVia);  // else it is told once more
+          place->manager().notifications().acknowledge(told, kVia);  // on failure it is notified again
     };
   }
   json::object result{{"timedOut", waited->timed_out},

@@ -75,7 +75,7 @@ Hub::~Hub() {
 Result<> Hub::add(const std::shared_ptr<Feed>& feed) {
   const std::lock_guard lock(mutex_);
   if (!thread_.joinable()) {
-    // Also looks through the session once: what happened before is not told.
+    // Also scans the session once: earlier events are not reported.
     auto fd = manager_.events().fd();
     if (!fd) return std::unexpected(fd.error());
     try {

@@ -13,8 +13,8 @@
 
 namespace perdure::rpc {
 
-/// What one subscriber has still to take. At most kMost events wait; then, if it took nothing for kPatienceMs, the feed
-/// overflows: it is emptied and takes nothing more (V31).
+/// The events that one subscriber has not taken yet. If more than kMost wait and the subscriber took none for
+/// kPatienceMs, the feed overflows: it is emptied and accepts no more (V31).
 class Feed {
  public:
   static constexpr std::size_t kMost = 1024, kMostEver = 8192;
@@ -22,30 +22,30 @@ class Feed {
 
   struct Item {
     std::shared_ptr<const Event> event;
-    std::uint64_t round = 0;  ///< of the look that found it
+    std::uint64_t round = 0;  ///< of the scan that found it
   };
   enum class Got { item, overflow, closed, failed };
 
-  /// Blocks. The caller is then busy with the item until it calls again.
+  /// Blocks. From then on, until the next call, the caller counts as busy with the item.
   [[nodiscard]] Got next(Item& item);
   void push(const std::shared_ptr<const Event>& event, std::uint64_t round);
   void fail(std::string why);
   void close();
   [[nodiscard]] std::string failure() const;
   [[nodiscard]] bool is_closed() const;
-  /// The subscriber is busy with what it got otherwise.
+  /// Call while the subscriber is busy with events from elsewhere.
   void note_busy();
 
  private:
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Item> waiting_;
-  std::int64_t taken_at_ = 0;  // steady; when the subscriber last came for an item
+  std::int64_t taken_at_ = 0;  // steady clock; when the subscriber last called next()
   bool busy_ = false, overflowed_ = false, closed_ = false;
   std::string failure_;
 };
 
-/// Hands the events of a session to any number of feeds. One thread, made for the first of them. Thread-safe.
+/// Hands the events of a session to any number of feeds. Has one thread, started for the first feed. Thread-safe.
 class Hub {
  public:
   explicit Hub(TaskManager& manager) : manager_(manager) {}
@@ -53,11 +53,11 @@ class Hub {
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
 
-  /// From now on everything that happens is pushed to the feed, until nobody else holds it.
+  /// From now on every event is pushed to the feed, until only the hub refers to it.
   [[nodiscard]] Result<> add(const std::shared_ptr<Feed>& feed);
 
-  /// Number of looks that have begun. What had happened before a call of this is found by a look with at most the number
-  /// returned plus one.
+  /// Number of scans that have begun. Everything that happened before a call is found by a scan with at most the
+  /// returned number plus one.
   [[nodiscard]] std::uint64_t round() const { return round_; }
 
  private:

@@ -14,15 +14,15 @@
 namespace perdure::rpc {
 
 struct Options {
-  std::string session;                                        ///< of clients that name none
-  std::string state_folder;                                   ///< below it lie the sessions that session.list shows
+  std::string session;                                        ///< used for clients that name none
+  std::string state_folder;                                   ///< contains the sessions that session.list shows
   std::function<void(TaskManager&, const Config&)> on_start;  ///< after each start
 };
 
-/// Sessions that are known without a scan of the disk: `own`, and those where sessions without a name are made.
+/// Sessions known without scanning the disk: `own`, and those in the default folder for sessions without a name.
 [[nodiscard]] std::vector<std::string> session_paths(const Options& options, const std::string& own);
 
-/// A session that at least one connection works on.
+/// A session that at least one connection uses.
 class Place {
  public:
   Place(std::string path, Config config, TaskManager manager)
@@ -30,25 +30,25 @@ class Place {
 
   [[nodiscard]] const Config& config() const { return config_; }
   [[nodiscard]] TaskManager& manager() { return manager_; }
-  std::atomic<bool> is_large = false;  ///< pages are worth an index
+  std::atomic<bool> is_large = false;  ///< large enough that pages use an index
   [[nodiscard]] Hub& hub() { return hub_; }
 
-  /// A page of rows from an index that is kept as tasks change; made by the first call, which reads everything.
+  /// A page of rows from an index that is updated as tasks change; the first call reads everything and makes it.
   [[nodiscard]] Result<view::Page> page(const view::Filter& filter, view::Sort sort, const std::string& after,
                                         std::size_t limit);
-  /// A manager for one call whose effects must stay its own: close().
+  /// A separate manager for one call, so that its effects stay its own: close().
   [[nodiscard]] Result<TaskManager> open_another() const { return TaskManager::open(manager_options(config_, path_)); }
 
  private:
   const std::string path_;
   const Config config_;
   TaskManager manager_;
-  Hub hub_;  // ends before the manager
+  Hub hub_;  // must end before the manager
   std::mutex index_mutex_;
   std::unique_ptr<view::Index> index_;
 };
 
-/// Sessions by path, shared by connections. The configuration is read when the first of them opens it. Thread-safe.
+/// Sessions by path, shared by connections. The configuration is read when the first connection opens one. Thread-safe.
 class Places {
  public:
   [[nodiscard]] Result<std::shared_ptr<Place>> open(const std::string& session);

@@ -154,7 +154,7 @@ json::object row_json(const Task& task) {
   if (task.found.unverified) flags.emplace_back("unverified");
   if (task.found.runner_gone) flags.emplace_back("runnerGone");
   if (task.process.leftovers.value_or(0) > 0) flags.emplace_back("leftovers");
-  // Of other programs' tasks nothing is known: they notify by themselves.
+  // Unknown for other programs' tasks: those programs notify by themselves.
   if (task.ended_seq && task.detached && !task.notification.notified_at &&
       !task.notification.suppressed.value_or(false))
     flags.emplace_back("undelivered");

@@ -17,11 +17,11 @@ class Subscription {
   virtual void start() = 0;
   virtual void stop() = 0;  ///< returns at once; the destructor waits
   [[nodiscard]] virtual bool is_over() const = 0;
-  /// Waits until it is over; false: at `until` it still was not.
+  /// Waits until it is over; false: it was not over at `until`.
   [[nodiscard]] virtual bool await_end(std::chrono::steady_clock::time_point until) = 0;
 };
 
-/// One connection. Thread-safe but for what `initialize` sets before anything else is answered.
+/// One connection. Thread-safe, except for the members that `initialize` sets before any other request is answered.
 struct Client {
   explicit Client(jsonrpc::Outlet& to_client) : outlet(to_client) {}
 
@@ -35,14 +35,14 @@ struct Client {
   std::vector<Notification> claimed;  ///< without a lease
 };
 
-/// One request that was checked against its method's parameters.
+/// One request whose parameters were checked.
 struct Request {
   const json::object& params;
   const Options& options;
   Places& places;
   Client& client;
   jsonrpc::Call& call;
-  std::function<void()> after_answer = {};  ///< once the answer was written
+  std::function<void()> after_answer = {};  ///< called after the answer was sent
 
   [[nodiscard]] TaskManager& manager() const { return client.place->manager(); }
 
@@ -54,7 +54,7 @@ struct Request {
   [[nodiscard]] bool is_true(std::string_view name) const;
   [[nodiscard]] std::vector<std::string> texts(std::string_view name) const;
   [[nodiscard]] std::map<std::string, std::string> map(std::string_view name) const;
-  /// The parameter `owner`, else the connection's.
+  /// The parameter `owner`, or that of the connection.
   [[nodiscard]] std::optional<std::string> owner() const;
   [[nodiscard]] Result<TaskId> id() const;
   [[nodiscard]] Result<std::vector<TaskId>> ids() const;
@@ -62,7 +62,7 @@ struct Request {
 
 [[nodiscard]] std::vector<std::string> texts_of(const json::value* value);
 
-/// An error of the library as it goes over the wire: one table of codes for command line, rpc and HTTP.
+/// An error of the library as sent to the client: command line, rpc and HTTP use one table of codes.
 [[nodiscard]] Fault fault_of(const Error& error);
 /// `return failed(result.error());`
 [[nodiscard]] inline std::unexpected<Fault> failed(const Error& error) {
@@ -75,7 +75,7 @@ struct Request {
 [[nodiscard]] json::array tasks_json(const std::vector<Task>& tasks);
 [[nodiscard]] json::object row_json(const Task& task);
 
-/// Does a task match a Filter?
+/// Does the task match a Filter?
 [[nodiscard]] bool matches(const json::object& filter, const Task& task);
 
 }  // namespace perdure::rpc

@@ -9,7 +9,8 @@
 namespace perdure::rpc {
 namespace {
 
-// As many calls may wait for something at a time; more are refused, so that a client that never reads can't take all
+// The maximum of calls that wait at the same time; more are refused, so that a client that never reads can't use up the
+// threads of the machine.
 // threads of the machine.
 constexpr std::size_t kMostCalls = 256;
 constexpr int kNotInitialized = -32002, kCancelled = -32800, kBusy = -32001;
@@ -21,7 +22,7 @@ Connection::Connection(const Options& options, Places& places, int output)
 
 Connection::~Connection() {
   workers_.join();
-  // They write to the pipe.
+  // These threads write to the pipe.
   client_.subscriptions.clear();
   ended_.clear();
 }
@@ -36,13 +37,13 @@ void Connection::take(std::string_view line) {
   auto message = jsonrpc::read_message(std::move(*value));
   if (!message) return refuse(message.error());
   switch (message->kind) {
-    case jsonrpc::Message::Kind::response: return;  // nothing was asked
+    case jsonrpc::Message::Kind::response: return;  // the server sends no requests
     case jsonrpc::Message::Kind::notification: return note(*message);
     case jsonrpc::Message::Kind::request: return start(std::move(*message));
   }
 }
 
-// Notifications are never answered, also not when they make no sense.
+// Notifications are never answered, not even invalid ones.
 void Connection::note(const jsonrpc::Message& message) {
   if (message.method != "$/cancelRequest") return;
   if (const auto* const id = message.params.if_contains("id")) calls_.cancel(*id);
@@ -59,7 +60,7 @@ void Connection::start(jsonrpc::Message message) {
   if (call == nullptr)
     return refuse(
         {{jsonrpc::kInvalidRequest, "Invalid request: a request with this id is being worked on"}, message.id});
-  // Done before the next line is looked at.
+  // Processed before the next line is read.
   if (message.method == "initialize") return answer(*method, message.id, message.params, *call);
   auto request = std::make_shared<jsonrpc::Message>(std::move(message));
   {
@@ -85,7 +86,7 @@ void Connection::answer(const Method& method, const json::value& id, const json:
   Reply reply = method.handle(request);
   calls_.finish(id);
   if (call.why == jsonrpc::Call::Ended::hung_up) return;
-  // What was done is answered, also after a wish to cancel it; what was waited for is not.
+  // A completed action is answered even if the client cancelled it; a wait is not.
   if (call.why == jsonrpc::Call::Ended::cancelled &&
       (!reply || !method.writes || method.name == "task.wait" || method.name == "notifications.await")) {
     pipe_.send(jsonrpc::make_fault(id, {kCancelled, "cancelled"}));

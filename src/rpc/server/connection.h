@@ -8,10 +8,10 @@
 
 namespace perdure::rpc {
 
-/// How long a connection that ends waits for what still works on its behalf.
+/// How long a closing connection waits for requests in progress.
 inline constexpr std::chrono::milliseconds kPatience{100};
 
-/// One connection, from its first line to its end. Requests are worked on side by side, each in a thread.
+/// One connection, from its first line to its end. Requests are processed in parallel, each in a thread.
 class Connection {
  public:
   Connection(const Options& options, Places& places, int output);
@@ -22,8 +22,8 @@ class Connection {
   void take(std::string_view line);
   void refuse(const jsonrpc::Unreadable& unreadable);
 
-  /// The client has gone: what waits on its behalf stops waiting, what runs for it runs on. True: nothing of it is
-  /// left; false: after `patience` something still works, such as a stop in its grace.
+  /// The client has disconnected: waiting requests are cancelled, its tasks continue. True: no request is in progress;
+  /// false: after `patience` one still is, such as a stop during its grace.
   bool end(std::chrono::milliseconds patience);
 
  private:
@@ -49,7 +49,7 @@ class Connection {
   std::mutex mutex_;
   std::condition_variable idle_;
   std::size_t busy_ = 0;
-  std::map<std::string, std::shared_ptr<Subscription>> ended_;  // with the connection
+  std::map<std::string, std::shared_ptr<Subscription>> ended_;  // kept until the connection ends
   jsonrpc::Workers workers_;
 };
 

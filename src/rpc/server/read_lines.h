@@ -4,7 +4,7 @@
 
 namespace perdure::rpc {
 
-/// Hands the lines of `input` to the connection until they end or `stop_fd` is readable.
+/// Passes the lines of `input` to the connection until the input ends or `stop_fd` is readable.
 void read_lines(Connection& connection, int input, int stop_fd);
 
 }  // namespace perdure::rpc

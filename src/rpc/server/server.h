@@ -6,17 +6,17 @@
 
 namespace perdure::rpc {
 
-/// Serves one client over a pair of descriptors until the input ends. Returns within 200 ms of that (V32): false where
-/// something still works on its behalf then, and the program is to end all the same, without destructors.
+/// Serves one client over a pair of descriptors until the input ends. Returns within 200 ms of that (V32). False: a
+/// request is still in progress, and the program has to exit all the same, without running destructors.
 [[nodiscard]] bool serve_stdio(const Options& options, int input, int output);
 
-/// Serves any number of clients of this user on a Unix socket until `stop_fd` is readable. A lock file beside the socket
-/// is held as long; `on_ready` is called once clients can connect; a socket that is left from a dead server is replaced. Errors: usage where another server has it, or
-/// something that is no socket is there.
+/// Serves any number of clients of this user on a Unix socket until `stop_fd` is readable. Holds a lock file beside the
+/// socket meanwhile; calls `on_ready` once clients can connect; replaces the socket of a dead server. Errors: usage if
+/// another server has it, or if something other than a socket is there.
 [[nodiscard]] Result<> serve_socket(const Options& options, const std::string& path, int stop_fd,
                                     const std::function<void()>& on_ready);
 
-/// The document that docs/reference/rpc.md and the SDKs are made from.
+/// The document from which docs/reference/rpc.md and the SDKs are generated.
 [[nodiscard]] std::string schema();
 
 }  // namespace perdure::rpc

@@ -25,7 +25,7 @@ namespace {
 
 constexpr std::size_t kMostClients = 64;
 
-// The socket and what belongs to it: its folder, and the lock that says that its server lives.
+// The socket and its folder, and the lock that says that its server lives.
 struct Bound {
   Fd folder, lock, socket;
   std::string name;
@@ -72,14 +72,14 @@ Result<Bound> bind_socket(const std::string& path) {
 
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket) return fail_errno("opening a socket for", path);
-  // A path of any length fits, and the folder cannot be changed for another one meanwhile.
+  // Through the folder's descriptor: a path of any length fits, and the folder can't be exchanged meanwhile.
   const std::string short_path = fmt::format("/proc/self/fd/{}/{}", bound.folder.get(), bound.name);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (short_path.size() >= sizeof address.sun_path)
     return fail(ErrorCode::usage, fmt::format("--socket: the name {} is too long", bound.name));
   std::memcpy(address.sun_path, short_path.c_str(), short_path.size() + 1);
-  const mode_t before = ::umask(0177);  // no thread of ours makes files yet
+  const mode_t before = ::umask(0177);  // no other thread of this process makes files yet
   const int failed = ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
   const int reason = errno;
   ::umask(before);
@@ -117,7 +117,7 @@ class SocketServer {
     try {
       served.thread = std::thread([this, &served] { serve(served); });
     } catch (const std::system_error&) {
-      clients_.pop_back();  // no thread to be had: the client sees the end of the connection
+      clients_.pop_back();  // no thread available: the client sees the connection closed
     }
   }
 

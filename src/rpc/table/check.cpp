@@ -75,7 +75,7 @@ std::string complaint_about_strings(const json::value& value) {
   return "";
 }
 
-// "" where the value has the type.
+// "" if the value has the type.
 std::string complaint(const Field& field, std::string_view type, const json::value& value) {
   if (type.ends_with('?')) return value.is_null() ? "" : complaint(field, type.substr(0, type.size() - 1), value);
   if (type.ends_with("[]")) return complaint_about_array(field, type.substr(0, type.size() - 2), value);

@@ -9,8 +9,8 @@
 #include <string>
 #include <string_view>
 
-// The one table of methods. The dispatcher, the checks of parameters, docs/reference/rpc.md and the types of the SDKs
-// are made from it (`perdure rpc --schema`, tools/rpc_reference.py).
+// The one table of methods. The dispatcher, the parameter checks, docs/reference/rpc.md and the types of the SDKs are
+// generated from it (`perdure rpc --schema`, tools/rpc_reference.py).
 namespace perdure::rpc {
 
 namespace json = boost::json;
@@ -35,11 +35,11 @@ struct Shape {
   std::span<const Field> fields;
 };
 
-/// What a client may do when the connection broke before the answer came (V50).
+/// What a client may do if the connection broke before the answer came (V50).
 enum class Repeat {
-  yes,       ///< it changes nothing, or doing it twice is doing it once
+  yes,       ///< it changes nothing, or repeating it has no further effect
   with_key,  ///< with the same idempotencyKey
-  no,        ///< the client reports a retryable error: its effect can be looked up
+  no,        ///< the client reports a retryable error; the user can look up its effect
   uncertain  ///< a second time would be a second effect, and whether there was a first cannot be found out
 };
 [[nodiscard]] std::string_view name_of(Repeat repeat);
@@ -54,15 +54,15 @@ struct Method {
   Reply (*handle)(Request& request) = nullptr;
 };
 
-/// A notification of the server.
+/// A notification that the server sends.
 struct Announcement {
   std::string_view name;
   std::string_view help;
   std::span<const Field> params;
 };
 
-/// Every field that is given has its type, and every required one is there; unknown ones are ignored. Null counts as
-/// absent. The fault names the field, what was expected and what was got.
+/// Every given field has its type, and every required one is there; unknown ones are ignored. Null counts as absent.
+/// The error names the field, what was expected and what was got.
 [[nodiscard]] std::expected<void, Fault> check(std::span<const Field> fields, const json::object& given);
 
 [[nodiscard]] std::span<const Shape> all_shapes();

@@ -3,7 +3,7 @@
 namespace perdure::rpc {
 namespace {
 
-// The record's keys (docs/internals/disk-format.md); Perdure adds others as it learns them.
+// The record's keys (docs/internals/disk-format.md). Later versions may add keys.
 constexpr Field kTask[] = {
     {"taskId", "string", "its id", true},
     {"kind", "string", "process, agent or question; another program's word otherwise", true},
