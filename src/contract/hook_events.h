@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-// What a hook may want to be told of (docs/guide/hooks.md), as bits of a mask. Who launches a task decides which hook wants
-// what, since the runner has no regular expressions; the runner only looks at bits.
+// The events of a hook (docs/guide/hooks.md) as bits of a mask. The manager that launches a task works out which events
+// each hook wants, since the runner has no regular expressions; the runner only tests bits.
 namespace perdure::contract {
 
 enum HookEvent : std::uint32_t {
@@ -24,7 +24,7 @@ inline constexpr HookEventName kHookEvents[] = {
     {hook_timed_out, "task.timed_out"}, {hook_killed, "task.killed"},       {hook_lost, "task.lost"},
 };
 
-// In the environment of a hook, instead of PERDURE_TASK_ID: a hook is no part of its task.
+// In the environment of a hook instead of PERDURE_TASK_ID: a hook is not part of its task.
 inline constexpr char kEventVariable[] = "PERDURE_EVENT";           // one of the names above
 inline constexpr char kEventTaskVariable[] = "PERDURE_EVENT_TASK";  // the task's id
 

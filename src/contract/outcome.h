@@ -3,23 +3,23 @@
 #include <cstdint>
 #include <string_view>
 
-// How a task ended, worked out from what was noted about it. The runner calls outcome_of() when it commits, and whoever
-// recovers a task whose runner was killed calls it with what runner.lock holds, so the two cannot differ (L55).
+// How a task ended, as a function of the noted causes. The runner calls outcome_of() when it commits; a process that
+// recovers a task whose runner was killed calls it with the notes in runner.lock. So the two cannot differ (L55).
 //
 // Precedence: the first decided cause stands (L09). One exception (L14): a subagent that finished its turn within the
 // grace of a stop keeps the turn's own outcome; the runner notes that as Cause::exit or exit_quietly over the stop.
 namespace perdure::contract {
 
-/// What decided that the task ends. The words in runner.lock are those of word_of().
+/// The cause of a task's end. word_of() gives the words in runner.lock.
 enum class Cause : unsigned char {
-  none,          ///< nothing decided yet
+  none,          ///< undecided
   exit,          ///< the command ended by itself, or a subagent's turn did
   exit_quietly,  ///< a subagent's turn ended by itself within the grace of a stop by its owner (not notified, L45)
   stop,
   stop_quietly,  ///< a stop by the owner: not notified (L45)
   deadline,
-  idle,    ///< no output for as long as the idle timeout
-  output,  ///< the output budget, where exceeding it stops the task
+  idle,    ///< no output for the length of the idle timeout
+  output,  ///< the output limit was exceeded and its policy is to stop the task
 };
 inline constexpr Cause kAllCauses[] = {Cause::none,         Cause::exit,     Cause::exit_quietly, Cause::stop,
                                        Cause::stop_quietly, Cause::deadline, Cause::idle,         Cause::output};
@@ -38,22 +38,22 @@ constexpr std::string_view word_of(Cause cause) {
   return "";
 }
 
-/// A word that this version does not know counts as a stop: something did end the task.
+/// A word that this version does not know counts as a stop: some cause did end the task.
 constexpr Cause cause_of(std::string_view word) {
   for (const Cause cause : kAllCauses)
     if (word_of(cause) == word) return cause;
   return Cause::stop;
 }
 
-/// Everything that the outcome depends on.
+/// The inputs of the outcome.
 struct Causes {
   bool is_agent = false;
   Cause decided = Cause::none;
   bool has_reason = false;  ///< a reason was noted with the decision
-  bool exited = false;      ///< the command's own process has ended, as the next two say
+  bool exited = false;      ///< the command's own process has ended; the next two members say how
   bool by_signal = false;
   int value = 0;               ///< exit code or number of the signal
-  bool out_of_memory = false;  ///< the kernel ended a process of the task for the sake of its memory limit
+  bool out_of_memory = false;  ///< the kernel killed a process of the task because of its memory limit
 };
 
 enum class Ending : unsigned char { undecided, completed, failed, timed_out, killed };
@@ -70,20 +70,20 @@ constexpr const char* word_of(Ending ending) {
   return "";
 }
 
-/// Which text is the stopReason (L46).
+/// Which text becomes the stopReason (L46).
 enum class ReasonText : unsigned char { none, noted, out_of_memory, silent_driver };
 
 struct Outcome {
   Ending ending = Ending::undecided;
   ReasonText reason = ReasonText::none;
-  bool shows_exit = false;  ///< exitCode and signal belong into the record
+  bool shows_exit = false;  ///< the record has exitCode or signal
   bool by_idle = false;     ///< timedOutBy
   bool is_quiet = false;    ///< terminalNotificationSuppressed
 
   constexpr bool operator==(const Outcome&) const = default;
 };
 
-/// Total: there is an answer for every combination. Ending::undecided where nothing was decided and nothing exited.
+/// Total: every combination has a result. Ending::undecided if no cause decided and the command has not exited.
 constexpr Outcome outcome_of(const Causes& c) {
   Outcome outcome;
   outcome.shows_exit = !c.is_agent && c.exited;
@@ -107,7 +107,7 @@ constexpr Outcome outcome_of(const Causes& c) {
     case Cause::exit_quietly: outcome.is_quiet = c.decided == Cause::exit_quietly; break;
   }
   if (c.is_agent) {
-    // A driver that ended before it said how the turn ended has failed; what it said is noted with the decision.
+    // A driver that exited without reporting the turn's outcome has failed; its report is noted as the cause.
     const bool is_silent = c.decided == Cause::none;
     outcome.ending = is_silent || c.has_reason ? Ending::failed : Ending::completed;
     outcome.reason = is_silent ? ReasonText::silent_driver : c.has_reason ? ReasonText::noted : ReasonText::none;

@@ -1,7 +1,7 @@
 #pragma once
 
-// Where output was dropped (L24). While the task runs the tail is in segments `tail.<offset>`, the offset being
-// that of their first byte in the stream; at the end they follow a marker in output.log.
+// Marks where output was dropped (L24). While the task runs, the tail is in segments `tail.<offset>`, named by the
+// offset of their first byte in the stream; at the end they follow a marker in output.log.
 namespace perdure::contract {
 
 inline constexpr char kTailPrefix[] = "tail.";

@@ -7,9 +7,9 @@
 #include <atomic>
 #include <cstdint>
 
-// The counter behind the numbers of events: two words of shared memory in the file `seq`. The first is the last number
-// that was given out; a manager or runner of 0.1 changes only that one. The second is the last number that a version
-// gave out which keeps active/. Where they differ, an older version wrote, and active/ may lack entries.
+// The counter of events: two words of shared memory in the file `seq`. The first is the last number given out; managers
+// and runners of 0.1 change only that one. The second is the last number given out by a version that maintains active/.
+// If they differ, an older version wrote to the session, and active/ may lack entries.
 namespace perdure::contract {
 
 struct SeqWords {
@@ -21,8 +21,8 @@ static_assert(sizeof(SeqWords) == kSeqBytes);
 
 __extension__ using SeqPair = unsigned __int128;
 
-/// Takes the next number. `page` is the start of the mapped file. Both words change in one step, because two would be
-/// left unequal by a SIGKILL in between; unequal words stay unequal until somebody has looked at everything.
+/// Takes the next number. `page` is the start of the mapped file. Both words change in one step, since a SIGKILL
+/// between two steps would leave them unequal; unequal words stay unequal until all records were examined.
 #if defined(__x86_64__)
 __attribute__((target("cx16")))
 #endif
@@ -41,12 +41,12 @@ take_seq(void* page, std::int64_t now) {
   }
 }
 
-/// The next number of the session whose file `seq` is open as `counter`; `now_us` where the file can't be used.
+/// The next number of the session whose file `seq` is open as `counter`; `now_us` if the file can't be used.
 inline std::int64_t next_in_sequence(int counter, std::int64_t now_us) {
   struct stat about{};
   if (counter < 0 || ::fstat(counter, &about) != 0) return now_us;
-  // Allocated before it is mapped: a hole that a full disk can't fill would be a SIGBUS. Never 8 bytes of zeros over a
-  // word that is in use: a file of 0.1 gets the second word only.
+  // Allocated before it is mapped: a hole that a full disk can't fill would cause a SIGBUS. Never writes 8 bytes of
+  // zeros over a word in use: a file of 0.1 gets the second word only.
   constexpr SeqWords kZeros;
   const long there = about.st_size < 8 ? 0 : 8;
   const long missing = kSeqBytes - there;

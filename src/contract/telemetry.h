@@ -1,10 +1,10 @@
 #pragma once
 
-// What runner and manager both write into the file for telemetry, a JSON object a line (docs/reference/telemetry.md):
+// The lines that runner and manager append to the telemetry file, one JSON object each (docs/reference/telemetry.md):
 //
 //   {"schema":1,"time":MS,"event":"...",...}
 //
-// A field that was shipped keeps its meaning; tests/surface/telemetry.json holds them to that.
+// A released field keeps its meaning; tests/surface/telemetry.json guards that.
 namespace perdure::contract {
 
 inline constexpr int kTelemetrySchema = 1;
