@@ -24,7 +24,7 @@
 namespace perdure::view {
 namespace {
 
-constexpr std::size_t kMostKept = 400;  // of a description or command that is kept for each row
+constexpr std::size_t kMostKept = 400;  // of the description and the command of each row
 
 std::string beginning_of(const std::string& text) {
   return text.substr(0, kMostKept);
@@ -50,12 +50,12 @@ std::int64_t ms_of_file(const timespec& time) {
 
 }  // namespace
 
-// A row as it is kept, some 200 bytes.
+// A stored row, about 200 bytes.
 struct Index::Entry {
   std::string id;
-  std::string text;  // the description, and behind a NUL the command where it is another text
+  std::string text;  // the description; if the command differs, a NUL and the command
   std::int64_t started_at = 0, ended_at = 0, deadline_at = 0, output_bytes = -1;
-  std::uint32_t owner = 0, agent = 0, folder = 0, labels = 0;  // in the pool; 0: none
+  std::uint32_t owner = 0, agent = 0, folder = 0, labels = 0;  // places in the pool; 0: none
   int exit_code = INT_MIN;
   std::int16_t signal = 0, queue_place = 0;
   Kind kind = Kind::process;
@@ -124,7 +124,7 @@ void Index::put(std::unique_ptr<Entry> entry) {
   erase(entry->id);
   count(*entry, 1);
   order_is_.reset();
-  const std::string_view id = entry->id;  // the key lives as long as what it names
+  const std::string_view id = entry->id;  // the key lives as long as the entry
   entries_.emplace(id, std::move(entry));
 }
 
@@ -162,7 +162,7 @@ Result<void> Index::fill() {
     for (const auto& entry : *queued) live.push_back(entry.id.str());
   for (const auto& id : live) look_at(id);
 #ifdef __GLIBC__
-  // What reading took, in the arenas of its threads, is half as much again as the rows.
+  // The memory used for reading, in the arenas of its threads, is half as much as that of the rows.
   if (entries_.size() > 10'000) ::malloc_trim(0);
 #endif
   return {};
@@ -173,7 +173,7 @@ bool Index::look_at(const std::string& text) {
   if (!id) return false;
   auto task = manager_.get(*id);
   if (!task) {
-    // What can't be read just now stays as it was; what is no task any more goes.
+    // A task that can't be read just now keeps its row; one that no longer exists loses it.
     const auto code = task.error().code;
     if (code != ErrorCode::task_not_found && code != ErrorCode::record_invalid) return false;
     watch_.look_again(text, false);
@@ -272,7 +272,7 @@ std::int64_t rank_of(Status status) {
   return status == Status::running ? 2 : status == Status::queued ? 1 : 0;
 }
 
-// The larger, the earlier it is shown. By the start of what is alive, so that a row does not move while it runs.
+// A larger key is shown earlier. Live tasks are sorted by their start, so that a row does not move while it runs.
 std::int64_t Index::key_of(const Entry& entry, Sort sort) {
   switch (sort) {
     case Sort::started: return entry.started_at;
@@ -301,7 +301,7 @@ const std::vector<const Index::Entry*>& Index::ordered(Sort sort) {
 Result<Page> Index::page(const Filter& filter, Sort sort, const std::string& after, std::size_t limit) {
   const auto& order = ordered(sort);
   Page found{.rows = {}, .next = {}, .counts = counts_};
-  // "KEY:START:ID" of the last row told.
+  // "KEY:START:ID" of the last row returned.
   std::int64_t key = 0, start = 0;
   std::string id;
   if (!after.empty()) {

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t kBlock = 1 << 20;
 
-// The start of the line that `at` is in.
+// The start of the line that contains `at`.
 Result<std::int64_t> line_start(const Read& read, std::int64_t at) {
   std::int64_t from = std::max<std::int64_t>(0, at - kLookBack);
   std::optional<std::int64_t> start;
@@ -73,7 +73,7 @@ Result<Window> window(const Read& read, std::int64_t at, std::int64_t limit, Ali
                .eof = chunk->eof,
                .gap = before};
   if (before) return found;
-  // A line that is entered in its middle is entered at a character.
+  // A window that starts within a line starts at a character.
   if (aligned && *start == at && at > 0) {
     const auto skip = continuation_prefix(found.bytes);
     if (skip < found.bytes.size()) {
@@ -81,7 +81,7 @@ Result<Window> window(const Read& read, std::int64_t at, std::int64_t limit, Ali
       found.offset += static_cast<std::int64_t>(skip);
     }
   }
-  // Fewer bytes than there are to come: something was dropped here, or the rest is read yet.
+  // Fewer bytes than expected: some were dropped here, or the rest is still to be read.
   while (found.next_offset < found.size && found.next_offset - *start < limit) {
     auto more = read(found.next_offset, limit - (found.next_offset - *start));
     if (more) {
@@ -118,7 +118,8 @@ Result<std::vector<TextLine>> lines_from(const Read& read, std::int64_t at, std:
       const auto end = rest.find('\n');
       const bool ends = end != std::string_view::npos;
       std::size_t length = ends ? end : rest.size();
-      if (!ends && !last && length < static_cast<std::size_t>(kMostLine)) break;  // its rest comes with the next window
+      // The rest of the line comes with the next window.
+      if (!ends && !last && length < static_cast<std::size_t>(kMostLine)) break;
       std::size_t step = length + (ends ? 1 : 0);
       if (length > static_cast<std::size_t>(kMostLine)) {
         length = static_cast<std::size_t>(kMostLine);
@@ -141,14 +142,14 @@ Result<std::vector<TextLine>> lines_from(const Read& read, std::int64_t at, std:
 }
 
 Result<std::vector<TextLine>> lines_before(const Read& read, std::int64_t at, std::size_t count) {
-  std::vector<TextLine> lines;  // the last one first
+  std::vector<TextLine> lines;  // the last line first
   while (at > 0 && lines.size() < count) {
     const std::int64_t from = std::max<std::int64_t>(0, at - kLookBack);
     auto start = window(read, from, at - from, from == 0 ? Align::none : Align::line);
     if (!start) return std::unexpected(start.error());
     const std::int64_t begin = start->offset;
     if (start->offset >= at) {
-      // Nothing before is kept within reach: the gap is one line, and what is before it begins where it does.
+      // No earlier bytes are kept within reach: the gap counts as one line, and the window begins where the gap does.
       auto earlier = from;
       while (earlier > 0) {
         const std::int64_t look = std::max<std::int64_t>(0, earlier - kBlock);
@@ -181,7 +182,7 @@ Result<std::vector<TextLine>> lines_before(const Read& read, std::int64_t at, st
       p = some->back().next;
     }
     if (found.empty()) break;
-    // The first may have begun before `begin`; unless it is all that there is, the next round takes it whole.
+    // The first line may have begun before `begin`; unless there is no more before it, the next round reads it whole.
     const bool partial = begin > 0 && begin == from && found.size() > 1;
     const std::size_t first = partial ? 1 : 0;
     at = found[first].offset;
@@ -195,7 +196,7 @@ Result<std::vector<TextLine>> lines_before(const Read& read, std::int64_t at, st
 }
 
 std::int64_t count_line_ends(std::string_view bytes) {
-  // Bytes of a sum a word wide: the compiler makes vectors of it.
+  // Counts with sums of a word's width, so that the compiler vectorizes it.
   std::int64_t total = 0;
   while (!bytes.empty()) {
     const std::size_t part = std::min<std::size_t>(bytes.size(), 248);

@@ -9,14 +9,14 @@
 #include <string_view>
 #include <vector>
 
-// Parts of a log, as people look at it. Offsets are those of the stream that the command wrote (docs/internals/disk-format.md).
+// Parts of a log for display. Offsets are those of the stream that the command wrote (docs/internals/disk-format.md).
 namespace perdure::view {
 
-/// Reads at most `limit` bytes from `offset`: a task's output, its activity, or a test's text. Errors: output_expired
-/// with details["nextOffset"] where the bytes were dropped.
+/// Reads at most `limit` bytes from `offset`: a task's output, its activity, or a text in a test. Errors:
+/// output_expired with details["nextOffset"] if the bytes were dropped.
 using Read = std::function<Result<OutputChunk>(std::int64_t offset, std::int64_t limit)>;
 
-/// The manager must outlive what is returned.
+/// The manager must outlive the returned function.
 [[nodiscard]] Read output_of(const TaskManager& manager, const TaskId& id);
 [[nodiscard]] Read activity_of(const TaskManager& manager, const TaskId& id);
 
@@ -32,37 +32,37 @@ struct Gap {
 struct Window {
   std::string bytes;
   std::int64_t offset = 0;       ///< of the first byte
-  std::int64_t next_offset = 0;  ///< where the next window goes on; behind the gap, if there is one
+  std::int64_t next_offset = 0;  ///< where the next window starts; after the gap, if there is one
   std::int64_t size = 0;
   bool eof = false;
-  std::optional<Gap> gap;  ///< what was dropped right behind `bytes`, or, with no bytes, where they would have been
+  std::optional<Gap> gap;  ///< bytes dropped right after `bytes`, or, if that is empty, at `offset`
 };
 
 enum class Align { none, line };
 
-/// At most `limit` (and 256 KiB) bytes from the line that `at` is in (V20). Its start is looked for up to 64 KiB before; a
-/// line that began earlier is entered at `at`, at a character. In dropped bytes the window begins behind them.
+/// At most `limit` (and 256 KiB) bytes from the start of the line that contains `at` (V20). The start is searched up to
+/// 64 KiB before; in a longer line the window begins at `at`, at a character. In dropped bytes it begins after them.
 [[nodiscard]] Result<Window> window(const Read& read, std::int64_t at, std::int64_t limit, Align align = Align::line);
 
-/// One line to be shown. What is longer than kMostLine comes in pieces.
+/// One line for display. A line longer than kMostLine comes in pieces.
 struct TextLine {
   std::int64_t offset = 0;
-  std::int64_t next = 0;   ///< of the next line
+  std::int64_t next = 0;   ///< start of the next line
   std::string bytes;       ///< without the line end
-  std::optional<Gap> gap;  ///< no line: bytes that were not kept
+  std::optional<Gap> gap;  ///< set: not a line, but bytes that were not kept
 };
 inline constexpr std::int64_t kMostLine = 16 << 10;
 
-/// At most `count` lines from the start of a line on.
+/// At most `count` lines, from the start of a line on.
 [[nodiscard]] Result<std::vector<TextLine>> lines_from(const Read& read, std::int64_t at, std::size_t count);
 
-/// The `count` lines before `at`, in their order.
+/// The `count` lines before `at`, in order.
 [[nodiscard]] Result<std::vector<TextLine>> lines_before(const Read& read, std::int64_t at, std::size_t count);
 
-/// Numbers of lines (V21): line ends in blocks of 1 MiB, counted a slice at a time, never stored on disk.
+/// Line numbers (V21): line ends are counted in blocks of 1 MiB, a slice at a time; nothing is stored on disk.
 class LineIndex {
  public:
-  /// Counts on by at most `bytes`. True: there is more to count now.
+  /// Counts at most `bytes` more. True: there is more to count.
   [[nodiscard]] Result<bool> advance(const Read& read, std::int64_t bytes = 32 << 20);
 
   /// Line ends before `offset`; absent: not counted that far yet.
@@ -76,10 +76,10 @@ class LineIndex {
   std::int64_t in_block_ = 0;
 };
 
-/// How many line ends there are.
+/// The number of line ends in a text.
 [[nodiscard]] std::int64_t count_line_ends(std::string_view bytes);
 
-/// Where the kept bytes go on, of an error output_expired; absent: another error.
+/// Where the kept bytes continue, from an error output_expired; absent: another error.
 [[nodiscard]] std::optional<std::int64_t> next_kept(const Error& error);
 
 }  // namespace perdure::view

@@ -15,17 +15,18 @@ namespace {
 
 constexpr char kEscape = '\x1b';
 constexpr std::size_t kTab = 8;
-constexpr std::size_t kMostParameters = 32;  // of one sequence; what follows is ignored
+constexpr std::size_t kMostParameters = 32;  // of one sequence; the others are ignored
 
 struct Cell {
   std::string text;  // empty: the right half of the wide character before it
   Style style;
 };
 
-// A line as a terminal without an end on the right would keep it.
+// The cells of one line, on a terminal of unlimited width.
 class Canvas {
  public:
-  // Erasing costs as much as the line is long, and a line may ask for it a thousand times: `most_erased` cells in all.
+  // Erasing takes time in proportion to the line, and a line may contain it a thousand times: `most_erased` limits the
+  // total.
   explicit Canvas(std::size_t most_erased) : may_erase_(most_erased) {}
 
   void put(std::string_view text, std::size_t width, Style style) {
@@ -52,7 +53,7 @@ class Canvas {
   }
   void back() {
     if (at_ > 0) --at_;
-    // Half of a wide character is no place to be.
+    // Moves the cursor off the second half of a wide character.
     if (at_ > 0 && at_ < cells_.size() && cells_[at_].text.empty()) --at_;
     struck_back_ = true;
   }
@@ -79,7 +80,7 @@ class Canvas {
   }
 
  private:
-  // Makes a cell blank, and with it the other half of what stood there.
+  // Blanks a cell, and the other half of a wide character in it.
   void clear(std::size_t i) {
     const Cell blank{.text = " ", .style = {}};
     if (cells_[i].text.empty() && i > 0) cells_[i - 1] = blank;
@@ -98,7 +99,7 @@ struct Parameters {
   std::size_t count = 0;
 };
 
-// "1;38;5;2". Colons divide, too. Absent numbers are 0.
+// Parses "1;38;5;2". Colons separate, too. Absent numbers are 0.
 Parameters parameters_of(std::string_view text) {
   Parameters found;
   while (found.count < kMostParameters) {
@@ -116,7 +117,7 @@ Colour indexed(int index) {
   return {.kind = Colour::Kind::indexed, .red = static_cast<std::uint8_t>(std::clamp(index, 0, 255))};
 }
 
-// 38 or 48 at `i`: moves `i` to the last parameter that belongs to it.
+// 38 or 48 at `i`: advances `i` to the last parameter of the colour.
 void set_extended(const Parameters& p, std::size_t& i, Colour& colour) {
   const auto byte = [&](std::size_t at) {
     return static_cast<std::uint8_t>(std::clamp(at < p.count ? p.values[at] : 0, 0, 255));
@@ -160,7 +161,7 @@ void set_style(std::string_view text, Style& style) {
     } else if (n >= 1 && n <= 9) {
       style.attributes |= kOn[static_cast<std::size_t>(n)];
     } else if (n == 21) {
-      style.attributes |= Style::kUnderline;  // twice, where it can be
+      style.attributes |= Style::kUnderline;  // double underline, where supported
     } else if (n >= 22 && n <= 29) {
       style.attributes &= static_cast<std::uint16_t>(~kOff[static_cast<std::size_t>(n - 20)]);
     } else if (n >= 30 && n <= 37) {
@@ -188,12 +189,12 @@ bool is_between(char c, char first, char last) {
 }
 
 struct Sequence {
-  std::size_t bytes = 0;        // 0: it is none, or has no end in this line
+  std::size_t bytes = 0;        // 0: not a sequence, or not complete in this line
   std::string_view parameters;  // of a control sequence without intermediate bytes
-  char final = 0;               // its last byte; 0: of another kind
+  char final = 0;               // its last byte; 0: a sequence of another kind
 };
 
-// Where a string that began before `from` ends: behind BEL or ST.
+// The end of a string that began before `from`: after BEL or ST.
 std::size_t end_of_string(std::string_view text, std::size_t from) {
   for (std::size_t i = from; i < text.size(); ++i) {
     if (text[i] == '\a') return i + 1;
@@ -203,7 +204,7 @@ std::size_t end_of_string(std::string_view text, std::size_t from) {
   return 0;
 }
 
-// What `text`, which begins with ESC, holds of a sequence.
+// Parses the sequence at the start of `text`, which begins with ESC.
 Sequence sequence_at(std::string_view text) {
   if (text.size() < 2) return {};
   std::size_t i = 1;
@@ -278,7 +279,7 @@ void draw(std::string_view text, Canvas& canvas) {
       for (const char letter : fmt::format("<U+{:04X}>", static_cast<unsigned>(code)))
         canvas.put({&letter, 1}, 1, style);
     }
-    // Hidden ones, and marks without anything before them, are dropped.
+    // Hidden characters, and marks without a base character, are dropped.
   }
 }
 

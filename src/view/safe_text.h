@@ -5,10 +5,10 @@
 #include <string_view>
 #include <vector>
 
-// Output of commands as text that can do nothing to a terminal or a page (V24). Pure.
+// Makes output of commands harmless for a terminal or a page (V24). Pure.
 namespace perdure::view {
 
-/// A colour: the terminal's own, one of 256, or red, green and blue.
+/// A colour: the terminal's default, one of 256, or red, green and blue.
 struct Colour {
   enum class Kind : std::uint8_t { normal, indexed, rgb } kind = Kind::normal;
   std::uint8_t red = 0;  ///< or the index
@@ -32,15 +32,15 @@ struct Run {
 };
 using Line = std::vector<Run>;
 
-/// The last state of one line, given without its line end. SGR sequences become styles, which begin anew in each line; a
-/// carriage return overwrites; a backspace goes back, and what is struck twice is bold or underlined; erasing within
-/// the line is done. Every other sequence is dropped, a lone control is shown as U+2400 + n, a bidirectional
-/// control as "<U+202E>", a tab as blanks. Takes time and memory in proportion to the bytes.
+/// The last state of one line, given without its line end. SGR sequences become styles, which are reset at each line. A
+/// carriage return overwrites; a backspace moves back, and a character struck twice is bold or underlined; erasing
+/// within the line is applied. All other sequences are dropped. A lone control is shown as U+2400 + n, a bidirectional
+/// control as "<U+202E>", a tab as blanks. Time and memory are linear in the number of bytes.
 [[nodiscard]] Line safe_line(std::string_view bytes);
 
 [[nodiscard]] std::string plain_text(const Line& line);
 
-/// The same for what is known to be short: names, descriptions, commands. Line ends become blanks.
+/// The same for short texts: names, descriptions, commands. Line ends become blanks.
 [[nodiscard]] std::string safe_words(std::string_view bytes);
 
 }  // namespace perdure::view

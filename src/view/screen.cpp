@@ -5,8 +5,9 @@
 
 #include <algorithm>
 
-// Bytes go through a state machine: text -> escape (after ESC) -> sequence (after ESC [) -> text, or string (after ESC ], P,
-// _, ^, X) until BEL or ESC \. CAN and SUB end any of them. A control in a sequence acts, as on a terminal.
+// A state machine over bytes: text -> escape (after ESC) -> sequence (after ESC [) -> text, or string (after ESC ], P,
+// _, ^, X) until BEL or ESC \. CAN and SUB end each of them. A control inside a sequence takes effect, as on a
+// terminal.
 namespace perdure::view {
 namespace {
 
@@ -15,7 +16,7 @@ constexpr std::size_t kMostNumbers = 16, kMostOfCell = 32;
 constexpr int kMostNumber = 10'000;
 constexpr unsigned char kEscapeByte = 0x1B;
 
-// Not what controls a terminal or turns the direction of text around. One character of valid UTF-8.
+// Is this character (one, valid UTF-8) neither a control nor a change of text direction?
 bool is_drawn_over(std::string_view mark) {
   if (mark.size() < 2) return false;
   const auto byte = [&](std::size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(mark[i])); };
@@ -51,7 +52,7 @@ void ScreenText::take_one(unsigned char c) {
   }
   if (state_ == State::text && !held_.empty()) {
     take_text();
-    if (!held_.empty()) put("\xEF\xBF\xBD", 1);  // a character that was broken off
+    if (!held_.empty()) put("\xEF\xBF\xBD", 1);  // an incomplete character
     held_.clear();
   }
   if (state_ == State::string || state_ == State::string_escape) {
@@ -73,14 +74,14 @@ void ScreenText::take_one(unsigned char c) {
     case State::skip_one: state_ = State::text; return;
     default: break;
   }
-  // A sequence.
+  // Executes a sequence.
   if (c >= '0' && c <= '9') {
     int& last = numbers_.back();
     if (last < 0) last = 0;
     last = std::min(kMostNumber, last * 10 + (c - '0'));
   } else if (c == ';' || c == ':') {
     if (numbers_.size() < kMostNumbers) numbers_.push_back(-1);
-  } else if ((c >= '<' && c <= '?') || c <= '/') {  // of a terminal's own, or with a byte between: another sequence
+  } else if ((c >= '<' && c <= '?') || c <= '/') {  // private, or with an intermediate byte: another sequence
     is_private_ = true;
   } else if (c >= 0x40 && c <= 0x7E) {
     state_ = State::text;
@@ -88,7 +89,7 @@ void ScreenText::take_one(unsigned char c) {
   }
 }
 
-// What is held, but for the beginning of a character at its end.
+// The held bytes, except for an incomplete character at their end.
 void ScreenText::take_text() {
   if (held_.empty()) return;
   const std::size_t whole = held_.size() - incomplete_suffix(held_);
@@ -119,7 +120,7 @@ void ScreenText::put(std::string_view cluster, unsigned width) {
   now.is_full = false;
   Row& row = now.rows[static_cast<std::size_t>(now.row)];
   const auto at = static_cast<std::size_t>(now.column);
-  // Half of a wide character can't stay.
+  // Blanks the other half of a wide character.
   if (row[at].covered && at > 0) row[at - 1] = {};
   if (at + width < row.size() && row[at + width].covered) row[at + width] = {};
   row[at] = {.bytes = std::string(cluster.substr(0, kMostOfCell)), .covered = false};
@@ -130,7 +131,7 @@ void ScreenText::put(std::string_view cluster, unsigned width) {
   now.is_full = true;
 }
 
-// A mark that is drawn over what stands on the left.
+// A combining mark is added to the cell on the left.
 void ScreenText::join(std::string_view mark) {
   Picture& now = *now_;
   Row& row = now.rows[static_cast<std::size_t>(now.row)];
@@ -306,7 +307,7 @@ void ScreenText::up() {
   now_->is_full = false;
 }
 
-// The rows from `from` to the region's end move up by `count`, or down.
+// Moves the rows from `from` to the region's end up by `count`, or down.
 void ScreenText::scroll(int from, int count) {
   const int most = bottom_ - from + 1;
   count = std::clamp(count, -most, most);
@@ -338,7 +339,7 @@ void ScreenText::erase_display(int what) {
     if (what == 2 || (what == 0 && other > row) || (what == 1 && other < row)) erase(other, 0, width_);
 }
 
-// The cells from the cursor on move to the right by `count`, or to the left.
+// Moves the cells from the cursor on to the right by `count`, or to the left.
 void ScreenText::shift(int count) {
   Row& cells = now_->rows[static_cast<std::size_t>(now_->row)];
   const int column = now_->column, most = width_ - column;
@@ -356,7 +357,7 @@ void ScreenText::shift(int count) {
 
 std::string ScreenText::text() const {
   std::string all;
-  std::size_t end = 0;  // of the last line that shows something
+  std::size_t end = 0;  // end of the last line that is not empty
   for (const auto& row : now_->rows) {
     std::string line;
     std::size_t shown = 0;

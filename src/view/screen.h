@@ -8,31 +8,31 @@
 
 namespace perdure::view {
 
-/// What a terminal would show that was given these bytes (`output --screen`): a small terminal, xterm's common part.
-/// It knows text (UTF-8, wide and combining characters), carriage returns, tabs, moving, erasing, inserting, deleting,
-/// scrolling regions and the alternate screen; colours and whatever else is skipped. Any bytes are safe: nothing of the
-/// input is kept but the cells of the screen, a cell has at most 32 bytes, and numbers are bounded by the screen's size.
+/// The screen of a terminal after it received these bytes (`output --screen`): a small terminal, the common part of
+/// xterm. It supports text (UTF-8, wide and combining characters), carriage returns, tabs, moving, erasing, inserting,
+/// deleting, scrolling regions and the alternate screen; colours and all else are skipped. Any input is safe: only the
+/// cells of the screen are kept, a cell has at most 32 bytes, and numbers are bounded by the screen's size.
 class ScreenText {
  public:
-  /// 1 to 500 rows, 1 to 1,000 columns; what is outside is brought in.
+  /// 1 to 500 rows, 1 to 1,000 columns; other values are clamped.
   ScreenText(int rows, int columns);
 
-  /// In pieces of any size.
+  /// Feeds bytes, in pieces of any size.
   void take(std::string_view bytes);
 
-  /// One line a row, without blanks at the ends and without empty lines at the bottom; harmless text.
+  /// One line for each row, without trailing blanks and empty lines at the bottom; harmless text.
   [[nodiscard]] std::string text() const;
 
  private:
   struct Cell {
     std::string bytes;     // "" is a blank
-    bool covered = false;  // by the wide character on its left
+    bool covered = false;  // the second half of the wide character on its left
   };
   using Row = std::vector<Cell>;
   struct Picture {
     std::vector<Row> rows;
     int row = 0, column = 0, saved_row = 0, saved_column = 0;
-    bool is_full = false;  // the last column was written: the next character begins a line
+    bool is_full = false;  // the last column was written: the next character starts a line
   };
   enum class State { text, escape, sequence, string, string_escape, skip_one };
 
@@ -60,7 +60,7 @@ class ScreenText {
   State state_ = State::text;
   bool is_private_ = false, wraps_ = true;
   std::vector<int> numbers_;
-  std::string held_;  // the beginning of a character
+  std::string held_;  // an incomplete character
 };
 
 }  // namespace perdure::view

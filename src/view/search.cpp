@@ -21,7 +21,7 @@ constexpr std::int64_t kProgramBytes = 8 << 20;
 constexpr std::size_t kMostShown = 512;
 
 bool pattern_has_capital(std::string_view text) {
-  // A backslash makes a class of a letter: \W is no capital.
+  // A backslash makes a class of a letter: \W is not a capital.
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\\') {
       ++i;
@@ -32,7 +32,7 @@ bool pattern_has_capital(std::string_view text) {
   return false;
 }
 
-// The line around a match, cut to what is near it. No further is looked: a long line may be full of matches.
+// The part of the line near a match. The search for the line's ends is limited: a long line may contain many matches.
 std::string text_around(std::string_view text, const Pattern::Match& match) {
   const std::size_t behind = match.at + match.length;
   const std::size_t reach = match.at - std::min(match.at, kMostShown);
@@ -62,7 +62,7 @@ class Searcher {
     end_.searched = options.begin;
   }
 
-  // What was read next; whole lines of it are searched.
+  // Appends bytes that were read, and searches the whole lines in them.
   void add(std::string_view bytes) {
     if (held_.empty()) held_at_ = at_;
     at_ += static_cast<std::int64_t>(bytes.size());
@@ -73,7 +73,7 @@ class Searcher {
     }
     const auto end = text.rfind('\n');
     std::size_t whole = end == std::string_view::npos ? 0 : end + 1;
-    // What a match of a very long line may begin with stays for the next piece.
+    // The end of a piece of a very long line stays for the next piece, since a match may begin in it.
     if (text.size() - whole > kLongLine) whole = text.size() - kOverlap;
     look(text.substr(0, whole));
     std::string rest(text.substr(whole));
@@ -82,14 +82,14 @@ class Searcher {
     end_.searched = held_at_;
     end_.total_there = end_.total;
   }
-  // Bytes that were dropped end a line.
+  // Dropped bytes end a line.
   void skip_to(std::int64_t offset) {
     finish();
     held_.clear();
     at_ = held_at_ = end_.searched = offset;
     end_.total_there = end_.total;
   }
-  // What is left over is a line, too.
+  // The rest is a line, too.
   void finish() { look(held_); }
 
   SearchEnd end() {
@@ -142,7 +142,7 @@ class Searcher {
   const Pattern& pattern_;
   const SearchOptions& options_;
   const std::function<void(const Hit&)>& hit_;
-  std::string held_;  // an unfinished line
+  std::string held_;  // an incomplete line
   std::int64_t held_at_ = 0, at_ = 0, lines_ = 0;
   std::size_t told_ = 0;
   std::deque<Hit> last_;
@@ -152,7 +152,7 @@ class Searcher {
 }  // namespace
 
 struct Pattern::Program {
-  std::string literal;  // looked for as it is; empty: by the expression
+  std::string literal;  // searched directly; empty: use the expression
   std::unique_ptr<RE2> expression;
 };
 
@@ -195,7 +195,8 @@ std::optional<Pattern::Match> Pattern::find(std::string_view text, std::size_t f
       return std::nullopt;
     const auto at = static_cast<std::size_t>(match.data() - text.data());
     if (!match.empty()) return Match{at, match.size()};
-    // What matches nothing is no hit: on behind the line, where it would match nothing at each place.
+    // An empty match is not a hit. The search continues after the line, since the expression would match at each
+    // position.
     from = std::max(at, from) + 1;
   }
   return std::nullopt;
@@ -258,10 +259,10 @@ Result<Place> first_failure(const Read& read, std::span<const char* const> patte
   } else if (auto behind = read(*next_kept(about.error()), 0)) {
     end = behind->size;
   }
-  constexpr std::int64_t kShared = 4096;  // what a match at the edge of a block may need of the next
+  constexpr std::int64_t kShared = 4096;  // bytes of the next block that a match at the edge of a block may need
   for (std::int64_t to = end; to > 0 && !stop.stop_requested();) {
     const std::int64_t from = std::max<std::int64_t>(0, to - kRead);
-    // A block may be cut by dropped bytes: each part is looked at, the last match of all counts.
+    // Dropped bytes may divide a block: each part is searched, and the last match of all counts.
     std::optional<std::int64_t> last;
     for (std::int64_t at = from; at < std::min(to + kShared, end);) {
       auto chunk = read(at, std::min(to + kShared, end) - at);

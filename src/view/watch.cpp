@@ -20,10 +20,10 @@ constexpr std::uint32_t kAbove = IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_M
 constexpr std::uint32_t kRecords =
     IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 constexpr std::uint32_t kEntries = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
-// A runner that is killed says nothing, but its lock file is closed.
+// A killed runner sends nothing, but its lock file is closed.
 constexpr std::uint32_t kTask = IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_EXCL_UNLINK | IN_ONLYDIR;
 constexpr std::string_view kSuffix = ".json";
-constexpr std::size_t kMostFolders = 4096;  // of live tasks; the user may have some 8,000 watches in all
+constexpr std::size_t kMostFolders = 4096;  // of live tasks; a user may have about 8,000 watches in all
 
 bool add_to(int waker, int fd) {
   epoll_event readable{};
@@ -55,7 +55,7 @@ int Watch::watch(const std::string& path, std::uint32_t mask, Watched what) {
   return wd;
 }
 
-// From the nearest folder that is there down to the session, since what is made below a watched folder is told.
+// From the nearest existing folder down to the session: inotify reports only what is made directly in a watched folder.
 void Watch::arm() {
   if (!files_) return;
   std::string path = session_.path();
@@ -146,7 +146,7 @@ void Watch::drain_files(Changes& changes) {
         folders = true;
       } else if (const auto id = task_named(name); !id.empty()) {
         changes.ids.emplace(id);
-        // A task that is being started: its runner is heard of in the folder.
+        // A task that is being started: its runner's files appear in this folder.
         if ((event->mask & IN_ISDIR) != 0 && (event->mask & IN_CREATE) != 0) add(*TaskId::parse(id), 0);
       }
     }
@@ -165,7 +165,7 @@ Watch::Changes Watch::take() {
     changes.everything = !files_;
   }
   drain_files(changes);
-  // A pidfd is readable for good once its process has ended.
+  // A pidfd stays readable after its process has ended.
   std::vector<std::string> ended;
   epoll_event readable[64];
   const int n = processes_.empty() ? 0 : ::epoll_wait(waker_.get(), readable, 64, 0);

@@ -10,35 +10,35 @@
 
 namespace perdure::view {
 
-/// Tells which tasks of a session may have changed, without polling: records, folders of live tasks, queue and outbox by
-/// one inotify instance; processes of other programs by their pidfds. Where there is no inotify left, a timer says once
-/// a second that anything may have changed. One thread.
+/// Reports which tasks of a session may have changed, without polling: records, folders of live tasks, queue and outbox
+/// by one inotify instance; processes of other programs by their pidfds. If no inotify instance is available, a timer
+/// reports once a second that everything may have changed. For one thread.
 class Watch {
  public:
   struct Changes {
-    bool everything = false;  ///< all tasks are to be looked at
+    bool everything = false;  ///< all tasks have to be read again
     bool queue = false;
     bool outbox = false;
     std::set<std::string> ids;
   };
 
-  /// `uses_inotify` false: the timer only.
+  /// `uses_inotify` false: only the timer.
   explicit Watch(store::Session session, bool uses_inotify = true);
 
-  /// Readable when take() has something.
+  /// Readable when take() has a change.
   [[nodiscard]] int fd() const { return waker_.get(); }
 
-  /// What changed since the last call.
+  /// The changes since the last call.
   [[nodiscard]] Changes take();
 
-  /// Watches the folders that are there by now; before they are looked at.
+  /// Watches the folders that exist by now. Call before reading them.
   void arm();
 
-  /// A live task: what happens in its folder, and the end of its runner. `pid`: a process of another program; 0: none.
+  /// Watches the folder of a live task and the end of its runner. `pid`: a process of another program; 0: none.
   void add(const TaskId& id, std::int64_t pid);
   void remove(const std::string& id);
 
-  /// Is nothing there that would tell of this task's end? Then it is named by take() once a second.
+  /// Can the end of this task not be watched? Then take() names it once a second.
   void look_again(const std::string& id, bool on);
 
  private:

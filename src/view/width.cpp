@@ -32,7 +32,7 @@ struct Character {
   std::size_t bytes = 0;
 };
 
-// The first character of valid UTF-8; bytes 0: none.
+// The first character of valid UTF-8; bytes 0: there is none.
 Character first_of(std::string_view text) {
   if (text.empty()) return {};
   const auto lead = static_cast<unsigned char>(text.front());
@@ -68,7 +68,7 @@ Cluster take_cluster(std::string_view& text) {
   }
   bool joins = false;
   if (is_regional(first.code)) {
-    // Two of them are a flag.
+    // Two of them form a flag.
     if (const auto next = first_of(text.substr(length)); is_regional(next.code)) {
       length += next.bytes;
       cluster.width = 2;
@@ -82,7 +82,7 @@ Cluster take_cluster(std::string_view& text) {
     if (!part || length + next.bytes > kMostBytes) break;
     if (joins || is_skin_tone(next.code) || next.code == kEmojiStyle) cluster.certain = false;
     length += next.bytes;
-    // What follows a joiner is part of the emoji before it, unless that is text.
+    // The character after a joiner is part of the emoji before it, unless that is text.
     const auto after = first_of(text.substr(length));
     joins = next.code == kJoiner && cluster.width == 2 && after.bytes > 0 && after.code > 0x2000 &&
             width_class(after.code) >= Width::narrow;

@@ -4,35 +4,36 @@
 #include <string>
 #include <string_view>
 
-// How many columns text takes on a terminal (V62). Pure; the one table for every front end.
+// The number of columns of text on a terminal (V62). Pure; the one table for all front ends.
 namespace perdure::view {
 
-/// What a code point is for the screen.
+/// The class of a code point on a terminal.
 enum class Width {
   control,  ///< C0, DEL, C1: never to be printed
   bidi,     ///< a bidirectional control
   hidden,   ///< prints nothing
-  zero,     ///< drawn over what stands before
+  zero,     ///< combined with the character before
   narrow,
   wide
 };
 [[nodiscard]] Width width_class(char32_t code);
 
-/// What takes one place on the screen: a character with what is drawn over it, or a sequence of emoji.
+/// A cluster takes one place on the screen: a character with its combining marks, or a sequence of emoji.
 struct Cluster {
   std::string_view bytes;
   unsigned width = 0;   ///< columns: 0, 1 or 2
-  bool certain = true;  ///< false: terminals disagree, so the cursor is to be placed anew behind it
+  bool certain = true;  ///< false: terminals disagree, so the cursor has to be set again after it
 };
-/// The first of valid, non-empty UTF-8, which is taken from `text`. At most 32 bytes; marks beyond that are clusters of width 0.
+/// Removes the first cluster from `text`, valid non-empty UTF-8. At most 32 bytes; marks beyond that are clusters of
+/// width 0.
 [[nodiscard]] Cluster take_cluster(std::string_view& text);
 
 [[nodiscard]] std::size_t width_of(std::string_view utf8);
 
-/// At most `columns` wide, "…" at the end where something was cut; never inside a cluster.
+/// At most `columns` wide, with "…" at the end if it was cut; never cut within a cluster.
 [[nodiscard]] std::string cut_to(std::string_view utf8, std::size_t columns);
 
-/// The same, filled with blanks to exactly `columns`.
+/// The same, padded with blanks to exactly `columns`.
 [[nodiscard]] std::string fit_to(std::string_view utf8, std::size_t columns);
 
 }  // namespace perdure::view
