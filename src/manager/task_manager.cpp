@@ -30,7 +30,7 @@
 namespace perdure {
 namespace {
 
-// Places are sorted, not tasks, and each task is moved once.
+// Sorts indices, not tasks, so that each task is moved once.
 std::vector<Task> in_order_of_start(std::vector<std::pair<std::int64_t, Task*>> places) {
   std::ranges::sort(places, [](const auto& a, const auto& b) {
     return a.first != b.first ? a.first < b.first : a.second->id < b.second->id;
@@ -61,14 +61,14 @@ Result<> SessionState::check_may_act() const {
   if (auto open = check_open(); !open) return open;
   if (is_own) return {};
   if (auto fine = store::check_owner(session); !fine) return fine;
-  is_own = session.exists();  // one that is made later is looked at again
+  is_own = session.exists();  // a session that is made later is checked again
   return {};
 }
 
 Result<> SessionState::act_and_revive() const {
   if (auto fine = check_may_act(); !fine) return fine;
-  // What keeps a runner from being started again must not keep anything else from being done: doctor says so.
-  // Without it everything is looked at, which is only slower.
+  // A failure to restart queued runners must not keep other work from being done; doctor reports it. Without the index
+  // everything is read, which is only slower.
   static_cast<void>(store::complete_active(session));
   if (!has_revived.exchange(true)) static_cast<void>(manager::revive_queue(session, options.runner, *telemetry));
   return {};
@@ -182,7 +182,7 @@ Upkeep TaskManager::upkeep() const {
 
 Result<std::vector<Task>> TaskManager::list(const ListFilter& filter) const {
   TRY_VOID(state_->check_open());
-  // A running record may turn out to have ended, so the filter comes after the look.
+  // A task that is running by its record may turn out to have ended, so the filter comes after the assessment.
   auto parts =
       store::scan_in_parts(state_->session, {.terminal = filter.ended || filter.status, .leftovers = filter.leftovers});
   if (!parts) return std::unexpected(parts.error());
@@ -195,7 +195,7 @@ Result<std::vector<Task>> TaskManager::list(const ListFilter& filter) const {
            (!filter.status || task.status == *filter.status);
   };
   std::vector<std::pair<std::int64_t, Task*>> wanted;
-  std::unordered_set<std::string> recorded;  // tasks that were started between the two looks
+  std::unordered_set<std::string> recorded;  // tasks that were started between the two scans
   for (auto& part : *parts) {
     for (auto& task : part.tasks) {
       if (!others->empty() && !is_terminal(task.status)) recorded.insert(task.id.str());
@@ -219,7 +219,7 @@ Result<std::vector<Task>> TaskManager::list(const ListFilter& filter) const {
     }
   }
   auto ordered = in_order_of_start(std::move(wanted));
-  // Those in the foreground by their start, the queue behind everything that runs.
+  // Foreground tasks by their start; queued ones after all that run.
   std::ranges::stable_partition(*others, [](const Task& task) { return task.status != Status::queued; });
   for (auto& task : *others) {
     if (recorded.contains(task.id.str()) || !is_asked_for(task)) continue;

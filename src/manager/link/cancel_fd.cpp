@@ -24,7 +24,8 @@ Result<> CancelFd::begin(const Cancellation& cancellation) {
   fd_ = own_.get();
   callback_.emplace(cancellation.token(), [fd = fd_] {
     const std::uint64_t one = 1;
-    [[maybe_unused]] const auto written = ::write(fd, &one, sizeof one);  // full: it is readable already
+    // If the counter is full, it is readable already.
+    [[maybe_unused]] const auto written = ::write(fd, &one, sizeof one);
   });
   return {};
 }

@@ -21,7 +21,7 @@
 namespace perdure::manager {
 namespace {
 
-constexpr std::size_t kMaxKeyBytes = 120;  // in hex it must fit a file name
+constexpr std::size_t kMaxKeyBytes = 120;  // in hex it must fit into a file name
 
 std::optional<TaskId> noted_in(int file) {
   char text[80] = {};
@@ -62,7 +62,7 @@ Result<KeyReservation> KeyReservation::take(const store::Session& session, const
   if (auto made = make_folder_at(AT_FDCWD, folder, folder); !made) return std::unexpected(made.error());
   KeyReservation reservation;
   reservation.path_ = file_of(session, key, folder_name);
-  // gc may remove the file of a task that is gone between our opening and locking it: then once more.
+  // gc may remove the file of a removed task between the opening and the locking: then try again.
   while (true) {
     auto file = open_at(AT_FDCWD, reservation.path_, O_RDWR | O_CREAT, reservation.path_);
     if (!file) return std::unexpected(file.error());
@@ -79,10 +79,10 @@ Result<KeyReservation> KeyReservation::take(const store::Session& session, const
 
 std::optional<TaskId> KeyReservation::find_known(const store::Session& session) const {
   if (!known_) return std::nullopt;
-  // Our lock says that nobody is starting it any more. Normally the record is there or there is no folder; in
-  // between is only a launch whose manager was killed, and that is over in milliseconds, one way or the other.
+  // This process holds the key's lock, so no other is starting the task. Normally there is a record or no folder. A
+  // folder without a record belongs to a launch whose manager was killed; it succeeds or fails within milliseconds.
   constexpr int kMostLooks = 1000;
-  constexpr int kPatience = 200;  // looks without a lock: the runner was never exec'd
+  constexpr int kPatience = 200;  // checks with a free lock, after which the runner was never started
   int unlocked = 0;
   for (int looks = 0; looks < kMostLooks && unlocked < kPatience; ++looks) {
     const auto record = store::find_record(session, *known_);
@@ -99,16 +99,16 @@ std::optional<TaskId> KeyReservation::find_known(const store::Session& session) 
 }
 
 Result<> KeyReservation::note(const TaskId& id) {
-  // One write within one page: whole or absent. Ids may differ in length, so what was there is cut off first.
+  // One write within one page: whole or absent. Ids may differ in length, so the old one is truncated first.
   if (::ftruncate(file_.get(), 0) != 0 || ::lseek(file_.get(), 0, SEEK_SET) != 0) return fail_errno("writing", path_);
   if (auto written = write_all(file_.get(), id.str() + "\n", path_); !written) return written;
   if (::fsync(file_.get()) != 0) return fail_errno("syncing", path_);
-  if (known_) return {};  // its name is durable since then
+  if (known_) return {};  // its name has been durable since then
   const std::string folder = path_.substr(0, path_.rfind('/'));
   auto opened = open_folder_at(AT_FDCWD, folder, folder);
   if (!opened) return std::unexpected(opened.error());
   if (::fsync(opened->get()) != 0) return fail_errno("syncing", folder);
-  // And the folder's own name, whoever made it (D02): nothing else of a start is sure to do that before the answer.
+  // The folder's own name too (D02): no other step of a start is sure to sync it before the answer.
   auto session = open_folder_at(AT_FDCWD, folder.substr(0, folder.rfind('/')), folder);
   if (!session) return std::unexpected(session.error());
   return ::fsync(session->get()) == 0 ? Result<>() : fail_errno("syncing the folder of", folder);

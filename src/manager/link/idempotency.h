@@ -8,30 +8,30 @@
 
 namespace perdure::manager {
 
-/// One idempotency key while its task is being started (L06). Two starts with the same key wait for one another
-/// here; a start that was killed leaves a key whose task is not there, which counts for nothing. Names of tasks (L65) are
-/// kept in the same way, in a folder of their own.
+/// An idempotency key while its task is being started (L06). Two starts with the same key wait for one another here. If
+/// a start is killed, its key names a task that does not exist; such a key has no effect. Names of tasks (L65) are kept
+/// in the same way, in a folder of their own.
 class KeyReservation {
  public:
   /// Errors: usage (not 1 to 120 bytes).
   [[nodiscard]] static Result<> check(const std::string& key);
 
-  /// Waits until nobody else is starting a task with this key, which was checked.
+  /// Waits until no other process is starting a task with this key. The key must have been checked.
   [[nodiscard]] static Result<KeyReservation> take(const store::Session& session, const std::string& key,
                                                    const char* folder = contract::kKeysDir);
 
-  /// The id that is noted under a key, without waiting for anybody and without making anything.
+  /// The id noted under a key. Neither waits nor creates anything.
   [[nodiscard]] static std::optional<TaskId> look_up(const store::Session& session, const std::string& key,
                                                      const char* folder);
 
-  /// The task that was noted under this key, if it is there. Waits, for a second or so, where whoever started it was
-  /// killed and its runner is still at it.
+  /// The existing task that was noted under this key. Waits, for about a second, if the process that started it was
+  /// killed and its runner is still starting.
   [[nodiscard]] std::optional<TaskId> find_known(const store::Session& session) const;
 
-  /// The id that was noted last, whether or not its task is there.
+  /// The id noted last, whether or not its task exists.
   [[nodiscard]] const std::optional<TaskId>& known() const { return known_; }
 
-  /// Durable before the launch, its name too: a task that runs can be found by its key.
+  /// Durable before the launch, its name too, so that a running task can be found by its key.
   [[nodiscard]] Result<> note(const TaskId& id);
 
  private:

@@ -7,15 +7,15 @@
 
 namespace perdure::manager {
 
-/// What makes a task another kind of work than a command that somebody gave.
+/// What makes a task different from a command given by the caller.
 struct Work {
   const char* id_prefix = "bash-";
   bool is_agent = false;
-  std::string prompt;  ///< agent: what it is to do
+  std::string prompt;  ///< agent: its task
   std::string subagent_type;
-  std::optional<AgentId> resumes;  ///< the conversation that goes on
+  std::optional<AgentId> resumes;  ///< the conversation that is resumed
   std::string plan;                ///< agent.json
-  std::optional<TaskId> replaces;  ///< rerun: a live task that is stopped once the new one is known to be startable
+  std::optional<TaskId> replaces;  ///< rerun: a live task, stopped once the new one is known to be startable
 };
 
 }  // namespace perdure::manager

@@ -13,14 +13,14 @@
 
 namespace perdure::manager {
 
-/// A command and the events of which it is to be told (contract/hook_events.h).
+/// A hook command and the events for which it runs (contract/hook_events.h).
 struct PlannedHook {
   std::uint32_t events = 0;
   std::chrono::seconds timeout{0};
   std::string command;
 };
 
-/// Everything a runner needs to know to own one task (contract/launch_spec.h).
+/// Everything that a runner needs to own one task (contract/launch_spec.h).
 struct Launch {
   std::string constant_members;
   std::string owner;
@@ -48,15 +48,15 @@ struct Launch {
   std::string entry_text;
   int max_running = 0;
   bool sync_output = false;
-  std::string told_first;  // hooks only: what they read at first, and the description
+  std::string told_first;  // hooks only: the first members of their input, and the description
   std::string description;
   std::vector<PlannedHook> hooks;
-  bool agent = false;            // the command is the driver of a subagent,
-  std::string note;              // of which this is known: codec::note_members()
-  std::uint32_t only_event = 0;  // tell this event of an ended task to the hooks, and do nothing else
+  bool agent = false;            // the command is the driver of a subagent
+  std::string note;              // what is known of that subagent: codec::note_members()
+  std::uint32_t only_event = 0;  // run the hooks for this event of an ended task, and nothing else
 };
 
-/// Its bytes, and a memory file that holds some.
+/// Its bytes, and a memory file that contains them.
 [[nodiscard]] std::string launch_spec(const Launch& launch);
 [[nodiscard]] Result<Fd> memory_file(std::string_view launch_spec);
 

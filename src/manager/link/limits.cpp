@@ -41,17 +41,17 @@ bool has_all(const std::string& folder, const std::vector<std::string>& controll
   });
 }
 
-// A cgroup may be made in it, and a process moved there: both ends of the way belong to it then.
+// Is it delegated: may this user make cgroups in it and move processes there?
 bool is_ours(const std::string& folder) {
   return ::access(folder.c_str(), W_OK | X_OK) == 0 && ::access((folder + "/cgroup.procs").c_str(), W_OK) == 0;
 }
 
-// Succeeds in a cgroup that was delegated and that no process is in.
+// Succeeds only in a delegated cgroup without processes.
 void enable(const std::string& folder, const std::vector<std::string>& controllers) {
   for (const auto& controller : controllers) {
     const Fd file(::open((folder + "/cgroup.subtree_control").c_str(), O_WRONLY | O_CLOEXEC));
     const std::string wish = "+" + controller;
-    if (file && ::write(file.get(), wish.data(), wish.size()) < 0) continue;  // has_all() looks
+    if (file && ::write(file.get(), wish.data(), wish.size()) < 0) continue;  // has_all() checks the result
   }
 }
 
@@ -71,7 +71,7 @@ std::string unescaped(std::string_view text) {
   return plain;
 }
 
-// Where the unified hierarchy is mounted, and which of its folders is the top there.
+// The mount point of the unified hierarchy, and the cgroup that is visible as its root there.
 struct Mount {
   std::string root, point;
 };
@@ -85,7 +85,7 @@ std::optional<Mount> unified_mount(const std::string& mountinfo) {
   return std::nullopt;
 }
 
-// All threads of the user: what RLIMIT_NPROC counts.
+// All threads of the user: RLIMIT_NPROC counts those.
 std::int64_t threads_of_user() {
   std::int64_t threads = 0;
   for (const pid_t pid : all_processes()) {
@@ -133,7 +133,7 @@ Limits plan_limits(const StartOptions& options, const TaskId& id) {
 }
 
 std::string find_cgroup(const std::vector<std::string>& controllers) {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes it
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): this process does not change it
   if (const char* const chosen = std::getenv("PERDURE_CGROUP"); chosen != nullptr && *chosen == '/') {
     if (!has_all(chosen, controllers)) enable(chosen, controllers);
     return has_all(chosen, controllers) && is_ours(chosen) ? chosen : "";
@@ -148,14 +148,14 @@ std::string find_cgroup_above(const std::string& mountinfo, const std::string& o
   if (!mount) return "";
   for (const auto part : std::views::split(own_cgroups, '\n')) {
     std::string own(part.begin(), part.end());
-    if (!own.starts_with("0::/") || own.contains("/..")) continue;  // above what is mounted here: not ours to see
+    if (!own.starts_with("0::/") || own.contains("/..")) continue;  // above the mounted part: not visible
     own = own.substr(3);
-    // The mount may show a part of the hierarchy only.
+    // The mount may show only a part of the hierarchy.
     if (mount->root != "/") {
       if (!own.starts_with(mount->root)) continue;
       own = own.substr(mount->root.size());
     }
-    // Its own one holds this process, and a cgroup that holds processes gives no controllers to those below it.
+    // This process is in its own cgroup, and a cgroup with processes can't enable controllers for its children.
     for (std::string folder = own;; folder = folder.substr(0, folder.rfind('/'))) {
       while (folder.ends_with('/')) folder.pop_back();
       if (const std::string path = mount->point + folder; has_all(path, controllers) && is_ours(path)) return path;
@@ -166,7 +166,7 @@ std::string find_cgroup_above(const std::string& mountinfo, const std::string& o
 }
 
 void remove_cgroup(const Task& task) {
-  // Only what carries this task's name, and the kernel removes only what is empty.
+  // Only cgroups with this task's name; the kernel removes only empty ones.
   if (task.limits.cgroup && task.limits.cgroup->ends_with(fmt::format("/{}{}", contract::kCgroupPrefix, task.id.str())))
     ::rmdir(task.limits.cgroup->c_str());
 }

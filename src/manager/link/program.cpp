@@ -63,7 +63,8 @@ std::unexpected<Error> launch_failure(int exit_status, int os_error, std::string
 
 namespace {
 
-// Words of MAKEFLAGS that name descriptors which the command does not get. A jobserver with a name (fifo:) it can open.
+// Words of MAKEFLAGS that name descriptors. The command does not inherit those. A jobserver with a name (fifo:) is
+// kept.
 void drop_jobserver(std::string& flags) {
   std::string kept;
   bool is_first = true;
@@ -86,7 +87,7 @@ bool is_same_folder(const std::string& a, const std::string& b) {
          one.st_ino == other.st_ino && one.st_dev == other.st_dev;
 }
 
-// What the caller's environment says of the caller and would be false for the task (L59).
+// Variables that describe the caller and would be wrong for the task (L59).
 void make_true(std::map<std::string, std::string>& variables, const StartOptions& options, const std::string& cwd) {
   const auto pwd = variables.find("PWD");
   if (!options.clear_env && (pwd != variables.end() || !options.cwd.empty()) &&
@@ -100,7 +101,7 @@ void make_true(std::map<std::string, std::string>& variables, const StartOptions
                                             "NODE_CHANNEL_FD", "BASH_XTRACEFD",  "NODE_CHANNEL_SERIALIZATION_MODE"};
   constexpr const char* kOfProcesses[] = {"LISTEN_PID",    "LISTEN_PIDFDID", "NOTIFY_SOCKET",   "WATCHDOG_PID",
                                           "WATCHDOG_USEC", "MAINPID",        "SYSTEMD_EXEC_PID"};
-  // GPG_TTY would have a passphrase asked for on the terminal of whoever started the task.
+  // With GPG_TTY, gpg would ask for a passphrase on the caller's terminal.
   constexpr const char* kOfTheTerminal[] = {"COLUMNS", "LINES", "SSH_TTY", "GPG_TTY"};
   for (const auto& names : {std::span<const char* const>(kOfDescriptors), std::span<const char* const>(kOfProcesses),
                             std::span<const char* const>(kOfTheTerminal)})
@@ -110,7 +111,7 @@ void make_true(std::map<std::string, std::string>& variables, const StartOptions
 std::string random_key() {
   constexpr std::size_t kBytes = 16;
   unsigned char bytes[kBytes];
-  // A machine whose kernel has no randomness yet is one that has just begun to boot: waiting is right.
+  // Without randomness the machine has only just begun to boot, so waiting is right.
   for (std::size_t have = 0; have < kBytes;) {
     const ssize_t n = ::getrandom(bytes + have, kBytes - have, 0);
     if (n > 0) have += static_cast<std::size_t>(n);
@@ -138,7 +139,7 @@ std::map<std::string, std::string> environment_for(const StartOptions& options, 
     }
   for (const char* const own : {contract::kRunnerVariable, contract::kSessionVariable}) variables.erase(own);
   make_true(variables, options, cwd);
-  for (const auto& [name, value] : options.env) variables[name] = value;  // what was asked for wins
+  for (const auto& [name, value] : options.env) variables[name] = value;  // the options take precedence
   variables.erase(contract::kRunnerVariable);
   return variables;
 }
@@ -147,7 +148,7 @@ Result<std::string> find_program(const std::string& name, const std::string& pat
   if (name.empty()) return launch_failure(kNotFound, ENOENT, "the command is empty: give a program to run");
   const auto absolute = [&](const std::string& found) { return found.front() == '/' ? found : cwd + "/" + found; };
   if (name.contains('/')) {
-    // The runner's exec gives the exact reason where it can't be run.
+    // If it can't be executed, the runner's exec reports the exact reason.
     return absolute(name);
   }
   std::string refused;

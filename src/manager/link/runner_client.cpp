@@ -30,7 +30,7 @@ Result<std::optional<RunnerClient>> RunnerClient::connect(const store::Session& 
     if (folder.error().os_error == ENOENT) return std::nullopt;
     return std::unexpected(folder.error());
   }
-  if (!store::is_own(folder->get())) return std::nullopt;  // another user's session is only read (L50)
+  if (!store::is_own(folder->get())) return std::nullopt;  // other users' sessions are only read (L50)
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return fail_errno("connecting to", path);
   sockaddr_un address{};
@@ -66,7 +66,7 @@ std::optional<std::string> RunnerClient::receive(int patience_ms) {
   return std::move(message->line);
 }
 
-// Only the last line that a runner sends on a connection has files with it.
+// A runner sends files only with the last line on a connection.
 std::optional<RunnerMessage> RunnerClient::receive_message(int patience_ms) {
   const std::int64_t until = steady_ms() + patience_ms;
   is_silent_ = false;
@@ -121,7 +121,7 @@ std::unexpected<Error> unresponsive(const TaskId& id) {
 }
 
 Result<std::string> escaped_reason(const std::string& reason) {
-  // A blank reason is none (L13).
+  // A blank reason counts as none (L13).
   if (reason.find_first_not_of(" \t\r\n") == std::string::npos) return std::string();
   std::string text = codec::in_ascii(codec::escape(reason));
   if (text.size() > static_cast<std::size_t>(contract::kMaxReasonBytes))

@@ -14,7 +14,7 @@
 namespace perdure::manager {
 namespace {
 
-// The folder may have been renamed since; which it is the record tells, and only where it does not, the mark.
+// The folder may have been renamed since. The record identifies it; if it does not, the process's environment does.
 bool says_it_runs(pid_t pid, const store::Session& session, const Task& task) {
   const auto mark = environment_value(pid, contract::kRunnerVariable);
   if (!mark) return false;
@@ -42,7 +42,7 @@ bool is_copy(const store::Session& session, const Task& task) {
 
 std::optional<RunnerProcess> find_runner_process(const store::Session& session, const Task& task) {
   if (is_copy(session, task)) return std::nullopt;
-  // A number counts in the namespace and boot in which it was given only.
+  // A pid is meaningful only in its pid namespace and boot.
   if (task.host.boot_id && *task.host.boot_id != boot_id()) return std::nullopt;
   if (task.host.pid_namespace && *task.host.pid_namespace != own_pid_namespace()) return std::nullopt;
   if (const auto holder = store::read_runner_notes(session, task.id).holder)

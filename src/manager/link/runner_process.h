@@ -9,23 +9,23 @@
 
 namespace perdure::manager {
 
-/// Is this session a copy of the one in which the task was started? What its record says of processes is then about
-/// another session's task (L52). False where the record does not say in which folder that was, as those of 0.1.0.
+/// Is this session a copy of the one in which the task was started? Then its record describes processes of another
+/// session's task (L52). False if the record does not name the folder's identity, as those of 0.1.0.
 [[nodiscard]] bool is_copy(const store::Session& session, const Task& task);
 
-/// The process that runs as the runner of a task, held by a pidfd, so that it can't be mistaken for another one later.
+/// The process that is the runner of a task, held by a pidfd, so that its pid can't be reused.
 struct RunnerProcess {
   Fd pidfd;
   ProcessIdentity identity;
-  bool is_stopped = false;  ///< frozen by a signal or a debugger: it answers nothing until it continues
+  bool is_stopped = false;  ///< stopped by a signal or a debugger: it does not answer until it continues
 };
 
-/// Looked for by what runner.lock and the record name, and believed only if that very process says in its environment
-/// that it is this task's runner. Absent: there is none in this pid namespace, or it can't be read.
+/// Found by the pids in runner.lock and in the record, and accepted only if the environment of that very process says
+/// that it is this task's runner. Absent: it is not in this pid namespace, or it can't be read.
 [[nodiscard]] std::optional<RunnerProcess> find_runner_process(const store::Session& session, const Task& task);
 
-/// What a stop asks for where the runner can't be reached by its socket: it is left in tasks/<id>/stop.wish, durably,
-/// and the runner reads it when it gets SIGTERM, or whoever recovers the task (L53).
+/// A stop request for a runner whose socket can't be reached: tasks/<id>/stop.wish, durable. The runner reads it at
+/// SIGTERM; if the runner is killed, the process that recovers the task reads it (L53).
 struct StopWish {
   std::int64_t grace_ms = -1;  ///< -1: the task's own
   bool is_quiet = false;

@@ -16,13 +16,13 @@
 namespace perdure::manager {
 namespace {
 
-// The runner expects numbers that may be in use here; a duplicate far above them can't be overwritten by dup2.
+// The runner expects descriptors with numbers that may be in use here; dup2 can't overwrite duplicates far above them.
 constexpr int kAbove = 16;
 
-// Two processes are made, each sharing our memory while the thread that makes it is suspended, as vfork() does: nothing is
-// copied, however large this program is. The one in between leaves at once, so that we have no child to reap and the runner
-// no parent that would have to wait for it. Raw system calls, since what a sanitizer puts around a function must not run in
-// a process that shares our memory.
+// Two processes are created in turn. As with vfork(), each shares this process's memory while the thread that creates
+// it is suspended: nothing is copied, however large this program is. The one in between exits at once, so that this
+// process has no child to reap, and the runner no parent that would have to wait for it. Raw system calls, since the
+// instrumentation of a sanitizer must not run in a process that shares memory with this one.
 struct RunnerExec {
   const char* path;
   char* const* argv;
@@ -53,8 +53,8 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) int leave_between
   return 0;
 }
 
-// 0, or why it failed. Nothing may end the runner between its exec and its own first act, a terminal's hang-up least of all:
-// it begins with all signals blocked.
+// 0, or an errno. Nothing may end the runner between its exec and its first action, such as a terminal's hang-up: it
+// starts with all signals blocked.
 int spawn(RunnerExec& plan) {
   alignas(16) char stacks[2][kStack];
   plan.runner_stack = stacks[1] + kStack;
@@ -64,14 +64,14 @@ int spawn(RunnerExec& plan) {
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   const int pid = ::clone(leave_between, stacks[0] + kStack, CLONE_VM | CLONE_VFORK | SIGCHLD, &plan);
   const int error = pid < 0 ? errno : plan.error;
-  // Whoever ignores SIGCHLD has no zombie to wait for.
+  // A process that ignores SIGCHLD has no zombie to wait for.
   while (pid > 0 && ::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
   }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return error;
 }
 
-// A pipe gives the line in parts, a SEQPACKET whole; what follows on the latter is for later readers.
+// A pipe delivers the line in parts, a SEQPACKET whole; later messages on the latter are left to later readers.
 std::string read_line(int fd, bool whole) {
   std::string line;
   char part[512];
@@ -108,7 +108,7 @@ Result<RunnerAnswer> spawn_runner(const RunnerStart& start) {
   if (!high_spec || !high_answer || (start.stream_fd >= 0 && !high_stream) || (start.input_fd >= 0 && !high_input))
     return fail_errno("passing descriptors to", start.runner, ErrorCode::task_launch_failed);
 
-  // exec'd with nothing but its own marker: what unsetenv removes later stays visible in /proc/PID/environ.
+  // exec'd with only its own marker: variables removed later by unsetenv stay visible in /proc/PID/environ.
   const std::string variable = std::string(contract::kRunnerVariable) + "=" + start.marker;
   const auto word = [](const std::string& text) { return const_cast<char*>(text.c_str()); };
   char* const argv[] = {word(start.runner), word(start.session), word(start.id),

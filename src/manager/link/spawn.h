@@ -16,16 +16,16 @@ struct RunnerStart {
   const Fd& spec;  // the launch specification
   bool foreground = false;
   int stream_fd = -1;  // foreground: a pipe for the output
-  int input_fd = -1;   // foreground: what the command reads
-  std::string entry;   // of a runner that was killed while it waited in the queue: its file there
+  int input_fd = -1;   // foreground: the command's standard input
+  std::string entry;   // replaces a killed runner of a queued task: its file in queue/
 };
 
 struct RunnerAnswer {
-  std::string line;  // contract/control.h, without its end; "" where there was none
-  Fd caller;         // foreground: open as long as somebody waits for the task
+  std::string line;  // contract/control.h, without its end; "" if there was none
+  Fd caller;         // foreground: open while a caller waits for the task
 };
 
-/// Starts a runner for `tasks/<id>` and waits for its answer. Leaves no child behind: the runner detaches itself.
+/// Starts a runner for `tasks/<id>` and waits for its answer. No child is left: the runner detaches itself.
 /// Errors: task_launch_failed.
 [[nodiscard]] Result<RunnerAnswer> spawn_runner(const RunnerStart& start);
 

@@ -35,7 +35,7 @@ std::string first_line_of(const std::string& text) {
   std::string line = text.substr(0, text.find('\n'));
   if (line.size() <= kMaxDescription) return line;
   std::size_t end = kMaxDescription;
-  while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0U) == 0x80U) --end;  // never inside a character
+  while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0U) == 0x80U) --end;  // never within a character
   return line.substr(0, end) + "...";
 }
 

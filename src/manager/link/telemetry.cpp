@@ -21,7 +21,7 @@ JsonlSink::JsonlSink(std::string path) : path_(std::move(path)) {}
 void JsonlSink::record(std::string_view /*event*/, std::string_view line) {
   const std::string text = fmt::format("{}\n", line);
   const Fd file(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600));
-  // What can't be written is left out: nothing may hang on it.
+  // A line that can't be written is left out: the task must not depend on it.
   if (file) static_cast<void>(!::write(file.get(), text.data(), text.size()));
 }
 
@@ -33,7 +33,7 @@ using namespace contract;
 void tell(TelemetrySink& sink, std::string_view event, const std::string& line) {
   try {
     sink.record(event, line);
-  } catch (...) {  // NOLINT(bugprone-empty-catch): a user's own, and none of the task's business
+  } catch (...) {  // an exception of the user's sink must not affect the task
   }
 }
 
@@ -55,7 +55,7 @@ std::string task_fields(const Task& task) {
   return fmt::format(R"(,"task_id":"{}","kind":"{}")", task.id.str(), kind_of(task));
 }
 
-// Nobody saw when a lost task ended: what its record says is when that was noticed.
+// The time of a lost task's end is unknown: its record has the time at which the loss was noticed.
 std::optional<std::int64_t> duration_of(const Task& task) {
   if (task.status == Status::lost || !task.ended_at || *task.ended_at < task.started_at) return std::nullopt;
   return *ms_of(task.ended_at) - ms_of(task.started_at);

@@ -14,31 +14,31 @@
 
 namespace perdure::manager {
 
-/// Reports what happens to the file and to the sink, where they are wanted (docs/reference/telemetry.md). Thread-safe.
+/// Reports events to the file and to the sink, if they are set (docs/reference/telemetry.md). Thread-safe.
 ///
-/// Into the file, which all processes of a session may share, each event is written once, by whoever made it happen:
-/// the start and the end of a task by its runner, the end of one whose runner was killed by whoever settled it. The
-/// sink hears of what this manager takes part in: the tasks it starts, their ends once it learns of them, and what it
-/// settles.
+/// All processes of a session may share the file, so each event is written once, by the process that caused it: the
+/// start and the end of a task by its runner; the end of a task whose runner was killed by the process that settled it.
+/// The sink receives the events in which this manager takes part: the tasks that it starts, their ends once it learns
+/// of them, and the tasks that it settles.
 class Telemetry {
  public:
   Telemetry(const std::string& file, std::shared_ptr<TelemetrySink> sink);
 
   [[nodiscard]] bool is_wanted() const { return file_ || sink_; }
 
-  /// A task that this manager has started and that is in the background by now; told to the sink the first time.
+  /// This manager started a task that is in the background by now. The sink receives it once.
   void started(const Task& task);
 
-  /// The same for one that has no runner: nobody else reports its start, so it goes into the file, too.
+  /// The same for a task without a runner: no other process reports its start, so it is written to the file, too.
   void started_alone(const Task& task);
 
-  /// A task that was found to have ended; told to the sink the first time, if this manager started it.
+  /// A task was found to have ended. The sink receives it once, if this manager started it.
   void found_ended(const Task& task);
 
-  /// A task whose end this manager has committed itself; `runs_on_end`: may the commands of its record be run (L51)?
+  /// This manager has committed the end of a task. `runs_on_end`: may the commands in its record be run (L51)?
   void settled(const Task& task, bool runs_on_end);
 
-  /// Has somebody else hear of those, too (the hooks, which a living runner would have told). Before anything else.
+  /// Also passes those ends to a callback (for the hooks, which a living runner would have run). Call it first.
   void on_settled(std::function<void(const Task&, bool)> heard) { heard_ = std::move(heard); }
 
   struct Wait {
@@ -61,7 +61,7 @@ class Telemetry {
   std::shared_ptr<TelemetrySink> file_, sink_;
   std::function<void(const Task&, bool)> heard_;
   std::mutex mutex_;
-  std::map<TaskId, bool> started_;  // here, and whether the sink was told of the end; for the sink only
+  std::map<TaskId, bool> started_;  // started here, and whether the sink received the end; for the sink only
 };
 
 }  // namespace perdure::manager
