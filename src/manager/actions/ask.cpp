@@ -55,7 +55,7 @@ Task as_asked(const TaskId& id, const AskOptions& options) {
   return task;
 }
 
-// Nobody needs to live for a question without a deadline.
+// A question without a deadline needs no process.
 Result<Task> record_alone(const store::Session& session, Task task, Telemetry& telemetry) {
   task.started_at = time_at(now_ms());
   task.started_seq = session.next_seq();
@@ -70,7 +70,7 @@ Result<Task> start_runner(const store::Session& session, const ManagerOptions& m
                           Task task, const AskOptions& options) {
   Launch launch;
   launch.constant_members = codec::constant_members(task);
-  // By this word the runner around it knows that it is to end it, too (stop-owned).
+  // stop-owned uses this owner: the runner around it ends the question, too.
   launch.owner = options.belongs_to ? options.belongs_to->str() : options.owner.value_or("");
   launch.timeout = options.deadline;
   launch.question = true;
@@ -108,7 +108,7 @@ std::unexpected<Error> is_closed(const Task& task) {
   return std::unexpected(std::move(error));
 }
 
-// A question of ours as its record has it. Errors: task_not_found, usage, question_closed.
+// A question of Perdure's by its record. Errors: task_not_found, usage, question_closed.
 Result<Task> find_open(const store::Session& session, HeldTasks& held, Telemetry& telemetry, const TaskId& id) {
   TRY(auto found, find_task(session, held, id));
   if (!found) return unknown_task(session, id);
@@ -118,11 +118,11 @@ Result<Task> find_open(const store::Session& session, HeldTasks& held, Telemetry
   if (is_terminal(task.status)) return is_closed(task);
   if (!is_own_record(session, task))
     return fail(ErrorCode::usage, fmt::format("{} was asked by another program: answer it there", id.str()));
-  // Decided already, and nobody has written it down?
+  // Is it decided already, while no record says so?
   auto verdict = settle_own(session, task, telemetry);
   if (!verdict) return std::unexpected(verdict.error());
   if (is_terminal(verdict->task.status)) return is_closed(verdict->task);
-  // The answer is the decision, also while whoever gave it still holds the lock and has not written the record.
+  // The answer is the decision, even while its writer still holds the lock and has not written the record.
   TRY(auto stored, store::read_answer(session, id));
   if (!stored) return std::move(verdict->task);
   TRY(auto decided, assess_question(session, std::move(verdict->task)));
@@ -134,7 +134,7 @@ Closing closing(QuestionOutcome outcome, const Answer& answer) {
       .outcome = outcome, .output = codec::encode_answer(answer), .reason = {}, .escaped_reason = {}, .quiet = false};
 }
 
-// The answer is given, or somebody else's was, or it ended otherwise: exactly one of those who try hears no error.
+// This answer or another one was given, or the question ended otherwise: exactly one of several callers gets no error.
 Result<Task> end_question(const store::Session& session, HeldTasks& held, Telemetry& telemetry, const Task& question,
                           const Closing& closing) {
   TRY(auto ours, close_question(session, question, closing, telemetry));
@@ -168,7 +168,7 @@ Result<Task> Questions::ask(const AskOptions& options) const {
                : needs_runner ? start_runner(session, state_->options, runner, std::move(task), options)
                               : record_alone(session, std::move(task), *state_->telemetry);
   if (!asked) {
-    // It is there after all where only the last word about it was lost.
+    // It exists after all if only the runner's last line was lost.
     if (auto record = store::find_record(session, *id); record && *record) return std::move(**record);
     store::remove_question(session, *id);
   }
@@ -207,7 +207,7 @@ Result<AskedQuestion> Questions::get(const TaskId& id) const {
   if (task.kind != Kind::question)
     return fail(ErrorCode::usage, fmt::format("{} is no question: it is a {}", id.str(), task.kind_name));
   AskedQuestion asked{.task = std::move(task), .questions = {}, .answer = {}};
-  if (!is_own_record(state_->session, asked.task)) return asked;  // what it asked is not written down
+  if (!is_own_record(state_->session, asked.task)) return asked;  // the questions are not stored for it
   auto json = store::read_question(state_->session, id);
   if (!json) return std::unexpected(json.error());
   auto questions = questions_from_json(*json);
@@ -218,7 +218,7 @@ Result<AskedQuestion> Questions::get(const TaskId& id) const {
   if (*stored) {
     if (auto answer = answer_from_json((*stored)->json)) asked.answer = std::move(*answer);
   } else if (asked.task.question.outcome == QuestionOutcome::answered) {
-    asked.answer = codec::default_answer(asked.questions);  // by its deadline; nobody has written it yet
+    asked.answer = codec::default_answer(asked.questions);  // its deadline decided, and no process has recorded it yet
   }
   return asked;
 }

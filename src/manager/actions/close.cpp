@@ -20,12 +20,12 @@ Result<std::vector<Task>> TaskManager::close() {
   if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
   auto active = list({.leftovers = true});
   if (!active) return active;
-  // Who closes from inside a task goes on to the end of it (L60).
+  // A caller inside a task must be able to finish that task's work (L60).
   const auto own = own_line();
   std::erase_if(*active, [&](const Task& task) {
     return task.origin.lifetime != "session" || std::ranges::find(own, task.id) != own.end();
   });
-  // All are asked before the first is waited for, so that their graces run side by side.
+  // All are asked before the first is waited for, so that their graces run in parallel.
   for (const auto& task : *active) {
     auto client = manager::RunnerClient::connect(state_->session, task.id);
     if (client && *client && (*client)->send(fmt::format("{} -1 {}", contract::kStopQuietly, kReason)))
@@ -43,7 +43,7 @@ Result<std::vector<Task>> TaskManager::close() {
   }
   if (failure) return std::unexpected(std::move(*failure));
   state_->closed = true;
-  state_->held->clear();  // what was in the foreground here goes on in the background
+  state_->held->clear();  // foreground tasks of this manager continue in the background
   return stopped;
 }
 

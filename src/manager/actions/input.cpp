@@ -23,7 +23,7 @@
 #include <cerrno>
 #include <cstdlib>
 
-// What is asked of a task that runs: more time, and its command's input.
+// Requests to a running task: more time, a signal, and its command's input.
 namespace perdure {
 namespace {
 
@@ -33,7 +33,7 @@ std::unexpected<Error> not_running(const TaskId& id) {
   return fail(ErrorCode::task_not_running, fmt::format("{} is not running: see `perdure show {}`", id.str(), id.str()));
 }
 
-// A connection to the runner of a task of ours that has not ended, as far as can be seen.
+// A connection to the runner of a Perdure task that seems to be running.
 Result<RunnerClient> ask_runner(const store::Session& session, const Task& task, std::string_view request) {
   if (is_terminal(task.status)) return not_running(task.id);
   if (!manager::is_own_record(session, task))
@@ -131,7 +131,7 @@ Result<TaskManager::HeldInput> TaskManager::hold_input(const TaskId& id) {
   TRY_VOID(state_->check_may_act());
   auto task = get(id);
   if (!task) return std::unexpected(task.error());
-  // Before the lock file is made: a task without an input leaves none behind.
+  // Before the lock file is made: for a task without an input none must be left.
   TRY(auto answer, ask_for_input(state_->session, *task));
   const std::string path = lock_path(state_->session, id);
   auto lock = open_at(AT_FDCWD, path, O_RDWR | O_CREAT, path);

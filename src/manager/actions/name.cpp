@@ -55,7 +55,7 @@ Result<std::optional<Task>> live_task_of(const TaskManager& manager, const store
   if (!name.known()) return std::nullopt;
   auto task = manager.get(*name.known());
   if (!task && task.error().code == ErrorCode::task_not_found) {
-    // A launch whose manager was killed may still be at it; one in the foreground is found by its runner alone.
+    // A launch whose manager was killed may still be in progress; a foreground task is found only by its runner.
     const auto known = name.find_known(session);
     if (!known) return std::nullopt;
     task = manager.get(*known);

@@ -12,7 +12,7 @@ using namespace manager;
 
 namespace {
 
-// What a person pastes instead. The command of a record is a line for a shell in both of its forms.
+// A command line for the user to paste instead. Both forms of a record's command are lines for a shell.
 std::unexpected<Error> not_known(const Task& task, std::string_view why) {
   return fail(ErrorCode::usage,
               fmt::format("{} can't be started again: {}; write `perdure run --cwd {} -c {}`", task.id.str(), why,

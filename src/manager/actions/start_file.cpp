@@ -134,7 +134,7 @@ std::optional<StartOptions> decode(std::string_view json) {
 
 }  // namespace
 
-// Not synced: what a power cut leaves half written has no valid signature, and is as good as not there.
+// Not synced: a file that a power cut truncated has no valid signature and is ignored.
 void write_start(const store::Session& session, const TaskId& id, const StartOptions& options, const std::string& cwd) {
   const auto text = trust::with_signature(session, id, trust::Purpose::start, encode(options, cwd));
   if (!text || text->size() > kMostBytes) return;

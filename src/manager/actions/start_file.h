@@ -5,12 +5,13 @@
 
 #include <optional>
 
-// What a task was started with, kept for rerun() as `tasks/<id>/start` (I23): its environment may hold secrets, so it is
-// mode 0600 and shown nowhere; it says what is to be executed, so it is signed (L51) and believed only with this user's
+// The options of a start, kept for rerun() as `tasks/<id>/start` (I23). Its environment may contain secrets, so it has
+// mode 0600 and is never shown. It says what is executed, so it is signed (L51) and used only with this user's
 // signature.
 namespace perdure::manager {
 
-/// Best effort: without a key of this user, or room on the disk, there is none, and rerun() says so. `cwd` is absolute.
+/// Best effort: without a key of this user or space on the disk there is no file, and rerun() reports that. `cwd` is
+/// absolute.
 void write_start(const store::Session& session, const TaskId& id, const StartOptions& options, const std::string& cwd);
 
 void remove_start(const store::Session& session, const TaskId& id);

@@ -36,15 +36,16 @@ constexpr std::int64_t kLockLingersMs = 1'000;
 constexpr std::int64_t kKillPatienceMs = 5'000;
 constexpr const char* kNoReason = "Stopped on request";
 
-constexpr std::int64_t kEndMarginMs = 15'000;  // beyond the grace, for SIGKILL to take effect and for the commit
+// In addition to the grace, for SIGKILL to take effect and for the commit.
+constexpr std::int64_t kEndMarginMs = 15'000;
 
-// One stop on its way to a runner. The socket is the first way; where nobody answers there, a signal is the second one.
+// One stop request to a runner. It goes through the socket or, if the runner does not answer there, by a signal.
 class StopRequest {
  public:
   StopRequest(const store::Session& session, const Task& task, std::string request, StopWish wish)
       : session_(session), task_(task), request_(std::move(request)), wish_(std::move(wish)) {}
 
-  /// Asks the runner and waits until it has gone or says that the record is committed. False: no runner was there.
+  /// Asks the runner and waits until it exits or reports the commit. False: there was no runner.
   Result<bool> ask_and_wait() {
     const std::int64_t until = steady_ms() + kLockLingersMs;
     while (true) {
@@ -52,7 +53,7 @@ class StopRequest {
       if (!client && client.error().os_error == EAGAIN) return signal_and_wait();
       if (!client) return std::unexpected(client.error());
       if (*client && (*client)->send(request_)) return wait_for_answer(**client);
-      // Nobody listens: either it has ended, or it is just being started or has just been killed.
+      // No process listens: the runner has exited, is just starting, or has just been killed.
       TRY(auto alive, store::is_runner_alive(session_, task_.id));
       if (!alive) return find_runner_process(session_, task_) ? signal_and_wait() : Result<bool>(false);
       if (steady_ms() >= until) return signal_and_wait();
@@ -65,11 +66,11 @@ class StopRequest {
   Result<bool> wait_for_answer(RunnerClient& client) {
     auto answer = client.receive(kSilenceMs);
     if (client.is_silent()) {
-      // A stopped runner has the request in its queue and answers once it runs again.
+      // A stopped runner has the request in its socket and answers once it continues.
       auto runner = find_runner_process(session_, task_);
       if (!runner) return unresponsive(task_.id);
-      // It gets no processor, as among thousands of processes that the task forks: the request waits in its queue, and a
-      // signal needs no connection.
+      // It gets no processor time, as among thousands of processes that the task forks: the request waits in its
+      // backlog, and a signal needs no connection.
       if (!runner->is_stopped) return signal_and_wait();
       TRY_VOID(signal_pidfd(runner->pidfd.get(), SIGCONT));
       answer = client.receive();
@@ -78,18 +79,18 @@ class StopRequest {
     if (answer && *answer != contract::kOk && *answer != contract::kNo)
       return fail(ErrorCode::usage,
                   fmt::format("the runner of {} refused '{}': {}", task_.id.str(), request_, *answer));
-    // Whoever ends leftovers is told of their end without asking: the task's own is over.
+    // end-leftovers is answered with their end; no other request may be sent, since the task itself has ended.
     const bool is_told = request_.starts_with(contract::kEndLeftovers);
     if (answer && *answer == contract::kOk && (is_told || client.send(contract::kWait)))
       static_cast<void>(client.receive(-1));
     return true;
   }
 
-  // SIGTERM to the runner, which it takes as a stop; what the stop asks for waits in a file (L53).
+  // SIGTERM to the runner means a stop; the details of the request are in a file (L53).
   Result<bool> signal_and_wait() {
     auto runner = find_runner_process(session_, task_);
     if (!runner) return unresponsive(task_.id);
-    // Without its folder there is nowhere to leave it: then the signal alone must do.
+    // Without the task's folder there is no place for that file: the signal alone has to do.
     static_cast<void>(leave_stop_wish(session_, task_.id, wish_));
     for (const int number : {SIGTERM, SIGCONT})
       if (auto sent = signal_pidfd(runner->pidfd.get(), number); !sent) return sent.error().os_error == ESRCH;
@@ -108,7 +109,7 @@ class StopRequest {
   StopWish wish_;
 };
 
-// A process and all below it, with pidfds that can't be mistaken for somebody else later.
+// A process and its descendants, held by pidfds, so that no pid can be reused.
 struct ForeignTree {
   std::vector<Fd> processes;
 
@@ -126,10 +127,10 @@ struct ForeignTree {
 
   void signal(int number) {
     for (const auto& process : processes)
-      if (!signal_pidfd(process.get(), number)) continue;  // it has ended
+      if (!signal_pidfd(process.get(), number)) continue;  // it has exited
   }
 
-  // True when all have ended in time.
+  // True when all have exited in time.
   [[nodiscard]] bool await_end(std::int64_t patience_ms) const {
     const std::int64_t until = steady_ms() + patience_ms;
     return std::ranges::all_of(processes, [&](const Fd& process) {
@@ -153,7 +154,7 @@ Result<Task> stop_foreign(const store::Session& session, const Task& recorded, c
   tree.signal(SIGTERM);
   tree.signal(SIGCONT);
   if (!tree.await_end(grace.count())) {
-    ForeignTree rest(*process);  // what was forked meanwhile
+    ForeignTree rest(*process);  // processes forked meanwhile
     rest.signal(SIGKILL);
     tree.signal(SIGKILL);
     static_cast<void>(tree.await_end(kKillPatienceMs));
@@ -166,14 +167,14 @@ Result<Task> stop_foreign(const store::Session& session, const Task& recorded, c
   again->status = Status::killed;
   again->ended_at = time_at(std::max(now_ms(), ms_of(again->started_at)));
   again->stop_reason = options.reason;
-  if (!store::can_be_written(*again)) return again;  // it has been stopped, which is what counts
+  if (!store::can_be_written(*again)) return again;  // the task was stopped, only not recorded
   TRY_VOID(store::write_record(*again));
   auto written = store::find_record(session, recorded.id);
   if (!written) return std::unexpected(written.error());
   return *written ? std::move(**written) : std::move(*again);
 }
 
-// A queued task gets a record by its end. One in the foreground tells of its end by the descriptors it sends.
+// A queued task has a record only after its end. A foreground task reports its end with the descriptors that it sends.
 Result<Task> stop_without_record(const store::Session& session, HeldTasks& held, Telemetry& telemetry, Task task,
                                  const std::string& request, const StopOptions& options) {
   if (is_terminal(task.status)) return task;
@@ -182,7 +183,7 @@ Result<Task> stop_without_record(const store::Session& session, HeldTasks& held,
   while (true) {
     auto client = RunnerClient::connect(session, id);
     if (!client) return std::unexpected(client.error());
-    // Waited for before it is asked to end: afterwards there may be nobody left to tell.
+    // Connected before it is asked to stop: afterwards the runner may have exited.
     if (*client && (*client)->send(contract::kWait) && (*client)->send(request)) {
       const auto answer = (*client)->receive();
       if ((*client)->is_silent()) return unresponsive(id);
@@ -270,10 +271,10 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
       return fail(ErrorCode::task_not_running,
                   fmt::format("{} can't be reached from here: {}; stop it there, or see `perdure reconcile --adopt`",
                               id.str(), now.explained));
-    // It has ended, and waiting for room on the disk is not what was asked for.
+    // It has ended; the caller did not ask to wait for disk space.
     if (now.task.found.unrecorded_end) return std::move(now.task);
   }
-  // Ended, or its runner was killed: either way the truth is in the lock and the record now.
+  // It has ended, or its runner was killed: in both cases the lock and the record now have the outcome.
   TRY(auto ended, manager::wait_for(session, *state_->held, *state_->telemetry, {.ids = {id}}));
   return ended.only();
 }

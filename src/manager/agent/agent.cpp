@@ -54,7 +54,7 @@ Result<AgentDefinition> find_definition(const ManagerOptions& manager, const std
                   fmt::join(names, ", ")));
 }
 
-// The first command whose program is there.
+// The first command whose program is installed.
 Result<std::vector<std::string>> choose_command(const AgentDefinition& agent, const StartOptions& start) {
   if (agent.commands.empty())
     return fail(ErrorCode::config_invalid, fmt::format("[agents.{}] has no command", agent.name));
@@ -75,7 +75,7 @@ Result<std::vector<std::string>> choose_command(const AgentDefinition& agent, co
                                     agent.name, fmt::join(looked_for, " and no ")));
 }
 
-// The configuration's environment, folder and deadline stand in for what the caller left out.
+// Where the caller gave no environment, folder or deadline, those of the configuration are used.
 StartOptions with_definition(const AgentOptions& options, const AgentDefinition& agent, const Task* last) {
   StartOptions start = options.start;
   for (const auto& [name, value] : agent.env) start.env.try_emplace(name, value);
@@ -132,7 +132,7 @@ Result<Task> TaskManager::start(const AgentOptions& options) {
   work.subagent_type = agent->name;
   if (options.resume) work.resumes = AgentId{*options.resume};
   work.plan = codec::encode_plan(plan);
-  // The record is durable when this returns, so whoever comes behind the lock finds it.
+  // The record is durable when this returns, so the next holder of the lock finds it.
   return launch(start, work);
 }
 

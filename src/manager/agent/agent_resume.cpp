@@ -19,7 +19,7 @@ std::unexpected<Error> not_found(std::string message) {
   return fail(ErrorCode::agent_not_found, std::move(message));
 }
 
-// A task id looks like an agent's to whoever has just read one (L28).
+// A task id is easily mistaken for an agent's id, so the error explains the difference (L28).
 std::unexpected<Error> explain_unknown(const TaskManager& manager, const std::string& id) {
   const auto task_id = TaskId::parse(id);
   const auto task = task_id ? manager.get(*task_id) : Result<Task>(std::unexpected(task_id.error()));
@@ -65,7 +65,8 @@ Result<Turns> turns_of(const TaskManager& manager, const store::Session& session
 }  // namespace
 
 Result<Conversation> take_up(TaskManager& manager, const store::Session& session, const AgentOptions& options) {
-  // An unknown id makes nothing on disk (L47), so it is looked for before the lock, and once more behind it.
+  // An unknown id must create nothing on disk (L47), so it is looked up before the lock is made, and again with the
+  // lock.
   if (auto known = turns_of(manager, session, options); !known) return std::unexpected(known.error());
   auto lock = store::lock_conversations(session);
   if (!lock) return std::unexpected(lock.error());
@@ -73,7 +74,7 @@ Result<Conversation> take_up(TaskManager& manager, const store::Session& session
   if (!turns) return std::unexpected(turns.error());
   const Task& last = turns->back();
   const auto& owner = options.start.owner;
-  // L43: who says whose it is sees no others.
+  // L43: a caller that names an owner sees only that owner's agents.
   if (owner && owner != last.owner) {
     Error error{.code = ErrorCode::agent_not_owned,
                 .message = fmt::format("the subagent '{}' belongs to {}, not to {}", *options.resume,
@@ -83,7 +84,7 @@ Result<Conversation> take_up(TaskManager& manager, const store::Session& session
   }
   for (auto& turn : *turns) {
     if (is_terminal(turn.status)) continue;
-    // One whose runner was killed is over once its processes are.
+    // If its runner was killed, its turn is over once its processes are.
     if (turn.found.runner_gone)
       if (auto settled =
               manager.wait({.ids = {turn.id}, .timeout = std::chrono::seconds(10), .part_of_longer_wait = true});

@@ -6,12 +6,13 @@
 
 namespace perdure::manager {
 
-/// The conversation that is to go on, and the right to go on with it until the lock is let go.
+/// The conversation to resume, and a lock that keeps others from resuming it.
 struct Conversation {
   Task last;  ///< its latest turn
   Fd lock;
 };
-/// Settles turns that have ended unseen. Errors: agent_not_found, agent_not_owned, agent_busy, usage (perdure/manager.h).
+/// Settles turns that ended without being recorded. Errors: agent_not_found, agent_not_owned, agent_busy, usage
+/// (perdure/manager.h).
 [[nodiscard]] Result<Conversation> take_up(TaskManager& manager, const store::Session& session,
                                            const AgentOptions& options);
 

@@ -18,9 +18,9 @@
 namespace perdure::manager {
 namespace {
 
-constexpr std::size_t kMostReason = 1'000;  // escaped, six times as much at the most; runner.lock has no room for more
+constexpr std::size_t kMostReason = 1'000;  // escaped, up to six times as long; runner.lock has room for no more
 
-// One line, and as much of it as fits: what an agent has to say of its failure may be a whole page.
+// One line, cut to what fits: an agent's error message may be a whole page.
 std::string reason_line(const std::string& reason) {
   std::string line = to_plain_text(reason, false);
   if (line.find_first_not_of(' ') == std::string::npos) return "The turn failed, and the agent did not say why";
@@ -60,7 +60,7 @@ Result<Fd> AgentSide::open_activity() const {
 
 Result<bool> AgentSide::tell(const std::string& line) {
   if (!runner_.send(line)) return false;
-  const auto answer = runner_.receive(-1);  // behind a commit, which takes as long as the disk does
+  const auto answer = runner_.receive(-1);  // it comes after a commit, which takes as long as the disk does
   if (!answer || *answer == contract::kNo) return false;
   if (*answer == contract::kOk) return true;
   int error = EIO;

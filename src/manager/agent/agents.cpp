@@ -2,13 +2,13 @@
 
 #include <utility>
 
-// The agents that are known by name: those that need no configuration, and what a configuration makes of them.
+// The agents known by name, which need no configuration, and how a configuration changes them.
 namespace perdure {
 namespace {
 
 using Words = std::vector<std::string>;
 
-// A wrapper that is installed goes before one that npx would have to fetch.
+// An installed wrapper is preferred to one that npx would have to download.
 std::pair<const char*, std::vector<Words>> through_npx(const char* name, const char* program, const char* package) {
   return {name, {{program}, {"npx", "-y", package}}};
 }
@@ -26,7 +26,7 @@ std::vector<std::pair<const char*, std::vector<Words>>> known_commands() {
   };
 }
 
-// What is not configured stays as it is.
+// Members that are not configured keep their values.
 void apply(const ConfiguredAgent& configured, AgentDefinition& agent) {
   if (!configured.command.empty()) agent.commands = {configured.command};
   for (const auto& [name, value] : configured.env) agent.env[name] = value;

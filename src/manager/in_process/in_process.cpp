@@ -46,7 +46,7 @@ namespace {
 
 constexpr const char* kFailedWithoutReason = "The subagent failed";
 
-constexpr std::int64_t kRetryMs = 1'000;  // between attempts to write to a disk that refuses
+constexpr std::int64_t kRetryMs = 1'000;  // between attempts to write while the disk refuses
 constexpr int kBacklog = 64;
 
 std::int64_t from_now(std::int64_t ms) {
@@ -153,7 +153,7 @@ bool InProcessRun::settle(const TaskResult& settlement) {
       task_.stop_reason.reset();
       task_.agent.stop_code = settlement.stop_code;
       lock_->note_exit(succeeded ? 0 : settlement.exit_code.value_or(1), now_ms());
-      // Of a subagent the reason is what says that it failed (contract/outcome.h).
+      // For a subagent a reason means that it failed (contract/outcome.h).
       std::string reason = succeeded ? "" : settlement.reason;
       if (!succeeded && task_.kind == Kind::agent && reason.empty()) reason = kFailedWithoutReason;
       if (!reason.empty()) task_.stop_reason = reason;
@@ -192,7 +192,7 @@ void InProcessRun::stop(std::string_view word, std::string_view escaped_reason, 
 Result<bool> InProcessRun::detach(std::optional<std::int64_t> timeout_ms) {
   std::optional<Task> now;
   {
-    // Held while the record is written: an end that comes now is written after it.
+    // Held while the record is written, so that an end that comes now is written after it.
     const std::scoped_lock guard(mutex_);
     if (phase_ != Phase::running || task_.detached) return false;
     task_.detached = true;
@@ -209,7 +209,7 @@ Result<bool> InProcessRun::detach(std::optional<std::int64_t> timeout_ms) {
   telemetry_->started_alone(*now);
   try {
     if (const auto object = user()) object->on_detach();
-  } catch (...) {  // NOLINT(bugprone-empty-catch): it is told; what it makes of it is its own
+  } catch (...) {  // an exception of the user's code must not affect the task
   }
   return true;
 }
@@ -262,7 +262,7 @@ void InProcessRun::force() {
   }
   try {
     if (const auto object = user()) object->force_stop();
-  } catch (...) {  // NOLINT(bugprone-empty-catch): its end is recorded whatever it does
+  } catch (...) {  // its end is recorded whatever that code does
   }
   commit();
 }
@@ -283,8 +283,8 @@ void InProcessRun::commit() {
   write_end();
 }
 
-// Called by the one thread that took the phase to committing, or by the timer after it, so nobody else touches the task
-// meanwhile, and a disk that takes its time keeps nobody waiting for the mutex.
+// Called by the one thread that changed the phase to committing, or later by the timer: no other thread touches the
+// task meanwhile, and none waits for the mutex while the disk is slow.
 void InProcessRun::write_end() {
   const bool done = commit_end(session_, task_, *lock_, *telemetry_).has_value();
   {
@@ -306,7 +306,7 @@ std::shared_ptr<InProcessTask> InProcessRun::user() const {
 }
 
 void InProcessRun::let_go_of_user() {
-  std::shared_ptr<InProcessTask> object;  // it may do anything when it goes, so it goes behind the lock
+  std::shared_ptr<InProcessTask> object;  // destroyed after the lock is released, since its destructor is user code
   {
     const std::scoped_lock guard(mutex_);
     object = std::move(user_);

@@ -14,7 +14,7 @@
 
 namespace perdure::manager {
 
-/// Makes poll() return in the thread that serves the tasks; any thread may.
+/// Makes poll() return in the thread that serves the tasks. Any thread may call it.
 class Waker {
  public:
   Waker();
@@ -26,32 +26,32 @@ class Waker {
   Fd fd_;
 };
 
-/// One in-process task: what a runner is to a command. Whoever's event comes first decides, and the thread that brought it
-/// commits. Thread-safe; no lock is held while the user's code runs.
+/// One in-process task: to the program's work it is what a runner is to a command. The first cause decides, and the
+/// thread that brings it commits. Thread-safe; no lock is held while the user's code runs.
 class InProcessRun {
  public:
   InProcessRun(store::Session session, std::shared_ptr<Telemetry> telemetry, std::shared_ptr<const Waker> waker,
                std::shared_ptr<InProcessTask> user, Task task, std::chrono::milliseconds grace);
 
-  /// Lock, socket and record. Errors leave nothing behind.
+  /// Takes the lock, makes the socket and the record. On an error nothing is left behind.
   [[nodiscard]] Result<> register_task();
 
   [[nodiscard]] std::stop_token stop_token() const { return stop_.get_token(); }
   bool append_output(std::string_view bytes);
   bool settle(const TaskResult& settlement);
 
-  /// A stop by a word of contract/lock_page.h. `reason` as the lock page takes it. Absent grace: the task's own.
+  /// A stop, by a word of contract/lock_page.h. `reason` is escaped for the lock page. Absent grace: the task's own.
   void stop(std::string_view word, std::string_view escaped_reason, std::optional<std::int64_t> grace_ms);
-  /// False: it is not in the foreground. Absent timeout: the running deadline stays.
+  /// False: it is not in the foreground. Absent timeout: the present deadline stays.
   [[nodiscard]] Result<bool> detach(std::optional<std::int64_t> timeout_ms);
-  /// Ends it now, and waits for a commit that another thread is at.
+  /// Ends it now, and waits for a commit in progress in another thread.
   void end_now(std::string_view reason);
 
-  /// When on_time() wants to be called, on the steady clock; -1: never.
+  /// When on_time() has to be called, on the steady clock; -1: never.
   [[nodiscard]] std::int64_t next_due() const;
   void on_time();
 
-  /// For the thread that serves it, and no other.
+  /// Only for the thread that serves it.
   [[nodiscard]] int listener() const { return listener_.get(); }
   void close_listener() { listener_.reset(); }
   [[nodiscard]] bool has_ended() const;
@@ -59,7 +59,8 @@ class InProcessRun {
   [[nodiscard]] std::string owner() const;
   [[nodiscard]] std::string output_counts() const;
   [[nodiscard]] const TaskId& id() const { return id_; }
-  /// Once it has ended: the task's object may hold a sink, which holds this, and neither would ever go.
+  /// Call once it has ended: the task's object may hold a sink, which holds this object, and neither would be
+  /// destroyed.
   void let_go_of_user();
 
  private:
@@ -80,7 +81,7 @@ class InProcessRun {
   Fd listener_;
   std::stop_source stop_;
 
-  mutable std::mutex mutex_;  // of all below but the output
+  mutable std::mutex mutex_;  // guards all members below except the output
   std::condition_variable ended_;
   std::shared_ptr<InProcessTask> user_;
   Task task_;
@@ -89,7 +90,7 @@ class InProcessRun {
   Cause cause_ = Cause::none;
   std::int64_t deadline_at_ = -1, force_at_ = -1, retry_at_ = -1;
 
-  // The order of the output is the order of the calls, so they take turns, each with its write.
+  // The order of the output is the order of the calls: each call holds the mutex during its write.
   mutable std::mutex output_mutex_;
   Fd log_;
   std::int64_t stored_ = 0, unstored_ = 0;

@@ -41,7 +41,7 @@ std::optional<std::int64_t> take_number(std::string_view& line) {
   return value;
 }
 
-// Between the quotes of a JSON string, and no longer than the lock page has room for.
+// Escaped for a JSON string, and cut to what fits into the lock page.
 bool is_escaped(std::string_view text) {
   return text.size() <= static_cast<std::size_t>(contract::kMaxReasonBytes) &&
          std::ranges::all_of(text, [](char c) { return c >= 0x20 && c < 0x7F && c != '"'; });
@@ -68,7 +68,7 @@ class Client {
     if (std::exchange(waits_for_release_, false)) say(contract::kDetached);
   }
 
-  // The next whole lines. False: the other end has gone.
+  // Reads the next complete lines. False: the other end was closed.
   bool read(std::vector<std::string>& lines) {
     char part[4096];
     while (true) {
@@ -96,10 +96,10 @@ class Client {
   bool waits_ = false, waits_for_release_ = false;
 };
 
-// What the one thread holds besides the tasks.
+// What the service thread owns besides the tasks.
 class Desk {
  public:
-  // Sleeps until a task, a client or the waker wants something, and does it.
+  // Waits for a task's time, a client or the waker, and handles it.
   void once(const std::vector<std::shared_ptr<InProcessRun>>& runs, const Waker& waker) {
     std::vector<pollfd> fds = {{.fd = waker.fd(), .events = POLLIN, .revents = 0}};
     std::int64_t due = listen_again_at_;
@@ -114,7 +114,7 @@ class Desk {
     waker.drain();
     for (const auto& run : runs) run->on_time();
     if (n <= 0) return;
-    // In their places until all are served: what one asks for may be news for another.
+    // They keep their places until all are served: a request of one may be an event for another.
     std::vector<int> gone;
     for (std::size_t i = 0; i < clients_.size(); ++i)
       if (fds[1 + runs.size() + i].revents != 0 && !serve(clients_[i])) gone.push_back(clients_[i].fd());
@@ -135,7 +135,7 @@ class Desk {
       Fd socket(::accept4(run->listener(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (!socket && (errno == EINTR || errno == ECONNABORTED)) continue;
       if (!socket) {
-        // No descriptor is left: the listener stays readable, and nobody tells when there is one again.
+        // No descriptor is available: the listener stays readable, and no event reports when there is one again.
         if (errno != EAGAIN) listen_again_at_ = steady_ms() + kNoDescriptorMs;
         return;
       }
@@ -204,7 +204,7 @@ class Desk {
 InProcessService::InProcessService() : process_(::getpid()), waker_(std::make_shared<Waker>()) {}
 
 InProcessService::~InProcessService() {
-  if (::getpid() != process_) {  // a forked child's copy: neither the tasks nor the thread are its own
+  if (::getpid() != process_) {  // in a forked child: the tasks and the thread belong to the parent
     if (thread_.joinable()) thread_.detach();
     return;
   }
@@ -216,7 +216,7 @@ InProcessService::~InProcessService() {
   for (const auto& run : runs) run->end_now("The program let go of the session");
   {
     const std::scoped_lock guard(mutex_);
-    unserved_ = std::move(runs_);  // those that could not be committed: their notes are in their lock files
+    unserved_ = std::move(runs_);  // tasks that could not be committed: their notes are in their lock files
     runs_.clear();
   }
   waker_->wake();
@@ -228,7 +228,7 @@ void InProcessService::add(std::shared_ptr<InProcessRun> run) {
     const std::scoped_lock guard(mutex_);
     runs_.push_back(std::move(run));
     if (!serves_) {
-      if (thread_.joinable()) thread_.join();  // it has said its last word already
+      if (thread_.joinable()) thread_.join();  // it has finished already
       thread_ = std::thread([this] { serve(); });
       serves_ = true;
     }
@@ -250,7 +250,7 @@ void InProcessService::serve() {
       serves_ = !runs.empty();
       if (!serves_) left.insert(left.end(), unserved_.begin(), unserved_.end());
     }
-    // Whoever connected and was not accepted hears of the end by the hang-up.
+    // Clients that were not accepted see the end as a hang-up.
     for (const auto& run : left) {
       if (run->has_ended()) desk.say_goodbye(*run);
       run->close_listener();

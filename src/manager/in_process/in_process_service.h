@@ -7,12 +7,12 @@
 
 namespace perdure::manager {
 
-/// The in-process tasks of one manager, and the one thread that answers on their sockets (contract/control.h) and keeps
+/// The in-process tasks of one manager, and the thread that answers on their sockets (contract/control.h) and watches
 /// their deadlines. The thread ends with the last of them; the next one starts it again.
 class InProcessService {
  public:
   InProcessService();
-  /// Ends the tasks that still run and joins the thread.
+  /// Ends the running tasks and joins the thread.
   ~InProcessService();
   InProcessService(const InProcessService&) = delete;
   InProcessService& operator=(const InProcessService&) = delete;
@@ -27,7 +27,7 @@ class InProcessService {
   const std::shared_ptr<const Waker> waker_;
   std::mutex mutex_;
   std::vector<std::shared_ptr<InProcessRun>> runs_;
-  std::vector<std::shared_ptr<InProcessRun>> unserved_;  // at the end: what nobody looks after any more
+  std::vector<std::shared_ptr<InProcessRun>> unserved_;  // at the end: tasks that could not be committed
   bool serves_ = false;
   std::thread thread_;
 };

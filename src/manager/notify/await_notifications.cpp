@@ -18,11 +18,12 @@ namespace perdure {
 namespace manager {
 namespace {
 
-// A lock outlives the close that is told by this long at most (architecture, "Locks"); so long it is looked at again.
+// inotify reports the closing of a file before its lock is released, by at most this time (architecture, "Locks"):
+// until then the lock is checked again.
 constexpr std::int64_t kLockLingersMs = 1'000;
 constexpr std::int64_t kLookAgainMs = 5;
 
-// What is done about a task whose runner may have been killed.
+// Whether to settle a task whose runner may have been killed.
 class KilledRunners {
  public:
   KilledRunners(const store::Session& session, Telemetry& telemetry, bool recovers)
@@ -57,7 +58,7 @@ class KilledRunners {
   bool found_one_ = false;
 };
 
-// Runners whose lock was closed, so that they are dead or dying, and until when they are looked at.
+// Runners whose lock file was closed, so that they are dead or dying, and until when each is checked again.
 class Suspects {
  public:
   void add(const std::vector<TaskId>& ids) {
@@ -107,7 +108,7 @@ Result<bool> Notifications::await(const AwaitOptions& options) const {
   TRY_VOID(cancelled.begin(options.cancel));
   manager::NewsWatch watch(session);
   watch.arm();
-  // Watched first, then settled: a runner that dies in between is seen by one of the two.
+  // Watched first, then settled: a runner that dies in between is noticed by one of the two.
   TRY_VOID(manager::watch_runners(session, watch));
   TRY_VOID(killed.look_at_all());
   manager::Suspects suspects;

@@ -22,14 +22,14 @@ namespace perdure {
 namespace manager {
 namespace {
 
-constexpr std::int64_t kLockIsBusyMs = 5'000;  // whoever settles, removes or acknowledges a task is done sooner
+constexpr std::int64_t kLockIsBusyMs = 5'000;  // settling, removing or acknowledging takes less
 
-// A task of another program that Perdure has called lost: its end is ours to tell, all others are their program's.
+// A task of another program that Perdure has recorded as lost: Perdure notifies of that end, the program of all others.
 bool was_made_lost(const store::Session& session, const Task& task) {
   return task.status == Status::lost && task.lost_evidence && !is_own_record(session, task);
 }
 
-// The record that an entry stands for; absent: there is none here, or it can't be read, which `doctor` tells.
+// The terminal record of an entry; absent: there is none, or it can't be read, which `doctor` reports.
 Result<std::optional<Task>> ended_task(const store::Session& session, const TaskId& id) {
   auto task = store::find_record(session, id);
   if (!task && task.error().code == ErrorCode::record_invalid) return std::nullopt;
@@ -39,7 +39,7 @@ Result<std::optional<Task>> ended_task(const store::Session& session, const Task
   return task;
 }
 
-// L42, L45, and what is acknowledged already.
+// Not notified: foreground tasks (L42), suppressed notifications (L45), and acknowledged ones.
 bool is_nobodys_news(const Task& task) {
   return task.notification.notified_at || !task.detached || task.notification.suppressed.value_or(false);
 }
@@ -50,12 +50,12 @@ void sort_by_end(std::vector<Task>& tasks) {
   });
 }
 
-// Claims one ending that was found pending; absent: somebody else was quicker.
+// Claims one pending notification; absent: another process was quicker.
 Result<std::optional<store::OutboxClaim>> claim_one(const store::Session& session, const TaskId& id,
                                                     const ClaimOptions& options) {
   auto claim = store::OutboxClaim::take(session, id, options.lease);
   if (!claim || !*claim) return claim;
-  // Whoever had the claim before may have acknowledged it since we looked.
+  // The previous claimer may have acknowledged it meanwhile.
   TRY(auto task, ended_task(session, id));
   if (!task || is_nobodys_news(*task)) return std::nullopt;
   return claim;
@@ -101,7 +101,7 @@ Result<> acknowledge_one(const store::Session& session, const TaskId& id, std::o
                                                        name_of((*task)->status), name_of(*status)));
   if (!is_terminal((*task)->status))
     return fail(ErrorCode::usage, fmt::format("{} has not ended: there is nothing to acknowledge yet", id.str()));
-  // Of a task that another program ran there is no news of ours, and its record is not ours to write (L38).
+  // Perdure does not notify of another program's tasks, and does not write their records (L38).
   const bool is_ours = is_own_record(session, **task) || store::is_in_outbox(session, id);
   if (!is_ours || is_nobodys_news(**task)) return store::remove_from_outbox(session, id);
   if (auto noted = note_in_record(session, **task, via); !noted) return noted;
@@ -175,7 +175,7 @@ Result<std::vector<Notification>> Notifications::claim(const ClaimOptions& optio
     if (claimed.size() >= options.most) break;
     auto claim = manager::claim_one(session, task.id, options);
     if (!claim && claimed.empty()) return std::unexpected(claim.error());
-    if (!claim) break;  // what is claimed is delivered; the next call tells what is wrong
+    if (!claim) break;  // notifications claimed so far are delivered; the next call returns the error
     if (!*claim) continue;
     if (!options.lease) state_->claims->keep(task.id, std::move(**claim));
     claimed.push_back(std::move(task));

@@ -11,7 +11,7 @@
 
 namespace perdure::manager {
 
-/// The endings that this manager is delivering and has not leased: dropping one leaves it to others. Thread-safe.
+/// The claims without a lease of this manager. Dropping one lets others deliver the notification. Thread-safe.
 class Claims {
  public:
   void keep(const TaskId& id, store::OutboxClaim claim);
@@ -22,20 +22,20 @@ class Claims {
   std::map<std::string, store::OutboxClaim> held_;
 };
 
-/// Undelivered endings, oldest first.
+/// Undelivered notifications, oldest first.
 struct Pending {
   std::vector<Task> tasks;
-  std::vector<TaskId> stale;  ///< entries that are no news any more: somebody was killed before removing them
-  std::optional<std::int64_t> claim_ends_at;  ///< when the first of those that others deliver is free again, epoch ms
+  std::vector<TaskId> stale;  ///< entries without a pending notification: a process was killed before it removed them
+  std::optional<std::int64_t> claim_ends_at;  ///< when the first claim of another process ends, ms since the epoch
 };
 enum class Whose {
-  anybodys,  ///< also what somebody is delivering just now
+  anybodys,  ///< also those that another process is delivering
   nobodys    ///< only what is free
 };
 [[nodiscard]] Result<Pending> find_pending(const store::Session& session, const std::optional<std::string>& owner,
                                            Whose whose);
 
-/// Settles tasks of ours whose runner was killed: their ends are news, too.
+/// Settles Perdure tasks whose runner was killed: their owners are notified, too.
 [[nodiscard]] Result<> settle_lost(const store::Session& session, Telemetry& telemetry);
 
 }  // namespace perdure::manager

@@ -24,7 +24,7 @@ constexpr std::chrono::seconds kOnEndTimeout{30}, kLeastTimeout{1}, kMostTimeout
 constexpr std::uint32_t kEveryEnd = contract::hook_completed | contract::hook_failed | contract::hook_timed_out |
                                     contract::hook_killed | contract::hook_lost;
 
-// Absent: no regular expression.
+// Absent: it is not a valid regular expression.
 std::optional<std::uint32_t> events_matched(const std::string& matcher) {
   try {
     const std::regex regex(matcher);
@@ -97,13 +97,13 @@ void tell_end(const store::Session& session, const ManagerOptions& options, cons
   if (!task.detached) return;
   const contract::HookEvent event = event_of(task.status);
   Launch launch;
-  // What the record says is run only if this user signed it (L51); a runner that lives has its own copy.
+  // Commands in the record are run only if this user signed them (L51); a living runner has its own copy.
   launch.hooks =
       plan_hooks(options.hooks, runs_on_end || options.trust ? task.notification.on_end : std::vector<std::string>());
   std::erase_if(launch.hooks, [&](const PlannedHook& hook) { return (hook.events & event) == 0; });
   const auto runner = launch.hooks.empty() ? fail(ErrorCode::usage, "") : find_runner(options.runner);
   if (!runner) return;
-  // Where they are noted. Another program's task has its folder elsewhere, if any, and gets none of ours.
+  // Where output of hooks is noted. The folder of another program's task, if any, is not written to.
   if (task.found.source == session.record_path(task.id)) ::mkdir(session.folder_path(task.id).c_str(), 0700);
   const std::string marker = session.marker(task.id);
   launch.only_event = event;

@@ -28,7 +28,7 @@ constexpr std::string_view kOfTask = "task:";
 constexpr std::string_view kOfLost = "lost:";
 constexpr char kBetweenIds = '+';
 
-// One harmless line of somebody else's words.
+// Text from another program as one harmless line.
 std::string quoted_words(std::string_view text, std::size_t most) {
   std::string line = to_plain_text(text, false);
   if (line.size() <= most) return line;
@@ -125,7 +125,7 @@ std::string output_sentences(const Task& task, const Notification& news) {
   return text;
 }
 
-// Only who did not finish has something to go on with.
+// Only an agent that did not finish can be resumed.
 std::string resume_sentence(const Task& task) {
   if (task.kind != Kind::agent || !task.agent.id || task.status == Status::completed) return "";
   const std::string agent = quoted_words(task.agent.id->text, kMostOfDescription);
@@ -135,7 +135,7 @@ std::string resume_sentence(const Task& task) {
       agent, agent);
 }
 
-// The same as the body, in few words.
+// The body in few words.
 std::string brief_of(const Task& task, const Notification& news) {
   std::string text = outcome_sentence(task);
   if (task.stop_reason) text += fmt::format("\nReason: {}", quoted_words(*task.stop_reason, kMostOfBriefReason));

@@ -7,14 +7,14 @@
 
 namespace perdure::manager {
 
-/// What there is to say about a task that has ended (L35). Reads the end of its output.
+/// The facts of an ended task for its notification (L35). Reads the end of its output.
 [[nodiscard]] Notification describe_end(const store::Session& session, const Task& task);
 
-/// Ended tasks, oldest first, as notifications: of an owner's tasks that were lost one for all, where they are more
-/// than one, so that a session that is opened again after a crash does not flood whoever asks (L32).
+/// Ended tasks, oldest first, as notifications. Two or more lost tasks of one owner become a single notification, so
+/// that an owner is not flooded when a session is opened again after a crash (L32).
 [[nodiscard]] std::vector<Notification> describe_ends(const store::Session& session, const std::vector<Task>& tasks);
 
-/// The tasks that an id of a notification or of a task means. `status` is what they must have ended as, if it says so.
+/// The tasks of a notification's or task's id. `status` is the outcome that they must have, if the id contains one.
 /// Errors: task_id_invalid.
 struct Meant {
   std::vector<TaskId> tasks;

@@ -7,12 +7,12 @@
 
 #include <algorithm>
 
-// A notification as text, JSON and XML. What is somebody else's in it (output, reasons, paths) is escaped here, last,
-// whoever has looked at it before (L26).
+// A notification as text, JSON and XML. Text from other programs in it (output, reasons, paths) is escaped here, as the
+// last step, even if it was checked before (L26).
 namespace perdure {
 namespace {
 
-// ASCII controls are escaped in any JSON; DEL and C1 need not be, but a terminal may obey them.
+// JSON requires escapes for ASCII controls only. DEL and C1 are escaped too, since a terminal may interpret them.
 std::string json_string(std::string_view text) {
   std::string out = "\"";
   const std::string escaped = codec::escape(text);
@@ -66,7 +66,7 @@ std::string xml_attribute(std::string_view name, std::string_view value) {
 
 constexpr std::size_t kMostOfXml = 700, kMostOfTitle = 100, kMostOfLastLines = 220, kFailureInXml = 160;
 
-// Escaped, and at most `most` bytes: cut from behind, never inside a character or an entity.
+// Escaped, and cut at the end to at most `most` bytes; never within a character or an entity.
 std::string xml_within(std::string_view text, std::size_t most) {
   constexpr std::string_view kCut = "...";
   std::string whole = xml_text(text);
@@ -79,7 +79,7 @@ std::string xml_within(std::string_view text, std::size_t most) {
   return out += kCut;
 }
 
-// The last whole lines of an output, as a model reads them, escaped, at most `most` bytes.
+// The last whole lines of an output for a model, escaped, at most `most` bytes.
 std::string last_lines_of(std::string_view output, std::size_t most) {
   const std::string readable = make_readable(output).text;
   for (std::size_t raw = most; raw >= 16; raw = raw * 3 / 4) {
@@ -146,7 +146,7 @@ std::string notification_xml(const Notification& n) {
   std::string body = xml_within(n.brief.empty() ? n.body : n.brief, room);
   room -= std::min(room, body.size());
   std::string lines = last_lines_of(n.preview, std::min(room, kMostOfLastLines));
-  // The cause is worth more than the end, where the end does not name it.
+  // If the end of the output does not contain the cause, the cause is shown instead.
   if (!n.failure_line.empty() && !lines.contains(xml_text(n.failure_line))) {
     constexpr std::string_view kFailure = "\nFailure: ";
     body += std::string(kFailure) + xml_within(n.failure_line, std::min(kFailureInXml, room / 2));

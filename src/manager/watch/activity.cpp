@@ -11,7 +11,7 @@ Result<OutputChunk> TaskManager::read_activity(const TaskId& id, std::int64_t of
   if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
   if (offset < 0) return fail(ErrorCode::usage, fmt::format("the offset {} is negative", offset));
   if (limit < 0) return fail(ErrorCode::usage, fmt::format("the limit {} is negative", limit));
-  // The task before the file: one that has ended adds nothing to what is read then.
+  // Reads the task before the file: if it has ended, the file is complete.
   auto task = get(id);
   if (!task) return std::unexpected(task.error());
   auto part = store::read_activity(state_->session, id, offset, limit);

@@ -25,15 +25,17 @@ namespace perdure {
 namespace manager {
 namespace {
 
-constexpr std::int64_t kOutputAfterHangUpMs = 20;  // between the runner's last word and its lock's end; rarely once
-constexpr std::int64_t kUntoldMs = 1'000;          // where nothing tells: no inotify left, a runner on another machine
+// From the runner's last line to the release of its lock; rarely more than one.
+constexpr std::int64_t kOutputAfterHangUpMs = 20;
+// If no event source is available: no inotify instance left, or a runner on another host.
+constexpr std::int64_t kUntoldMs = 1'000;
 
-// Everything that can tell that a task's log grew or that the task ended.
+// The event sources for growth of a task's log and for its end.
 class OutputWait {
  public:
   explicit OutputWait(const store::Session& session) : session_(session) {}
 
-  // Sets up what is missing. Called before looking, so that what happens after the look wakes the next sleep.
+  // Sets up missing sources. Call before reading, so that a change after the read wakes the next sleep.
   Result<> arm(const Task& task) {
     look_again_ = -1;
     if (task.detached) watch_files(task);
@@ -45,14 +47,14 @@ class OutputWait {
     return {};
   }
 
-  // Of a foreground task: its files have no names to be watched by, but can be watched through a descriptor.
+  // The files of a foreground task have no names to watch, but can be watched through a descriptor.
   void watch_unnamed(const store::LogFiles& log) {
     if (!files_) files_ = Fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     const auto watch = [&](const Fd& file) {
       return files_ && file &&
              ::inotify_add_watch(files_.get(), fmt::format("/proc/self/fd/{}", file.get()).c_str(), IN_MODIFY) >= 0;
     };
-    // Behind a budget the files change: then nothing tells of the next one.
+    // Once the output limit was exceeded, the log goes to other files, of which inotify here reports nothing.
     if (!watch(log.head) || !log.segments.empty()) look_again_ = kUntoldMs;
   }
 
@@ -86,7 +88,7 @@ class OutputWait {
     if (*client && (*client)->send(contract::kWait)) {
       runner_ = std::move(*client);
     } else if (is_own_question(task)) {
-      // Its answer and its record are watched; only a deadline that nobody holds tells nobody.
+      // Its answer and its record are watched. A deadline without a runner causes no event.
       if (const auto deadline = deadline_of(task); deadline && look_again_ < 0)
         look_again_ = std::max<std::int64_t>(kOutputAfterHangUpMs, *deadline - now_ms());
     } else {
@@ -103,8 +105,8 @@ class OutputWait {
     const auto watch = [&](const std::string& path, std::uint32_t mask) {
       return files_ && ::inotify_add_watch(files_.get(), path.c_str(), mask) >= 0;
     };
-    // The folder may be made at any time, so the one above is watched before it is looked for. Another
-    // program's record tells of the task's end by being replaced there.
+    // The folder may be made at any time, so its parent is watched before the folder is looked for. Another program's
+    // record is replaced in the parent when the task ends.
     bool told = true;
     if (!is_own_record(session_, task) || is_own_question(task) || !watch(folder, kGrows)) {
       told = watch(folder.substr(0, folder.rfind('/')), kRecords);
@@ -121,12 +123,12 @@ class OutputWait {
 
   const store::Session& session_;
   std::optional<RunnerClient> runner_;
-  Fd process_;  // of another program's task
+  Fd process_;  // a process of another program's task
   Fd files_;
   std::int64_t look_again_ = -1;
 };
 
-// A foreground task's files have no names; a queued one has none at all.
+// A foreground task's files have no names; a queued task has no files.
 Result<std::int64_t> size_now(const store::Session& session, const Task& task, OutputWait& waiting) {
   if (!task.detached) {
     auto look = look_at_foreground(session, task.id);
@@ -154,7 +156,7 @@ struct Patience {
   const Cancellation& cancel;
 };
 
-// Until what `size_now` measures is more than `offset`, or the task has ended.
+// Waits until `size_now` returns more than `offset`, or until the task has ended.
 Result<> await_growth(const TaskManager& manager, const store::Session& session, const TaskId& id, std::int64_t offset,
                       const Patience& patience, const auto& size_now) {
   const auto until = patience.timeout ? std::optional(steady_ms() + patience.timeout->count()) : std::nullopt;
@@ -169,7 +171,7 @@ Result<> await_growth(const TaskManager& manager, const store::Session& session,
     auto size = size_now(session, *task, waiting);
     if (!size) return std::unexpected(size.error());
     if (*size > offset) return {};
-    // Only now, with everything watched, does "it runs" mean that its end will be told.
+    // Everything is watched now: if the task still runs here, an event will report its end.
     task = manager.get(id);
     if (!task || is_terminal(task->status)) continue;
     auto more = waiting.sleep(until, cancelled.get());

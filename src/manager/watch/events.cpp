@@ -29,12 +29,12 @@ namespace {
 
 constexpr std::int64_t kTailBytes = 1024;
 constexpr std::uint32_t kFolders = IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
-// Others may write their records in place.
+// Other programs may write their records in place.
 constexpr std::uint32_t kRecords = IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 constexpr std::uint32_t kEntries = IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
 constexpr std::string_view kSuffix = ".json";
 
-// The task as it was when it started, from a record that tells how it ended.
+// The task as it was at its start, reconstructed from its terminal record.
 Task as_started(Task task) {
   if (!is_terminal(task.status)) return task;
   task.status = Status::running;
@@ -97,7 +97,7 @@ void append_recorded_events(const store::Session& session, const Task& task, std
 }
 
 void sort_events(std::vector<Event>& events) {
-  // A seq is microseconds of the clock where nothing forbade it, so a time fits between seqs.
+  // Unless the counter was ahead, a seq is the clock in microseconds, so a time can be placed between seqs.
   const auto place = [](const Event& event) {
     return std::tuple(event.seq > 0 ? event.seq : ms_of(event.time) * 1000, event.type);
   };
@@ -113,7 +113,7 @@ Result<int> EventWatch::fd() {
   return waker_.get();
 }
 
-// Called with the lock. The one time that records are read under it: before, nobody can be told anything.
+// Call with the lock held. Only here are records read under the lock: no event can be reported earlier.
 Result<> EventWatch::start() {
   if (waker_) return {};
   Fd waker(::epoll_create1(EPOLL_CLOEXEC));
@@ -127,7 +127,7 @@ Result<> EventWatch::start() {
     if (*source && ::epoll_ctl(waker.get(), EPOLL_CTL_ADD, source->get(), &readable) != 0)
       return fail_errno("watching", session_.path());
   }
-  // Watched first, then looked: what happens in between is seen by the look, or told later.
+  // Watched first, then read: an event in between is found by the read or reported later.
   arm();
   auto found = store::scan_records(session_);
   if (!found) return std::unexpected(found.error());
@@ -147,7 +147,7 @@ bool EventWatch::watch(const std::string& path, std::uint32_t mask) {
   return wd >= 0;
 }
 
-// True: the session's own folder is watched. Else the nearest one above it that exists is.
+// True: the session's own folder is watched. Else its nearest existing ancestor is.
 bool EventWatch::watch_down_to_session() {
   std::string path = session_.path();
   while (!watch(path, kFolders)) {
@@ -155,7 +155,7 @@ bool EventWatch::watch_down_to_session() {
     const auto slash = path.rfind('/');
     if (path == "/" || slash == std::string::npos) return false;
     path = slash == 0 ? "/" : path.substr(0, slash);
-    // Made while its parent was not yet watched: down again.
+    // It was made before its parent was watched: try again from the top.
     if (!watch(path, kFolders)) continue;
     const auto next = session_.path().find('/', path == "/" ? 1 : path.size() + 1);
     if (!is_there(session_.path().substr(0, next))) return true;
@@ -164,8 +164,7 @@ bool EventWatch::watch_down_to_session() {
   return true;
 }
 
-// Watches every folder of records that there is, and those in which one may appear. Adding a watch that is
-// there changes nothing.
+// Watches all existing folders of records, and those in which one may appear. Adding an existing watch has no effect.
 void EventWatch::arm() {
   const auto before = std::move(watched_);
   watched_.clear();
@@ -183,7 +182,7 @@ void EventWatch::arm() {
       watch_if_there(agents + "/" + entry.name + "/" + contract::kTasksDir, kRecords);
     }
   }
-  // Folders above a session that was made meanwhile are none of our business any more: /tmp is busy.
+  // Once the session exists, its ancestors need not be watched: /tmp has many events.
   for (const auto& [wd, watched] : before)
     if (!watched_.contains(wd)) ::inotify_rm_watch(files_.get(), wd);
   use_timer(!complete);
@@ -196,7 +195,7 @@ void EventWatch::use_timer(bool on) {
   if (::timerfd_settime(timer_.get(), 0, &every_second, nullptr) == 0) timer_on_ = on;
 }
 
-// Called with the lock; both descriptors are non-blocking.
+// Call with the lock held; both descriptors are non-blocking.
 EventWatch::Changes EventWatch::drain() {
   Changes changes{.everything = std::exchange(failed_before_, false), .ids = {}};
   std::uint64_t fired = 0;
@@ -238,20 +237,20 @@ Result<std::vector<Task>> EventWatch::read_changed(const Changes& changes) const
   for (const auto& text : changes.ids) {
     auto task = store::find_record(session_, *TaskId::parse(text));
     if (task && *task) tasks.push_back(std::move(**task));
-    // No record, or removed again: nothing to tell (L20).
+    // No record, or it was removed again: no event (L20).
     if (!task && task.error().code != ErrorCode::record_invalid) return std::unexpected(task.error());
   }
   return tasks;
 }
 
-// Called with the lock. The tails are read later, without it.
+// Call with the lock held. The ends of the outputs are read later, without it.
 void EventWatch::tell(Task task, std::vector<Event>& events) {
   Told& told = told_[task.id.str()];
   if (!task.detached) {
     told.terminated = told.terminated || is_terminal(task.status);
     return;  // L42
   }
-  // Of one that was stopped in the queue there is no start to tell.
+  // A task that was stopped in the queue has no start event.
   const bool never_ran = task.queue.queued_at && !task.started_seq && is_terminal(task.status);
   if (!std::exchange(told.started, true) && !never_ran) {
     events.push_back(started(task));
@@ -266,7 +265,7 @@ void EventWatch::tell(Task task, std::vector<Event>& events) {
   }
 }
 
-// Called with the lock.
+// Call with the lock held.
 void EventWatch::tell_places(std::vector<Task> queued, std::vector<Event>& events) {
   for (auto& task : queued) {
     Told& told = told_[task.id.str()];

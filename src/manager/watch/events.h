@@ -14,25 +14,25 @@
 
 namespace perdure::manager {
 
-/// Notices what happens to the records of a session, whoever does it (docs/internals/disk-format.md, "Events").
+/// Detects changes of the records of a session by any process (docs/internals/disk-format.md, "Events").
 ///
-/// One inotify instance, made by the first call: a user may have 128 of them. Where there is none left, or
-/// the folder can't be watched, a timer has the records looked through once a second instead. Tasks of the
-/// oldest shape, a folder each, give no events. Thread-safe; an event goes to exactly one caller.
+/// One inotify instance, made by the first call: a user may have 128 of them. If none is available, or the folder can't
+/// be watched, the records are scanned once a second instead. Tasks of the oldest format, a folder each, give no
+/// events. Thread-safe; an event goes to exactly one caller.
 class EventWatch {
  public:
-  /// `uses_inotify` false: the timer only.
+  /// `uses_inotify` false: only the timer.
   explicit EventWatch(store::Session session, bool uses_inotify = true);
 
-  /// Readable when read() may have something. Starts the watch; what happens from then on is told by read().
+  /// Readable when read() may have events. Starts the watch; later events are returned by read().
   [[nodiscard]] Result<int> fd();
 
-  /// What happened since the last call, in order of seq. Events of records without one (other programs') have
-  /// seq 0 and stand where their time puts them. Starts the watch if fd() has not, and then returns nothing.
+  /// The events since the last call, in order of seq. Events of records without a seq (other programs') have seq 0 and
+  /// are placed by their time. Starts the watch if fd() has not, and then returns nothing.
   [[nodiscard]] Result<std::vector<Event>> read();
 
  private:
-  // What has been told of one task. Only ever set, so that a late reader of an old record takes nothing back.
+  // Which events of a task were reported. Flags are only ever set, so that an old record read late changes nothing.
   struct Told {
     bool started = false, terminated = false;
     std::optional<std::int64_t> timeout_ms, timeout_from;
@@ -58,10 +58,10 @@ class EventWatch {
   const store::Session session_;
   const bool uses_inotify_;
   std::mutex mutex_;
-  Fd waker_;  // epoll over the two below, so that one descriptor stays the same whatever is in use
+  Fd waker_;  // an epoll over the two below, so that one descriptor stays the same in both modes
   Fd files_, timer_;
   bool timer_on_ = false;
-  bool failed_before_ = false;  // what was drained could not be read: everything is looked at next time
+  bool failed_before_ = false;  // some records could not be read: all are read next time
   struct Watched {
     std::string path;
     bool records = false;
@@ -70,7 +70,7 @@ class EventWatch {
   std::map<std::string, Told> told_;
 };
 
-/// started and terminated as one record tells them, behind `since`.
+/// The events started and terminated of one record, if they are after `since`.
 void append_recorded_events(const store::Session& session, const Task& task, std::int64_t since,
                             std::vector<Event>& events);
 

@@ -20,7 +20,7 @@ constexpr std::string_view kRecordSuffix = ".json";
 
 constexpr std::uint32_t kOnItsWay = IN_CREATE | IN_MOVED_TO | IN_ONLYDIR;
 constexpr std::uint32_t kOfRecords = IN_MOVED_TO | IN_ONLYDIR;
-// Only entries and locks that still have their names: without them they have ended in good order.
+// Only entries and locks whose names exist: a removed one was finished properly.
 constexpr std::uint32_t kOfLocks = IN_CLOSE_WRITE | IN_EXCL_UNLINK | IN_ONLYDIR;
 
 }  // namespace
@@ -34,14 +34,14 @@ bool NewsWatch::watch(const std::string& path, std::uint32_t mask) {
   return wd >= 0;
 }
 
-// The folder, or while it is not there the nearest one above it.
+// Watches the folder or, until it exists, its nearest existing ancestor.
 void NewsWatch::watch_down_to(const std::string& path, std::uint32_t mask) {
   std::size_t end = path.size();
   while (!watch(path.substr(0, std::max<std::size_t>(end, 1)), end == path.size() ? mask : kOnItsWay)) {
     if (end == 0) return;
     end = path.rfind('/', end - 1);
   }
-  // What was made while nothing above it was watched yet.
+  // Files made before the folder was watched.
   while (end < path.size()) {
     end = std::min(path.find('/', end + 1), path.size());
     if (!watch(path.substr(0, end), end == path.size() ? mask : kOnItsWay)) return;
@@ -89,7 +89,7 @@ NewsWatch::News NewsWatch::sleep(std::optional<std::int64_t> until, int cancel_f
   if (!files_) until = std::min(until.value_or(INT64_MAX), now + kWithoutInotifyMs);
   pollfd fds[] = {{.fd = files_.get(), .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN}};
   const int ms = until ? static_cast<int>(std::clamp<std::int64_t>(*until - now, 0, INT32_MAX)) : -1;
-  const int n = ::poll(fds, 2, ms);  // interrupted: looked at once more than was needed
+  const int n = ::poll(fds, 2, ms);  // if interrupted, it is checked once more than needed
   News news;
   news.lost_track = !files_;
   drain(news);

@@ -11,25 +11,25 @@
 
 namespace perdure::manager {
 
-/// Tells when to look for news again: a record was renamed into its place, a claim ended, a runner may have died. One
-/// inotify instance, for as long as somebody waits; where none is to be had, a look a second.
+/// Wakes up when notifications may have changed: a record was renamed into its place, a claim ended, a runner may have
+/// died. One inotify instance, while a caller waits; if none is available, it wakes up once a second.
 class NewsWatch {
  public:
   explicit NewsWatch(const store::Session& session);
 
-  /// Watches what is there by now. Before looking, so that nothing falls between the look and the sleep.
+  /// Watches the folders that exist by now. Call before reading, so that no change is missed before the sleep.
   void arm();
 
-  /// A runner that is killed says nothing; but its lock file is closed.
+  /// A killed runner sends nothing, but its lock file is closed.
   void watch_runner(const TaskId& id);
 
   struct News {
     bool cancelled = false;
-    bool claim_ended = false;           ///< or is just about to: closing is told before unlocking
-    std::vector<TaskId> runners_ended;  ///< the same for these
-    bool lost_track = false;            ///< anything may have happened: all tasks are to be looked at
+    bool claim_ended = false;           ///< or is about to end: inotify reports the closing before the lock is released
+    std::vector<TaskId> runners_ended;  ///< locks of these were closed, likewise
+    bool lost_track = false;            ///< events were missed: all tasks have to be read
   };
-  /// Sleeps until something happened, `until` (steady clock) or `cancel_fd` is readable.
+  /// Sleeps until an event, `until` (steady clock), or until `cancel_fd` is readable.
   [[nodiscard]] News sleep(std::optional<std::int64_t> until, int cancel_fd);
 
  private:

@@ -21,13 +21,13 @@ namespace perdure {
 namespace manager {
 namespace {
 
-constexpr int kAnswerPatienceMs = 1'000;  // a runner that a person has stopped must not stop readers
+constexpr int kAnswerPatienceMs = 1'000;  // a runner stopped by SIGSTOP must not block readers
 
 struct RunnerCounts {
   std::int64_t stream = 0, dropped = 0, unstored = 0;
 };
 
-// Absent: no runner answered, in time.
+// Absent: no runner answered in time.
 std::optional<RunnerCounts> ask_for_counts(const store::Session& session, const TaskId& id) {
   auto client = RunnerClient::connect(session, id);
   if (!client || !*client || !(*client)->send(contract::kOutput)) return std::nullopt;
@@ -45,8 +45,8 @@ std::optional<RunnerCounts> ask_for_counts(const store::Session& session, const 
   return counts;
 }
 
-// May the runner have begun to join the segments of the log? It notes its decision before, and while it joins
-// and commits it answers nobody: an answer says that what was read before it was not touched.
+// May the runner have begun to join the segments of the log? It notes the cause before; while it joins and commits it
+// answers no request. So an answer proves that what was read before it was not changed.
 bool may_have_been_joined(const store::Session& session, const Task& task) {
   if (is_terminal(task.status) || task.found.runner_gone || task.found.unverified || !is_own_record(session, task))
     return false;
@@ -66,11 +66,11 @@ Result<Task> assessed(const store::Session& session, Task task) {
   return std::move(found->task);
 }
 
-// The task and its log, fitting each other; `use` reads what is wanted before it is known whether they do.
+// Reads a task and its log consistently. `use` reads the wanted part before it is known whether both match.
 template <class Use>
 auto with_log(const store::Session& session, HeldTasks& held, const TaskId& id, const Use& use)
     -> decltype(use(std::declval<const Reading&>())) {
-  constexpr int kMostAttempts = 3;  // the second time the task has ended, or its runner is dead
+  constexpr int kMostAttempts = 3;  // at the second the task has ended, or its runner is dead
   for (int attempt = 1;; ++attempt) {
     auto found = find_task(session, held, id);
     if (!found) return std::unexpected(found.error());
@@ -85,8 +85,8 @@ auto with_log(const store::Session& session, HeldTasks& held, const TaskId& id, 
   }
 }
 
-// Bytes that the stream had and the log has not: it was removed or cut (L56). Of a task that runs its runner knows how
-// many there are; the log is then looked at anew, since it has grown meanwhile.
+// Bytes of the stream that the log no longer has: it was removed or truncated (L56). For a running task the runner
+// knows the number; the log's size is then read again, since it has grown meanwhile.
 std::int64_t missing_bytes(const store::Session& session, const Reading& reading,
                            const std::optional<RunnerCounts>& counts) {
   if (is_terminal(reading.task.status)) {
@@ -115,7 +115,7 @@ Result<Preview> preview_of(const store::OutputLog& log, std::int64_t limit, bool
     cut = cut || waiting > 0;
   }
   preview.text = to_valid_utf8(kept);
-  // What was no character takes three bytes now, and more than was asked for is not given.
+  // An invalid byte becomes a character of three bytes; no more than the requested length is returned.
   if (const auto most = static_cast<std::size_t>(std::max<std::int64_t>(limit, 0)); preview.text.size() > most) {
     std::string_view end = std::string_view(preview.text).substr(preview.text.size() - most);
     preview.text = end.substr(continuation_prefix(end));

@@ -10,15 +10,15 @@ namespace perdure::manager {
 
 /// The end of a log as text.
 struct Preview {
-  std::string text;      ///< valid UTF-8, at most as long as was asked for
-  std::int64_t end = 0;  ///< offset behind it; while a task runs an incomplete character waits for its rest
-  bool whole = false;    ///< all that is kept of the output
+  std::string text;      ///< valid UTF-8, at most the requested length
+  std::int64_t end = 0;  ///< the offset after it; while the task runs, an incomplete character is left out
+  bool whole = false;    ///< it is all of the kept output
 };
 
-/// The last `limit` bytes at most, cut at characters.
+/// At most the last `limit` bytes, cut at characters.
 [[nodiscard]] Result<Preview> preview_of(const store::OutputLog& log, std::int64_t limit, bool ended);
 
-/// The last `limit` bytes at most of an ended task's output; "" where nothing can be read.
+/// At most the last `limit` bytes of an ended task's output; "" if it can't be read.
 [[nodiscard]] std::string output_tail(const store::Session& session, const Task& task, std::int64_t limit);
 
 }  // namespace perdure::manager

@@ -34,17 +34,18 @@ namespace perdure {
 namespace manager {
 namespace {
 
-constexpr std::int64_t kAfterHangUpMs = 1'000;  // a lock outlives its holder for a moment (architecture, "Locks")
+// A lock is released a moment after its holder's end (architecture, "Locks").
+constexpr std::int64_t kAfterHangUpMs = 1'000;
 constexpr std::int64_t kOwnerMayWriteMs = 10'000;
 constexpr std::int64_t kProgressEveryMs = 1'000;
 
-// What one task is waited for through. Exactly one of the two descriptors is open, or a re-look is due.
+// The event sources of one task. Exactly one of the two descriptors is open, or the time of another check is set.
 struct Watched {
   Task task;
   std::optional<RunnerClient> runner;
   Fd process;
   std::int64_t look_again_at = -1;  // steady clock
-  bool has_record = true;           // false: it is queued, or in the foreground
+  bool has_record = true;           // false: it is queued or in the foreground
 
   [[nodiscard]] int fd() const { return runner ? runner->fd() : process.get(); }
 };
@@ -71,8 +72,8 @@ class Waiting {
     return {};
   }
 
-  // Sleeps until something happened or `until`; then looks at what it happened to. False: nothing did in time, or
-  // `cancel_fd` is readable.
+  // Sleeps until an event or `until`, then checks the tasks concerned. False: no event came in time, or `cancel_fd` is
+  // readable.
   Result<bool> once(std::optional<std::int64_t> until, int cancel_fd) {
     std::vector<pollfd> fds;
     fds.reserve(watched_.size() + 2);
@@ -122,7 +123,7 @@ class Waiting {
  private:
   void note_end(Task task) { (is_terminal(task.status) ? result.ended : result.unverified).push_back(std::move(task)); }
 
-  // Has it ended, or will nothing here ever tell? If not, something is set up that tells when to look again.
+  // Has it ended, or will no event here ever report its end? If not, an event source for the next check is set up.
   Result<bool> look(Watched& watched) {
     watched.look_again_at = -1;
     if (!watched.has_record) {
@@ -135,7 +136,7 @@ class Waiting {
     return is_own_record(session_, watched.task) ? look_at_own(watched) : look_at_foreign(watched);
   }
 
-  // True when it has ended. It may have got a record by now: then it is looked at as all others are.
+  // True when it has ended. If it has a record by now, it is checked like all others.
   Result<bool> look_at_recordless(Watched& watched) {
     if (is_terminal(watched.task.status)) return true;
     if (watched.runner) {
@@ -147,7 +148,7 @@ class Waiting {
         return true;
       }
     }
-    // Connected first, then looked, as with a record.
+    // Connected first, then read, as for a task with a record.
     TRY(auto client, RunnerClient::connect(session_, watched.task.id));
     const bool listens = client && client->send(wait_request(session_));
     TRY(auto found, find_task(session_, held_, watched.task.id));
@@ -171,8 +172,8 @@ class Waiting {
     if (is_terminal(watched.task.status)) return true;
     const std::int64_t until = steady_ms() + kAfterHangUpMs;
     while (true) {
-      // Connected first, then looked: an end in between is seen as a hang-up. The look counts, not the connection:
-      // a runner that looks after leftovers listens, too, and its task has ended.
+      // Connected first, then read: an end in between is a hang-up. The record decides, not the connection: a runner
+      // that watches leftovers also listens, and its task has ended.
       TRY(auto client, RunnerClient::connect(session_, watched.task.id));
       const bool listens = client && client->send(wait_request(session_));
       const bool is_open_question = !listens && is_own_question(watched.task);
@@ -205,7 +206,7 @@ class Waiting {
     }
   }
 
-  // It has ended and its runner can't write that: it is waited for all the same, and this is told once (D29).
+  // It has ended and the disk refuses the record: the wait continues, and this is reported once (D29).
   Result<bool> note_refusal(Watched& watched) {
     if (store::refusal_of(session_, watched.task.id) == 0) return false;
     auto found = assess(session_, watched.task);
@@ -217,7 +218,7 @@ class Waiting {
     return false;
   }
 
-  // Whoever follows the place writes the record: it is watched before it is read.
+  // The manager that follows the executor writes the record: watched before it is read.
   Result<bool> look_at_mirror(Watched& watched) {
     watch_folder_of(watched.task);
     auto again = store::reread(watched.task);
@@ -227,7 +228,7 @@ class Waiting {
     if (is_terminal(watched.task.status)) return true;
     if (!folders_) watched.look_again_at = steady_ms() + kAfterHangUpMs;
     if (!is_out_of_reach_ || !is_out_of_reach_(watched.task)) return false;
-    watched.task.found.unverified = true;  // the record is going to say so, too
+    watched.task.found.unverified = true;  // the record will say so, too
     return true;
   }
 
@@ -241,7 +242,7 @@ class Waiting {
     if (const auto process = live_foreign_process(watched.task)) {
       if (auto pidfd = open_pidfd(process->pid)) watched.process = std::move(*pidfd);
     } else if (watched.task.process.pid > 0) {
-      // Its owner has so long to write how it ended; then only "gone" is left to say.
+      // Its owner has this long to write the end; afterwards it counts as gone.
       watched.look_again_at =
           steady_ms() + kOwnerMayWriteMs - std::max<std::int64_t>(0, now_ms() - store::written_at(watched.task)) + 1;
       watched.look_again_at = std::max(watched.look_again_at, steady_ms() + 10);
@@ -249,7 +250,7 @@ class Waiting {
     return false;
   }
 
-  // A question without a runner: whoever answers it makes a lock, an answer and a record, in this order.
+  // A question without a runner: the answering process makes a lock, an answer and a record, in this order.
   void watch_question(const Task& task) {
     watch_folder_of(task);
     if (folders_)
@@ -257,14 +258,14 @@ class Waiting {
   }
 
   [[nodiscard]] std::int64_t look_again_at_question(const Task& task, bool somebody_is_at_it) const {
-    // Who is at it may be killed, and nobody tells of that but its lock.
+    // The process that settles it may be killed, which only its lock shows.
     if (somebody_is_at_it || !folders_) return steady_ms() + kAfterHangUpMs;
     const auto deadline = deadline_of(task);
     return deadline ? steady_ms() + std::max<std::int64_t>(1, *deadline - now_ms()) : -1;
   }
 
-  // Other programs have no runner that could tell: their records are watched. Made only where it is needed, since a
-  // user may have 128 of these at a time.
+  // Other programs have no runner that reports the end: their records are watched. The inotify instance is made only if
+  // needed, since a user may have 128 of them.
   void watch_folder_of(const Task& task) {
     if (!folders_) folders_ = Fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     const std::string folder = task.found.source.substr(0, task.found.source.rfind('/'));
@@ -350,7 +351,7 @@ Result<WaitResult> wait_for(const store::Session& session, HeldTasks& held, Tele
       progress_at = steady_ms() + kProgressEveryMs;
       options.progress(waiting.left());
     }
-    if (!more && !waiting.cancelled && (!until || steady_ms() < *until)) continue;  // woken for that only
+    if (!more && !waiting.cancelled && (!until || steady_ms() < *until)) continue;  // woken for the progress only
     if (!more && !waiting.none_left() && decisive(waiting.result, options.mode) == nullptr) {
       waiting.result.timed_out = true;
       break;
