@@ -34,7 +34,7 @@ std::string absolute_variable(const char* name) {
   return value != nullptr && *value == '/' ? value : "";
 }
 
-// Of the person; "" where there is no home.
+// The user's own file; "" if there is no home folder.
 std::string own_file() {
   constexpr const char* kBelow = "/perdure/config.toml";
   if (const std::string folder = absolute_variable("XDG_CONFIG_HOME"); !folder.empty()) return folder + kBelow;
@@ -42,7 +42,7 @@ std::string own_file() {
   return home.empty() ? "" : home + "/.config" + kBelow;
 }
 
-// Links are followed, since people keep such files elsewhere. Absent: there is none.
+// Links are followed, since users keep such files elsewhere. Absent: there is no file.
 Result<std::optional<std::string>> read_file(const std::string& path) {
   const auto unreadable = [&](int os_error) {
     return fail_os(os_error, "reading the configuration", path, ErrorCode::config_invalid);
@@ -53,7 +53,7 @@ Result<std::optional<std::string>> read_file(const std::string& path) {
   struct stat about{};
   if (::fstat(file.get(), &about) != 0) return unreadable(errno);
   if (!S_ISREG(about.st_mode)) return bad_config(path, 0, "", "is no file");
-  // It names commands that are run: whoever may write it may do what we may.
+  // It names commands that are run: a user who may write it could do everything that this user may.
   if (about.st_uid != ::geteuid() && about.st_uid != 0)
     return bad_config(path, 0, "", "belongs to another user: it is not trusted");
   if ((about.st_mode & S_IWOTH) != 0)
@@ -118,7 +118,7 @@ std::unexpected<Error> unknown_section(const TomlEntry& entry, const std::string
 }
 
 Result<> read_entries(const TomlTable& entries, const std::string& path, bool untrusted, Config& config) {
-  // The older name first, so that [task] wins wherever it stands.
+  // The older name first, so that [task] takes precedence wherever it is in the file.
   for (const auto& entry : entries)
     if (entry.key == kOldTask)
       if (auto read = read_section(entry, kTask, path, config); !read) return read;
@@ -144,7 +144,7 @@ Result<> read_own_file(const std::string& path, Config& config) {
   return read_entries(*entries, path, false, config);
 }
 
-// Takes what would have Perdure run a program, or send something elsewhere, out of the entries (L51).
+// Removes the entries that would make Perdure run a program or send data elsewhere (L51).
 std::vector<UntrustedPart> take_untrusted(TomlTable& entries, const std::string& path) {
   std::vector<UntrustedPart> taken;
   const auto take = [&](TomlTable& table, const auto& is_meant, const auto& named) {
@@ -158,7 +158,7 @@ std::vector<UntrustedPart> take_untrusted(TomlTable& entries, const std::string&
         const bool many = std::holds_alternative<TomlArray>(entry.value.content);
         return many ? "[[" + entry.key + "]]" : "[" + entry.key + "]";
       });
-  // Executors stay known, so that whoever names one is told why it isn't used.
+  // Executors stay known, so that a caller that names one gets the reason why it isn't used.
   for (const auto& entry : entries)
     if (entry.key == kExecutors)
       taken.push_back({.name = "[executors]", .from = fmt::format("{}:{}", path, entry.line)});
@@ -194,7 +194,7 @@ Result<> read_session_part(const std::string& session, Config& config) {
   auto file = read_session_file(session);
   if (!file) return std::unexpected(file.error());
   if (!*file) return {};
-  // A session may be anybody's: what is run or contacted is for the user to say (L51).
+  // Another user or program may have made the session: the user decides what it may run or contact (L51).
   const bool is_trusted = trust::is_trusted_file((*file)->path, (*file)->text);
   if (!is_trusted) config.untrusted = take_untrusted((*file)->entries, (*file)->path);
   return read_entries((*file)->entries, (*file)->path, !is_trusted, config);
@@ -220,7 +220,7 @@ Result<std::vector<UntrustedPart>> trust_config(const std::string& session) {
   if (!*file)
     return manager::bad_config(store::Session(session).config_path(), 0, "",
                                "does not exist: there is nothing to trust");
-  // What is not allowed in it is said now, and not by the next command.
+  // Invalid settings are reported now, and not by the next command.
   Config all;
   if (auto fine = manager::read_entries((*file)->entries, (*file)->path, false, all); !fine)
     return std::unexpected(fine.error());
@@ -249,7 +249,7 @@ RetentionOptions retention_options(const Config& config) {
 
 ManagerOptions manager_options(const Config& config, std::string session) {
   ManagerOptions options{.session = std::move(session)};
-  // A number of tasks was read as one that fits.
+  // The value was read as a number that fits.
   if (const auto cap = config.max_running_tasks.value) options.max_running_tasks = static_cast<int>(*cap);
   options.kill_grace = config.kill_grace_period.value;
   for (const auto& hook : config.hooks)

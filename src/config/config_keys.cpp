@@ -25,7 +25,7 @@ constexpr OrNone<NumberRule> kCap{{1, std::numeric_limits<int>::max()}};
 constexpr OrNone<NumberRule> kPositive{{1, kUnlimited}};
 constexpr OrNone<NumberRule> kNotNegative{{0, kUnlimited}};
 constexpr OrNone<SizeRule> kOutputLimit{{0}};
-// A zero would mean "remove everything", where people mean "no limit".
+// Zero would mean "remove everything", while users mean "no limit".
 constexpr OrNone<DurationRule> kAge{{.least = std::chrono::minutes(1), .most = hours(24 * 36'500)}};
 constexpr OrNone<SizeRule> kRoom{{std::int64_t{1} << 20}};
 constexpr OrNone<PathRule> kFile{};
@@ -34,7 +34,7 @@ constexpr WordRule<OnOutputLimit, 2> kOnLimit{{{{"truncate", OnOutputLimit::trun
 constexpr WordRule<Leftovers, 3> kLeftovers{
     {{{"keep", Leftovers::keep}, {"kill", Leftovers::kill}, {"wait", Leftovers::wait}}}};
 
-// Kept as its word: nothing here looks at it.
+// Kept as text: Perdure itself does not use it.
 struct PrintModeRule {
   using Type = std::string;
   [[nodiscard]] static std::string takes() { return R"("exit", "drain" or "steer")"; }

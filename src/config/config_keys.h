@@ -7,18 +7,18 @@
 #include <string>
 #include <string_view>
 
-// The one list of settings: parsing, `perdure config` and the test of docs/reference/configuration.md are made from it.
+// The one list of settings: the parser, `perdure config` and the test of docs/reference/configuration.md use it.
 namespace perdure::manager {
 
 struct ConfigKey {
   std::string_view section, name;
   std::string_view meaning;
-  std::string (*takes)();  ///< what is allowed, in words
-  /// Sets the field, or says what is wrong with the value.
+  std::string (*takes)();  ///< the allowed values, as text
+  /// Sets the field, or returns what is wrong with the value.
   Checked<void> (*read)(Config& config, const Given& given, const std::string& from);
   Shown (*shown)(const Config& config);
   const std::string& (*from)(const Config& config);
-  bool used_here = true;  ///< false: for an agent's own turn loop
+  bool used_here = true;  ///< false: used by an agent's own turn loop only
 };
 
 /// Every key that holds one value; [[hooks]] and [agents.NAME] are in config_tables.h.
@@ -30,10 +30,10 @@ struct ConfigKey {
 /// PERDURE_MAX_RUNNING_TASKS, PERDURE_RETENTION_KEEP.
 [[nodiscard]] std::string variable_of(const ConfigKey& key);
 
-/// The key [task] max_running_tasks as the environment has it, else `configured` (L04). Errors: config_invalid.
+/// The key [task] max_running_tasks from the environment, else `configured` (L04). Errors: config_invalid.
 [[nodiscard]] Result<std::optional<int>> cap_from_environment(std::optional<int> configured);
 
-/// Reads the environment's part. Errors: config_invalid naming the variable.
+/// Reads settings from the environment. Errors: config_invalid naming the variable.
 [[nodiscard]] Result<> read_environment(const ConfigKey& key, Config& config);
 
 }  // namespace perdure::manager

@@ -116,7 +116,7 @@ Checked<std::string> KeysRule::read(const Given& given) const {
   constexpr std::string_view kCtrl = "ctrl-";
   if (text && *text == "none") return text;
   if (text && text->starts_with(kCtrl) && text->size() == kCtrl.size() + 1) {
-    // Ctrl-C and Ctrl-Z have their meaning already.
+    // Ctrl-C and Ctrl-Z have other meanings.
     constexpr std::string_view kFree = "ABDEFGHIJKLMNOPQRSTUVWXY@[\\]^_";
     if (kFree.contains(static_cast<char>(std::toupper(text->back())))) return text;
   }

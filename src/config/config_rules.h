@@ -10,10 +10,10 @@
 #include <string>
 #include <utility>
 
-// How one value is read, checked and shown. A rule has a Type, read(), shown() and takes(): what is allowed, in words.
+// How one value is read, checked and shown. A rule has a Type, read(), shown() and takes(): the allowed values as text.
 namespace perdure::manager {
 
-/// A value as a file has it, or the text of an environment variable, which has no types.
+/// A value in a file, or the text of an environment variable, which has no types.
 struct Given {
   const TomlValue& value;
   bool is_text = false;
@@ -24,7 +24,7 @@ struct Shown {
   std::string json;  ///< a number, a truth value or null; "": the text as a string
 };
 
-/// The value, or what is wrong with the one that was given.
+/// The value, or what is wrong with the given one.
 template <class T>
 using Checked = std::expected<T, std::string>;
 
@@ -44,7 +44,7 @@ struct NumberRule {
   [[nodiscard]] static Shown shown(Type value);
 };
 
-/// A length of time as a whole number of `unit`, as the key's name says.
+/// A duration as a whole number of `unit`, which the key's name contains.
 struct CountedTimeRule {
   using Type = std::chrono::milliseconds;
   std::chrono::milliseconds unit;
@@ -54,7 +54,7 @@ struct CountedTimeRule {
   [[nodiscard]] Shown shown(Type value) const { return NumberRule::shown(value / unit); }
 };
 
-/// A length of time as people write it: "30d", or a number of seconds.
+/// A duration as users write it: "30d", or a number of seconds.
 struct DurationRule {
   using Type = std::chrono::milliseconds;
   Type least, most;
@@ -63,7 +63,7 @@ struct DurationRule {
   [[nodiscard]] static Shown shown(Type value) { return {.text = exact_duration(value), .json = {}}; }
 };
 
-/// A size as people write it: "64MiB", or a number of bytes.
+/// A size as users write it: "64MiB", or a number of bytes.
 struct SizeRule {
   using Type = std::int64_t;
   std::int64_t least;
@@ -98,11 +98,11 @@ struct KeysRule {
   [[nodiscard]] static Shown shown(const Type& value) { return {.text = value, .json = {}}; }
 };
 
-/// The text of a value that must be one; what is wrong, else.
+/// The text of a value that must be a string; else what is wrong.
 [[nodiscard]] Checked<std::string> read_text(const Given& given);
 [[nodiscard]] std::unexpected<std::string> not_allowed(const Given& given, const std::string& takes);
 
-/// One of a few words.
+/// One of several words.
 template <class T, std::size_t N>
 struct WordRule {
   using Type = T;

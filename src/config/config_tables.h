@@ -8,10 +8,10 @@
 #include <string_view>
 #include <vector>
 
-// The parts of a configuration file that may be there more than once: [[hooks]] and [agents.NAME].
+// The parts of a configuration file that may occur more than once: [[hooks]] and [agents.NAME].
 namespace perdure::manager {
 
-/// A key of such a table, for the documentation's test.
+/// A key of such a table, for the test of the documentation.
 struct TableKey {
   std::string_view name;
   std::string_view meaning;
@@ -46,17 +46,17 @@ inline constexpr std::array<TableKey, 11> kExecutorKeys = {{
     {"max_submitted", "slurm: how many jobs may be submitted at a time"},
 }};
 
-/// `value` is what stands behind `hooks` in the file at `path`; adds to what the config has.
+/// `value` is the value of `hooks` in the file at `path`; adds to the present hooks.
 [[nodiscard]] Result<> read_hooks(const TomlEntry& entry, const std::string& path, Config& config);
 
-/// The same for `agents`: each key replaces what an earlier file said, each variable of `env` by itself.
+/// The same for `agents`: each key replaces that of an earlier file, each variable of `env` by itself.
 [[nodiscard]] Result<> read_agents(const TomlEntry& entry, const std::string& path, Config& config);
 
-/// The same for `executors`: each key replaces what an earlier file said. `untrusted`: this file may not say what is
-/// contacted; what it defines is marked so.
+/// The same for `executors`: each key replaces that of an earlier file. `untrusted`: this file may not say what is
+/// contacted; executors that it defines are marked.
 [[nodiscard]] Result<> read_executors(const TomlEntry& entry, const std::string& path, bool untrusted, Config& config);
 
-/// config_invalid for a key that is none of `known`, with the one that may have been meant.
+/// config_invalid for an unknown key, with the most similar one of `known`.
 [[nodiscard]] std::unexpected<Error> unknown_key(const std::string& path, const TomlEntry& entry,
                                                  std::string_view within, const std::vector<std::string_view>& known);
 

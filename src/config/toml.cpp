@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-// One file only includes it: it costs ten seconds, and nothing else is to know how files are parsed.
+// Only this file includes it: it takes ten seconds to compile, and no other file needs to know how files are parsed.
 #define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0

@@ -21,8 +21,8 @@ namespace {
 constexpr std::size_t kMostErrorText = 65'536;
 constexpr std::size_t kMostLine = 16 << 20;
 
-// The user's ssh configuration says who, where and with which key. These say only that nobody is there to be asked, that a
-// dead peer is noticed, and that nothing but this conversation goes over the connection.
+// The user's ssh configuration says who, where and with which key. These options say that no user is there to answer
+// prompts, that a dead peer has to be noticed, and that only this conversation uses the connection.
 constexpr std::array<const char*, 13> kSshOptions = {"-T",
                                                      "-o",
                                                      "BatchMode=yes",
@@ -180,7 +180,7 @@ Result<std::string> Channel::hear() {
   while (true) {
     auto said = line();
     if (!said) return said;
-    // A login script may leave a line without an end.
+    // A login script may print a line without an end.
     const auto at = said->find(mark_ + " ");
     if (at == std::string::npos) continue;
     was_heard_ = true;
@@ -237,7 +237,7 @@ Result<int> Channel::finish() {
     pollfd look{.fd = child_.errors(), .events = POLLIN, .revents = 0};
     const std::int64_t left =
         options_.until < 0 ? 5'000 : std::clamp<std::int64_t>(options_.until - steady_ms(), 0, 5'000);
-    // A master that ssh left behind holds this stream open: the program's own end counts.
+    // A master connection that ssh left behind holds this stream open: only the program's own exit counts.
     if (::poll(&look, 1,
                output_ended_ ? static_cast<int>(std::min<std::int64_t>(left, 200)) : static_cast<int>(left)) <= 0)
       break;

@@ -8,43 +8,44 @@
 #include <string_view>
 #include <vector>
 
-// One conversation with a shell at the place where tasks run: over ssh, or over a transport of the user's.
+// A conversation with a shell on another host: over ssh, or over a transport that the user configured.
 namespace perdure::far {
 
 /// Why a conversation failed, in Error::details["far"].
-inline constexpr const char* kUnreachable = "unreachable";  // no connection, or it was cut
-inline constexpr const char* kRefused = "refused";          // the login was: no use in trying again
+inline constexpr const char* kUnreachable = "unreachable";  // there is no connection, or it was lost
+inline constexpr const char* kRefused = "refused";          // the login was refused: trying again is useless
 inline constexpr const char* kReplaced = "replaced";        // another machine answers by that name
 
 [[nodiscard]] std::unexpected<Error> far_failure(std::string_view why, std::string message);
 [[nodiscard]] bool is_far_failure(const Error& error, std::string_view why);
 
-/// The place by a name that people know: "gpu1", or the words of the transport.
+/// The host by its configured name ("gpu1"), or the words of the transport.
 [[nodiscard]] std::string place_of(const ExecutorDefinition& executor);
 
-/// For sh, quoted where that is needed.
+/// For sh, quoted if needed.
 [[nodiscard]] std::string for_shell(std::string_view word);
 
-/// For sh: a path in which a leading "~/" is the home folder there.
+/// For sh: a path in which a leading "~/" is the home folder on that host.
 [[nodiscard]] std::string path_for_shell(std::string_view path);
 
 struct ChannelOptions {
-  std::int64_t until = -1;     ///< steady clock: for the whole conversation; -1: no limit
-  int cancel_fd = -1;          ///< readable: give up
-  bool may_be_master = false;  ///< may leave a connection behind that others share, as the user's ssh is configured
+  std::int64_t until = -1;     ///< steady clock: limit of the whole conversation; -1: none
+  int cancel_fd = -1;          ///< readable: cancel
+  bool may_be_master = false;  ///< may leave a shared master connection behind, as the user's ssh is configured
 };
 
-/// Runs `body`, lines of sh, in a function `main` at the place: all of it is read before any of it runs, so what is sent
-/// later is for what it starts. It talks to us by `say WORDS`. Login scripts may print what they want.
+/// Runs `body`, lines of sh, in a function `main` on the host: it is read as a whole before any of it runs, so that
+/// later bytes go to the programs that it starts. It sends lines to this process by `say WORDS`. Login scripts may
+/// print anything.
 class Channel {
  public:
   [[nodiscard]] static Result<Channel> open(const ExecutorDefinition& executor, std::string_view body,
                                             const ChannelOptions& options);
 
-  /// The next line that `say` prints, without its mark; everything before it is skipped. Errors: far_failure.
+  /// The next line printed by `say`, without its mark; output before it is skipped. Errors: far_failure.
   [[nodiscard]] Result<std::string> hear();
 
-  /// What was printed since: up to a line's end, without it. Errors: far_failure.
+  /// The following output, up to a line's end, without it. Errors: far_failure.
   [[nodiscard]] Result<std::string> line();
   [[nodiscard]] Result<std::string> bytes(std::size_t count);
   /// The rest, up to the end.
@@ -54,11 +55,11 @@ class Channel {
   void end_input() { child_.close_input(); }
   [[nodiscard]] Fd take_input() { return child_.take_input(); }
 
-  /// Waits for the end. The exit status there; 255 and above: of ssh itself.
+  /// Waits for the end. The exit status on the host; 255 and above: of ssh itself.
   [[nodiscard]] Result<int> finish();
   [[nodiscard]] const std::string& error_text() const { return errors_; }
 
-  /// To be waited for besides; readable: more can be read.
+  /// For poll(): readable when there is more output.
   [[nodiscard]] int output_fd() const { return child_.output(); }
   [[nodiscard]] bool has_more() const { return !buffer_.empty(); }
   void limit(std::int64_t until) { options_.until = until; }

@@ -18,14 +18,14 @@
 namespace perdure::far {
 namespace {
 
-// Above what the streams are moved to, so that no move overwrites the source of another one.
+// Above the numbers to which the streams are moved, so that no move overwrites the source of another one.
 constexpr int kAboveStreams = 16;
 
 struct Ends {
   Fd ours, theirs;
 };
 
-// A socket, so that a child that has gone is an error of the call and not a signal.
+// A socket, so that writing to a child that has exited is an error of the call and not a signal.
 Result<Ends> input_ends() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return fail_errno("making", "a socket");
@@ -107,7 +107,7 @@ Child::~Child() {
 
 void Child::end() {
   if (pid_ < 0) return;
-  ::kill(pid_, SIGKILL);  // not reaped yet, so the number is still its own
+  ::kill(pid_, SIGKILL);  // it was not reaped yet, so its pid can't have been reused
   while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
   }
   pid_ = -1;

@@ -16,12 +16,12 @@ namespace perdure::far {
 
 /// How a program ended.
 struct Ended {
-  int exit_code = -1;  ///< -1: by a signal
+  int exit_code = -1;  ///< -1: ended by a signal
   int signal = 0;
 };
 
-/// A program of which this process holds all three streams. It is killed and reaped when the object goes, so that none is
-/// left behind. Its signals are at their defaults.
+/// A program whose three streams are connected to this process. The destructor kills and reaps it. It starts with
+/// default signals.
 class Child {
  public:
   /// `argv[0]` is looked up in PATH. `environment`: "NAME=VALUE" each. Errors: task_launch_failed.
@@ -39,7 +39,7 @@ class Child {
   [[nodiscard]] Fd take_input() { return std::move(input_); }
   void close_input() { input_.reset(); }
 
-  /// Absent: it has not ended by `until` (steady clock; -1: no limit), or `cancel_fd` became readable.
+  /// Absent: it has not ended at `until` (steady clock; -1: no limit), or `cancel_fd` became readable.
   [[nodiscard]] std::optional<Ended> wait(std::int64_t until, int cancel_fd = -1);
 
  private:
@@ -55,7 +55,7 @@ class Child {
   Fd pidfd_, input_, output_, errors_;
 };
 
-/// The environment of this process without what Perdure put into it.
+/// The environment of this process without Perdure's variables.
 [[nodiscard]] std::vector<std::string> plain_environment();
 
 }  // namespace perdure::far

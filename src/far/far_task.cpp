@@ -107,7 +107,7 @@ Result<> enter(const store::Session& session, const TaskId& id) {
   if (auto made = make_folder_at(AT_FDCWD, path, path); !made) return made;
   auto folder = open_entries(session);
   if (!folder) return std::unexpected(folder.error());
-  // Touched: its closing is what wakes others, and there is nothing new to be kept.
+  // Touching the file is enough: closing it wakes the others, and there is nothing new to store.
   if (open_at(folder->get(), id.str(), O_WRONLY, path + "/" + id.str())) return {};
   auto file = open_at(folder->get(), id.str(), O_WRONLY | O_CREAT, path + "/" + id.str());
   if (!file) return std::unexpected(file.error());

@@ -15,7 +15,7 @@
 namespace perdure::far {
 namespace {
 
-// Builtins only: each process that is started there costs as much as all the rest.
+// Only shell builtins: starting a process there costs as much as all the rest.
 constexpr const char* kHello =
     "i=; b=; n=\n{ read -r i < /etc/machine-id; } 2>/dev/null\n"
     "{ read -r b < /proc/sys/kernel/random/boot_id; } 2>/dev/null\n"
@@ -137,7 +137,8 @@ Result<> Host::install(const ChannelOptions& options) const {
   if (!perdure) return std::unexpected(perdure.error());
   auto runner = content_of(programs_->runner);
   if (!runner) return std::unexpected(runner.error());
-  // Whole under another name first; of two that copy at once, the first to rename wins, and both have the same bytes.
+  // Copied under another name and renamed: of two processes that copy at once the first to rename wins, and both have
+  // the same bytes.
   const std::string body = fmt::format(
       "D=$HOME/{0}; T=$D.$$; umask 077\n"
       "mkdir -p \"$T\" || {{ say failed; exit 0; }}\nsay send\n"

@@ -7,12 +7,12 @@
 #include <optional>
 #include <span>
 
-// What can be done at a place that is reached through a shell: perdure of our own version is put there and called.
+// Operations on another host through a shell: installs this version of perdure there and runs it.
 namespace perdure::far {
 
 /// Which machine answers.
 struct Welcome {
-  std::string machine_id, boot_id, node;  ///< "" where unknown
+  std::string machine_id, boot_id, node;  ///< "" if unknown
 };
 
 struct Answer {
@@ -21,35 +21,35 @@ struct Answer {
   std::string output, errors;
 };
 
-/// One look at a place before it is used for the first time.
+/// Checks a host before it is used for the first time.
 struct Introduction {
   Welcome from;
   std::string architecture;
   bool has_programs = false;
-  bool ends_at_logout = false;  ///< logind there kills what a login started
-  bool lingers = false;         ///< and the user may have a manager of their own that outlives it
+  bool ends_at_logout = false;  ///< logind there kills a login's processes at logout
+  bool lingers = false;         ///< and the user may have a systemd manager that outlives the login
 };
 
 class Host {
  public:
-  /// `programs` absent: `perdure` of the PATH there (`install = false`).
+  /// `programs` absent: uses `perdure` from the PATH there (`install = false`).
   Host(const ExecutorDefinition& executor, std::optional<Programs> programs)
       : executor_(executor), programs_(std::move(programs)) {}
 
-  /// Runs `perdure --session SESSION WORDS...` there and waits for its end; puts the programs there first where they are
-  /// not. `machine`: where another one answers, nothing is run and the error is far_failure(kReplaced).
-  /// `in_scope`: so that it outlives the login.
+  /// Runs `perdure --session SESSION WORDS...` there and waits for its end; copies the programs first if they are not
+  /// there. `machine`: if another machine answers, nothing is run and the error is far_failure(kReplaced). `in_scope`:
+  /// in a systemd scope, so that it outlives the login.
   [[nodiscard]] Result<Answer> call(std::span<const std::string> words, const std::string& machine,
                                     const ChannelOptions& options, bool in_scope = false) const;
 
-  /// The same, without waiting: what it prints can be read, what it reads be sent.
+  /// The same without waiting: the caller reads its output and writes its input.
   [[nodiscard]] Result<Channel> open(std::span<const std::string> words, const std::string& machine,
                                      const ChannelOptions& options, Welcome* welcome = nullptr,
                                      bool in_scope = false) const;
 
   [[nodiscard]] Result<Introduction> introduce(const ChannelOptions& options) const;
 
-  /// Copies the programs, under a name of their own until they are whole. Errors: task_launch_failed where they don't run.
+  /// Copies the programs, under a temporary name until they are complete. Errors: task_launch_failed if they don't run.
   [[nodiscard]] Result<> install(const ChannelOptions& options) const;
 
   [[nodiscard]] const ExecutorDefinition& executor() const { return executor_; }

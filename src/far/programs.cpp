@@ -84,7 +84,7 @@ Result<Programs> find_programs(const std::string& runner) {
   auto tag = tag_of(programs);
   if (!tag) return std::unexpected(tag.error());
   programs.tag = std::move(*tag);
-  // Only a saving of time: a folder that can't be written costs it at each call.
+  // A cache only: if the folder can't be written, the tag is computed at each call.
   if (dir) static_cast<void>(replace_file(dir.get(), kTagFile, looks + programs.tag, kTagFile));
   return programs;
 }

@@ -6,16 +6,16 @@
 
 namespace perdure::far {
 
-/// The two programs that are copied to where tasks run, and the folder there that is theirs alone.
+/// The two programs that are copied to other hosts, and their folder there.
 struct Programs {
-  std::string perdure, runner;  ///< paths here
-  std::string tag;              ///< of both contents, 16 hex digits
-  /// Below the home folder there. Never written in place: running tasks keep the programs that they were started with.
+  std::string perdure, runner;  ///< local paths
+  std::string tag;              ///< a hash of both contents, 16 hex digits
+  /// Below the home folder there. Files in it are never overwritten: running tasks keep the programs of their start.
   [[nodiscard]] std::string folder() const { return ".perdure/bin/" + tag; }
 };
 
-/// `runner` is this installation's perdure-runner; perdure is looked for where the installation has it. The tag is kept
-/// between calls, for as long as neither file changes. Errors: task_launch_failed.
+/// `runner` is this installation's perdure-runner; perdure is found where the installation has it. The tag is cached
+/// while neither file changes. Errors: task_launch_failed.
 [[nodiscard]] Result<Programs> find_programs(const std::string& runner);
 
 }  // namespace perdure::far

@@ -21,7 +21,7 @@
 namespace perdure::far {
 namespace {
 
-constexpr std::int64_t kLimitMs = 30'000;  // an unreachable controller is told of after 9 s, a hung one after 10 s
+constexpr std::int64_t kLimitMs = 30'000;  // an unreachable controller is reported after 9 s, a hung one after 10 s
 
 struct Run {
   int exit_status = -1;
@@ -34,7 +34,7 @@ std::string trimmed(std::string_view text) {
   return std::string(text);
 }
 
-// SBATCH_*, SLURM_*, SQUEUE_FORMAT of the caller would change what these programs do and print.
+// SBATCH_*, SLURM_* and SQUEUE_FORMAT of the caller would change what these programs do and print.
 std::vector<std::string> small_environment() {
   std::vector<std::string> variables;
   for (const char* const name : {"PATH", "HOME", "USER", "LOGNAME", "SLURM_CONF"})
@@ -82,7 +82,7 @@ std::unexpected<Error> silent(const std::string& program, const Run& done) {
   return far_failure(kUnreachable, fmt::format("{}: {}", program, trimmed(done.errors)));
 }
 
-// Did the controller say no, or is it that nobody is there? Only words that were seen of a refusal are one.
+// Did the controller refuse, or is it unreachable? Only known messages count as a refusal.
 bool speaks_of_silence(std::string_view errors) {
   constexpr std::array<std::string_view, 9> kWords = {"Unable to contact slurm controller",
                                                       "Socket timed out",

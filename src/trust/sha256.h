@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-// SHA-256 (FIPS 180-4) and HMAC (RFC 2104). Our own, since the static command line would otherwise carry a library of
-// some megabytes for this one function; the tests hold it to the published vectors.
+// SHA-256 (FIPS 180-4) and HMAC (RFC 2104). An implementation of its own, since the static command line would otherwise
+// carry a library of some megabytes for this one function; the tests check it against the published vectors.
 namespace perdure::trust {
 
 using Digest = std::array<std::uint8_t, 32>;
@@ -16,7 +16,7 @@ using Digest = std::array<std::uint8_t, 32>;
 
 [[nodiscard]] std::string in_hex(const Digest& digest);
 
-/// Takes as long for texts that differ at once as for equal ones.
+/// Constant time: independent of where the texts differ.
 [[nodiscard]] bool equal_in_constant_time(std::string_view a, std::string_view b);
 
 }  // namespace perdure::trust

@@ -71,7 +71,7 @@ Result<Key> read_key(const std::string& folder) {
   return key;
 }
 
-// Durable before the first signature is: a key that a power cut took would leave signatures nobody can check.
+// Durable before the first signature: if a power cut took the key, its signatures could not be checked any more.
 Result<Key> make_key(const std::string& folder) {
   if (auto made = make_folders(folder); !made) return std::unexpected(made.error());
   const std::string path = folder + "/" + kKeyFile;
@@ -84,7 +84,7 @@ Result<Key> make_key(const std::string& folder) {
   if (!file) return fail_errno("making", draft);
   auto written = write_all(file.get(), key.bytes, draft);
   if (written && ::fsync(file.get()) != 0) written = fail_errno("writing", draft);
-  // link, not rename: of two processes that make one at once, both use the first.
+  // link, not rename: of two processes that make a key at once, both use the first.
   const bool is_first = written && ::link(draft.c_str(), path.c_str()) == 0;
   const int error = errno;
   ::unlink(draft.c_str());
@@ -107,7 +107,7 @@ std::string in_words(const FolderIdentity& folder) {
   return folder.inode + " " + folder.birth_time.value_or("-");
 }
 
-// Not the device number, which changes over reboots, and not the path: a session may be renamed or mounted elsewhere.
+// Not the device number, which changes at a reboot, and not the path: a session may be renamed or mounted elsewhere.
 std::optional<std::string> message_for(const store::Session& session, const TaskId& id, Purpose purpose,
                                        std::string_view bytes) {
   const auto root = identity_of_folder(session.path());
