@@ -41,12 +41,12 @@ Result<Task> record_now(const store::Session& session, const Task& task) {
   return *again ? std::move(**again) : task;
 }
 
-// A job's task has the same id there; the place is the job.
+// A job's task has the same id on the cluster; its place is the job.
 std::string id_there(const far::FarTask& sent) {
   return sent.planned.executor->type == "slurm" ? sent.planned.id.str() : *sent.place;
 }
 
-// What it answers as a success, or its error as ours.
+// The other host's answer, or its error as one of this library.
 Result<> succeeded(const Result<far::Answer>& answer, const far::FarTask& sent) {
   if (!answer) return std::unexpected(answer.error());
   if (answer->exit_status == 0) return {};
@@ -112,7 +112,7 @@ Result<> close_input_far(const FarSide& side, const Task& task) {
 
 Result<> remove_far(const FarSide& side, const TaskId& id) {
   auto sent = sent_from_here(side.session, id);
-  if (!sent) return {};  // planted, or a copy: there is nothing of ours there
+  if (!sent) return {};  // planted or copied: nothing of this session is there
   if (const auto cluster = side.contact.cluster_of(sent->executor())) return cluster->remove(id);
   if (!sent->place) return {};
   auto answer = side.contact.call(*sent, {"remove", *sent->place, "--json"}, steady_ms() + kAnswerMs);

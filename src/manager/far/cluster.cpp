@@ -27,7 +27,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::int64_t kResubmitMs = 300'000;  // a job that Slurm lost with its state is missed within this time
+// For that long a job may be missing because Slurm lost it with its state.
+constexpr std::int64_t kResubmitMs = 300'000;
 constexpr std::int64_t kReachMs = 10'000;
 constexpr std::int64_t kMinuteMs = 60'000;
 constexpr std::size_t kMostSmallFile = 65'536;
@@ -41,7 +42,7 @@ Result<> copy_program(const std::string& from, const std::string& folder, const 
   return {};
 }
 
-// Whole under another name first: running jobs keep the programs that they were started with.
+// Copied under another name and renamed: running jobs keep the programs that they were started with.
 Result<std::string> install(const std::string& folder, const far::Programs& programs) {
   const std::string place = fmt::format("{}/bin/{}", folder, programs.tag);
   if (::access((place + "/perdure-runner").c_str(), X_OK) == 0) return place;
@@ -175,7 +176,7 @@ Result<> Cluster::settle_unplaced(const far::FarTask& task) const {
   auto again = far::read_far_task(session_, id);
   if (!again || again->place) return {};
   if (again->is_parked && !again->stop) {
-    // From here on it may have been submitted, whatever becomes of this process.
+    // From here on it may have been submitted, even if this process is killed.
     again->is_parked = false;
     if (auto written = far::write_far_task(session_, *again); !written) return written;
   }
@@ -195,7 +196,7 @@ Result<> Cluster::settle_unplaced(const far::FarTask& task) const {
     if (!ended) return std::unexpected(ended.error());
     return {};
   };
-  // One that ran to its end and was forgotten by Slurm has left its claim, and its record with it.
+  // If it ran to its end and Slurm has forgotten it, its claim is there, and so is its record.
   if (is_claimed(id)) return {};
   if (again->stop) return end_as(Status::killed, again->stop->reason);
   auto submitted = submit(*again);
@@ -205,7 +206,7 @@ Result<> Cluster::settle_unplaced(const far::FarTask& task) const {
   return std::unexpected(submitted.error());
 }
 
-// The file there only grows while the job runs, and so does the copy.
+// The log on the cluster only grows while the job runs, and so does the copy.
 Result<bool> Cluster::copy_log(const TaskId& id) const {
   const std::string path = file(id, contract::kOutputFile);
   const Fd log(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
@@ -237,7 +238,8 @@ Result<bool> Cluster::mirror(const far::FarTask& task) {
   if (!*record) return *grew;
   std::string& seen = seen_[id];
   if (seen == (*record)->found.raw) return *grew;
-  // The log of an ended task is whole before its record is: read in this order, and copied once more.
+  // The log of an ended task is complete before its record exists: it was read after the log, so the rest is copied
+  // now.
   if (is_terminal((*record)->status)) {
     if (auto rest = copy_log(id); !rest) return rest;
     const std::string engine = tail_of(file(id, "engine.log"));
@@ -299,7 +301,7 @@ Result<> Cluster::note_state(const far::FarTask& task, const far::JobState& job)
   return far::write_far_task(session_, again);
 }
 
-// The job is over and the runner said nothing: the notes of a killed one, then Slurm's words.
+// The job is over and the runner wrote no end: the notes of a killed runner count, then Slurm's state.
 Result<> Cluster::end(const far::FarTask& task, const far::JobState& job, far::JobPhase phase) const {
   const TaskId& id = task.planned.id;
   FarEnd end;
@@ -362,7 +364,8 @@ Result<> Cluster::forget(const far::FarTask& task) const {
   const bool was_seen = executor.state.has_value();
   if (!is_claimed(id) && !was_seen && task.attempts < 2 &&
       now_ms() - ms_of(executor.submitted_at).value_or(0) < kResubmitMs) {
-    // A controller that was killed within seconds of the submit has lost it, and it never ran: nothing claimed it.
+    // A controller that was killed within seconds of the submit has lost the job. It never ran, since there is no
+    // claim.
     TRY(auto right, far::take_entry(session_, id));
     if (!right) return {};
     auto submitted = submit(task);
@@ -417,7 +420,7 @@ Result<bool> Cluster::ask(const std::vector<far::FarTask>& tasks) {
       continue;
     }
     if (phase == far::JobPhase::node_failed && is_claimed(id)) {
-      // Its processes may live on there. They end when the node registers again.
+      // Its processes may still run on that node. They end when the node registers again.
       const std::string node = job.node.empty() && known ? known->executor->node.value_or("") : job.node;
       TRY(auto up, node.empty() ? Result<bool>(false) : far::is_node_up(node));
       const auto since = over_since_.try_emplace(id, steady_ms()).first->second;

@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
-// Tasks that are jobs of a cluster. The folder of the executor lies on a file system that this host and the nodes share.
-// It is a session of its own, in which each task has one writer: its job, whose process is the runner. What that runner
-// writes is the truth; Slurm is asked only for what the runner can't say: before it started, and once it is gone.
+// Tasks that are jobs of a cluster. The executor's folder is on a file system that this host and the nodes share. It is
+// a session of its own, in which each task has one writer: its job, whose process is the runner. The record of that
+// runner decides; Slurm is asked only about the times before the runner starts and after it is gone.
 //
 //   tasks/<id>/launch   what to run; goes when the job has taken it
 //   tasks/<id>/job.sh   the job's script
@@ -29,32 +29,32 @@ class Cluster {
   Cluster(const store::Session& session, const ExecutorDefinition& executor, Telemetry& telemetry)
       : session_(session), executor_(executor), telemetry_(telemetry), there_(executor.folder) {}
 
-  /// Puts all that the job needs into the folder, and fills in what sbatch is to be told. Errors: session_unusable for a
+  /// Puts everything that the job needs into the folder, and sets the options of sbatch. Errors: session_unusable for a
   /// folder that others may write.
   [[nodiscard]] Result<> prepare(far::FarTask& task, const StartOptions& options, const far::Programs& programs,
                                  const std::string& launch) const;
 
-  /// Submits it; whoever calls has its entry. Errors: as of far::submit_job().
+  /// Submits it. The caller must hold its entry. Errors: as of far::submit_job().
   [[nodiscard]] Result<Task> submit(const far::FarTask& task) const;
 
-  /// Of one whose submitter was killed: finds its job by the token, or submits it.
+  /// For a task whose submitter was killed: finds its job by the token, or submits it.
   [[nodiscard]] Result<> settle_unplaced(const far::FarTask& task) const;
 
-  /// Mirrors what the folder shows. True: something was new. Asks nobody.
+  /// Mirrors the folder's contents. True: something was new. Does not ask Slurm.
   [[nodiscard]] Result<bool> look(const std::vector<far::FarTask>& tasks);
 
-  /// Asks Slurm once for all of them. True: what it said is not yet certain, so ask again in kCachesMs.
+  /// Asks Slurm once about all of them. True: the answer is not certain yet, so ask again in kCachesMs.
   [[nodiscard]] Result<bool> ask(const std::vector<far::FarTask>& tasks);
-  static constexpr std::int64_t kCachesMs = 5'000;  // for which a shared file system may show what was
+  static constexpr std::int64_t kCachesMs = 5'000;  // for which a shared file system may show old contents
 
-  /// Passes on the stop that is noted in it.
+  /// Passes on the stop that is noted in `task`.
   [[nodiscard]] Result<> stop(const far::FarTask& task) const;
-  /// Calls perdure on the task's node.
+  /// Runs perdure on the task's node.
   [[nodiscard]] Result<far::StepAnswer> call(const far::FarTask& task, const std::vector<std::string>& words,
                                              std::int64_t limit_ms) const;
-  /// Errors: usage where the job may not go on for so long; 0 asks for no deadline.
+  /// Errors: usage if the job's time limit is shorter; 0 asks for no deadline.
   [[nodiscard]] Result<> check_extension(const far::FarTask& task, std::chrono::milliseconds timeout) const;
-  /// Removes what is in the folder.
+  /// Removes the task from the folder.
   [[nodiscard]] Result<> remove(const TaskId& id) const;
 
  private:
@@ -70,15 +70,16 @@ class Cluster {
   const ExecutorDefinition& executor_;
   Telemetry& telemetry_;
   store::Session there_;
-  std::map<TaskId, std::string> seen_;         // the record there, as it was mirrored last
-  std::map<TaskId, std::int64_t> over_since_;  // steady clock: Slurm says that the job is over, its record does not
+  std::map<TaskId, std::string> seen_;  // the record there when it was last mirrored
+  // Steady clock: since when Slurm reports the job as over while its record does not.
+  std::map<TaskId, std::int64_t> over_since_;
 };
 
-/// The words of sbatch for these options: resources, then the executor's own, then the task's.
+/// The words of sbatch for these options: resources, then the executor's own options, then the task's.
 [[nodiscard]] Result<std::vector<std::string>> sbatch_options(const ExecutorDefinition& executor,
                                                               const StartOptions& options);
 
-/// The deadline that the runner gets: that of the task, and before that of the job; 0: none.
+/// The deadline for the runner: the task's timeout, at most the job's time limit less the margin; 0: none.
 [[nodiscard]] std::chrono::milliseconds deadline_in_job(const ExecutorDefinition& executor,
                                                         const StartOptions& options);
 

@@ -95,7 +95,7 @@ FarContact::~FarContact() {
   static_cast<void>(!::write(cancel_.get(), &one, sizeof one));
   for (auto& [name, following] : followed_)
     if (following.thread.joinable()) following.thread.join();
-  // What was written is on its way; whoever wrote it may leave at once.
+  // The bytes are on their way, and the process that wrote them may exit at once.
   for (auto& [id, channel] : inputs_) {
     channel.limit(steady_ms() + kFarewellMs);
     static_cast<void>(channel.rest());
@@ -153,7 +153,7 @@ Result<Task> FarContact::place(const far::FarTask& task, const std::string& mach
   if (!answer) return std::unexpected(answer.error());
   if (answer->exit_status != 0) {
     Error error = error_there(*answer, far::place_of(**executor));
-    // ssh itself ends with 255 where the connection went after the start: what was answered is all that counts.
+    // ssh itself exits with 255 if the connection was lost after the start: only the answer counts.
     if (answer->exit_status == 255 && answer->output.empty()) return far::far_failure(far::kUnreachable, error.message);
     error.details["refused"] = "true";
     return std::unexpected(std::move(error));
@@ -177,14 +177,14 @@ Result<Task> FarContact::submit(const far::FarTask& task) const {
   const TaskId& id = task.planned.id;
   if (const auto cluster = cluster_of(task.executor())) {
     auto submitted = cluster->submit(task);
-    // It may be there all the same: whoever asks next finds it by its token, or submits it.
+    // It may run there all the same: the next process that asks finds it by its key, or submits it.
     if (!submitted && far::is_far_failure(submitted.error(), far::kUnreachable))
       if (auto waiting = far::unplaced(session_, id)) return std::move(*waiting);
     return submitted;
   }
   const std::int64_t until = steady_ms() + kCallMs;
   auto placed = place(task, {}, until);
-  // The key makes it harmless to say it again.
+  // The key makes it harmless to start it again.
   if (!placed && far::is_far_failure(placed.error(), far::kUnreachable)) placed = place(task, {}, until);
   if (placed) return placed;
   const bool may_run =
@@ -212,7 +212,7 @@ std::vector<far::FarTask> FarContact::tasks_of(const std::string& executor) cons
   return tasks;
 }
 
-// Does the place know a task of that key? Then it is taken over.
+// Does the host know a task with that key? Then it is taken over.
 Result<bool> FarContact::find_by_key(const far::FarTask& task) const {
   auto executor = find(task.executor());
   if (!executor) return std::unexpected(executor.error());
@@ -243,7 +243,7 @@ Result<bool> FarContact::find_by_key(const far::FarTask& task) const {
   return true;
 }
 
-// Whoever submits it holds its entry until it is placed. A free one: that process was killed.
+// The submitting process holds its entry until it is placed. If the entry is free, that process was killed.
 Result<> FarContact::settle_unplaced(const far::FarTask& task) const {
   const TaskId& id = task.planned.id;
   TRY(auto right, far::take_entry(session_, id));

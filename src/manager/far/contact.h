@@ -18,12 +18,12 @@ namespace perdure::manager {
 
 using Executors = std::shared_ptr<const std::map<std::string, ExecutorDefinition>>;
 
-/// Limits of a call to a place.
+/// Time limits of a call to another host.
 inline constexpr std::int64_t kCallMs = 60'000, kStopMs = 60'000;
 
-/// The talk of one manager with the executors that its session uses. Thread-safe. An executor is asked when somebody
-/// starts, stops or feeds a task of it, and followed while somebody waits: one connection and one thread for each, which
-/// end with the last of its tasks or with this object.
+/// One manager's contact with the executors that its session uses. Thread-safe. An executor is contacted when a caller
+/// starts, stops or feeds a task of it, and followed while a caller waits: one connection and one thread for each,
+/// which end with the last of its tasks or with this object.
 class FarContact {
  public:
   FarContact(const store::Session& session, Executors executors, std::string runner, Telemetry& telemetry);
@@ -34,38 +34,38 @@ class FarContact {
   /// Errors: usage for a name that is not configured, config_invalid for one that may not be used.
   [[nodiscard]] Result<const ExecutorDefinition*> find(const std::string& name) const;
 
-  /// This installation's programs, which are copied to places.
+  /// This installation's programs, which are copied to other hosts.
   [[nodiscard]] Result<far::Programs> programs() const;
 
-  /// Which machine it is and what it needs, as known from an earlier use, else by asking.
+  /// Which machine it is and what it needs: known from an earlier use, else asked now.
   [[nodiscard]] Result<far::KnownHost> meet(const ExecutorDefinition& executor) const;
 
-  /// Starts what was written down and entered. A queued task: it is not known whether the place took it; whoever comes
-  /// next settles that. An error: it did not start, and nothing of it is left here.
+  /// Starts a task that was written and entered. A queued task: it is not known whether the host has it; the next
+  /// contact settles that. An error: it did not start, and nothing of it is left here.
   [[nodiscard]] Result<Task> submit(const far::FarTask& task) const;
 
-  /// Follows every executor that has tasks which have not ended. Returns at once.
+  /// Follows every executor with unfinished tasks. Returns at once.
   void follow();
 
-  /// Nobody is going to hear of that task's end: the place refuses the login, or can't tell itself what became of it, or
-  /// nothing is configured under that name.
+  /// Will no event report that task's end? So it is if the host refuses the login or does not know the outcome itself,
+  /// or if no executor of that name is configured.
   [[nodiscard]] bool is_out_of_reach(const Task& task);
 
-  /// Asks each executor once; `only` "": all.
+  /// Contacts each executor once; `only` "": all.
   void refresh(const std::string& only = {});
 
-  /// Where the jobs of a task are kept; absent: it is no job.
+  /// The cluster of that executor; absent: it is not a cluster.
   [[nodiscard]] std::optional<Cluster> cluster_of(const std::string& executor) const;
 
-  /// Calls perdure at the place of that task. `words` hold the id there. Errors: task_not_running where it was not placed.
+  /// Runs perdure on the task's host. `words` contain the id there. Errors: task_not_running if it was not placed.
   [[nodiscard]] Result<far::Answer> call(const far::FarTask& task, const std::vector<std::string>& words,
                                          std::int64_t until) const;
-  /// Passes on the stop that is noted in it. Returns when the task has ended there.
+  /// Passes on the stop that is noted in `task`. Returns when the task has ended there.
   [[nodiscard]] Result<> ask_to_stop(const far::FarTask& task) const;
 
-  /// A descriptor, the caller's, whose bytes go to the task's input.
+  /// A descriptor whose bytes go to the task's input; the caller closes it.
   [[nodiscard]] Result<int> open_input(const far::FarTask& task);
-  /// Waits until what was written to closed ones has arrived. Errors: what the place answered.
+  /// Waits until the bytes written to closed ones have arrived. Errors: the host's answer.
   [[nodiscard]] Result<> end_inputs(const TaskId& id);
 
   [[nodiscard]] Result<ExecutorReport> check(const std::string& name) const;
@@ -92,22 +92,22 @@ class FarContact {
   Executors executors_;
   std::string runner_;
   Telemetry& telemetry_;
-  Fd cancel_;  // an eventfd: readable from the moment this object goes
+  Fd cancel_;  // an eventfd: readable once the destructor runs
   std::mutex mutex_;
-  std::int64_t looked_at_ = 0;  // when the entries had changed last, at the last look
+  std::int64_t looked_at_ = 0;  // the time of the entries' last change, at the last scan
   std::map<std::string, Following> followed_;
   std::set<std::string> out_of_reach_;  // names of executors and ids of tasks
   std::multimap<TaskId, far::Channel> inputs_;
 };
 
-/// What is needed to act on a task elsewhere.
+/// The parameters of a request for a task on another host.
 struct FarSide {
   const store::Session& session;
   Telemetry& telemetry;
   FarContact& contact;
 };
 
-/// The error that `perdure --json` printed there, as ours.
+/// The error that `perdure --json` printed on the other host, as an Error.
 [[nodiscard]] Error error_there(const far::Answer& answer, const std::string& place);
 
 }  // namespace perdure::manager

@@ -1,4 +1,4 @@
-// Hears what the places say, once or for as long as somebody waits.
+// Receives reports from other hosts, once or while a caller waits.
 #include "base/clock.h"
 #include "base/file_lock.h"
 #include "base/files.h"
@@ -42,11 +42,11 @@ bool is_readable(int fd, std::int64_t for_ms) {
 
 }  // namespace
 
-// One conversation with `perdure mirror` there. Ends without an error when none of its tasks is left to hear of.
+// One conversation with `perdure mirror` on the other host. Ends without an error when none of its tasks is left.
 Result<> FarContact::hear(const ExecutorDefinition& executor, Mode mode) {
   auto host = host_of(executor);
   if (!host) return std::unexpected(host.error());
-  std::map<std::string, far::FarTask> watched;  // by their ids there
+  std::map<std::string, far::FarTask> watched;  // by their ids on the other host
   std::set<TaskId> known;
   const Fd news(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (news && mode == Mode::held)
@@ -129,7 +129,7 @@ Result<> FarContact::hear(const ExecutorDefinition& executor, Mode mode) {
       if (!ended) return std::unexpected(ended.error());
       watched.erase(found);
     } else if (frame.word == "nosession") {
-      // A home folder that is not mounted looks like this, too. Only another machine is proof.
+      // It could also be a home folder that is not mounted. Only another machine id is proof.
       for (const auto& [place, task] : watched)
         if (task.machine.empty() || task.machine == from.machine_id)
           return far::far_failure(far::kUnreachable, fmt::format("the folder {} is not there on {}", executor.session,
@@ -177,10 +177,10 @@ Result<> FarContact::ask_to_stop(const far::FarTask& task) const {
   TRY(auto answer, call(task, words, steady_ms() + grace + kStopMs));
   if (answer.exit_status == 255 && answer.output.empty())
     return far::far_failure(far::kUnreachable, last_line(answer.errors));
-  return {};  // what came of it is in the record there
+  return {};  // the record there has the result
 }
 
-// One query at a time, whichever process makes it: the others see what it wrote down.
+// One query at a time for all processes: the others read the result that it noted.
 Result<> FarContact::ask_in_turn(const ExecutorDefinition& executor, Cluster& cluster, bool& unsure) const {
   const std::string path = fmt::format("{}/.ask-{}", far::entries_path(session_), executor.name);
   auto turn = open_at(AT_FDCWD, path, O_RDWR | O_CREAT, path);
@@ -193,8 +193,8 @@ Result<> FarContact::ask_in_turn(const ExecutorDefinition& executor, Cluster& cl
   return {};
 }
 
-// As hear(), for a cluster: the shared folder is looked at, and Slurm asked rarely. Ends when no task is left, or, once,
-// when what there is to know is known.
+// As hear(), for a cluster: reads the shared folder often, and asks Slurm rarely. Ends when no task is left or, with
+// Mode::once, when everything available is known.
 Result<> FarContact::hear_cluster(const ExecutorDefinition& executor, Mode mode) {
   Cluster cluster(session_, executor, telemetry_);
   std::set<TaskId> asked_to_stop;
@@ -239,7 +239,7 @@ void FarContact::follow_one(const ExecutorDefinition& executor) {
   std::int64_t pause = kFirstPauseMs;
   while (!is_readable(cancel_.get(), 0)) {
     {
-      // Looked at under the lock, so that follow() either sees that this is over or this sees its task.
+      // Checked under the lock, so that follow() either sees that this is over or this sees its task.
       const std::scoped_lock lock(mutex_);
       const auto tasks = tasks_of(executor.name);
       if (std::ranges::all_of(
@@ -253,7 +253,7 @@ void FarContact::follow_one(const ExecutorDefinition& executor) {
     if (is_readable(cancel_.get(), 0)) break;
     if (heard) {
       pause = kFirstPauseMs;
-      // Only tasks that another process is just placing may be left: it says when it has.
+      // Only tasks that another process is placing right now may be left; that process reports when it has placed them.
       if (is_readable(cancel_.get(), 100)) break;
       continue;
     }
@@ -273,7 +273,7 @@ void FarContact::follow_one(const ExecutorDefinition& executor) {
 }
 
 void FarContact::follow() {
-  // Called at each wait: where no task came or went since the last look, all that can be done is done.
+  // Called at each wait: if no task was added or removed since the last scan, there is nothing to do.
   struct stat about{};
   if (::stat(far::entries_path(session_).c_str(), &about) != 0) return;
   const std::int64_t changed = about.st_mtim.tv_sec * 1'000'000'000 + about.st_mtim.tv_nsec;

@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::int64_t kLockPatienceMs = 5'000;
 
-// Others hold it for one step only.
+// Other processes hold it for one step only.
 Result<store::RunnerLock> take_lock(const store::Session& session, const TaskId& id) {
   auto lock = store::RunnerLock::take_within(session, id, kLockPatienceMs);
   if (!lock) return std::unexpected(lock.error());
@@ -43,7 +43,7 @@ std::int64_t size_of_file(const Fd& file) {
   return ::fstat(file.get(), &about) == 0 ? about.st_size : 0;
 }
 
-// Whoever reads the record may then read all of the output.
+// Before the record, so that a process that reads the record can read all of the output.
 Result<> sync_log(const store::Session& session, const TaskId& id) {
   auto log = open_log(session, id, O_RDONLY);
   if (!log && is_absence(log.error().os_error)) return {};
@@ -79,7 +79,7 @@ Result<Task> finish(const store::Session& session, Telemetry& telemetry, Task ta
   if (stop && stop->is_quiet && task.status == Status::killed) task.notification.suppressed = true;
   if (auto synced = sync_log(session, task.id); !synced) return std::unexpected(synced.error());
   if (auto done = commit_end(session, task, lock, telemetry); !done) return std::unexpected(done.error());
-  // One that stays is removed by whoever finds it with a record of an end.
+  // If it stays, the next process that finds it with a terminal record removes it.
   static_cast<void>(far::remove_entry(session, task.id));
   return task;
 }
@@ -153,7 +153,7 @@ Result<Task> take_over(const store::Session& session, Telemetry& telemetry, cons
   if (there.host.boot_id) executor.boot_id = there.host.boot_id;
   if (there.host.machine_id) executor.machine_id = there.host.machine_id;
   if (there.host.name) executor.node = there.host.name;
-  if (there.executor) {  // it has sent it on
+  if (there.executor) {  // that host has passed it on to an executor of its own
     executor.state = there.executor->state;
     executor.reason = there.executor->reason;
     if (there.executor->node) executor.node = there.executor->node;

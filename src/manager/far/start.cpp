@@ -34,7 +34,7 @@ std::string_view word_of(Leftovers leftovers) {
   return "keep";
 }
 
-// Forgets a task that never was: nothing of it may be found later.
+// Removes a task that did not start: nothing of it may be found later.
 void take_back(const store::Session& session, const TaskId& id) {
   static_cast<void>(far::remove_entry(session, id));
   ::unlink((session.folder_path(id) + "/" + contract::kFarFile).c_str());
@@ -99,7 +99,7 @@ std::vector<std::string> far_words(const ExecutorDefinition& executor, const Sta
 
 namespace {
 
-// A key that is known already; else it is noted for the new task.
+// A key may be known already; else it is noted for the new task.
 Result<std::optional<Task>> find_known(const store::Session& session, const StartOptions& options,
                                        std::optional<KeyReservation>& key) {
   if (!options.idempotency_key) return std::nullopt;
@@ -130,7 +130,7 @@ Task planned_record(const FarSide& side, const ExecutorDefinition& executor, con
   return planned;
 }
 
-// All of it is durable before the place hears of it: whoever comes after a crash knows what to ask for.
+// Everything is durable before the other host is contacted: after a crash, the next process knows what to ask for.
 Result<Task> send(const FarSide& side, const far::FarTask& sent, std::optional<KeyReservation>& key) {
   const TaskId& id = sent.planned.id;
   const auto give_up = [&](Error error) -> Result<Task> {

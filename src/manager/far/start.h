@@ -8,18 +8,18 @@
 
 namespace perdure::manager {
 
-/// What of the options makes no sense elsewhere, or is not done yet. Errors: usage, naming the option.
+/// Options that make no sense on another host, or are not supported there yet. Errors: usage, naming the option.
 [[nodiscard]] Result<> check_far(const ExecutorDefinition& executor, const StartOptions& options, const Work& work);
 
-/// The words for `perdure` at the place that start the same task there.
+/// The words of a `perdure` command that starts the same task on the other host.
 [[nodiscard]] std::vector<std::string> far_words(const ExecutorDefinition& executor, const StartOptions& options,
                                                  const std::string& description, const std::string& key);
 
-/// The same as start_far(), for a job: `launch` is all that its runner needs, but for the parts that depend on the id.
+/// The same as start_far(), for a job: `launch` is all that its runner needs, except the parts that depend on the id.
 [[nodiscard]] Result<Task> start_job(const FarSide& side, const StartOptions& options, const Work& work, Launch launch,
                                      const std::function<Task(const TaskId&)>& record);
 
-/// TaskManager::start() with `on`. `record` makes the part of the record that never changes.
+/// TaskManager::start() with `on`. `record` makes the constant part of the record.
 [[nodiscard]] Result<Task> start_far(const FarSide& side, const StartOptions& options, const Work& work,
                                      const std::function<Task(const TaskId&)>& record);
 

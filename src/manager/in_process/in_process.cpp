@@ -209,7 +209,7 @@ Result<bool> InProcessRun::detach(std::optional<std::int64_t> timeout_ms) {
   telemetry_->started_alone(*now);
   try {
     if (const auto object = user()) object->on_detach();
-  } catch (...) {  // an exception of the user's code must not affect the task
+  } catch (...) {  // NOLINT(bugprone-empty-catch): an exception of the user's code must not affect the task
   }
   return true;
 }
@@ -262,7 +262,7 @@ void InProcessRun::force() {
   }
   try {
     if (const auto object = user()) object->force_stop();
-  } catch (...) {  // its end is recorded whatever that code does
+  } catch (...) {  // NOLINT(bugprone-empty-catch): its end is recorded whatever that code does
   }
   commit();
 }

@@ -32,7 +32,7 @@ namespace {
 
 using Level = Finding::Level;
 
-// Another program wrote what it believes of a task of ours.
+// Another program wrote a copy of a Perdure task's record.
 void look_at_copy(const store::Session& session, const TaskId& id, const std::string& path,
                   std::vector<Finding>& findings) {
   const auto bytes = read_regular_file(AT_FDCWD, path, codec::kMaxRecordBytes, path);
@@ -79,7 +79,7 @@ Result<> look_for_doubles(const store::Session& session, std::vector<Finding>& f
   return {};
 }
 
-// Has the log what the record says that was written? (L56)
+// Does the log have as many bytes as its record says (L56)?
 void look_at_log(const store::Session& session, const Task& task, std::vector<Finding>& findings) {
   if (task.output.bytes.value_or(0) == 0 || !is_own_record(session, task)) return;
   struct stat about{};
@@ -104,7 +104,7 @@ void look_at_ended(const store::Session& session, const Task& task, std::vector<
       const auto look = look_at_process(pid);
       return look && !look->is_dead();
     });
-    // A pid alone proves nothing for long; that none of them is there does.
+    // An existing pid proves little, since pids are reused. That none of them exists is a proof.
     findings.push_back({any ? Level::problem : Level::note, id,
                         fmt::format("processes outlived SIGKILL: {}: {}", fmt::join(task.process.survivors, ", "),
                                     any ? "look whether they are still its own" : "none of them is alive now")});
@@ -115,7 +115,7 @@ void look_at_ended(const store::Session& session, const Task& task, std::vector<
                                     ms_of(task.started_at) - ms_of(*task.ended_at))});
 }
 
-// Ages, retention and the order of a list come out wrong until the clock has caught up.
+// Until the clock has caught up, ages, retention and the order of lists are wrong.
 void look_at_clock(const Task& task, std::vector<Finding>& findings) {
   constexpr std::int64_t kMinute = 60'000;
   const std::int64_t ahead = std::max(ms_of(task.started_at), ms_of(task.ended_at).value_or(0)) - now_ms();
@@ -127,7 +127,7 @@ void look_at_clock(const Task& task, std::vector<Finding>& findings) {
                      ahead / kMinute)});
 }
 
-// Is it running under another boot, in a session that other machines can reach? Then one of them may run it.
+// Is it running under another boot, in a session that other machines can access? Then one of them may run it.
 bool may_run_elsewhere(const Task& task, bool is_remote_session) {
   return is_remote_session && task.found.unverified && task.host.boot_id && *task.host.boot_id != boot_id();
 }

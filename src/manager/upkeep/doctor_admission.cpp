@@ -26,7 +26,7 @@ namespace {
 
 using Level = Finding::Level;
 
-// What is in a folder of the session; one that is not there is empty.
+// The entries of a folder of the session; none if it does not exist.
 Result<std::vector<FolderEntry>> entries_of(const std::string& path) {
   auto folder = open_folder_at(AT_FDCWD, path, path);
   if (!folder && is_absence(folder.error().os_error)) return std::vector<FolderEntry>();
@@ -34,7 +34,7 @@ Result<std::vector<FolderEntry>> entries_of(const std::string& path) {
   return read_folder(folder->get(), path);
 }
 
-// The id in a slot that somebody holds; "" for a slot that is free or gone.
+// The id in a slot that is held; "" for a slot that is free or gone.
 std::string holder_of(const std::string& path) {
   auto slot = open_at(AT_FDCWD, path, O_RDONLY, path);
   if (!slot || !is_locked_by_another(slot->get(), path).value_or(false)) return {};
@@ -50,8 +50,8 @@ bool has_runner(const store::Session& session, const std::string& text) {
   return id && store::is_runner_alive(session, *id).value_or(true);
 }
 
-// A runner takes its slot first and its lock right after, and at the end it lets go of both in turn: what is seen
-// between these is seen once.
+// A runner takes its slot before its lock, and at the end releases one after the other. In between it looks
+// inconsistent, but only in one of two checks.
 bool is_held_by_nobody_known(const store::Session& session, const std::string& path, std::string& holder) {
   constexpr timespec kMoment{.tv_sec = 0, .tv_nsec = 50'000'000};
   for (int look = 0; look < 5; ++look) {
@@ -123,7 +123,7 @@ Result<> look_at_outbox(const store::Session& session, std::vector<Finding>& fin
   std::int64_t waiting = 0;
   std::int64_t oldest_ms = now_ms();
   for (const auto& entry : *entries) {
-    if (entry.name.starts_with('.')) continue;  // a temporary: litter once it is old
+    if (entry.name.starts_with('.')) continue;  // a temporary: reported as stale once it is old
     const auto id = TaskId::parse(entry.name);
     if (!id) {
       findings.push_back({Level::note, folder + "/" + entry.name,

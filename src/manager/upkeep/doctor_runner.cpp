@@ -24,9 +24,9 @@
 namespace perdure::manager {
 namespace {
 
-constexpr std::int64_t kPatienceMs = 2'000;  // whatever stands there under that name may never end
+constexpr std::int64_t kPatienceMs = 2'000;  // the program of that name may be another one and never exit
 
-// What `program --version` prints. Errors: task_launch_failed.
+// The output of `program --version`. Errors: task_launch_failed.
 Result<std::string> ask_version(const std::string& program) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("making a pipe for", program, ErrorCode::task_launch_failed);
@@ -55,7 +55,7 @@ Result<std::string> ask_version(const std::string& program) {
     if (n <= 0) break;
     said.append(part, static_cast<std::size_t>(n));
   }
-  ::kill(pid, SIGKILL);  // our own child, not waited for yet: the number is still its own
+  ::kill(pid, SIGKILL);  // a child that was not reaped yet: its pid can't have been reused
   while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
   }
   return said.substr(0, said.find('\n'));

@@ -59,7 +59,7 @@ void look_at_disk(const std::string& path, std::vector<Finding>& findings) {
     findings.push_back({Level::problem, path, "is mounted read-only: no task can be started or settled in it"});
 }
 
-// Of new files in the folder; where they belong to another user, no session can be kept there (L49).
+// The owner of new files in the folder; if it is another user, no session can be kept there (L49).
 void look_at_new_files(const Fd& unnamed, const std::string& path, std::vector<Finding>& findings) {
   struct stat about{};
   if (!unnamed || ::fstat(unnamed.get(), &about) != 0 || about.st_uid == ::geteuid()) return;
@@ -85,7 +85,7 @@ bool is_remote(const std::string& path) {
 namespace {
 
 void look_at_file_system(const std::string& path, std::vector<Finding>& findings) {
-  // Leaves nothing behind: the file never has a name.
+  // Leaves nothing behind: the file has no name.
   const Fd unnamed(::open(path.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!unnamed && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL))
     findings.push_back({Level::note, path,
@@ -120,7 +120,7 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-// Sets `kills` where the file says so, either way.
+// Sets `kills` if the file contains the setting.
 void read_logind_file(const std::string& path, bool& kills) {
   const std::string content = read_kernel_file(path);
   std::string_view rest = content;
@@ -135,10 +135,10 @@ void read_logind_file(const std::string& path, bool& kills) {
   }
 }
 
-// Some inits reap once a second. What is younger than this can not have been left there for long.
+// Some inits reap once a second, so a zombie that is younger does not count.
 constexpr std::int64_t kReapedWithinMs = 3'000;
 
-// Runners that have ended and whose parent, pid 1, has not asked for their status.
+// Runners that have exited and that their parent, pid 1, has not reaped.
 std::vector<ProcessIdentity> unreaped_runners() {
   std::vector<ProcessIdentity> found;
   for (const pid_t pid : all_processes()) {
@@ -151,8 +151,8 @@ std::vector<ProcessIdentity> unreaped_runners() {
   return found;
 }
 
-// They stay in the table of processes until it does. One that lived long may have died just now: only who is still there
-// after the time that a slow init takes counts.
+// They stay in the process table until it does. An old process may have exited just now, so only those count that are
+// still there after the time that a slow init takes.
 void look_at_pid_1(std::vector<Finding>& findings) {
   const auto is_still_there = [](const ProcessIdentity& process) {
     const auto look = look_at_process(process.pid);
@@ -182,7 +182,7 @@ bool kills_user_processes(const std::string& folder) {
   if (auto opened = open_folder_at(AT_FDCWD, more, more))
     for (const auto& entry : read_folder(opened->get(), more).value_or(std::vector<FolderEntry>()))
       if (entry.name.ends_with(".conf")) names.push_back(entry.name);
-  std::ranges::sort(names);  // the last one that says something counts
+  std::ranges::sort(names);  // the last file with the setting counts
   for (const auto& name : names) read_logind_file(more + "/" + name, kills);
   return kills;
 }

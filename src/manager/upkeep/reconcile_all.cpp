@@ -16,7 +16,7 @@ namespace perdure {
 namespace manager {
 namespace {
 
-// The place was asked already: what is left is what it said, or the user's word.
+// The host was asked already: its answer counts, or the user's decision.
 Result<ReconcileResult> settle_mirror(const FarSide& side, const Task& recorded, bool assume_lost) {
   auto found = assess(side.session, recorded);
   if (!found) return std::unexpected(found.error());
@@ -52,7 +52,7 @@ Result<std::vector<ReconcileResult>> Upkeep::reconcile(const ReconcileOptions& o
         : manager::is_own_record(state_->session, task)
             ? manager::settle_own(state_->session, task, *state_->telemetry, options.assume_lost)
             : manager::settle_foreign(state_->session, task, options.assume_lost, *state_->telemetry);
-    // A task that was removed while we looked is no failure of the others.
+    // A task that was removed meanwhile must not keep the others from being reconciled.
     if (!verdict && verdict.error().os_error == ENOENT) continue;
     if (!verdict) return std::unexpected(verdict.error());
     verdicts.push_back(std::move(*verdict));

@@ -34,13 +34,13 @@ std::int64_t size_of(const store::Session& session, const Task& task) {
   return task.found.shape == Shape::kimi_cli ? inside : inside + store::disk_use(task.found.source);
 }
 
-// Nobody waits for the news of a task without an owner.
+// A task without an owner has no undelivered notification to keep it for.
 bool is_undelivered(const store::Session& session, const Task& task) {
   return task.owner && !task.notification.notified_at && store::is_in_outbox(session, task.id);
 }
 
-// Removes an ended task. Its runner's lock is held meanwhile, so that nobody else settles or removes it as well;
-// other programs know no such lock.
+// Removes an ended task. Holds its runner.lock meanwhile, so that no other Perdure process settles or removes it; other
+// programs do not know this lock.
 Result<> remove_ended(const store::Session& session, const Task& task) {
   if (!is_own_record(session, task)) return store::remove_task(session, task);
   TRY(auto leftovers, store::has_leftovers(session, task.id));
@@ -52,7 +52,7 @@ Result<> remove_ended(const store::Session& session, const Task& task) {
   return removed;
 }
 
-// Those of the ended tasks, newest first, that the options want to have removed.
+// The ended tasks, newest first, that the options select for removal.
 std::vector<Task> choose(const store::Session& session, std::vector<Task> ended, const RetentionOptions& options) {
   std::vector<Task> chosen;
   const std::int64_t now = now_ms();
@@ -70,7 +70,7 @@ std::vector<Task> choose(const store::Session& session, std::vector<Task> ended,
       bytes += size;
     }
   }
-  std::ranges::reverse(chosen);  // oldest first: what a full disk or a person interrupts, it interrupts in order
+  std::ranges::reverse(chosen);  // oldest first, so that the oldest are gone if a full disk or the user interrupts
   return chosen;
 }
 
@@ -97,10 +97,10 @@ Result<void> Upkeep::remove(const TaskId& id) const {
   const auto& session = state_->session;
   TRY(auto found, manager::find_task(session, *state_->held, id));
   if (!found) return manager::unknown_task(session, id);
-  if (!found->has_record && is_terminal(found->task.status)) return {};  // it left nothing
+  if (!found->has_record && is_terminal(found->task.status)) return {};  // it left nothing on disk
   Task task = std::move(found->task);
   if (found->has_record && !is_terminal(task.status) && manager::is_own_record(session, task)) {
-    // Lost, or ended without having said so: settled first, so that what is left of it has ended, too.
+    // It is lost, or ended unrecorded: it is settled first, so that its remaining processes are ended, too.
     TRY(auto verdict, manager::settle_own(session, task, *state_->telemetry));
     task = std::move(verdict.task);
   }
@@ -120,7 +120,7 @@ Result<GcResult> Upkeep::collect_garbage(const RetentionOptions& options) const 
     return fail(ErrorCode::usage, "an age, a number or a size is negative");
   auto found = store::scan_records(session);
   if (!found) return std::unexpected(found.error());
-  // Other programs keep house themselves (L38).
+  // Other programs remove their own tasks (L38).
   std::erase_if(found->tasks, [&](const Task& task) {
     return !is_terminal(task.status) || (!manager::is_own_record(session, task) && !far::is_mirror(session, task));
   });
