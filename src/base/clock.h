@@ -7,10 +7,10 @@
 
 namespace perdure {
 
-/// Milliseconds since the epoch; may step when somebody sets the clock.
+/// Milliseconds since the epoch. May jump when the clock is set.
 [[nodiscard]] std::int64_t now_ms();
 
-/// A point in time as a number, as records and protocols have it, and back.
+/// Converts a point in time to the number in records and protocols, and back.
 [[nodiscard]] constexpr std::int64_t ms_of(std::chrono::sys_time<std::chrono::milliseconds> time) {
   return time.time_since_epoch().count();
 }
@@ -26,19 +26,19 @@ template <class T>
   return ms ? std::optional(time_at(*ms)) : std::nullopt;
 }
 
-/// Milliseconds on a clock that never steps; time asleep does not count.
+/// Milliseconds on a clock that never jumps; suspended time does not count.
 [[nodiscard]] std::int64_t steady_ms();
 
-/// When this machine booted, ms since the epoch, to within a second or so; 0 if unknown.
+/// When this machine booted, ms since the epoch, accurate to about a second; 0 if unknown.
 [[nodiscard]] std::int64_t boot_time_ms();
 
-/// Names this boot of this machine; "" if unknown. Read once.
+/// Identifies this boot of this machine; "" if unknown. Read once.
 [[nodiscard]] const std::string& boot_id();
 
-/// Names this machine; "" if unknown. Read once.
+/// Identifies this machine; "" if unknown. Read once.
 [[nodiscard]] const std::string& machine_id();
 
-/// Names the pid namespace of this process, the inode of /proc/self/ns/pid; "" if unknown. Read once.
+/// Identifies the pid namespace of this process: the inode of /proc/self/ns/pid; "" if unknown. Read once.
 [[nodiscard]] const std::string& own_pid_namespace();
 
 }  // namespace perdure

@@ -14,14 +14,14 @@ namespace perdure {
 [[nodiscard]] std::unexpected<Error> fail_errno(std::string_view doing, std::string_view object,
                                                 ErrorCode otherwise = ErrorCode::session_unusable);
 
-/// The same for an errno that was kept.
+/// The same for a saved errno.
 [[nodiscard]] std::unexpected<Error> fail_os(int os_error, std::string_view doing, std::string_view object,
                                              ErrorCode otherwise = ErrorCode::session_unusable);
 
-/// True where an errno says that nothing of the wanted kind is there, not that it could not be looked at.
+/// Does this errno mean that the file does not exist, as opposed to being inaccessible?
 [[nodiscard]] bool is_absence(int os_error);
 
-/// The operating system's words for an errno; thread-safe.
+/// The operating system's message for an errno; thread-safe.
 [[nodiscard]] std::string describe_errno(int os_error);
 
 }  // namespace perdure

@@ -6,7 +6,7 @@
 
 namespace perdure {
 
-/// An open file descriptor, closed when it goes out of scope.
+/// An open file descriptor, closed by the destructor.
 class Fd {
  public:
   Fd() = default;

@@ -35,7 +35,7 @@ std::string temporary_name(const std::string& name) {
 }  // namespace
 
 Result<Fd> open_at(int folder, const std::string& name, int flags, const std::string& described, mode_t mode) {
-  // O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever. Regular files ignore it.
+  // O_NONBLOCK: opening a FIFO without a writer would block for ever. Regular files ignore the flag.
   Fd fd(::openat(folder, name.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode));
   if (!fd) return fail_errno("opening", described);
   return fd;
@@ -61,7 +61,7 @@ Result<std::string> read_regular_file(int folder, const std::string& name, std::
   const auto size = static_cast<std::size_t>(about.st_size);
   if (size > limit)
     return fail(ErrorCode::record_invalid, fmt::format("{}: is {} bytes long, more than {}", described, size, limit));
-  // One byte more than the size: a single read then also sees the end, unless the file grew meanwhile.
+  // One byte more than the size: the same read then also sees the end, unless the file grew meanwhile.
   std::string bytes(size + 1, '\0');
   std::size_t have = 0;
   while (have < bytes.size()) {
@@ -141,7 +141,8 @@ Result<> sync_folder_and_parents(const std::string& path) {
   for (std::string at = path; !at.empty(); at = at.substr(0, at.rfind('/'))) {
     const Fd folder(::open(at.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     struct stat about{};
-    if (!folder && at != path) return {};  // it was there before: what this user can't open, this user did not make
+    // It existed before; a folder that this user can't open was not made by this user.
+    if (!folder && at != path) return {};
     if (!folder || ::fstat(folder.get(), &about) != 0) return fail_errno("opening", at);
     if (at == path) first = about;
     if (about.st_dev != first.st_dev) return {};

@@ -14,16 +14,16 @@
 
 namespace perdure {
 
-/// Opens close-on-exec, never following a link in the last component and never blocking on a FIFO.
-/// `described` is what an error calls the file.
+/// Opens close-on-exec, never following a link in the last component and never blocking on a FIFO. `described` is the
+/// file's name in errors.
 [[nodiscard]] Result<Fd> open_at(int folder, const std::string& name, int flags, const std::string& described,
                                  mode_t mode = 0600);
 
 /// Opens a folder for use with the *_at functions; links in the last component are refused.
 [[nodiscard]] Result<Fd> open_folder_at(int folder, const std::string& name, const std::string& described);
 
-/// All bytes of a regular file of at most `limit` bytes. Anything else that is there (a link, FIFO, device, folder,
-/// a larger file) is record_invalid with the reason.
+/// All bytes of a regular file of at most `limit` bytes. Anything else in its place (a link, FIFO, device, folder, a
+/// larger file) is record_invalid with the reason.
 [[nodiscard]] Result<std::string> read_regular_file(int folder, const std::string& name, std::size_t limit,
                                                     const std::string& described);
 
@@ -32,8 +32,8 @@ namespace perdure {
 
 [[nodiscard]] Result<> write_all(int fd, std::string_view bytes, const std::string& described);
 
-/// Makes `name` in `folder` hold exactly `bytes`, durably, or leaves it as it was; mode 0600.
-/// Readers see the old file or the new one, never a mixture. On failure no temporary is left behind.
+/// Makes `name` in `folder` contain exactly `bytes`, durably, or leaves it unchanged; mode 0600. Readers see the old
+/// file or the new one, never a mixture. On failure the temporary file is removed.
 [[nodiscard]] Result<> replace_file(int folder, const std::string& name, std::string_view bytes,
                                     const std::string& described);
 
@@ -42,23 +42,23 @@ namespace perdure {
 
 /// Makes a folder with all its parents, each new one 0700.
 [[nodiscard]] Result<> make_folders(const std::string& path);
-/// Makes durable what a folder has in it, and the folder itself, up to one that this user may not open.
+/// Makes a folder's entries durable, and the folder itself, and so on up to one that this user may not open.
 [[nodiscard]] Result<> sync_folder_and_parents(const std::string& path);
 
 struct FolderEntry {
   std::string name;
   unsigned char type;  // DT_REG, DT_DIR, ...; DT_UNKNOWN is resolved
 };
-/// What is in a folder, without "." and "..", in the order the file system gives. Takes a copy of the descriptor.
+/// The entries of a folder without "." and "..", in the file system's order. Duplicates the descriptor.
 [[nodiscard]] Result<std::vector<FolderEntry>> read_folder(int folder, const std::string& described);
 
-/// Inode and birth time of a folder; absent where it can't be looked at.
+/// Inode and birth time of a folder; absent if they can't be read.
 [[nodiscard]] std::optional<FolderIdentity> identity_of_folder(const std::string& path);
 
-/// Is it on a file system that no other machine writes: ext, xfs, btrfs, f2fs, zfs, tmpfs, overlay? False where unknown.
+/// Is it on a file system that no other machine writes: ext, xfs, btrfs, f2fs, zfs, tmpfs, overlay? False if unknown.
 [[nodiscard]] bool is_on_local_disk(const std::string& path);
 
-/// Removes a file or a folder with all that is in it, never following a link. Nothing there is success.
+/// Removes a file or a folder with its contents, never following a link. Succeeds if it does not exist.
 [[nodiscard]] Result<> remove_tree_at(int folder, const std::string& name, const std::string& described);
 
 }  // namespace perdure

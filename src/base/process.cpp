@@ -139,7 +139,7 @@ std::vector<pid_t> children_of(pid_t pid) {
 }
 
 Result<Fd> open_pidfd(std::int64_t pid) {
-  // pidfd_open(0) is refused, but a negative or huge number from a record must not even get there.
+  // pidfd_open(0) is refused; a negative or huge number from a record must not reach the call either.
   if (pid <= 0 || pid > INT32_MAX) return fail_os(ESRCH, "opening process", fmt::to_string(pid));
   Fd fd(static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0)));
   if (!fd) return fail_errno("opening process", fmt::to_string(pid));

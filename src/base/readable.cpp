@@ -24,7 +24,7 @@ std::size_t end_of_parameters(std::string_view line, std::size_t at) {
   return std::min(line.size(), at + 1);
 }
 
-// Behind a string that BEL or ESC \ ends. One that nothing ends in this line is taken to end with it.
+// The position after a string that BEL or ESC \ ends. Without an end in this line, the line ends it.
 std::size_t end_of_string(std::string_view line, std::size_t at) {
   for (; at < line.size(); ++at) {
     if (line[at] == '\a') return at + 1;
@@ -33,7 +33,7 @@ std::size_t end_of_string(std::string_view line, std::size_t at) {
   return line.size();
 }
 
-// Behind the escape sequence that begins at `at` (ECMA-48).
+// The position after the escape sequence that begins at `at` (ECMA-48).
 std::size_t end_of_escape(std::string_view line, std::size_t at) {
   if (at + 1 >= line.size()) return line.size();
   switch (line[at + 1]) {
@@ -59,10 +59,10 @@ class LineReader {
  public:
   explicit LineReader(Readable& out) : out_(out) {}
 
-  // One line without its line end: what a terminal shows of it at last.
+  // One line without its line end, in its last state on a terminal.
   std::string read(std::string_view line) {
     std::string state;
-    bool is_redrawn = false;  // a carriage return was met, and what follows overwrites the state
+    bool is_redrawn = false;  // there was a carriage return; the following text overwrites the line
     for (std::size_t at = 0; at < line.size();) {
       const char c = line[at];
       if (c == kEscape) {
@@ -151,7 +151,7 @@ bool contains_any(std::string_view line, auto& patterns) {
   return std::ranges::any_of(patterns, [&](std::string_view pattern) { return line.contains(pattern); });
 }
 
-// Sums up what was said before: worth telling only if nothing better is there.
+// A line that only sums up: used if there is no line with a cause.
 bool is_summary(std::string_view line) {
   constexpr std::array<std::string_view, 16> kSummaries = {"could not compile",
                                                            "aborting due to",
@@ -246,7 +246,7 @@ std::string_view end_of(std::string_view text, std::size_t most) {
   if (text.size() <= most) return text;
   std::string_view end = text.substr(text.size() - most);
   end.remove_prefix(continuation_prefix(end));
-  // A line start, unless that would throw away much of what was asked for.
+  // A line start, unless that would drop much of the requested length.
   const auto line_end = end.find('\n');
   const bool is_at_line_start = text[text.size() - end.size() - 1] == '\n';
   if (!is_at_line_start && line_end != std::string_view::npos && line_end < most / 4) end.remove_prefix(line_end + 1);

@@ -7,7 +7,7 @@
 
 namespace perdure {
 
-/// Output of a program as a reader without a terminal (a model) needs it, and what was left out for that.
+/// Output of a program for a reader without a terminal (a model), and what was left out of it.
 struct Readable {
   std::string text;           ///< valid UTF-8
   std::int64_t redraws = 0;   ///< earlier states of lines that were redrawn with carriage returns
@@ -17,20 +17,20 @@ struct Readable {
   [[nodiscard]] bool is_collapsed() const { return redraws > 0 || repeats > 0; }
 };
 
-/// Removes escape sequences, keeps the last state of a line that carriage returns redraw, applies backspaces, shows
-/// every other control character as its picture (U+2400 on), and replaces lines that repeat the line before them by
-/// their number where that is shorter.
+/// Removes escape sequences, keeps the last state of a line redrawn with carriage returns, applies backspaces, shows
+/// other control characters as pictures (U+2400 on), and replaces repetitions of a line by their number if that is
+/// shorter.
 [[nodiscard]] Readable make_readable(std::string_view bytes);
 
 /// "19,999 redraws and 3 repeated lines"; "" if nothing was collapsed.
 [[nodiscard]] std::string collapsed_words(const Readable& readable);
 
-/// The end of a text, at most `most` bytes: from a line start where one is near, else from a character boundary.
+/// The end of a text, at most `most` bytes: from a line start if one is near, else from a character boundary.
 [[nodiscard]] std::string_view end_of(std::string_view text, std::size_t most);
 
-/// The line of a log that most likely names the cause of a failure, without blanks around it: the last that matches
-/// a pattern of a cause ("error:", "FAILED", "panic", "Traceback", ...), else the last that sums up ("BUILD FAILED").
-/// "" if none matches. A place to look at, never a verdict (V23). Expects readable text.
+/// The line of a log that most likely names the cause of a failure, trimmed: the last one that matches a pattern of a
+/// cause ("error:", "FAILED", "panic", "Traceback", ...), else the last one that sums up ("BUILD FAILED"). "" if none
+/// matches. A hint where to look; it does not say whether the task failed (V23). Expects readable text.
 [[nodiscard]] std::string_view failure_line(std::string_view text);
 
 /// "12,345".

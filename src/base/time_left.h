@@ -9,20 +9,20 @@
 
 namespace perdure {
 
-/// What is left of the time that a wait was given, whatever it waits for in between. Immutable, so thread-safe.
+/// The remaining time of a wait that consists of several steps. Immutable, so thread-safe.
 class TimeLeft {
  public:
-  /// Absent: for ever.
+  /// Absent: no limit.
   explicit TimeLeft(std::optional<std::chrono::milliseconds> timeout) {
     if (timeout) until_ = steady_ms() + timeout->count();
   }
 
-  /// Not negative; absent: for ever.
+  /// Not negative; absent: no limit.
   [[nodiscard]] std::optional<std::chrono::milliseconds> left() const {
     if (!until_) return std::nullopt;
     return std::chrono::milliseconds(std::max<std::int64_t>(0, *until_ - steady_ms()));
   }
-  /// `most`, or less where less is left.
+  /// `most`, or less if less is left.
   [[nodiscard]] std::chrono::milliseconds slice(std::chrono::milliseconds most) const {
     return std::min(most, left().value_or(most));
   }

@@ -4,13 +4,13 @@
 
 #include <utility>
 
-// An error of a Result is handed to the caller, who returns a Result, too:
+// Propagates the error of a Result to the caller, in a function that returns a Result:
 //
 //   TRY(auto task, find_task(session, id));  // auto task = the value, or return the error
 //   TRY_VOID(check_open());                  // go on, or return the error
 //
-// TRY is two statements, so that it stands in a block and not behind an `if` without braces. What it declares is a value
-// of its own, moved out of the Result.
+// TRY is two statements, so it must be in a block, not after an `if` without braces. It declares a value, which is
+// moved out of the Result.
 #define PERDURE_TRY_NAME_(line) try_result_##line
 #define PERDURE_TRY_NAME(line) PERDURE_TRY_NAME_(line)
 

@@ -34,7 +34,7 @@ std::size_t character_length(std::string_view s) {
 
 bool is_valid_utf8(std::string_view bytes) {
   while (!bytes.empty()) {
-    // Eight ASCII characters at a time: most of what is looked at is nothing else.
+    // Eight ASCII characters at a time: most text is ASCII.
     std::uint64_t eight = 0;
     if (bytes.size() >= sizeof eight) {
       std::memcpy(&eight, bytes.data(), sizeof eight);
@@ -76,7 +76,7 @@ std::string to_plain_text(std::string_view bytes, bool keep_lines) {
     const auto lead = static_cast<unsigned char>(character.front());
     const bool breaks_line = lead == '\n' || lead == '\r';
     if (lead == '\r' && bytes.size() > 1 && bytes[1] == '\n') {
-      // the line end that follows stands for both
+      // "\r\n" counts as one line end.
     } else if (breaks_line || lead == '\t') {
       out += !keep_lines ? ' ' : breaks_line ? '\n' : '\t';
     } else if (n == 0 || lead < 0x20 || lead == 0x7F ||

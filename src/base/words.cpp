@@ -118,7 +118,7 @@ std::string nearest_word(std::string_view typed, const std::vector<std::string_v
     return row[b.size()];
   };
   std::string nearest;
-  std::size_t best = 3;  // more changes than two make another word
+  std::size_t best = 3;  // with more than two changes it is another word
   for (const auto word : words)
     if (const std::size_t d = distance(typed.substr(0, 40), word); d < best) {
       best = d;

@@ -72,7 +72,7 @@ Result<AgentPlan> decode_plan(std::string_view json) {
   return plan;
 }
 
-// Members without the braces: the runner puts them into the record as they are.
+// Members without the braces: the runner puts them into the record unchanged.
 std::string note_members(const AgentNote& note) {
   JsonObject json;
   if (!note.agent_id.empty()) json.add("agentId", note.agent_id);

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-// tasks/<id>/agent.json: what the driver of a subagent is to do (docs/internals/disk-format.md).
+// tasks/<id>/agent.json: the plan for a subagent's driver (docs/internals/disk-format.md).
 namespace perdure::codec {
 
 struct AgentPlan {
@@ -17,7 +17,7 @@ struct AgentPlan {
   std::string prompt;
   std::optional<std::string> resume;  ///< agentId
   std::optional<std::string> mode, model, auth;
-  std::optional<std::string> owner;  ///< of the task: who is asked for permission
+  std::optional<std::string> owner;  ///< of the task: the one asked for permission
   PermissionPolicy permission = PermissionPolicy::ask;
   std::chrono::milliseconds permission_timeout{0};  ///< above 0
   bool thoughts = false;
@@ -27,14 +27,15 @@ struct AgentPlan {
 /// Errors: record_invalid, naming the key.
 [[nodiscard]] Result<AgentPlan> decode_plan(std::string_view json);
 
-/// What a driver adds to its task's record.
+/// The members that a driver adds to its task's record.
 struct AgentNote {
-  std::string agent_id;  ///< empty: it is not known, and nothing is said of it
+  std::string agent_id;  ///< empty: unknown, and not written
   std::optional<std::string> model;
   std::optional<std::string> stop_code;
   std::map<std::string, std::int64_t> usage;
 };
-/// As `note` of contract/control.h takes it: JSON members without braces, ASCII, agentId first; "" for nothing.
+/// In the form of `note` in contract/control.h: JSON members without braces, ASCII, agentId first; "" if there are
+/// none.
 [[nodiscard]] std::string note_members(const AgentNote& note);
 
 }  // namespace perdure::codec

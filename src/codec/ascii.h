@@ -5,8 +5,7 @@
 
 namespace perdure::codec {
 
-/// JSON text that is valid UTF-8, with escapes for what is not ASCII: the runner has no decoder that could tell good
-/// UTF-8 from bad.
+/// JSON text that is valid UTF-8, with escapes for all characters that are not ASCII: the runner can't check UTF-8.
 [[nodiscard]] std::string in_ascii(std::string_view json);
 
 }  // namespace perdure::codec

@@ -13,7 +13,7 @@ namespace perdure {
 namespace codec {
 namespace {
 
-// Members in the order in which a new record has them. An empty value: known for this kind, and not there.
+// Members in the order of a new record. An empty value: known for this kind, and absent.
 using Written = std::vector<std::pair<std::string_view, std::string>>;
 
 class Writer {
@@ -174,7 +174,7 @@ void write_found(Writer& w, const Task& task) {
   w.number("endedSeq", task.ended_seq);
 }
 
-// The current name of a legacy key, "" for one that has none in this kind of record (L21).
+// The current name of a legacy key, "" if it has none in this kind of record (L21).
 std::string_view current_name(std::string_view key, Kind kind) {
   constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kCommon = {{{"task_id", "taskId"},
                                                                                      {"description", "description"},
@@ -249,7 +249,7 @@ std::string encode(const Task& task) {
       const auto key = task.found.shape == Shape::legacy ? current_name(member.key, task.kind) : member.key;
       const auto known = std::ranges::find(w.written, key, &Written::value_type::first);
       if (known == w.written.end()) {
-        add_member(json, member.key, member.raw);  // not ours to understand, so not ours to lose (L19)
+        add_member(json, member.key, member.raw);  // an unknown key is kept (L19)
         continue;
       }
       if (!known->second.empty()) add_member(json, known->first, known->second);

@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-// How the decoders of all shapes take keys out of an object: each says what type it must have, and the first that
-// does not is the reason for which the record is refused.
+// How the decoders of all formats read keys of an object: each call names the expected type, and the first mismatch is
+// the reason with which the record is refused.
 namespace perdure::codec {
 
 enum class Need { required, optional };
@@ -18,13 +18,13 @@ class Fields {
   }
 
   [[nodiscard]] const Member* find(std::string_view key) const {
-    if ((shapes_ & shape_of(key)) == 0) return nullptr;  // most of the keys that may be there are not
+    if ((shapes_ & shape_of(key)) == 0) return nullptr;  // most of the optional keys are absent
     for (const auto& member : members_)
       if (member.key == key) return &member;
     return nullptr;
   }
 
-  /// The first thing that was wrong; "" while nothing was.
+  /// The first error; "" if there was none.
   [[nodiscard]] const std::string& problem() const { return problem_; }
   void refuse(std::string_view key, std::string_view what) {
     if (problem_.empty()) problem_ = fmt::format("{}: {}", key, what);
@@ -38,7 +38,7 @@ class Fields {
     const Member* const member = get(key, need, JsonType::boolean);
     return member == nullptr ? std::nullopt : std::optional(member->raw == "true");
   }
-  /// Null counts as absent where `null_is_fine`; the key must then be there all the same if it is required.
+  /// With `null_is_fine` null counts as absent; a required key must exist all the same.
   [[nodiscard]] std::optional<std::int64_t> integer(std::string_view key, Need need, std::int64_t least,
                                                     std::int64_t most, bool null_is_fine = false) {
     const Member* const found = find(key);
@@ -54,7 +54,7 @@ class Fields {
   }
 
  private:
-  // One bit of 64, from a key's length and ends: a look that answers "surely not there" for most that are not.
+  // One bit of 64, from a key's length and ends: a quick check that rules out most absent keys.
   static std::uint64_t shape_of(std::string_view key) {
     if (key.empty()) return 1;
     const auto first = std::size_t{static_cast<unsigned char>(key.front())};
@@ -77,14 +77,14 @@ class Fields {
   std::string problem_;
 };
 
-inline constexpr std::int64_t kMostTime = 8'640'000'000'000'000;  // the last date JavaScript knows
+inline constexpr std::int64_t kMostTime = 8'640'000'000'000'000;  // the last date in JavaScript
 inline constexpr std::int64_t kMostInt = INT64_MAX;
 inline constexpr std::int64_t kMostPid = INT32_MAX;
 
 /// Null exactly while the task runs.
 void check_end(Fields& fields, std::string_view key, bool terminal, const std::optional<std::int64_t>& ended);
 
-/// The id in the record, which must be the file's stem and of the form of a record's id.
+/// The id in the record, which must equal the file's stem and have the form of a record's id.
 [[nodiscard]] Result<TaskId> checked_id(Fields& fields, std::string_view key, std::string_view stem);
 
 [[nodiscard]] Result<Task> decode_legacy(const std::vector<Member>& members, std::string_view stem);

@@ -187,9 +187,9 @@ std::string plain(std::string_view key) {
   return key.contains('\\') ? unescape(key) : std::string(key);
 }
 
-// An escaped spelling of a key is the same key, so it must not hide a second one.
+// An escaped spelling of a key is the same key, so it must not hide a duplicate.
 std::optional<std::string> repeated_key(const std::vector<Member>& members) {
-  constexpr std::size_t kFew = 48;  // comparing all pairs of so many costs less than any container
+  constexpr std::size_t kFew = 48;  // comparing so many in pairs costs less than any container
   const bool escaped = std::ranges::any_of(members, [](const Member& m) { return m.key.contains('\\'); });
   if (members.size() <= kFew && !escaped) {
     for (std::size_t i = 1; i < members.size(); ++i)
@@ -247,7 +247,7 @@ std::optional<std::vector<std::string>> strings_of(const Member& member) {
     if (rest.empty()) return texts;
     if (rest.front() != '"') return std::nullopt;
     std::size_t end = 1;
-    while (rest[end] != '"') end += rest[end] == '\\' ? 2U : 1U;  // it has been looked at: the quote comes
+    while (rest[end] != '"') end += rest[end] == '\\' ? 2U : 1U;  // validated before: there is a quote
     texts.push_back(string_of({.raw = rest.substr(0, end + 1), .type = JsonType::string}));
     rest.remove_prefix(end + 1);
   }

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-// Just enough JSON to take a record apart without losing a byte of what is not understood: a parser that builds
-// values would round numbers, re-spell strings and forget duplicates.
+// Parses as much JSON as is needed to split a record without losing a byte of the unknown parts: a parser that builds
+// values would round numbers, re-spell strings and drop duplicates.
 namespace perdure::codec {
 
 enum class JsonType { string, integer, number, boolean, null, object, array };

@@ -12,12 +12,12 @@
 
 namespace perdure::codec {
 
-/// JSON text that is a whole value already.
+/// JSON text that is a complete value.
 struct RawJson {
   std::string text;
 };
 
-/// One value as JSON text: a string, a number, true or false, null for what is absent, an array of strings.
+/// One value as JSON text: a string, a number, true or false, null for an absent value, an array of strings.
 [[nodiscard]] inline std::string json_of(std::string_view text) {
   return json_quoted(text);
 }
@@ -64,7 +64,7 @@ class JsonArray {
 class JsonObject {
  public:
   JsonObject() = default;
-  /// Goes on behind the last member of a whole object.
+  /// Continues after the last member of a complete object.
   explicit JsonObject(std::string object) : text_(std::move(object)) { text_.pop_back(); }
 
   template <class T>

@@ -116,7 +116,7 @@ Result<> check_question(const Question& question) {
   return {};
 }
 
-// "a" or ["a", "b"], several of which are one answer.
+// "a" or ["a", "b"]; several become one answer.
 Result<std::string> decode_one_answer(const Member& member) {
   if (member.type == JsonType::string) return string_of(member);
   const auto items = split_array(member.raw);
@@ -129,7 +129,7 @@ Result<std::string> decode_one_answer(const Member& member) {
   return joined;
 }
 
-// The value of a member of an object that holds nothing else but what is in `besides`; else the text itself.
+// The value of a member of an object without other members than those in `besides`; else the text itself.
 std::string_view inside(std::string_view json, std::string_view name, std::string_view besides, JsonType type) {
   const auto members = split_object(json);
   if (!members) return json;

@@ -17,11 +17,11 @@ inline constexpr std::size_t kMaxQuestionBytes = 1 << 20;
 /// `{"answers":{...}}`, with the note if there is one; compact.
 [[nodiscard]] std::string encode_answer(const Answer& answer);
 
-/// The answers as they are stored: each question has one that is not blank, defaults standing in. Errors: usage, naming
-/// a question that was not asked or not answered.
+/// The answers in stored form: each question has a non-blank one; defaults are filled in. Errors: usage, naming a
+/// question that was not asked or not answered.
 [[nodiscard]] Result<Answer> complete_answer(const std::vector<Question>& questions, Answer given);
 
-/// The defaults, as an answer; absent where a question has none.
+/// The defaults as an answer; absent if a question has none.
 [[nodiscard]] std::optional<Answer> default_answer(const std::vector<Question>& questions);
 
 }  // namespace perdure::codec

@@ -41,7 +41,7 @@ void read_common(Fields& fields, Task& task) {
   if (task.kind_name.empty()) fields.refuse("kind", "is empty");
   const auto status_name = fields.text("status", Need::required).value_or("");
   const auto status = status_from(status_name);
-  // A queued task has no record, so no record can say so.
+  // A queued task has no record, so this status is invalid in one.
   if (!status || *status == Status::queued)
     fields.refuse("status", fmt::format("'{}' is not known", status_name.substr(0, 40)));
   task.status = status.value_or(Status::running);
@@ -60,7 +60,7 @@ void read_common(Fields& fields, Task& task) {
   task.queue.after = fields.text("after", Need::optional);
 }
 
-// What others may write in its place is theirs, and no reason to refuse a record.
+// Other programs may use this key for their own values: that must not invalidate a record.
 void read_usage(const Fields& fields, Task& task) {
   const Member* const usage = fields.find("usage");
   const auto members = usage != nullptr && usage->type == JsonType::object ? split_object(usage->raw)
@@ -86,7 +86,7 @@ void read_kind(Fields& fields, Task& task) {
     task.agent.thinking_effort = fields.text("thinkingEffort", Need::optional);
     task.agent.stop_code = fields.text("stopCode", Need::optional);
     read_usage(fields, task);
-    // Not a part of the shape: another program may mean something else by it.
+    // Not part of the format: another program may use this key with another meaning.
     const Member* const pid = fields.find("pid");
     if (pid != nullptr && fields.find("runner") != nullptr) task.process.pid = integer_of(*pid).value_or(0);
   }
@@ -289,7 +289,7 @@ Result<Task> decode(std::string_view bytes, std::string_view stem) {
   const bool current = fields.find("taskId") != nullptr;
   const bool legacy = fields.find("task_id") != nullptr;
   if (current && legacy) return fail(ErrorCode::record_invalid, "taskId and task_id: only one of them may be there");
-  // Without either, the spelling of the times tells which key to miss.
+  // Without either key, the spelling of the times says which of them is missing.
   const bool reads_legacy = legacy || (!current && fields.find("started_at") != nullptr);
   auto task = reads_legacy ? decode_legacy(*members, stem) : decode_current(*members, stem);
   if (!task) return task;

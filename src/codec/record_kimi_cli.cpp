@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-// The oldest shape: a folder a task, spec.json for what was asked and runtime.json for what became of it. Times are
+// The oldest format: a folder for each task, with spec.json for the request and runtime.json for the result. Times are
 // seconds with a fraction.
 namespace perdure::codec {
 namespace {

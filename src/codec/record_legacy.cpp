@@ -5,7 +5,7 @@
 namespace perdure::codec {
 namespace {
 
-// "" and blanks stood for "none" in that build.
+// That build wrote "" or blanks for "none".
 std::optional<std::string> unless_blank(std::optional<std::string> text) {
   if (text && text->find_first_not_of(" \t\r\n") == std::string::npos) return std::nullopt;
   return text;
@@ -17,7 +17,7 @@ Status status_of(Fields& fields, bool timed_out) {
   const auto status = status_from(name);
   if (!status || *status == Status::queued)
     fields.refuse("status", fmt::format("'{}' is not known", name.substr(0, 40)));
-  // A process that was `killed` with the reason "Timed out" stays killed: that build did not tell them apart.
+  // A process that was `killed` with the reason "Timed out" stays killed: that build did not distinguish the two.
   if (status == Status::failed && timed_out) return Status::timed_out;
   return status.value_or(Status::running);
 }

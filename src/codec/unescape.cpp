@@ -24,7 +24,7 @@ void append_utf8(std::string& out, unsigned code) {
   }
 }
 
-// The four hex digits behind "\u"; anything above 0xFFFF when there are none.
+// The four hex digits after "\u"; above 0xFFFF if there are none.
 unsigned code_unit(std::string_view text) {
   unsigned value = 0;
   if (text.size() < 6 || text[0] != '\\' || text[1] != 'u') return 0x10000;
@@ -67,7 +67,7 @@ std::string unescape(std::string_view escaped) {
         escaped.remove_prefix(6);
       }
     }
-    // Half a pair is no character; JavaScript writes such strings all the same.
+    // Half a surrogate pair is not a character; JavaScript writes such strings all the same.
     append_utf8(out, code >= 0xD800 && code <= 0xDFFF ? 0xFFFD : code);
   }
   return out;

@@ -5,7 +5,7 @@
 
 namespace perdure::codec {
 
-/// What stands between the quotes of a JSON string, as text. "" when it is none.
+/// The text of a JSON string, given the part between the quotes. "" if that is invalid.
 [[nodiscard]] std::string unescape(std::string_view escaped);
 
 }  // namespace perdure::codec

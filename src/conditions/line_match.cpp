@@ -10,7 +10,7 @@ namespace perdure::conditions {
 namespace {
 
 constexpr std::int64_t kWindow = 1 << 20;
-// A line without an end, or a very long one, must not fill the memory.
+// An endless line must not fill the memory.
 constexpr std::size_t kLongestLine = 16'384;
 constexpr std::chrono::milliseconds kStill{200};
 
@@ -38,7 +38,7 @@ Result<bool> LineMatch::look() {
     partial_ += chunk->bytes;
     if (matches_in_lines()) return true;
     if (eof_ && !partial_.empty() && matches(partial_)) return true;
-    // An unfinished line is a prompt, perhaps: `$` holds in it once nothing has been added for a while (I11).
+    // An incomplete line may be a prompt: `$` matches at its end if it has not grown for a while (I11).
     if (!chunk->bytes.empty()) grew_ms_ = steady_ms();
     if (chunk->bytes.empty()) {
       const bool is_still = !partial_.empty() && steady_ms() - grew_ms_ >= kStill.count();

@@ -7,24 +7,24 @@
 #include <optional>
 #include <string>
 
-// What one can wait for besides a task's end. On the public interface only; for the front ends.
+// Conditions that a caller can wait for besides a task's end. For the front ends; uses the public interface only.
 namespace perdure::conditions {
 
-/// Does a line of a task's output match a regular expression (RE2)? Of a line its first 16 KiB are looked
-/// at; one that is not finished each time that it has grown.
+/// Does a line of a task's output match a regular expression (RE2)? Only the first 16 KiB of a line are searched. An
+/// incomplete line is searched each time it grows.
 class LineMatch {
  public:
   /// Errors: usage, with the reason.
   [[nodiscard]] static Result<LineMatch> compile(TaskManager& manager, TaskId id, const std::string& pattern);
 
-  /// Reads what is new. True: a line matched; see line().
+  /// Reads new output. True: a line matched; see line().
   [[nodiscard]] Result<bool> look();
   [[nodiscard]] std::int64_t offset() const { return offset_; }
   /// True when no more output will come.
   [[nodiscard]] bool is_at_end() const { return eof_; }
-  /// Only what is written from `offset` on.
+  /// Starts at `offset`.
   void start_at(std::int64_t offset) { offset_ = offset; }
-  /// When to look again although nothing has come: then `$` holds at the end of the unfinished line. Absent: never.
+  /// When to check again without new output: then `$` matches at the end of the incomplete line. Absent: never.
   [[nodiscard]] std::optional<std::chrono::milliseconds> settles_in() const;
   [[nodiscard]] const std::string& line() const { return line_; }
 

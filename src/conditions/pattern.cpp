@@ -25,7 +25,7 @@ Result<Pattern> Pattern::compile(const std::string& text) {
   options.set_never_capture(true);
   auto program = std::make_shared<const re2::RE2>(text, options);
   if (program->ok()) return Pattern(std::move(program));
-  // RE2 says "invalid perl operator: (?=", which tells nobody what to do.
+  // RE2's own message, "invalid perl operator: (?=", does not help the user.
   const auto code = program->error_code();
   const bool is_missing = code == re2::RE2::ErrorRepeatArgument || code == re2::RE2::ErrorBadPerlOp ||
                           code == re2::RE2::ErrorBadEscape || code == re2::RE2::ErrorBadNamedCapture;
@@ -36,7 +36,7 @@ Result<Pattern> Pattern::compile(const std::string& text) {
 
 bool Pattern::is_in(std::string_view line, bool ends) const {
   if (ends) return program_->Match({line.data(), line.size()}, 0, line.size(), re2::RE2::UNANCHORED, nullptr, 0);
-  // RE2 has no word for "more may follow": a byte behind the end of what is searched is one.
+  // RE2 has no option for "more may follow": an additional byte after the text has that effect.
   std::string longer(line);
   longer += '\0';
   return program_->Match({longer.data(), longer.size()}, 0, line.size(), re2::RE2::UNANCHORED, nullptr, 0);

@@ -12,14 +12,14 @@ class RE2;
 
 namespace perdure::conditions {
 
-/// A regular expression as RE2 has them: no lookaround and no back-references, so that a line takes a time that grows
-/// with its length only, whatever the pattern and the output are (I11). A value; copies share the program; thread-safe.
+/// A regular expression in RE2's syntax: without lookaround and back-references, so that the time for a line is linear
+/// in its length for every pattern (I11). A value; copies share the program; thread-safe.
 class Pattern {
  public:
   /// Errors: usage, with the reason.
   [[nodiscard]] static Result<Pattern> compile(const std::string& text);
 
-  /// Is it anywhere in this line? `ends` false: more may follow, so `$` does not hold at its end.
+  /// Does it match anywhere in this line? `ends` false: more may follow, so `$` does not match at the end.
   [[nodiscard]] bool is_in(std::string_view line, bool ends = true) const;
 
  private:

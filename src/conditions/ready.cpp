@@ -73,7 +73,7 @@ void add_sockets(std::int64_t pid, std::unordered_set<std::uint64_t>& inodes) {
   ::closedir(folder);
 }
 
-// Which process has the socket: only asked for a message.
+// The process that has the socket: needed for a message only.
 std::int64_t owner_of(std::uint64_t inode) {
   for (const pid_t pid : all_processes()) {
     std::unordered_set<std::uint64_t> inodes;
@@ -98,7 +98,7 @@ bool wait_for(int fd, short events) {
   return n > 0;
 }
 
-// The status of an answer to GET, from one address; 0: none.
+// The status of the response to GET from one address; 0: none.
 int ask(const sockaddr* address, socklen_t length, const ReadyCondition& where) {
   const Fd socket(::socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return 0;

@@ -19,7 +19,7 @@ namespace {
 namespace beast = boost::beast::http;
 using boost::system::error_code;
 
-// A socket as Beast wants a stream, with the deadlines that blocking sockets of Asio don't have.
+// A socket as a stream for Beast, with deadlines, which Asio's blocking sockets lack.
 class Stream {
  public:
   Stream(Fd socket, int stop_fd) : socket_(std::move(socket)), stop_fd_(stop_fd) {}
@@ -64,7 +64,7 @@ class Stream {
     error = {};
     return 0;
   }
-  // Beast asks for these, too; nobody calls them.
+  // Beast requires these overloads but does not call them.
   template <class Buffers>
   std::size_t read_some(const Buffers& buffers) {
     error_code error;
@@ -76,7 +76,7 @@ class Stream {
     return write_some(buffers, error);
   }
 
-  // False: the time has passed, or the server ends.
+  // False: the time is over, or the server is shutting down.
   bool await(short events, std::int64_t until, bool stops) {
     while (true) {
       pollfd look[] = {{.fd = fd(), .events = events, .revents = 0},
@@ -126,7 +126,7 @@ class Connected final : public Exchange {
     beast::response<beast::empty_body> response(static_cast<beast::status>(status), version_);
     for (const auto& [name, value] : headers) response.set(name, value);
     chunked_ = version_ == 11;
-    // A client of HTTP/1.0 knows the end of a stream by the end of the connection.
+    // For a client of HTTP/1.0 the end of the connection is the end of a stream.
     if (!chunked_) keep_alive_ = false;
     response.keep_alive(keep_alive_);
     response.chunked(chunked_);
@@ -203,7 +203,8 @@ Request header_of(const Message& message) {
   return request;
 }
 
-// The peer is to read the answer before the rest of its bytes makes this end a reset: some of it is read for that.
+// The rest of the request is read, within limits: closing with unread bytes would reset the connection before the peer
+// has read the response.
 void refuse(Stream& stream, const Refusal& refusal) {
   constexpr int kMostParts = 64;
   constexpr int kPatienceMs = 200;
@@ -217,7 +218,7 @@ void refuse(Stream& stream, const Refusal& refusal) {
   }
 }
 
-// Reads one request. Absent: there is none any more; what is wrong with it was answered.
+// Reads one request. Absent: there are no more; an invalid one was answered.
 std::optional<Connected> next_request(Stream& stream, boost::beast::flat_buffer& buffer, const Limits& limits,
                                       const Service& service, std::atomic<bool>& is_known) {
   const int patience = is_known ? limits.idle_ms : limits.header_ms;
@@ -262,7 +263,7 @@ void serve_connection(Fd socket, const Limits& limits, int stop_fd, Service& ser
     if (!exchange) return;
     service.answer(*exchange);
     if (!exchange->finish()) return;
-    buffer.shrink_to_fit();  // one large request must not be paid for until the connection ends
+    buffer.shrink_to_fit();  // a large request must not occupy memory until the connection ends
   }
 }
 

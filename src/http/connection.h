@@ -7,11 +7,11 @@
 
 namespace perdure::http {
 
-/// Serves the requests of one connection, one after the other, until it is closed by either side. `is_known` is set as soon
-/// as a request was admitted.
+/// Serves the requests of one connection, one after the other, until either side closes it. Sets `is_known` as soon as
+/// a request was admitted.
 void serve_connection(Fd socket, const Limits& limits, int stop_fd, Service& service, std::atomic<bool>& is_known);
 
-/// Answers 503 and closes: there are too many.
+/// Answers 503 and closes: there are too many connections.
 void refuse_connection(Fd socket);
 
 }  // namespace perdure::http

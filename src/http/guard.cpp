@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t kTokenBytes = 32;
 
-// Takes as long for a near miss as for a far one.
+// Constant time: independent of where the texts differ.
 bool is_same(std::string_view a, std::string_view b) {
   unsigned char difference = a.size() == b.size() ? 0 : 1;
   for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
@@ -62,7 +62,7 @@ std::string_view bearer_token(std::string_view header) {
 bool Guard::is_ours(std::string_view host) const {
   host = host_name(host);
   if (host == "localhost" || host == "127.0.0.1" || host == "::1" || host == endpoint_.address) return true;
-  // Listening on every address: a rebound name is a name, so numbers may pass.
+  // When listening on every address, DNS rebinding shows up as a host name, so numeric hosts are accepted.
   return (endpoint_.address == "0.0.0.0" || endpoint_.address == "::") && is_numeric(host);
 }
 
@@ -70,7 +70,7 @@ std::optional<Refusal> Guard::refuses(const Request& request) const {
   const auto refuse = [](int status, Headers headers = {}) {
     return Refusal{.status = status, .headers = std::move(headers), .body = {}};
   };
-  // Of two, one reader takes the first and another the last.
+  // Of two such headers one program may read the first and another the last.
   for (const char* const name : {"Host", "Origin", "Authorization"})
     if (request.count_of(name) > 1) return refuse(400);
   if (!is_ours(request.header("Host"))) return refuse(403);

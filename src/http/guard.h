@@ -8,16 +8,16 @@
 
 namespace perdure::http {
 
-/// Who may talk to a server on this machine: whoever has the token, and no web page that a browser of this machine
-/// shows (DNS rebinding, requests across sites).
+/// Admits clients with the token to a server on this machine, and rejects requests of web pages in this machine's
+/// browsers (DNS rebinding, cross-site requests).
 class Guard {
  public:
-  /// Without a token everybody may who can reach it.
+  /// Without a token every client that can connect is admitted.
   Guard(Endpoint endpoint, std::optional<std::string> token)
       : endpoint_(std::move(endpoint)), token_(std::move(token)) {}
 
-  /// Absent where a request may pass. 403 for a foreign Host or Origin, 400 for a second Host, Origin or Authorization, 401
-  /// without the token. Looks at the header only.
+  /// Absent if the request is admitted. 403 for a foreign Host or Origin, 400 for a second Host, Origin or
+  /// Authorization, 401 without the token. Checks the header only.
   [[nodiscard]] std::optional<Refusal> refuses(const Request& request) const;
 
  private:
@@ -26,10 +26,11 @@ class Guard {
   std::optional<std::string> token_;
 };
 
-/// "localhost:80" -> "localhost", "[::1]:80" -> "::1"; "" for what is no host with a port, as "localhost:80@evil.example".
+/// "localhost:80" -> "localhost", "[::1]:80" -> "::1"; "" if it is not a host with a port, as
+/// "localhost:80@evil.example".
 [[nodiscard]] std::string_view host_name(std::string_view host);
 
-/// What stands behind "Bearer ", whose letters may be of either case (RFC 9110, 11.1); "" for another scheme.
+/// The text after "Bearer ", in any case of letters (RFC 9110, 11.1); "" for another scheme.
 [[nodiscard]] std::string_view bearer_token(std::string_view authorization);
 
 struct Token {
@@ -37,8 +38,8 @@ struct Token {
   bool is_new = false;
 };
 
-/// The token in a file, which is made, 0600, where there is none. Errors: session_unusable; config_invalid where the
-/// file can be read by others or holds no token.
+/// The token in a file; makes the file, 0600, if it is missing. Errors: session_unusable; config_invalid if others can
+/// read the file or it has no token.
 [[nodiscard]] Result<Token> load_or_make_token(const std::string& folder, const std::string& name);
 
 }  // namespace perdure::http

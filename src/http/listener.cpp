@@ -63,7 +63,7 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
-// The threads of the connections. A finished one is joined by the accepting thread.
+// The threads of the connections. The accepting thread joins finished ones.
 class Connections {
  public:
   explicit Connections(const Limits& limits) : limits_(limits), done_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
@@ -115,7 +115,7 @@ class Connections {
     std::atomic<bool> is_known = false, is_done = false;
   };
 
-  // Whoever has shown nothing must not keep out those who can show something: of too many the oldest goes.
+  // Connections without an admitted request must not keep others out: if there are too many, the oldest is closed.
   void make_room() {
     const auto is_stranger = [](const One& one) { return !one.is_known && !one.is_done && one.other_end; };
     if (std::ranges::count_if(threads_, is_stranger) < limits_.strangers) return;
@@ -209,7 +209,7 @@ void Listener::serve(Service& service, const Limits& limits, int stop_fd) {
       ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
       connections.start(std::move(socket), serve_one);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      // The connection stays in the queue and poll() would tell again at once: wait until one here has ended.
+      // The connection stays in the backlog, and poll() would return at once: wait until one here has ended.
       pollfd ended[] = {{.fd = stop_fd, .events = POLLIN, .revents = 0},
                         {.fd = connections.done_fd(), .events = POLLIN, .revents = 0}};
       ::poll(ended, 2, 1'000);

@@ -9,7 +9,7 @@
 
 namespace perdure::http {
 
-/// Where to listen: an address, never a name.
+/// Where to listen: a numeric address.
 struct Endpoint {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;  ///< 0: any free one
@@ -29,7 +29,7 @@ class Listener {
   /// The port is the real one.
   [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }
 
-  /// Answers requests, each in the thread of its connection, until `stop_fd` is readable and all connections are closed.
+  /// Serves requests, each connection in its own thread, until `stop_fd` is readable and all connections are closed.
   void serve(Service& service, const Limits& limits, int stop_fd);
 
  private:

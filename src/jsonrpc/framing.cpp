@@ -17,7 +17,7 @@ constexpr int kLastPatienceMs = 50;
 
 }  // namespace
 
-// False: nothing more is to be read, whatever there may be.
+// False: reading has to stop, even if there is more.
 bool LineReader::await() {
   pollfd look[] = {{.fd = fd_, .events = POLLIN, .revents = 0}, {.fd = stop_fd_, .events = POLLIN, .revents = 0}};
   while (::poll(look, 2, -1) < 0 && errno == EINTR) {
@@ -25,13 +25,13 @@ bool LineReader::await() {
   return look[1].revents == 0;
 }
 
-// False at the end of the stream. An error of the descriptor is its end, too: nothing more will come.
+// False at the end of the stream. An error of the descriptor counts as the end.
 bool LineReader::fill() {
   if (start_ > 0) {
     buffer_.erase(0, start_);
     looked_ -= start_;
     start_ = 0;
-    // One huge message must not be paid for until the end of the session.
+    // A huge message must not occupy memory until the end of the session.
     if (buffer_.capacity() > 16 * kChunk && buffer_.size() < kChunk) buffer_.shrink_to_fit();
   }
   const std::size_t had = buffer_.size();
@@ -82,7 +82,7 @@ bool LineWriter::write(std::string_view line) {
   const std::lock_guard lock(one_at_a_time_);
   std::string_view left = bytes;
   while (!left.empty() && !broken_) {
-    // Looked before each write, so that a reader that takes nothing can't keep the program from ending.
+    // Checked before each write, so that a reader that takes nothing can't keep the program from exiting.
     pollfd look[] = {{.fd = fd_, .events = POLLOUT, .revents = 0},
                      {.fd = is_closing_ ? -1 : closing_.get(), .events = POLLIN, .revents = 0}};
     const int ready = ::poll(look, 2, is_closing_ ? kLastPatienceMs : -1);
@@ -91,7 +91,7 @@ bool LineWriter::write(std::string_view line) {
       if (ready == 0) broken_ = true;
       continue;
     }
-    // A pipe that is writable takes this much without blocking.
+    // A writable pipe takes this much without blocking.
     const ssize_t n = ::write(fd_, left.data(), std::min<std::size_t>(left.size(), 4096));
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (n < 0) {

@@ -10,14 +10,14 @@
 
 namespace perdure::jsonrpc {
 
-/// Lines of a stream, each at most `limit` bytes. Memory stays flat: what is longer is read and thrown away.
+/// Lines of a stream, each at most `limit` bytes. Uses bounded memory: a longer line is read and discarded.
 class LineReader {
  public:
-  /// Once `stop_fd` is readable the stream ends for this reader, whoever else still holds its other end.
+  /// Once `stop_fd` is readable the stream ends for this reader, even if the other end is still open.
   LineReader(int fd, std::size_t limit, int stop_fd = -1) : fd_(fd), stop_fd_(stop_fd), limit_(limit) {}
 
   enum class Got { line, too_long, end };
-  /// Blocks. `line` comes without its end and without a carriage return before it; a last line without an end counts.
+  /// Blocks. `line` has neither its end nor a carriage return before it; a last line without an end counts.
   Got next(std::string& line);
 
  private:
@@ -38,17 +38,17 @@ class LineWriter {
  public:
   explicit LineWriter(int fd);
 
-  /// False: the reader has gone, or the writer was closed. Blocks while the reader is slow.
+  /// False: the reader has closed the stream, or this writer was closed. Blocks while the reader is slow.
   bool write(std::string_view line);
 
-  /// Who blocks in write(), now or later, gives up when the reader takes nothing for 50 ms.
+  /// Threads that block in write(), now or later, give up when the reader takes nothing for 50 ms.
   void close_soon();
 
  private:
   int fd_;
   Fd closing_;
   std::atomic<bool> is_closing_ = false;
-  std::mutex one_at_a_time_;  // held across write(2): lines must not be mixed, and that is its only purpose
+  std::mutex one_at_a_time_;  // held during write(2), so that lines are not mixed
   bool broken_ = false;
 };
 

@@ -42,7 +42,7 @@ std::expected<Message, Unreadable> read_response(json::object& object, Message m
   return message;
 }
 
-// Looks for a key that stands twice in one object: of two readers one would believe the first and one the last.
+// Finds a key that occurs twice in one object: some readers use the first value and others the last.
 class KeyCheck {
  public:
   static constexpr std::size_t max_object_size = std::size_t(-1), max_array_size = std::size_t(-1),

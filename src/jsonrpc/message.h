@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-// JSON-RPC 2.0, as MCP and ACP use it: ids are strings or integers, params are objects, one message a line.
+// JSON-RPC 2.0 as used by MCP and ACP: ids are strings or integers, params are objects, one message a line.
 namespace perdure::jsonrpc {
 
 namespace json = boost::json;
@@ -16,7 +16,7 @@ namespace json = boost::json;
 inline constexpr int kParseError = -32700, kInvalidRequest = -32600, kMethodNotFound = -32601, kInvalidParams = -32602,
                      kInternalError = -32603, kBusy = -32000;
 
-/// A failure as it goes over the wire.
+/// An error as it is sent.
 struct Fault {
   int code = kInternalError;
   std::string message;
@@ -26,23 +26,23 @@ struct Fault {
 struct Message {
   enum class Kind { request, notification, response };
   Kind kind = Kind::notification;
-  json::value id = nullptr;  ///< string or integer; null in an answer to what could not be read
+  json::value id = nullptr;  ///< string or integer; null in the answer to an unreadable request
   std::string method;
   json::object params;
   json::value result = nullptr;  ///< of a response
   std::optional<Fault> fault;    ///< of a response
 };
 
-/// Why something is no message, with its id where one could be seen (else null).
+/// Why a text is not a valid message, with its id if that could be read (else null).
 struct Unreadable {
   Fault fault;
   json::value id = nullptr;
 };
 
-/// One JSON text as a value. Refused: what RFC 8259 does not allow, bad UTF-8, more than 64 levels.
+/// Parses JSON text. Refuses text that RFC 8259 does not allow, invalid UTF-8, and more than 64 levels.
 [[nodiscard]] std::expected<json::value, Unreadable> parse_text(std::string_view text);
 
-/// A value as a message. Refused: wrong types of anything above, a version that is not 2.0.
+/// A value as a message. Refuses wrong types of the members above, and a version other than 2.0.
 [[nodiscard]] std::expected<Message, Unreadable> read_message(json::value value);
 
 [[nodiscard]] json::object make_result(json::value id, json::object result);

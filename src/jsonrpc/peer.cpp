@@ -95,7 +95,7 @@ bool Workers::run(std::function<void()> job) {
     try {
       threads_.emplace_back([this] { work(); });
     } catch (const std::system_error&) {
-      if (threads_.empty()) return false;  // no thread to be had: those that are there must do
+      if (threads_.empty()) return false;  // no thread available: the existing ones have to do
     }
   }
   if (jobs_.size() >= most_) return false;

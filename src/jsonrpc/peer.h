@@ -14,18 +14,18 @@
 #include <thread>
 #include <vector>
 
-// What any peer needs beside its transport: what the other side asked for and is not answered yet, what we asked it,
-// and threads for what may take long.
+// What a peer needs besides its transport: the requests received and not answered yet, the requests sent, and threads
+// for long requests.
 namespace perdure::jsonrpc {
 
-/// Takes messages to the other side. Thread-safe. False: it has gone.
+/// Sends messages to the other side. Thread-safe. False: it has disconnected.
 class Outlet {
  public:
   virtual ~Outlet() = default;
   virtual bool send(const json::object& message) = 0;
 };
 
-/// A flag that can be waited for: a descriptor that becomes readable, and stays so.
+/// A flag as a descriptor that becomes readable when it is raised, and stays readable.
 class Signal {
  public:
   Signal();
@@ -38,22 +38,22 @@ class Signal {
   std::atomic<bool> raised_ = false;
 };
 
-/// One request of the other side while it is worked on.
+/// One received request while it is processed.
 struct Call {
   enum class Ended { no, cancelled, hung_up };
-  Signal stop;  ///< raised when nobody waits for the answer any more
+  Signal stop;  ///< raised when the answer is no longer wanted
   std::atomic<Ended> why = Ended::no;
 
   void end(Ended reason);
 };
 
-/// The requests of one peer that are being worked on, by id. Thread-safe.
+/// The requests of one peer in progress, by id. Thread-safe.
 class Calls {
  public:
-  /// Nothing when a call with this id is being worked on.
+  /// Absent if a call with this id is in progress.
   [[nodiscard]] std::shared_ptr<Call> begin(const json::value& id);
   void finish(const json::value& id);
-  /// Unknown ids are ignored: the answer may have crossed the wish.
+  /// Unknown ids are ignored: the cancellation may have crossed the answer.
   void cancel(const json::value& id);
   void hang_up();
   [[nodiscard]] std::size_t size() const;
@@ -63,14 +63,14 @@ class Calls {
   std::map<std::string, std::shared_ptr<Call>> calls_;
 };
 
-/// The `data` of a fault that says that there was no answer.
+/// The `data` of a fault that means that no answer came.
 inline constexpr std::string_view kNoAnswer = "no answer came";
 
-/// Requests to the other side. Thread-safe.
+/// Requests sent to the other side. Thread-safe.
 class Asks {
  public:
   using Answer = std::expected<json::value, Fault>;
-  /// Sends and blocks until there is an answer, `stop` is raised, or the time has passed; both are faults.
+  /// Sends and blocks until the answer comes, `stop` is raised, or the time is over; the last two are faults.
   [[nodiscard]] Answer ask(Outlet& outlet, std::string_view method, json::object params, const Signal& stop,
                            std::chrono::milliseconds patience);
   /// Unknown ids are ignored.
@@ -86,8 +86,8 @@ class Asks {
   std::int64_t last_id_ = 0;
 };
 
-/// Threads that are made when they are needed, at most `most`, and joined at the end. Nothing waits behind
-/// something that blocks unless all of them do.
+/// Threads that are started as needed, at most `most`, and joined by the destructor. A job waits for a blocked one only
+/// if all threads are blocked.
 class Workers {
  public:
   explicit Workers(std::size_t most) : most_(most) {}
@@ -95,9 +95,9 @@ class Workers {
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
-  /// False: all threads are busy and as many jobs wait.
+  /// False: all threads are busy and the queue is full.
   bool run(std::function<void()> job);
-  /// Finishes what is being done and what waits.
+  /// Finishes the running and the queued jobs.
   void join();
 
  private:

@@ -43,7 +43,7 @@ bool has_kimi_cli_form(std::string_view text) {
 Result<TaskId> TaskId::parse(std::string_view text) {
   if (text.empty()) return fail(ErrorCode::task_id_empty, "task id is empty: give the id that `run` printed");
   if (!has_record_form_text(text) && !has_kimi_cli_form(text)) {
-    // The text may hold anything, so only a little of it, made harmless, is quoted.
+    // The text may contain anything, so only a short, harmless part of it is quoted.
     std::string shown;
     for (const char c : text.substr(0, 40)) shown += (c >= 0x20 && c < 0x7F) ? c : '?';
     if (text.size() > 40) shown += "...";
