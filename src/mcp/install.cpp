@@ -15,7 +15,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::string_view kServer = "perdure";
-// WaitFor blocks for ten minutes at most; some clients give up on a tool after one.
+// WaitFor blocks up to ten minutes; some clients give up on a tool after one.
 constexpr std::int64_t kToolTimeoutMs = 660'000;
 
 constexpr std::array<Client, 9> kClients = {{
@@ -47,7 +47,7 @@ constexpr std::array<Client, 9> kClients = {{
     {.name = "vscode", .title = "Visual Studio Code", .file = ".vscode/mcp.json"},
 }};
 
-// Where in its configuration a client looks for servers.
+// The place of servers in a client's configuration.
 std::string_view group_of(const Client& client) {
   if (client.name == "opencode") return "mcp";
   if (client.name == "vscode") return "servers";
@@ -67,7 +67,7 @@ json::object json_entry(const Client& client, const CommandLine& command) {
     entry["type"] = "local";
     entry["tools"] = json::array{"*"};
   }
-  // Else the model sees nine names, with the first 150 characters of each description at most.
+  // Without this the model sees nine names, and at most the first 150 characters of each description.
   if (client.name == "claude") entry["alwaysLoad"] = true;
   if (client.name == "qwen") entry["alwaysLoadTools"] = true;
   if (client.name == "copilot" || client.name == "gemini" || client.name == "qwen") entry["timeout"] = kToolTimeoutMs;
@@ -75,7 +75,7 @@ json::object json_entry(const Client& client, const CommandLine& command) {
   return entry;
 }
 
-// Two blanks a level, as those who write these files do.
+// Two blanks a level, as the clients write these files.
 void print(const json::value& value, std::string& text, std::size_t level) {
   const std::string indent(2 * level + 2, ' ');
   const auto close = [&](char bracket) {
@@ -111,7 +111,7 @@ std::string quoted(const std::string& text) {
   return json::serialize(json::string(text));
 }
 
-// A JSON string is a basic string of TOML, too, but for DEL, which no path has.
+// A JSON string is also a basic string of TOML, except for DEL, which no path contains.
 std::string toml_entry(const CommandLine& command, const Variables& variables) {
   const json::array arguments(command.begin() + 1, command.end());
   std::string text = fmt::format("[mcp_servers.{}]\ncommand = {}\nargs = {}\ntool_timeout_sec = {}\n", kServer,

@@ -11,15 +11,15 @@
 namespace perdure::mcp {
 namespace {
 
-// A header or a `key = value`, as it stands in the file.
+// A header or a `key = value`, as a range of the file.
 struct Statement {
   bool is_header = false;
   std::vector<std::string> keys;
-  std::size_t begin = 0, end = 0;  // `end`: behind a comment on the same line, before the line end
+  std::size_t begin = 0, end = 0;  // `end`: after a comment on the same line, before the line end
 };
 
-// Splits a file into statements. It knows strings, comments and brackets, so that a line inside a value is never taken
-// for a header; what is not TOML is left to the parser that checks the result.
+// Splits a file into statements. It recognizes strings, comments and brackets, so that a line inside a value is never
+// taken for a header; invalid TOML is left to the parser that checks the result.
 class Statements {
  public:
   explicit Statements(std::string_view text) : text_(text) {
@@ -32,7 +32,7 @@ class Statements {
     Statement one{.is_header = text_[at_] == '[', .keys = {}, .begin = at_, .end = 0};
     while (one.is_header && at_ < text_.size() && text_[at_] == '[') ++at_;
     read_keys(one.keys);
-    // The rest: what stands behind the header, or the value, over several lines where it has brackets or long strings.
+    // The rest of a statement: after the header, or the value, over several lines if it has brackets or long strings.
     int depth = 0;
     while (at_ < text_.size()) {
       const char c = text_[at_];
@@ -72,7 +72,7 @@ class Statements {
       at_ += 3;
       while (at_ < text_.size() && text_.substr(at_, 3) != three) at_ += quote == '"' && text_[at_] == '\\' ? 2U : 1U;
       at_ = std::min(at_ + 3, text_.size());
-      while (at_ < text_.size() && text_[at_] == quote) ++at_;  // """" ends with a quote of its own
+      while (at_ < text_.size() && text_[at_] == quote) ++at_;  // """" contains a quote before the closing ones
       return;
     }
     for (++at_; at_ < text_.size() && text_[at_] != quote && text_[at_] != '\n'; ++at_)

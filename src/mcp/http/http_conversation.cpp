@@ -18,7 +18,7 @@ constexpr std::size_t kMostEvents = 1000, kMostBytes = 4 << 20, kMostStreams = 3
 
 std::string random_id() {
   std::array<unsigned char, 16> bytes{};
-  // Cannot fail: so few bytes, no flags, after the boot.
+  // Can't fail: few bytes, no flags, after the boot.
   [[maybe_unused]] const ssize_t n = ::getrandom(bytes.data(), bytes.size(), 0);
   std::string text;
   for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);

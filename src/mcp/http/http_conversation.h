@@ -11,19 +11,19 @@
 
 namespace perdure::mcp {
 
-/// Messages for one stream of server-sent events, kept so that a reader who lost the connection can go on behind the
-/// last one it saw. Thread-safe. Bounded: of a stream that nobody reads, the oldest go.
+/// Messages for one stream of server-sent events, kept so that a reader that lost the connection can continue after the
+/// last one it received. Thread-safe. Bounded: if no reader takes them, the oldest are dropped.
 class EventStream final : public jsonrpc::Outlet {
  public:
   explicit EventStream(std::uint64_t number);
 
   bool send(const json::object& message) override;
-  /// The last message. `delivered` is called once it was written.
+  /// Adds the last message. `delivered` is called once it was written.
   void finish(const json::object& message, std::function<void()> delivered);
-  /// The connection shall be closed before the end; the reader comes back for the rest.
+  /// Asks the reader to close the connection before the end; it comes back for the rest.
   void ask_to_close();
 
-  /// Readable when take() may have something, or the stream was closed or taken over.
+  /// Readable when take() may have messages, or the stream was closed or taken over.
   [[nodiscard]] int fd() const { return changed_.get(); }
 
   struct Events {
@@ -31,16 +31,16 @@ class EventStream final : public jsonrpc::Outlet {
     bool has_last = false;                                      ///< the last of them ends the stream
     bool shall_close = false;
   };
-  /// What comes behind `place`.
+  /// The messages after `place`.
   [[nodiscard]] Events take(std::uint64_t place);
 
-  /// A new reader; whoever read before is woken, and stops. The number is that of the reader.
+  /// Registers a new reader. The previous one is woken and stops. Returns the reader's number.
   std::uint64_t attach();
   [[nodiscard]] bool is_attached(std::uint64_t reader) const;
-  /// The reader that was replaced may have swallowed what should wake the new one.
+  /// Wakes the new reader again, in case the replaced one has consumed its wake-up.
   void wake_reader();
 
-  /// The place up to which somebody has read: where a reader begins who does not name one.
+  /// The place up to which messages were read: the start for a reader that names no place.
   void note_seen(std::uint64_t place);
   [[nodiscard]] std::uint64_t seen() const;
 
@@ -63,7 +63,7 @@ class EventStream final : public jsonrpc::Outlet {
   std::function<void()> delivered_;
 };
 
-/// A legacy conversation over HTTP, named by the header Mcp-Session-Id.
+/// A legacy conversation over HTTP, identified by the header Mcp-Session-Id.
 class HttpConversation {
  public:
   explicit HttpConversation(std::string id);
@@ -72,11 +72,11 @@ class HttpConversation {
 
   /// A stream for the answer to one request.
   [[nodiscard]] std::shared_ptr<EventStream> open_stream();
-  /// The stream of an event id, and the place it names. Absent: not kept any more.
+  /// The stream of an event id, and the place it names. Absent: no longer kept.
   [[nodiscard]] std::pair<std::shared_ptr<EventStream>, std::uint64_t> find(std::string_view event_id);
   void drop(const EventStream& stream);
 
-  std::shared_ptr<EventStream> background;  ///< what belongs to no request
+  std::shared_ptr<EventStream> background;  ///< for messages that belong to no request
   Conversation state;
   jsonrpc::Calls calls;
 
@@ -87,12 +87,12 @@ class HttpConversation {
   std::uint64_t last_ = 0;
 };
 
-/// All legacy conversations of a server; of too many the one that was silent longest is forgotten.
+/// All legacy conversations of a server; if there are too many, the one that was idle longest is dropped.
 class HttpConversations {
  public:
   [[nodiscard]] std::shared_ptr<HttpConversation> open();
   [[nodiscard]] std::shared_ptr<HttpConversation> find(std::string_view id);
-  /// Those that had to go, for the server to forget.
+  /// The dropped ones, for the server to forget.
   [[nodiscard]] std::vector<std::shared_ptr<HttpConversation>> take_surplus();
   [[nodiscard]] std::shared_ptr<HttpConversation> take(std::string_view id);
   [[nodiscard]] std::vector<std::shared_ptr<HttpConversation>> take_all();

@@ -13,7 +13,7 @@ namespace perdure::mcp {
 namespace {
 
 constexpr std::string_view kPath = "/mcp";
-// Clients and what lies between give up on a connection that is silent for some minutes; some for half of one.
+// Clients and proxies give up on a connection that is silent for some minutes; some after half a minute.
 constexpr int kKeepAliveMs = 15'000;
 constexpr std::string_view kSinceResumable = "2025-11-25";
 
@@ -46,7 +46,7 @@ bool is_json(std::string_view content_type) {
 
 }  // namespace
 
-// A request while it is worked on. The worker and the connection both hold it: either may be the last.
+// A request in progress. The worker and the connection share it: either may be the last to release it.
 struct HttpService::Work {
   Work(jsonrpc::Message message, Caller caller, std::shared_ptr<EventStream> events,
        std::shared_ptr<jsonrpc::Call> begun, Conversing conversing = nullptr)
@@ -77,7 +77,7 @@ std::optional<http::Refusal> HttpService::refuses(const http::Request& header) c
   const bool converses = header.has_header("Mcp-Session-Id");
   if (header.method != "POST" && !(converses && (header.method == "GET" || header.method == "DELETE")))
     return http::Refusal{.status = 405, .headers = {{"Allow", "POST"}}, .body = {}};
-  // A web page can send text and forms to any server, JSON only to those that allow it.
+  // A web page can send text and forms to any server, but JSON only to servers that allow it.
   if (header.method == "POST" && !is_json(header.header("Content-Type")))
     return http::Refusal{.status = 415,
                          .headers = kJson,
@@ -100,7 +100,7 @@ void HttpService::post(http::Exchange& exchange) {
   auto message = jsonrpc::read_message(std::move(*value));
   if (!message) return refuse(exchange, 400, message.error().fault, message.error().id);
   if (message->kind == jsonrpc::Message::Kind::request) return post_request(exchange, std::move(*message));
-  // A modern client sends neither responses nor, closing being the cancel, notifications that mean something.
+  // A modern client sends no responses, and it cancels by closing: no notification from it has a meaning.
   if (http.has_header("Mcp-Session-Id")) {
     const auto conversation = conversation_of(exchange);
     if (conversation == nullptr) return;
@@ -118,7 +118,7 @@ void HttpService::post_request(http::Exchange& exchange, jsonrpc::Message messag
   if (Server::is_modern(message) || http.header("MCP-Protocol-Version") >= kModernVersion) {
     const auto mirrored = server_.mirrored_arguments(message);
     auto caller = Server::modern_caller(message);
-    // A version that is not known is told only where the header agrees on it; what lacks one can't agree.
+    // An unknown version is reported only if header and body agree on it; without the header they can't.
     if (caller || caller.error().code == kUnsupportedVersion)
       if (auto wrong = header_fault(http, message, mirrored)) return refuse(exchange, 400, *wrong, message.id);
     if (!caller) return refuse(exchange, modern_status(caller.error()), caller.error(), message.id);
@@ -207,14 +207,14 @@ void HttpService::perform(Work& work) {
                       std::move(work.request.after_answer));
 }
 
-// Plain JSON where the answer is all there is to say and comes soon; else a stream of events.
+// Plain JSON if the answer is the only message and comes soon; else a stream of events.
 void HttpService::stream_answer(http::Exchange& exchange, const std::shared_ptr<Work>& work) {
   EventStream& stream = *work->stream;
   const bool resumable = work->is_resumable();
   std::uint64_t place = 0;
   const auto begin = [&] {
     if (exchange.has_begun()) return true;
-    // The first event has no data: with its id a client can come back even if it gets nothing else.
+    // The first event has no data: its id lets a client come back even if it receives no other event.
     return begin_events(exchange) &&
            (!resumable || exchange.write(fmt::format("id: {}\nretry: 500\ndata: \n\n", stream.event_id(0))));
   };
@@ -244,7 +244,7 @@ void HttpService::stream_answer(http::Exchange& exchange, const std::shared_ptr<
       if (taken.shall_close && resumable) return;
     }
     if (alive) continue;
-    // Legacy: a lost connection is no cancel, the stream waits to be fetched.
+    // Legacy: a lost connection does not cancel; the stream waits until it is resumed.
     if (work->is_modern()) work->call->end(jsonrpc::Call::Ended::cancelled);
     return;
   }

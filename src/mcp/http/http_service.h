@@ -9,8 +9,8 @@
 
 namespace perdure::mcp {
 
-/// Streamable HTTP of both eras at /mcp. Modern: one POST a request, and closing its response is the cancel. Legacy:
-/// conversations named by Mcp-Session-Id, whose streams can be resumed.
+/// Streamable HTTP of both eras at /mcp. Modern: one POST for each request, and closing its response cancels it.
+/// Legacy: conversations identified by Mcp-Session-Id, whose streams can be resumed.
 class HttpService final : public http::Service {
  public:
   HttpService(Server& server, http::Guard guard) : server_(server), guard_(std::move(guard)) {}
@@ -18,7 +18,7 @@ class HttpService final : public http::Service {
   [[nodiscard]] std::optional<http::Refusal> refuses(const http::Request& header) const override;
   void answer(http::Exchange& exchange) override;
 
-  /// Whoever waits for something stops waiting; returns when all have. No task is touched.
+  /// Cancels all waiting requests; returns when they have ended. Tasks are not affected.
   void end();
 
  private:
@@ -30,7 +30,7 @@ class HttpService final : public http::Service {
   void begin_conversation(http::Exchange& exchange, jsonrpc::Message message);
   void get(http::Exchange& exchange);
   void drop(http::Exchange& exchange);
-  /// Answers an error itself and gives nothing where the request names no conversation that is known.
+  /// Answers with an error and returns nothing if the request does not name a known conversation.
   [[nodiscard]] Conversing conversation_of(http::Exchange& exchange);
 
   void run(http::Exchange& exchange, const std::shared_ptr<Work>& work);

@@ -20,7 +20,7 @@ std::string_view type_word(Parameter::Type type) {
   return "";
 }
 
-// 60.0 is the integer 60: some clients know one kind of number only.
+// 60.0 is the integer 60: some clients have only one type of number.
 std::optional<std::int64_t> whole(const json::value& value) {
   if (value.is_int64()) return value.get_int64();
   if (value.is_double() && std::trunc(value.get_double()) == value.get_double() && std::abs(value.get_double()) < 9e15)
@@ -36,7 +36,7 @@ std::optional<std::string> range_fault(const Parameter& parameter, std::int64_t 
   return std::nullopt;
 }
 
-// What is wrong with a value; an integer is made one of type int64.
+// What is wrong with a value. An integer is converted to int64.
 std::optional<std::string> fault_in(const Parameter& parameter, json::value& value) {
   const auto wrong_type = [&] { return fmt::format("{}: must be a {}", parameter.name, type_word(parameter.type)); };
   switch (parameter.type) {

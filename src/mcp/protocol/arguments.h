@@ -11,8 +11,8 @@
 
 namespace perdure::mcp {
 
-/// What kind of value a tool's parameter takes. One table makes the JSON Schema that clients see and the check of
-/// what they send, so that the two can't differ.
+/// The type of a tool's parameter. One table yields both the JSON Schema for clients and the check of arguments, so
+/// that the two can't differ.
 struct Parameter {
   enum class Type { text, integer, boolean, texts, any };
   std::string_view name;
@@ -22,16 +22,16 @@ struct Parameter {
   std::optional<std::int64_t> least = {}, most = {};  ///< integers: the range; texts: how many
   std::string_view default_text = {};                 ///< JSON; "" for none
   std::span<const std::string_view> words = {};       ///< text: one of these
-  std::string_view schema = {};                       ///< any: its JSON Schema, instead of what stands above
+  std::string_view schema = {};                       ///< any: its JSON Schema, instead of the members above
 };
 
-/// Descriptions name tools as this client does.
+/// Descriptions use this client's names of tools.
 [[nodiscard]] json::object schema_of(std::span<const Parameter> parameters, const ClientTraits& client);
 
-/// Arguments that were checked against their table. Reading one that was not declared is a bug.
+/// Checked arguments. Reading an argument that the table does not declare is a bug.
 class Arguments {
  public:
-  /// The error names the argument, what is wrong with it, and the maximum where one was passed.
+  /// The error names the argument, what is wrong with it, and the maximum if it was exceeded.
   [[nodiscard]] static std::expected<Arguments, std::string> check(std::span<const Parameter> parameters,
                                                                    const json::object& given);
 

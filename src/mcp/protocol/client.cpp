@@ -21,7 +21,7 @@ constexpr std::array<ClientTraits, 6> kClients = {{
     // The text; with isError both forms, escaped.
     {.name_prefix = "gemini", .tool_prefix = "mcp_perdure_", .inline_bytes = kInline, .text_only = true},
     {.name_prefix = "opencode", .tool_prefix = "perdure_", .inline_bytes = kInline, .text_only = true},
-    // Both, JSON first. Over its limit it saves the result and shows 2.6 KB from the start.
+    // Both, JSON first. Above its limit it saves the result and shows the first 2.6 KB.
     {.name_prefix = "qwen", .tool_prefix = "mcp__perdure__", .inline_bytes = 20'000, .text_only = true},
     // Both, text first, 36,964 characters at most; instructions in 0 of 20 requests.
     {.name_prefix = "kimi",

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kEncodedStart = "=?base64?", kEncodedEnd = "?=";
 
-// What a header says; values that are no plain ASCII come encoded.
+// Decodes a header's value: values that are not plain ASCII are encoded.
 std::optional<std::string> decoded(std::string_view value) {
   if (!value.starts_with(kEncodedStart) || !value.ends_with(kEncodedEnd) ||
       value.size() < kEncodedStart.size() + kEncodedEnd.size())
@@ -74,7 +74,7 @@ int modern_status(const Fault& fault) {
     case kUnsupportedVersion:
     case jsonrpc::kParseError:
     case jsonrpc::kInvalidRequest: return 400;
-    // Of the params only what every request must have is a matter of HTTP.
+    // Only the members of params that every request must have are checked at the HTTP level.
     case jsonrpc::kInvalidParams: return fault.message.find("_meta must") == std::string::npos ? 200 : 400;
     default: return 200;
   }

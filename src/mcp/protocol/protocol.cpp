@@ -50,7 +50,7 @@ void report_progress(Request& request, double progress, std::string_view message
   const auto* const token = request.meta().if_contains("progressToken");
   if (token == nullptr || (!token->is_string() && !token->is_int64())) return;
   json::object params{{"progressToken", *token}};
-  // Whole numbers stay whole: 5, not 5E0.
+  // Integers stay integers: 5, not 5E0.
   const auto number = [](double value) -> json::value {
     const auto whole = static_cast<std::int64_t>(value);
     if (static_cast<double>(whole) == value) return whole;

@@ -10,7 +10,7 @@ namespace perdure::mcp {
 namespace {
 
 constexpr std::string_view kVia = "mcp";
-constexpr std::size_t kMostAtOnce = 20;  // in one answer: more would bury what was asked for
+constexpr std::size_t kMostAtOnce = 20;  // in one answer: more would bury the result
 
 void after_answer(Request& request, std::function<void()> more) {
   request.after_answer = [before = std::move(request.after_answer), more = std::move(more)] {
@@ -19,7 +19,7 @@ void after_answer(Request& request, std::function<void()> more) {
   };
 }
 
-// Claimed news: acknowledged when it was written, else left to whoever asks next.
+// Claimed notifications: acknowledged once the answer was written, else released for the next answer.
 class Claim {
  public:
   Claim(TaskManager& manager, std::vector<Notification> news) : manager_(manager), news_(std::move(news)) {}
@@ -31,7 +31,7 @@ class Claim {
     std::vector<std::string> ids;
     ids.reserve(news_.size());
     for (const auto& one : news_) ids.push_back(one.id);
-    // What fails here is told once more: better twice than never.
+    // On failure it is notified again, which is better than never.
     [[maybe_unused]] const auto done = manager_.notifications().acknowledge(ids, kVia);
     news_.clear();
   }
@@ -41,8 +41,8 @@ class Claim {
   std::vector<Notification> news_;
 };
 
-// Ends that an answer tells of. The next call may come before they are acknowledged; if the answer is never written, they
-// are news again.
+// Tasks whose end is in an answer. The next call may come before they are acknowledged; if the answer is never written,
+// their owner is notified later.
 class Telling {
  public:
   Telling(Service& service, std::vector<std::string> ids) : service_(service), ids_(std::move(ids)) {
@@ -53,7 +53,7 @@ class Telling {
   Telling& operator=(const Telling&) = delete;
 
   void acknowledge() {
-    // What fails here is told once more: better twice than never.
+    // On failure it is notified again, which is better than never.
     [[maybe_unused]] const auto done = service_.manager().notifications().acknowledge(ids_, kVia);
   }
 
@@ -85,11 +85,11 @@ void note_delivered(Service& service, Request& request, const std::vector<Task>&
 }
 
 void add_news(Service& service, Request& request, ToolResult& result) {
-  // Before the claim: what is acknowledged between the two is in neither.
+  // Before the claim: a notification that is acknowledged in between is in neither.
   const auto telling = service.telling();
   auto claimed =
       service.manager().notifications().claim({.owner = service.owner_of(request.caller), .most = kMostAtOnce});
-  if (!claimed || claimed->empty()) return;  // news that can't be read now comes with the next answer
+  if (!claimed || claimed->empty()) return;  // notifications that can't be read now come with the next answer
   const auto kept = std::ranges::partition(*claimed, [&](const Notification& news) {
     return !is_told_by(result, news) && !is_being_told(telling, news) &&
            left_to_polling(service.manager(), news).count() == 0;

@@ -4,14 +4,14 @@
 
 namespace perdure::mcp {
 
-// How news of ended tasks reaches their owner over MCP (rules L32, L33). What an answer tells is acknowledged once the
-// answer is written, never before: a client that is gone has heard nothing.
+// Delivers notifications to their owner over MCP (rules L32, L33). Those in an answer are acknowledged after the answer
+// was written, never before: a client that has disconnected has received nothing.
 
-/// These outcomes are part of the answer to a request. Tasks of other owners are left out: a look by somebody else is
-/// no delivery.
+/// The outcomes of these tasks are part of the answer. Tasks of other owners are left out: an answer to another client
+/// is no delivery.
 void note_delivered(Service& service, Request& request, const std::vector<Task>& tasks);
 
-/// Puts the caller's undelivered news behind what a tool has to say. Once: nobody else delivers it meanwhile.
+/// Appends the caller's undelivered notifications to a tool's result. Once: no other process delivers them meanwhile.
 void add_news(Service& service, Request& request, ToolResult& result);
 
 }  // namespace perdure::mcp

@@ -17,7 +17,7 @@ namespace {
 constexpr std::int64_t kTailOfEnded = 2'048;
 constexpr std::size_t kLine = 80;
 
-// Of no use to whoever reads a record as a resource.
+// Keys that are of no use to a reader of a record as a resource.
 constexpr std::array<std::string_view, 6> kInternal = {"runner",     "bootId",   "machineId",
                                                        "startedSeq", "endedSeq", "labels"};
 
@@ -30,7 +30,7 @@ std::string snake(std::string_view camel) {
   return text;
 }
 
-// At most so many characters; "..." where something was cut.
+// At most so many characters, with "..." if it was cut.
 std::string cut_to_characters(const std::string& text, std::size_t most) {
   std::size_t count = 0, kept = 0;
   for (std::size_t at = 0; at < text.size(); ++at) {
@@ -44,7 +44,7 @@ std::string cut_to_characters(const std::string& text, std::size_t most) {
 }  // namespace
 
 json::object describe(const Task& task) {
-  // What a record of another program holds may be of any bytes; here it is one that we parsed.
+  // A record of another program may contain any bytes; this text was made from a parsed one.
   boost::system::error_code error;
   json::value record = json::parse(to_valid_utf8(record_json(task)), error);
   json::object members;

@@ -11,11 +11,11 @@
 namespace perdure::mcp {
 namespace {
 
-// A client that polls tasks hears of an end from tasks/get; only what it left aside so long is told otherwise.
+// A client that polls tasks learns of an end from tasks/get; other channels deliver it only after this time.
 constexpr std::int64_t kPollersPatienceMs = 30'000;
 constexpr std::size_t kMost = 700, kMostOfLines = 220, kMostOfTitle = 100, kMostIds = 10;
 
-// What stands between two marks of a command line in `text`, with the marks, becomes `tool`.
+// Replaces the text between two marks of a command line in `text`, and the marks, by `tool`.
 void replace_command(std::string& text, std::string_view start, std::string_view end, auto tool) {
   for (auto at = text.find(start); at != std::string::npos; at = text.find(start, at + 1)) {
     const auto behind = at + start.size();
@@ -26,7 +26,7 @@ void replace_command(std::string& text, std::string_view start, std::string_view
   }
 }
 
-// A person types commands, a model calls tools.
+// Users type commands, models call tools.
 std::string for_model(std::string brief, const Caller& caller) {
   replace_command(brief, "`perdure output ", "`",
                   [&](std::string_view) { return with_tool_names("@TaskOutput reads it", caller); });
@@ -49,7 +49,7 @@ std::chrono::milliseconds left_to_polling(const TaskManager& manager, const Noti
   for (const auto& id : news.tasks) {
     const auto task = manager.get(id);
     const std::int64_t left = task ? ms_of(task->ended_at).value_or(0) + kPollersPatienceMs - now_ms() : 0;
-    // More than all of it: the clock was set back.
+    // More than the whole period: the clock was set back.
     if (!task || task->notification.delivered_by != kDeliveredByTasks || left <= 0 || left > kPollersPatienceMs)
       return {};
     longest = std::max(longest, left);
@@ -80,7 +80,7 @@ json::object news_members(const Notification& news, const Caller& caller) {
   if (!news.failure_line.empty() && !end_of(readable, kMostOfLines / 2).contains(news.failure_line))
     body += "\nFailure: " + news.failure_line;
   const auto room = [&] { return kMost - std::min(kMost, json::serialize(members).size() + 24); };
-  // What has to be escaped is longer in JSON: shorter, then, until it fits.
+  // Escapes make the text longer in JSON: it is shortened until it fits.
   for (std::size_t most = room(); most > 0; most = most * 3 / 4) {
     members["body"] = within(body, most);
     if (json::serialize(members).size() <= kMost) break;

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t kQuietMs = 2'000, kLookedAt = 64 << 10;
 
-// Programs with a screen of their own always wait for keys.
+// Full-screen programs always wait for keys.
 bool is_on_alternate_screen(std::string_view output) {
   const auto on = output.rfind("\x1b[?1049h"), off = output.rfind("\x1b[?1049l");
   return on != std::string_view::npos && (off == std::string_view::npos || on > off);
@@ -45,7 +45,7 @@ PromptGuess guess_prompt(TaskManager& manager, const Task& task) {
   if (!opened) return {};
   const Fd input(opened->release());
   termios modes{};
-  if (::tcgetattr(input.get(), &modes) != 0) return {};  // no terminal
+  if (::tcgetattr(input.get(), &modes) != 0) return {};  // it is not a terminal
   return {.maybe_waiting_for_input = true, .asks_secret = (modes.c_lflag & ICANON) != 0 && (modes.c_lflag & ECHO) == 0};
 }
 

@@ -16,7 +16,7 @@ namespace {
 constexpr std::string_view kScheme = "task://", kOutput = "/output";
 constexpr std::size_t kListed = 100;
 
-// Without the kind of block it stands in: links and entries of the list have the same members.
+// Without the type of the enclosing block: links and entries of the list have the same members.
 std::optional<json::object> output_entry(const Service& service, const TaskId& id) {
   auto path = service.manager().output_path(id);
   if (!path || !*path) return std::nullopt;

@@ -42,7 +42,7 @@ std::string Service::owner_of(const Caller& caller) const {
   if (!own_task_) return owner_in(caller.name, project_);
   const std::lock_guard lock(mutex_);
   if (own_agent_) return *own_agent_;
-  // A subagent's server is started before the agent has an id; what it asks for comes after.
+  // A subagent's server is started before the agent has an id; its requests come afterwards.
   const auto task = manager_.get(*own_task_);
   if (!task || task->kind != Kind::agent || !task->agent.id) return own_task_->str();
   own_agent_ = task->agent.id->text;
@@ -111,7 +111,7 @@ void Service::stop_started() {
     const std::lock_guard lock(mutex_);
     started.swap(started_);
   }
-  // One that has ended, or is gone, is none to be stopped: nothing to tell anybody who is still there.
+  // A task that has ended, or was removed, need not be stopped; the error would reach no client.
   for (const auto& id : started) {
     const auto task = manager_.get(id);
     if (!task || is_terminal(task->status)) continue;

@@ -13,7 +13,7 @@
 namespace perdure::mcp {
 namespace {
 
-// Progress frames take far more room in the log than in what is shown of it.
+// Progress frames take far more space in the log than in the collapsed output.
 constexpr std::int64_t kReadAhead = 8, kMostRead = 1 << 20, kLeastRead = 64 << 10;
 constexpr std::size_t kFailureLine = 300;
 
@@ -34,7 +34,7 @@ std::string cut_line(std::string_view line, std::size_t most) {
   return text + "...";
 }
 
-// How to go on, for who sees these members only. Empty: there is nothing more.
+// How to continue, for clients that see only these members. Empty: the output is complete.
 std::string next_step(const Caller& caller, const Task& task, const ShownOutput& shown) {
   std::string text;
   if (!is_terminal(task.status)) {

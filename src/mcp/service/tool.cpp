@@ -19,8 +19,8 @@ constexpr std::array<const Tool*, 9> kTools = {&kBashTool,       &kAgentTool,   
 constexpr std::string_view kSinceStructured = "2025-06-18", kSinceAnnotations = "2025-03-26",
                            kSinceTasks = "2025-11-25";
 
-// For programs: which members are always there. What they mean is in docs/reference/mcp.md; each word of a list of tools is paid
-// for again with every conversation.
+// For programs: the members that are always present. docs/reference/mcp.md explains them; each word of a list of tools
+// uses tokens in every conversation.
 std::optional<json::object> promise_of(const Tool& tool) {
   constexpr std::array<const Tool*, 4> kPromising = {&kBashTool, &kTaskListTool, &kTaskOutputTool, &kWaitForTool};
   if (std::ranges::find(kPromising, &tool) == kPromising.end()) return std::nullopt;
@@ -61,7 +61,7 @@ json::object listed(const Tool& tool, const Caller& caller) {
   json::object shown{{"name", tool.name}};
   if (caller.knows(kSinceStructured)) shown["title"] = tool.title;
   std::string description = with_tool_names(tool.description, client);
-  // What the instructions say to all others.
+  // The instructions for all other clients.
   if (!client.shows_instructions && &tool == &kBashTool)
     description += with_tool_names(fmt::format(" {}", kWhoseIds), client);
   shown["description"] = description;
@@ -77,7 +77,7 @@ json::object listed(const Tool& tool, const Caller& caller) {
   if (client.defers_tools && &tool == &kBashTool)
     shown["_meta"] = json::object{{"anthropic/alwaysLoad", true},
                                   {"anthropic/searchHint", "durable background commands, dev servers, builds, tests"}};
-  // Optional at most: a client without tasks must be able to call every tool.
+  // At most optional: a client without tasks must be able to call every tool.
   if (caller.era == Era::legacy && caller.knows(kSinceTasks))
     shown["execution"] = json::object{{"taskSupport", tool.may_be_task ? "optional" : "forbidden"}};
   return shown;
@@ -93,8 +93,8 @@ json::object call_result(Service& service, const ToolResult& result, const Calle
   json::object answer{{"content", std::move(content)}};
   if (caller.knows(kSinceStructured) && !result.structured.empty() && !client.text_only)
     answer["structuredContent"] = result.structured;
-  // Known clients spoil the result of a call that failed: they flatten, cut or escape it (review A3, A10). The exit code
-  // says it as well.
+  // Known clients flatten, cut or escape the result of a failed call (review A3, A10). The exit code tells of the
+  // failure as well.
   answer["isError"] = result.is_error || (result.command_failed && !client.is_known);
   return answer;
 }

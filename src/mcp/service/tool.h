@@ -12,27 +12,28 @@
 
 namespace perdure::mcp {
 
-/// What a tool has to say. Most clients show a model either the text or the structured content, so each is complete by
+/// The result of a tool. Most clients show a model either the text or the structured content, so each is complete by
 /// itself; those that show both get the text alone (protocol/client.h).
 struct ToolResult {
   std::string text;
   json::object structured;
-  bool is_error = false;        ///< Perdure could not do what was asked
-  bool command_failed = false;  ///< it could, and what it ran did not succeed
+  bool is_error = false;        ///< Perdure could not carry out the request
+  bool command_failed = false;  ///< it could, but the command failed
   std::vector<TaskId> outputs;  ///< tasks whose log is linked as a resource
-  std::vector<Task> delivered;  ///< ended tasks whose outcome this tells: their owner needs no other news (L33)
+  /// Ended tasks whose outcome is in this result: their owner is not notified again (L33).
+  std::vector<Task> delivered;
 };
 
-/// A task was started, durably. Clients that know tasks get it as one, all others get `told`.
+/// A task was started, durably. Clients with support for tasks get it as one, all others get `told`.
 struct TaskStarted {
   Task task;
   ToolResult told;
 };
 
-/// Modern era: the call is to be made again with the answers to these requests.
+/// Modern era: the client has to repeat the call with the answers to these requests.
 struct InputNeeded {
   json::object requests;  ///< by key
-  std::string state;      ///< comes back with them; not trusted
+  std::string state;      ///< the client returns it with the answers; not trusted
 };
 
 using ToolAnswer = std::variant<ToolResult, TaskStarted, InputNeeded>;
@@ -45,7 +46,7 @@ struct ToolCall {
   [[nodiscard]] TaskManager& manager() const { return service.manager(); }
   [[nodiscard]] std::string owner() const { return service.owner_of(request.caller); }
   [[nodiscard]] bool all_owners() const { return arguments.is_true("all_owners"); }
-  /// Our own words, with "@Tool" as this caller's model has to name it.
+  /// Text of Perdure's, with "@Tool" replaced by the name for this caller's model.
   [[nodiscard]] std::string words(std::string_view text) const;
   [[nodiscard]] int stop_fd() const { return request.call.stop.fd(); }
 };
@@ -53,20 +54,20 @@ struct ToolCall {
 struct Tool {
   std::string_view name, title, description;
   std::span<const Parameter> parameters;
-  std::span<const Parameter> answers;  ///< members of the structured content that are promised
+  std::span<const Parameter> answers;  ///< members that the structured content always has
   bool read_only = false, destructive = false, idempotent = false, open_world = false;
   bool may_be_task = false;
   ToolAnswer (*call)(ToolCall& call);
 };
 
-/// In the order in which they are listed, which never changes.
+/// In the order of the tool list, which never changes.
 [[nodiscard]] std::span<const Tool* const> all_tools();
 
 extern const Tool kBashTool, kAgentTool, kTaskListTool, kTaskOutputTool, kTaskStopTool, kWaitForTool, kTaskDetachTool,
     kTaskWriteTool, kAskUserQuestionTool;
 
-/// Parameter that every tool has which looks at tasks.
-/// How often a call that waits reports progress.
+/// The parameter of every tool that reads tasks.
+/// How often a waiting call reports progress.
 inline constexpr std::chrono::milliseconds kProgressEvery{1000};
 
 inline constexpr Parameter kTaskId{
@@ -76,15 +77,15 @@ inline constexpr Parameter kAllOwners{.name = "all_owners",
                                       .description = "Tasks of every owner, not only yours.",
                                       .default_text = "false"};
 
-/// The client's own id of this tool call, where it tells one.
+/// The client's own id of this tool call, if it sends one.
 [[nodiscard]] std::optional<std::string> tool_use_of(const Request& request);
 
 [[nodiscard]] ToolResult tool_error(std::string message);
 [[nodiscard]] ToolResult tool_error(const Error& error);
 
-/// A tool as tools/list shows it to this caller.
+/// A tool in the tools/list for this caller.
 [[nodiscard]] json::object listed(const Tool& tool, const Caller& caller);
-/// A result as tools/call answers it to this caller.
+/// A tool's result in the form of tools/call for this caller.
 [[nodiscard]] json::object call_result(Service& service, const ToolResult& result, const Caller& caller);
 
 }  // namespace perdure::mcp

@@ -81,7 +81,7 @@ Result<Waited> Waiting::for_ready(conditions::ReadyCheck& check) {
     if (!now) return std::unexpected(now.error());
     const bool ended = now->running.empty();
     if (ended && !*ready) {
-      // A server that put itself into the background.
+      // The task may have put a server into the background.
       ready = check.look();
       if (!ready) return std::unexpected(ready.error());
     }
@@ -116,7 +116,7 @@ Result<WaitResult> Waiting::slice(milliseconds wanted) {
                                .part_of_longer_wait = true});
 }
 
-// Once a second at most, and with seconds as the measure: it always grows.
+// At most once a second, measured in seconds, so that the value always grows.
 void Waiting::report(std::string_view message) {
   const std::int64_t second = waited_ms() / 1000;
   if (second <= reported_) return;

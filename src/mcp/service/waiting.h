@@ -14,12 +14,12 @@ namespace perdure::mcp {
 
 struct Waited {
   WaitResult result;
-  std::optional<bool> matched;      ///< with a condition: whether it came true
+  std::optional<bool> matched;      ///< with a condition: whether it became true
   std::optional<std::string> line;  ///< the line that matched
-  std::string note;                 ///< with a port: who listens, where that is not the task; else ""
+  std::string note;                 ///< with a port: its listener, if that is not the task; else ""
 };
 
-/// One call that blocks until something is true of tasks, until its time has passed, or until nobody waits any more.
+/// One call that blocks until a condition on tasks is true, its time is over, or its answer is no longer wanted.
 /// Reports progress once a second.
 class Waiting {
  public:
@@ -30,7 +30,7 @@ class Waiting {
   [[nodiscard]] std::int64_t begun_ms() const;
 
   Result<Waited> for_ends(WaitMode mode);
-  /// Of the first task; also until that has ended. Errors: usage, naming the argument.
+  /// A condition on the first task; the wait also ends with the task. Errors: usage, naming the argument.
   Result<Waited> for_match(const std::string& pattern);
   Result<Waited> for_ready(conditions::ReadyCheck& check);
 
@@ -45,10 +45,10 @@ class Waiting {
   std::int64_t begun_, until_, reported_ = 0;
 };
 
-/// Notes who listens already, so it is to be made before the task is started. Errors: usage, naming the argument.
+/// Notes the present listeners, so call it before the task is started. Errors: usage, naming the argument.
 [[nodiscard]] Result<conditions::ReadyCheck> ready_check(const std::string& where);
 
-/// What is wrong with a condition, before anything is started for it.
+/// What is wrong with a condition, to be checked before anything is started.
 [[nodiscard]] std::optional<std::string> condition_fault(const std::optional<std::string>& match,
                                                          const std::optional<std::string>& ready);
 

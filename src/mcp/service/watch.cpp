@@ -9,7 +9,7 @@
 namespace perdure::mcp {
 namespace {
 
-// Nobody reads faster than that, and a busy log must not become a storm of messages.
+// No reader is faster than that, and a busy log must not cause a flood of messages.
 constexpr int kOutputEveryMs = 1000;
 constexpr std::size_t kMostFollowed = 64;
 
@@ -73,7 +73,7 @@ Result<> Watch::start() {
   if (thread_.joinable()) return {};
   auto event_fd = service_.manager().events().fd();
   if (!event_fd) return std::unexpected(event_fd.error());
-  // The first call only starts the watch; what happens from here on is told.
+  // The first call only starts the watch; later events are reported.
   if (auto begun = service_.manager().events().read(); !begun) return std::unexpected(begun.error());
   thread_ = std::thread([this, fd = *event_fd] { run(fd); });
   return {};
@@ -86,7 +86,7 @@ void Watch::run(int event_fd) {
     if (::poll(look, 2, -1) < 0 && errno != EINTR) return;
     if (look[0].revents == 0) continue;
     auto events = service_.manager().events().read();
-    if (!events) continue;  // a folder that can't be read now: the next change tells
+    if (!events) continue;  // a folder that can't be read now: the next change reports it
     for (const auto& event : *events) announce(event);
   }
 }
@@ -105,7 +105,7 @@ void Watch::announce_resource(const std::string& uri) {
     if (interest.uris.contains(uri)) interest.on_resource(uri);
 }
 
-// More logs than this are told of at their end only.
+// With more logs than this, the others are reported at their end only.
 void Watch::follow(const TaskId& id) {
   if (growing_.contains(id) || growing_.size() >= kMostFollowed) return;
   auto growth = std::make_unique<Growth>();

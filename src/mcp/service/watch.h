@@ -11,8 +11,8 @@
 
 namespace perdure::mcp {
 
-/// Tells those who asked when a task or its output changed, whoever changed it. Costs nothing until the first one
-/// asks: then a thread that sleeps on the session's events, and one for each log that is followed.
+/// Notifies subscribers when a task or its output changed, by any process. Costs nothing until the first subscription:
+/// then one thread sleeps on the session's events, and one more for each followed log.
 class Watch {
  public:
   struct Interest {
@@ -28,7 +28,7 @@ class Watch {
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
-  /// From here on every change is told, from another thread, until forget(). Never after that has returned.
+  /// From here on every change is reported, from another thread, until forget(); never after forget() has returned.
   [[nodiscard]] Result<Ticket> tell(Interest interest);
   void forget(Ticket ticket);
 
@@ -42,7 +42,7 @@ class Watch {
   void follow(const TaskId& id);
 
   Service& service_;
-  std::mutex mutex_;  // of what stands below; also held while somebody is told, so that forget() is final
+  std::mutex mutex_;  // guards the members below; also held while a subscriber is called, so that forget() is final
   std::map<Ticket, Interest> interests_;
   std::map<TaskId, std::unique_ptr<Growth>> growing_;
   Ticket last_ = 0;

@@ -10,7 +10,7 @@
 namespace perdure::mcp {
 namespace {
 
-// A person may be at lunch; whoever asks must not be kept for ever. The question stays open.
+// The user may be away for long; the call must not be blocked for ever. The question stays open.
 constexpr std::chrono::minutes kPatience{10};
 
 constexpr std::chrono::milliseconds kNobodyReadsFaster{1000};

@@ -35,7 +35,7 @@ json::object server_info() {
   return {{"name", "perdure"}, {"title", "Perdure"}, {"version", PERDURE_VERSION}};
 }
 
-// What a client may keep and for how long: nothing, since tasks change at any time and belong to one caller.
+// What a client may cache, and for how long: nothing, since tasks change at any time and belong to one caller.
 void add_caching(json::object& result) {
   result["ttlMs"] = 0;
   result["cacheScope"] = "private";
@@ -194,7 +194,7 @@ Reply Server::call_tool(Request& request) {
     return fault(jsonrpc::kMethodNotFound, fmt::format("{} can't be called as a task", tool.name));
   auto arguments =
       Arguments::check(tool.parameters, given == nullptr || given->is_null() ? json::object() : given->get_object());
-  // A wrong argument is a result: the model can read it, and do better.
+  // A wrong argument is a result, not an error, so that the model can read it and correct the call.
   if (!arguments) return call_result(service_, tool_error(arguments.error()), request.caller);
   ToolCall call{.service = service_, .request = request, .arguments = *arguments};
   ToolAnswer answer = tool.call(call);
@@ -223,13 +223,13 @@ json::object Server::answer_with_task(Request& request, TaskStarted started) {
   const auto tell = [&outlet = conversation.outlet](const Task& task) {
     outlet.send(jsonrpc::make_notification("notifications/tasks/status", legacy_task(task)));
   };
-  // A failure costs the news, not the task.
+  // A failure loses the status updates, not the task.
   auto ticket = watch_.tell({.tasks = {started.task.id}, .on_resource = [](const std::string&) {}, .on_task = tell});
   if (ticket) {
     const std::lock_guard lock(conversation.mutex);
     conversation.tasks.push_back(*ticket);
   }
-  // What ended before the watch began would never be told otherwise.
+  // An end before the watch began would not be reported otherwise.
   if (const auto now = service_.manager().get(started.task.id); now && is_terminal(now->status)) tell(*now);
   return {{"task", legacy_task(as_created(started.task))},
           {"_meta", json::object{{"io.modelcontextprotocol/model-immediate-response", started.told.text}}}};

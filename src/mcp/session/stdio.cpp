@@ -9,8 +9,8 @@ namespace perdure::mcp {
 namespace {
 
 constexpr std::size_t kLongestLine = 16 << 20;
-// As many calls may wait for something at a time; more are refused, so that a client that never reads can't
-// take all threads of the machine.
+// The maximum of calls that wait at the same time; more are refused, so that a client that never reads can't use up the
+// threads of the machine.
 constexpr std::size_t kMostCalls = 256;
 
 class Pipe final : public jsonrpc::Outlet {
@@ -41,7 +41,7 @@ class Stdio {
     pipe_.send(jsonrpc::make_fault(unreadable.id, unreadable.fault));
   }
 
-  // The client has gone: whoever waits on its behalf stops waiting, what runs for it runs on.
+  // The client has disconnected: waiting requests are cancelled, its tasks continue.
   void end() {
     calls_.hang_up();
     pipe_.close_soon();
@@ -50,7 +50,7 @@ class Stdio {
   }
 
  private:
-  // Only 2025-03-26 had them. Each message of one is answered by itself: no client that reads lines minds.
+  // Batches, which only 2025-03-26 had. Each message of one is answered by itself: clients that read lines accept that.
   [[nodiscard]] bool may_batch() const { return conversation_.caller.version == "2025-03-26"; }
 
   void take(json::value value) {
@@ -63,7 +63,7 @@ class Stdio {
     }
   }
 
-  // Notifications are never answered, also not when they make no sense.
+  // Notifications are never answered, not even invalid ones.
   void note(const jsonrpc::Message& message) {
     if (message.method != "notifications/cancelled") return;
     if (const auto* const id = message.params.if_contains("requestId")) calls_.cancel(*id);
@@ -84,7 +84,7 @@ class Stdio {
                                                      .outlet = pipe_,
                                                      .call = *call,
                                                      .conversation = modern ? nullptr : &conversation_});
-    // Quick ones are answered here: `initialize` must be done before the next line is looked at.
+    // Quick requests are answered in this thread: `initialize` must be complete before the next line is read.
     if (Server::is_quick(request->method)) return answer(*request, *call);
     if (!workers_.run([this, request, call] { answer(*request, *call); })) {
       calls_.finish(request->id);
@@ -95,7 +95,7 @@ class Stdio {
   void answer(Request& request, const jsonrpc::Call& call) {
     Reply reply = server_.answer(request);
     calls_.finish(request.id);
-    // Who cancelled wants no answer (MCP, "Cancellation").
+    // A cancelled request gets no answer (MCP, "Cancellation").
     if (call.why != jsonrpc::Call::Ended::no) return;
     const bool written = pipe_.send(reply ? jsonrpc::make_result(request.id, std::move(*reply))
                                           : jsonrpc::make_fault(request.id, reply.error()));

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kMostSubscriptions = 256;  // of one conversation or stream
 
-// The strings of a member that may be absent. Fault: it is something else.
+// The strings of an optional member. Fault: it has another type.
 std::expected<std::vector<std::string>, Fault> texts_in(const json::object& members, std::string_view key) {
   const auto* const found = members.if_contains(key);
   std::vector<std::string> texts;
@@ -42,8 +42,8 @@ void sleep_until_raised(const jsonrpc::Signal& signal) {
 
 }  // namespace
 
-// Lives as long as the stream. What is not offered (lists that change: ours never do) is left out of what is
-// acknowledged.
+// Lives as long as the stream. Subscriptions that are not supported (to changes of lists, which never change here) are
+// left out of the acknowledgement.
 Reply Server::listen(Request& request) {
   const auto* const wanted = request.param("notifications");
   if (wanted == nullptr || !wanted->is_object())
@@ -84,7 +84,7 @@ Reply Server::listen(Request& request) {
     auto told = watch_.tell(interest);
     if (!told) return fault(jsonrpc::kInternalError, told.error().message);
     ticket = *told;
-    // What ended before the watch began would never be told otherwise.
+    // An end before the watch began would not be reported otherwise.
     for (const auto& id : asked)
       if (const auto task = service_.manager().get(id); task && is_terminal(task->status)) interest.on_task(*task);
   }

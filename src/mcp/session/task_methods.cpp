@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kPage = 50;
 
-// Quick at first, since many commands are short; then so that an hour of waiting costs little.
+// Short intervals at first, since many commands are short; later long ones, so that an hour of waiting costs little.
 std::int64_t poll_interval_ms(const Task& task) {
   const std::int64_t age = now_ms() - ms_of(task.started_at);
   return age < 10'000 ? 500 : age < 120'000 ? 2'000 : 5'000;
@@ -24,7 +24,7 @@ std::string_view extension_status(const Task& task) {
   switch (task.status) {
     case Status::queued:
     case Status::running: return "working";
-    // The command's own failure is a result; `failed` means that there is none.
+    // The command's own failure is a result; `failed` means that there is no result.
     case Status::completed:
     case Status::failed:
     case Status::timed_out: return "completed";
@@ -38,7 +38,7 @@ std::string iso_last_update(const Task& task) {
   return iso_time(ms_of(task.ended_at.value_or(task.started_at)));
 }
 
-// The task, whoever owns it: an id can't be guessed, and whoever has it was given it.
+// The task, of any owner: an id can't be guessed, so a client that has it was given it.
 std::expected<Task, Fault> task_of(const Service& service, const Request& request) {
   auto text = text_param(request, "taskId");
   if (!text) return std::unexpected(text.error());
@@ -49,7 +49,7 @@ std::expected<Task, Fault> task_of(const Service& service, const Request& reques
   return fault(jsonrpc::kInvalidParams, fmt::format("Invalid params: unknown task {}", *text));
 }
 
-// The outcome was told: it is no news for its owner any more (L33), once these bytes are written.
+// The answer contains the outcome: its owner is not notified again (L33) once these bytes are written.
 void told(Service& service, Request& request, const Task& task) {
   if (is_terminal(task.status)) note_delivered(service, request, {task});
 }
@@ -61,8 +61,8 @@ Reply cancel(Service& service, Request& request, const Task& task) {
   return request.caller.era == Era::modern ? json::object() : legacy_task(*stopped);
 }
 
-// The answer to a question. Keys that are none of ours, and answers that come too late, are ignored: the next tasks/get
-// tells how it stands.
+// The answer to a question. Unknown keys, and answers that come too late, are ignored: the next tasks/get shows the
+// state.
 Reply update(Service& service, const Task& task, const json::object& responses) {
   const auto* const response = responses.if_contains(kAnswerKey);
   if (response == nullptr || task.kind != Kind::question || is_terminal(task.status)) return json::object();
@@ -112,7 +112,7 @@ Reply list_legacy(const Service& service, const Request& request) {
   return result;
 }
 
-// An open question of ours that this caller can be shown.
+// An open question of Perdure's that this caller can show to its user.
 std::optional<std::vector<Question>> questions_for(const Service& service, const Request& request, const Task& task) {
   if (task.kind != Kind::question || is_terminal(task.status) || !can_be_asked(request)) return std::nullopt;
   auto asked = service.manager().questions().get(task.id);
@@ -120,7 +120,7 @@ std::optional<std::vector<Question>> questions_for(const Service& service, const
   return std::move(asked->questions);
 }
 
-// Blocks until the task has ended. This is where a legacy client is asked what a task needs to know.
+// Blocks until the task has ended. Meanwhile a legacy client is asked for input that the task needs.
 Reply result_legacy(Service& service, Request& request, Task task) {
   if (const auto questions = questions_for(service, request, task)) {
     auto now = ask_by_form(service, request, *questions, task.id);
@@ -183,7 +183,7 @@ Task as_created(Task task) {
 json::object detailed_task(Service& service, const Caller& caller, const Task& task) {
   json::object shown = extension_task(task);
   const std::string_view status = extension_status(task);
-  // Only who can put a form to a person is told that one is wanted.
+  // Only a client that can show a form is asked for input.
   if (status == "working" && task.kind == Kind::question && caller.has("elicitation")) {
     if (const auto asked = service.manager().questions().get(task.id); asked && !asked->questions.empty()) {
       shown["status"] = "input_required";

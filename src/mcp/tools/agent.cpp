@@ -19,7 +19,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::int64_t kLeastTimeout = 30, kMostTimeout = 3'600;
-constexpr std::int64_t kIdPatienceMs = 10'000;  // real agents were seen to take 2 to 6 s until they have a session
+constexpr std::int64_t kIdPatienceMs = 10'000;  // real agents take 2 to 6 s until they have a session
 
 constexpr Parameter kAgentParameters[] = {
     {.name = "prompt",
@@ -48,7 +48,7 @@ constexpr Parameter kAgentAnswers[] = {
     {.name = "output", .description = "its final message, once it has ended"},
 };
 
-// A client has a subagent of its own kind, unless it says otherwise.
+// The default is a subagent of the client's own kind.
 std::expected<std::string, std::string> choose_agent(const ToolCall& call) {
   if (auto named = call.arguments.text("subagent_type")) return *named;
   constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kKinds = {{{"claude", "claude"},
@@ -103,7 +103,7 @@ json::object names_of(const Task& task) {
   return members;
 }
 
-// The last thing it did, for whoever watches.
+// Its last activity, for users who watch.
 std::string last_activity(const TaskManager& manager, const TaskId& id) {
   constexpr std::int64_t kTail = 4'096;
   const auto size = manager.read_activity(id, 0, 0);
@@ -119,7 +119,7 @@ std::string last_activity(const TaskManager& manager, const TaskId& id) {
   const auto* const title = entry.get_object().if_contains("title");
   const auto* const type = entry.get_object().if_contains("type");
   std::string text = type != nullptr && type->is_string() ? std::string(type->get_string()) : "working";
-  // Nothing goes on before somebody answers.
+  // It is blocked until the question is answered.
   const auto* const question = entry.get_object().if_contains("id");
   if (text == "question" && question != nullptr && question->is_string())
     return fmt::format("waits for an answer: perdure answer {}", std::string_view(question->get_string()));
@@ -127,7 +127,7 @@ std::string last_activity(const TaskManager& manager, const TaskId& id) {
   return text;
 }
 
-// Until its agent has an id, it has ended, or a while has passed.
+// Waits until its agent has an id, it has ended, or a while has passed.
 Result<Task> await_agent_id(const ToolCall& call, const TaskId& id) {
   const std::int64_t until = steady_ms() + kIdPatienceMs;
   while (true) {
@@ -203,13 +203,13 @@ ToolAnswer wait_for_end(ToolCall& call, const TaskId& id) {
 }
 
 ToolAnswer in_background(ToolCall& call, Task task) {
-  // Whoever is told of a task by the protocol hears of its agent's id by that, too.
+  // A client that gets the task by the protocol receives the agent's id by it, too.
   if (call.request.caller.has_tasks() || call.request.asks_for_task()) return started(call, std::move(task), "");
   auto known = await_agent_id(call, task.id);
   if (!known) return started(call, std::move(task), "");
-  // An agent that could not even begin is an answer, not news for later.
+  // If an agent could not even begin, that is the answer, not a later notification.
   if (is_terminal(known->status)) return ended(call, *known);
-  // Nobody was told of the task yet, so nobody would ever look after it.
+  // The client does not know the task yet, so it would never stop it.
   if (call.request.call.why == jsonrpc::Call::Ended::cancelled) return interrupt(call, task.id);
   return started(call, std::move(*known), "");
 }

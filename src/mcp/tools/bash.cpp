@@ -84,7 +84,7 @@ constexpr Parameter kBashAnswers[] = {
 StartOptions start_options(const ToolCall& call) {
   StartOptions start = call.service.options().start;
   start.shell_line = call.arguments.text("command");
-  // What models write is for bash, unless somebody has configured another shell.
+  // Models write commands for bash, unless another shell is configured.
   if (start.shell == StartOptions().shell && ::access("/bin/bash", X_OK) == 0) start.shell = "/bin/bash";
   start.cwd = call.arguments.text("cwd").value_or("");
   start.description = call.arguments.text("description").value_or("");
@@ -98,7 +98,7 @@ StartOptions start_options(const ToolCall& call) {
     start.terminal = kTerminal;
     start.env["TERM"] = "xterm-256color";
   } else {
-    // Programs that would ask, page or colour must know that no terminal is there; what the user set stays.
+    // Tells programs that prompt, page or colour that there is no terminal; the user's own settings stay.
     for (const auto& [name, value] : {std::pair("NO_COLOR", "1"), {"TERM", "dumb"}, {"GIT_TERMINAL_PROMPT", "0"}})
       if (std::getenv(name) == nullptr) start.env[name] = value;
   }
@@ -129,7 +129,7 @@ std::optional<std::string> fault_in(const Arguments& arguments) {
   return std::nullopt;
 }
 
-// How to go on with a task that was started. Who has the protocol's own tasks hears of the end by that.
+// The next steps with a started task. A client that uses the protocol's tasks learns of the end by those.
 std::string next_step(const ToolCall& call) {
   return call.words(fmt::format(
       "It goes on also when this conversation ends. @TaskOutput reads what it prints, @WaitFor waits for its end, "
@@ -137,7 +137,7 @@ std::string next_step(const ToolCall& call) {
       call.request.asks_for_task() ? "" : "; its end is reported with your next call of a tool of this server"));
 }
 
-// `why` is absent for a task that was asked for.
+// `why` is absent if the caller requested a task.
 TaskStarted started(ToolCall& call, Task task, std::optional<std::string> why) {
   call.service.note_started(task.id);
   ToolResult told;
@@ -168,7 +168,7 @@ TaskStarted started(ToolCall& call, Task task, std::optional<std::string> why) {
   return {std::move(task), std::move(told)};
 }
 
-// The answer to a start that waits until the command can be used. Not a task of the protocol, which could not tell that.
+// The result of a start that waits until the command is ready. Not a task of the protocol, which has no such state.
 ToolAnswer when_ready(ToolCall& call, Task task, const std::optional<std::string>& match,
                       std::optional<conditions::ReadyCheck>& ready) {
   const TaskId id = task.id;
@@ -187,7 +187,7 @@ ToolAnswer when_ready(ToolCall& call, Task task, const std::optional<std::string
   const bool is_ready = waited->matched.value_or(false);
   if (!is_ready && !existing && waited->result.ended.empty() &&
       call.request.call.why == jsonrpc::Call::Ended::cancelled) {
-    // Nobody was told of the task, so nobody would look after it.
+    // The client does not know the task, so it would never stop it.
     auto stopped = call.manager().stop(id, {.reason = "Interrupted", .by = call.owner()});
     if (!stopped) return tool_error(stopped.error());
     waited->result.ended = {std::move(*stopped)};
@@ -229,7 +229,7 @@ ToolAnswer finished(ToolCall& call, const Outcome& outcome) {
   const std::int64_t leftovers = task.process.leftovers.value_or(0);
   auto shown = show_tail(call.service, caller, task, limit);
   if (!shown) return tool_error(shown.error());
-  // L41: what is not shown must be there to be read.
+  // L41: output that is not in the answer must stay readable.
   const bool is_kept = !shown->is_whole || !shown->collapsed.empty();
   if (is_kept) {
     if (auto kept = call.manager().retain_output(task.id); !kept) return tool_error(kept.error());
@@ -275,7 +275,7 @@ ToolAnswer run_bash(ToolCall& call) {
   if (auto wrong = fault_in(call.arguments)) return tool_error(std::move(*wrong));
   StartOptions start = start_options(call);
   const auto timeout = call.arguments.integer("timeout");
-  // A client that asks for a task waits for that one, with its own patience.
+  // A client that requests a task waits for that one, with its own timeout.
   if (call.arguments.is_true("run_in_background") || call.request.asks_for_task()) {
     start.timeout = call.arguments.is_true("disable_timeout") ? seconds(0)
                     : timeout                                 ? seconds(*timeout)

@@ -68,7 +68,7 @@ ToolAnswer answered(ToolCall& call, const TaskId& id) {
   return result_of_question(*asked);
 }
 
-// Called off: the question goes with the call. Else it stays open, whatever came of the form.
+// If the call is cancelled, the question is withdrawn. Otherwise it stays open, whatever happens to the form.
 ToolAnswer ask_in_conversation(ToolCall& call, const std::vector<Question>& questions, const Task& task) {
   auto now = ask_by_form(call.service, call.request, questions, task.id);
   if (!now) return tool_error(now.error());
@@ -80,8 +80,8 @@ ToolAnswer ask_in_conversation(ToolCall& call, const std::vector<Question>& ques
   return open_question(call, std::move(*now));
 }
 
-// The modern era has no way to ask within a call: it answers that input is needed, and is called again with it. Nothing
-// is kept between the two, the questions come again.
+// The modern era can't ask within a call: the answer says that input is needed, and the client calls again with it. No
+// state is kept in between; the client sends the questions again.
 ToolAnswer ask_by_rounds(ToolCall& call, const std::vector<Question>& questions) {
   const auto* const responses = call.request.param("inputResponses");
   const auto* const response =

@@ -56,7 +56,7 @@ constexpr Parameter kWaitAnswers[] = {
     {.name = "matched_line", .description = "with match: the line"},
 };
 
-// The tasks that are meant. The error is for the model.
+// The tasks to wait for. The error is for the model.
 std::expected<std::vector<TaskId>, std::string> wanted(ToolCall& call) {
   const auto one = call.arguments.text("task_id");
   auto several = call.arguments.texts("task_ids");

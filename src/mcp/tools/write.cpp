@@ -20,10 +20,10 @@
 namespace perdure::mcp {
 namespace {
 
-constexpr std::int64_t kPatienceMs = 10'000;  // for a command that does not read, while the caller waits for us
+constexpr std::int64_t kPatienceMs = 10'000;  // for a command that does not read, while the caller waits
 constexpr std::size_t kMostOfReply = 64 << 10, kMostOfLine = 4 << 10;
 constexpr std::int64_t kReplyTimeout = 30;
-constexpr std::size_t kPart = 4096;  // what a pipe that has room at all takes at once (PIPE_BUF)
+constexpr std::size_t kPart = 4096;  // a writable pipe accepts this much at once (PIPE_BUF)
 
 constexpr Parameter kWriteParameters[] = {
     {.name = "task_id", .description = "The task, as @TaskList named it.", .required = true},
@@ -63,7 +63,7 @@ constexpr Parameter kWriteAnswers[] = {
 struct Key {
   std::string_view name, bytes;
 };
-// As xterm sends them in its normal mode. A terminal makes a line end of the carriage return; a pipe needs one.
+// As xterm sends them in normal mode. A terminal converts the carriage return to a line end; a pipe needs a line end.
 constexpr std::array<Key, 17> kKeys = {{{"enter", "\r"},
                                         {"tab", "\t"},
                                         {"shift-tab", "\x1b[Z"},
@@ -82,7 +82,7 @@ constexpr std::array<Key, 17> kKeys = {{{"enter", "\r"},
                                         {"return", "\r"},
                                         {"esc", "\x1b"}}};
 
-// What a key sends. The error is for the model.
+// The bytes of a key. The error is for the model.
 std::expected<std::string, std::string> bytes_of(std::string_view key, bool is_terminal) {
   constexpr std::string_view kControl = "ctrl-";
   if (const auto found = std::ranges::find(kKeys, key, &Key::name); found != kKeys.end())
@@ -101,7 +101,7 @@ std::expected<std::string, std::string> bytes_of(std::string_view key, bool is_t
                   to_plain_text(key, false)));
 }
 
-// How many bytes it took before it went, or stopped reading for too long.
+// How many bytes were written before the command exited, or stopped reading for too long.
 Result<std::size_t> write_to(int input, std::string_view text, int stop_fd) {
   const std::int64_t until = steady_ms() + kPatienceMs;
   std::size_t done = 0;
@@ -119,7 +119,7 @@ Result<std::size_t> write_to(int input, std::string_view text, int stop_fd) {
   return done;
 }
 
-// A terminal shows what is typed: that is not an answer, nor is a part of it.
+// A terminal echoes the typed text: the echo, or a part of it, is not an answer.
 std::string_view without_echo(std::string_view output, std::string_view typed) {
   std::string echo;
   for (const char c : typed) {
@@ -139,7 +139,7 @@ struct CommandReply {
   std::int64_t next_offset = 0;
 };
 
-// Reads what the command prints behind `offset` until it matches, the command has ended, or the time has passed.
+// Reads the command's output after `offset` until it matches, the command has ended, or the time is over.
 Result<CommandReply> await_reply(const ToolCall& call, const TaskId& id, std::int64_t offset, std::string_view typed,
                                  const conditions::Pattern& pattern, std::chrono::seconds timeout) {
   const std::int64_t until = steady_ms() + std::chrono::milliseconds(timeout).count();
@@ -176,7 +176,7 @@ std::expected<std::optional<conditions::Pattern>, std::string> pattern_in(const 
   return std::move(*pattern);
 }
 
-// The text, then the keys.
+// The bytes of the text, followed by those of the keys.
 std::expected<std::string, std::string> typed_bytes(const Arguments& arguments, bool is_terminal) {
   std::string bytes = arguments.text("text").value_or("");
   for (const auto& key : arguments.texts("keys").value_or(std::vector<std::string>())) {
@@ -197,7 +197,7 @@ ToolAnswer write(ToolCall& call) {
   if (!task) return tool_error(task.error());
   std::string bytes;
   std::size_t written = 0;
-  std::size_t taken = 0;  // the rest a terminal would drop without a word (L56)
+  std::size_t taken = 0;  // a terminal would silently drop the rest (L56)
   std::int64_t offset = 0;
   if (arguments.has("text") || arguments.has("keys")) {
     auto opened = call.manager().open_input(task->id);
