@@ -57,7 +57,7 @@ void Activity::add_text(std::string_view type, std::string_view text) {
     held_since_ = steady_ms();
   }
   while (!text.empty()) {
-    // A piece of any length must not be held, nor written, as a whole.
+    // A piece may have any length: it is neither kept nor written as a whole.
     std::string_view piece = text.substr(0, kHeldBytes);
     if (piece.size() < text.size()) piece.remove_suffix(incomplete_suffix(piece));
     held_ += piece;
@@ -92,7 +92,7 @@ void Activity::write(std::string_view type, json::object fields, std::int64_t mo
     json::object note{{"time", now_ms()}, {"type", "cut"}, {"text", "there was too much to keep all of it"}};
     line = json::serialize(note) + '\n';
   }
-  // One write: lines of others, and readers, see it whole.
+  // A single write, so that lines of several writers are not mixed, and readers see whole lines.
   ssize_t n = 0;
   while ((n = ::write(file_.get(), line.data(), line.size())) < 0 && errno == EINTR) {
   }

@@ -12,20 +12,20 @@ namespace perdure::acp {
 
 namespace json = jsonrpc::json;
 
-/// What a subagent does, as JSON lines in a file of bounded size (docs/guide/agents.md). Thread-safe; a disk that refuses loses
-/// entries and nothing else.
+/// A subagent's activity as JSON lines in a file of limited size (docs/guide/agents.md). Thread-safe; if the disk
+/// refuses, entries are lost and nothing else.
 class Activity {
  public:
   static constexpr std::int64_t kMostBytes = 8 << 20;
-  static constexpr std::int64_t kMostTalk = 6 << 20;  ///< for what there may be any number of
+  static constexpr std::int64_t kMostTalk = 6 << 20;  ///< for entries whose number is not limited
 
   explicit Activity(Fd file);
 
-  /// An entry of this type.
+  /// Adds an entry of this type.
   void add(std::string_view type, json::object fields);
-  /// One of a type of which there may be any number: left out once there was too much.
+  /// Adds an entry of a type whose number is not limited: left out once the limit is reached.
   void add_talk(std::string_view type, json::object fields);
-  /// A piece of a text that comes in pieces; they are put together.
+  /// Adds a piece of a text that comes in pieces; they are joined.
   void add_text(std::string_view type, std::string_view text);
 
  private:
@@ -39,7 +39,7 @@ class Activity {
   std::int64_t held_since_ = 0;
 };
 
-/// A value cut to something that is worth keeping: long texts, deep and large values are shortened.
+/// A shortened copy of a value: long texts, deep and large values are cut.
 [[nodiscard]] json::value shortened(const json::value& value, std::size_t most = 2'048);
 
 }  // namespace perdure::acp

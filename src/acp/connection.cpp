@@ -16,7 +16,7 @@ constexpr std::size_t kLongestErrorLine = 4'096;
 constexpr std::size_t kQuoted = 200;
 constexpr std::size_t kMostRequests = 64;  // at once; more wait
 constexpr int kLastWordsMs = 2'000;
-constexpr int kLeftoversMs = 200;  // for what an agent that has ended left in its pipes
+constexpr int kLeftoversMs = 200;  // to read the rest of an exited agent's pipes
 constexpr std::chrono::hours kForEver{24 * 365};
 
 std::string start_of(std::string_view line) {
@@ -55,9 +55,9 @@ std::optional<jsonrpc::Asks::Answer> Connection::ask(std::string_view method, js
   if (over_.is_raised()) return std::nullopt;
   const std::int64_t until = steady_ms() + patience.count();
   auto answer = asks_.ask(*this, method, std::move(params), over_, patience);
-  // Asks has a fault of its own for what was not answered, which no agent sends.
+  // Peer::ask uses a fault of its own for a request without an answer; agents never send it.
   if (!answer && answer.error().data == json::value(jsonrpc::kNoAnswer)) {
-    // It could not even be sent: what the agent had to say before it went is about to be read.
+    // It could not be sent: the agent's last messages are about to be read.
     pollfd over{.fd = over_.fd(), .events = POLLIN, .revents = 0};
     if (steady_ms() < until) ::poll(&over, 1, kLastWordsMs);
     return std::nullopt;
@@ -95,7 +95,7 @@ void Connection::read_messages(int output) {
   while (true) {
     const auto got = reader.next(line);
     if (got == jsonrpc::LineReader::Got::end) break;
-    // What comes after a line that is no message counts no more; it is read, so that the agent can go on to its end.
+    // Lines after an invalid one are ignored; they are read so that the agent can end.
     if (broken || (got == jsonrpc::LineReader::Got::line && take(line))) continue;
     broken = true;
     {
@@ -108,7 +108,7 @@ void Connection::read_messages(int output) {
   calls_.hang_up();
 }
 
-// False: it is no message.
+// False: it is not a valid message.
 bool Connection::take(std::string_view line) {
   if (line.find_first_not_of(" \t") == std::string_view::npos) return true;
   auto message = read_line(line);

@@ -12,47 +12,47 @@ namespace perdure::acp {
 
 namespace json = jsonrpc::json;
 
-/// What an agent asks of us and tells us.
+/// Receives an agent's requests and notifications.
 class Handler {
  public:
   virtual ~Handler() = default;
   using Answer = std::expected<json::object, jsonrpc::Fault>;
-  /// Called by any of several threads; it may block until `call.stop` is raised.
+  /// Called by several threads; may block until `call.stop` is raised.
   virtual Answer on_request(const jsonrpc::Message& request, jsonrpc::Call& call) = 0;
-  /// Called by one thread, in the order in which they come.
+  /// Called by one thread, in the order of arrival.
   virtual void on_notification(const jsonrpc::Message& notification) = 0;
   /// A line of the agent's standard error. Called by one thread.
   virtual void on_error_line(std::string_view line) = 0;
 };
 
-/// The Agent Client Protocol with one agent, over its streams. Thread-safe.
+/// A connection of the Agent Client Protocol with one agent, over its streams. Thread-safe.
 class Connection : public jsonrpc::Outlet {
  public:
-  /// The descriptors stay the caller's, and open as long as this lives.
+  /// The caller owns the descriptors and keeps them open while this object lives.
   Connection(int input, int output, int errors, Handler& handler);
-  /// The agent has been ended before. What it left may hold its streams open: that is not waited for.
+  /// The agent must have exited before. Its remaining processes may hold its streams open: they are not waited for.
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  /// Blocks until it is answered, the connection is broken or given up. Absent: no answer came.
+  /// Blocks until the answer comes, the connection breaks or is given up. Absent: no answer came.
   [[nodiscard]] std::optional<jsonrpc::Asks::Answer> ask(std::string_view method, json::object params);
-  /// The same for at most that long.
+  /// The same with a time limit.
   [[nodiscard]] std::optional<jsonrpc::Asks::Answer> ask(std::string_view method, json::object params,
                                                          std::chrono::milliseconds patience);
-  /// Never blocks, also where the agent does not read.
+  /// Never blocks, even if the agent does not read.
   void tell(std::string_view method, json::object params);
 
-  /// Whoever waits in ask() gets no answer any more, and what the agent does not take at once it is not told.
+  /// Threads in ask() get no answer any more, and messages that the agent does not read at once are dropped.
   void give_up();
-  /// Requests of the agent that are being worked on are told that nobody waits for them.
+  /// Cancels the agent's requests in progress.
   void drop_requests() { calls_.hang_up(); }
 
   [[nodiscard]] bool is_over() const { return over_.is_raised(); }
   [[nodiscard]] int over_fd() const { return over_.fd(); }
-  /// Waits a moment until all that the agent wrote to its standard error was read: one that has ended said there why.
+  /// Waits a moment until the agent's standard error was read: after an exit it often contains the reason.
   void hear_out(int patience_ms) const;
-  /// What the agent sent that is no message, in words; "" where it kept to the protocol.
+  /// The agent's message that was invalid, as text; "" if all were valid.
   [[nodiscard]] std::string violation() const;
 
   bool send(const json::object& message) override;

@@ -7,11 +7,11 @@
 #include <filesystem>
 #include <vector>
 
-// Opening the conversation that a turn is a part of, and setting it as the plan wants it.
+// Opens the conversation of a turn, and sets its options as the plan says.
 namespace perdure::acp {
 namespace {
 
-// We ourselves, so that what the agent runs in the background is a task, too, owned by its agentId.
+// Perdure's own MCP server, so that commands that the agent runs in the background are tasks, owned by its agentId.
 json::array our_server(const manager::AgentSide& side, const std::string& session) {
   std::error_code ignored;
   const std::string program = std::filesystem::read_symlink("/proc/self/exe", ignored).string();
@@ -26,7 +26,7 @@ json::array our_server(const manager::AgentSide& side, const std::string& sessio
   return servers;
 }
 
-// The option of that category, or, where the agent gives none, of that name.
+// The option of that category or, if the agent gives no categories, of that name.
 const json::object* find_option(const json::object& opened, std::string_view what) {
   const auto* const options = array_in(opened, "configOptions");
   if (options == nullptr) return nullptr;
@@ -36,7 +36,7 @@ const json::object* find_option(const json::object& opened, std::string_view wha
   return nullptr;
 }
 
-// Options come flat or in groups.
+// Options may be a flat list or groups.
 std::vector<std::string> values_of(const json::object& option) {
   std::vector<std::string> values;
   const auto* const options = array_in(option, "options");
@@ -119,7 +119,7 @@ Turn::Step Turn::set_mode(const json::object& opened) {
   const auto modes = modes_of(opened);
   if (modes.empty()) {
     if (const auto* const option = find_option(opened, "mode")) return choose_option(*option, *plan_.mode, "mode");
-    // One that was loaded need not tell what there is.
+    // When a conversation is loaded, the agent need not list its options.
     if (!plan_.resume) return not_offered("mode", *plan_.mode, {});
   } else if (std::ranges::find(modes, *plan_.mode) == modes.end()) {
     return not_offered("mode", *plan_.mode, modes);

@@ -18,9 +18,9 @@ namespace perdure::acp {
 namespace {
 
 constexpr int kAgainMs = 500;
-constexpr int kOrphanedMs = 3'000;  // for the agent to end its turn when nobody looks after the task any more
+constexpr int kOrphanedMs = 3'000;  // for the agent to end its turn after the task's runner has exited
 
-// Cancels the turn on SIGTERM, and when the runner has gone.
+// Cancels the turn at SIGTERM, and when the runner has exited.
 class Watch {
  public:
   Watch(Turn& turn, Connection& connection, int signals, int runner)
@@ -76,11 +76,11 @@ std::string_view name_of(TurnEnd::How how) {
   return "";
 }
 
-// False: something else has decided how the task ended, so nothing of the turn counts (L09).
+// False: another cause has decided the outcome, so the turn's result does not count (L09).
 bool tell(manager::AgentSide& side, codec::AgentNote note, const TurnEnd& end) {
   if (end.how == TurnEnd::How::cancelled) return false;
   if (!end.failure.code.empty()) note.stop_code = end.failure.code;
-  // What could not be noted is missing in the record; how the turn ended counts all the same.
+  // If the note fails, it is missing in the record; the turn's outcome counts all the same.
   [[maybe_unused]] const auto noted = side.note(note);
   auto told = end.how == TurnEnd::How::completed ? side.completed()
               : end.how == TurnEnd::How::broke   ? side.broke(end.failure.reason)

@@ -34,7 +34,7 @@ void read_options(const json::object& schema, FormField& field) {
     for (const auto& one : titled->get_array())
       if (one.is_object() && one.get_object().contains("const"))
         add_option(field, plain_text_in(one.get_object(), "title"), one.get_object().at("const"));
-  // A question takes two to four; of more the person is told in the text, and says the word itself.
+  // A question has two to four options; if there are more, the text lists them, and the user types one.
   auto& options = field.question.options;
   if (options.size() > kMostOptions) {
     for (const auto& option : options) field.question.text += fmt::format("\n  {}", option.label);

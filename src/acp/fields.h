@@ -7,18 +7,18 @@
 #include <string_view>
 #include <utility>
 
-// Members of what an agent sends, where any of them may be missing or of another type.
+// Access to members of an agent's messages, each of which may be missing or of another type.
 namespace perdure::acp {
 
 namespace json = jsonrpc::json;
 
-/// "" for one that is not there, or is no text.
+/// "" if it is missing or not a string.
 [[nodiscard]] inline std::string text_in(const json::object& object, std::string_view name) {
   const auto* const value = object.if_contains(name);
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
 }
 
-/// nullptr for one that is not there, or is no object.
+/// nullptr if it is missing or not an object.
 [[nodiscard]] inline const json::object* object_in(const json::object& object, std::string_view name) {
   const auto* const value = object.if_contains(name);
   return value == nullptr ? nullptr : value->if_object();

@@ -30,17 +30,17 @@ std::unexpected<jsonrpc::Fault> refused(const std::string& path, int error) {
                                         .message = fmt::format("{}: {}", path, describe_errno(error))});
 }
 
-// No component may lead out: neither "..", nor a link, nor /proc's magic ones.
+// No component may lead out of the folder: neither "..", nor a link, nor /proc's magic links.
 int open_beneath(int folder, const std::string& path, int flags, mode_t mode) {
   open_how how{};
-  // A FIFO must not block us; openat2 refuses what means nothing for a mere path.
+  // A FIFO must not block this process; openat2 refuses flags that have no meaning with O_PATH.
   how.flags = static_cast<unsigned>(flags | O_CLOEXEC | ((flags & O_PATH) != 0 ? 0 : O_NONBLOCK | O_NOCTTY));
   how.mode = (flags & O_CREAT) != 0 ? mode : 0;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
   return static_cast<int>(::syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how));
 }
 
-// "" for what is not below the folder.
+// "" for a path that is not below the folder.
 std::string below(const std::string& path, const std::string& folder) {
   if (folder.empty() || !path.starts_with(folder)) return "";
   if (folder == "/") return path.substr(1);
@@ -53,7 +53,7 @@ std::optional<std::int64_t> count_in(const json::object& object, std::string_vie
                                                                           : std::nullopt;
 }
 
-// From line `from` on, the first being 1, at most `most` of them.
+// The lines from number `from` (starting at 1) on, at most `most` of them.
 std::string_view lines_of(std::string_view text, std::int64_t from, std::optional<std::int64_t> most) {
   for (; from > 1 && !text.empty(); --from)
     text.remove_prefix(

@@ -7,7 +7,7 @@
 
 namespace perdure::acp {
 
-/// fs/read_text_file and fs/write_text_file, for what is in one folder and nowhere else: no link leads out of it.
+/// fs/read_text_file and fs/write_text_file within one folder only: links that lead out of it are refused.
 /// Thread-safe.
 class Files {
  public:

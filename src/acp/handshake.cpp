@@ -46,7 +46,7 @@ Capabilities read_capabilities(const json::object& answer) {
   return found;
 }
 
-// Refuses all that a peer may ask of one who only wants to know what it is.
+// Refuses all requests of the peer: this client only asks for its capabilities.
 class Nobody : public Handler {
  public:
   Answer on_request(const jsonrpc::Message& request, jsonrpc::Call&) override {

@@ -19,12 +19,12 @@ Owner::Reply Owner::ask(const std::vector<Question>& questions, const jsonrpc::C
   if (!waited || waited->ended.empty()) {
     auto stopped = manager_.stop(
         task->id, {.reason = "The subagent does not need the answer any more", .suppress_notification = true});
-    // Of an answer that came at the last moment nothing is wanted any more.
+    // The request was cancelled at the last moment: the answer is ignored.
     static_cast<void>(stopped);
     return reply;
   }
   const Task& ended = waited->ended.front();
-  // Who asked knows of its end now; its owner, who has just answered, needs no news of that.
+  // The agent has the answer now; the owner gave it, so it is not notified of the question's end.
   [[maybe_unused]] const auto known = manager_.notifications().acknowledge({reply.question}, "agent");
   if (ended.question.outcome == QuestionOutcome::expired) reply.how = Reply::How::expired;
   if (ended.question.outcome == QuestionOutcome::dismissed) reply.how = Reply::How::dismissed;

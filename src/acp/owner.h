@@ -11,7 +11,7 @@
 
 namespace perdure::acp {
 
-/// Whoever the subagent works for, asked by a question task. Thread-safe.
+/// Asks the owner of the subagent by a question task. Thread-safe.
 class Owner {
  public:
   Owner(TaskManager& manager, const codec::AgentPlan& plan, TaskId task, Activity& activity)
@@ -20,9 +20,9 @@ class Owner {
   struct Reply {
     enum class How { answered, dismissed, expired, withdrawn } how = How::withdrawn;
     Answer answer;         ///< answered: by the question's text
-    std::string question;  ///< id of the task, "" where it could not be asked
+    std::string question;  ///< id of the task, "" if the question could not be asked
   };
-  /// Blocks until it is answered, its time is over, or `call` ends: then it is withdrawn.
+  /// Blocks until it is answered, its time is over, or `call` is cancelled: then it is withdrawn.
   [[nodiscard]] Reply ask(const std::vector<Question>& questions, const jsonrpc::Call& call) const;
 
   [[nodiscard]] PermissionPolicy policy() const { return plan_.permission; }

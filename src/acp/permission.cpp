@@ -38,7 +38,7 @@ std::vector<PermissionOption> options_in(const json::object& params) {
   return options;
 }
 
-// The first of each kind before others of the same, so that a no is among those that are shown.
+// The first option of each kind before others of the same kind, so that a refusal is among the ones shown.
 std::vector<PermissionOption> most_telling(std::vector<PermissionOption> options) {
   if (options.size() <= kMostChoices) return options;
   std::vector<PermissionOption> chosen;
@@ -59,7 +59,7 @@ std::vector<std::string_view> split_lines(std::string_view text) {
   return lines;
 }
 
-// Only what differs: the lines before and behind are the same in both.
+// Only the changed lines, without those before and after that both texts share.
 std::string change_text(const std::string& path, std::string_view before, std::string_view after) {
   const auto old_lines = split_lines(before), new_lines = split_lines(after);
   const std::size_t shorter = std::min(old_lines.size(), new_lines.size());
@@ -73,7 +73,7 @@ std::string change_text(const std::string& path, std::string_view before, std::s
   return text;
 }
 
-// Nothing is dropped in silence: the user approves what is shown.
+// Says that text was cut: the user approves what is shown.
 std::string cut_openly(std::string_view text, std::size_t most) {
   std::string plain = to_plain_text(text, true);
   while (plain.ends_with('\n')) plain.pop_back();
@@ -169,7 +169,7 @@ void Permissions::note_tool_call(const json::object& update) {
   ToolCall& call = calls_[id];
   if (auto title = text_in(update, "title"); !title.empty()) call.title = std::move(title);
   if (auto kind = text_in(update, "kind"); !kind.empty()) call.kind = std::move(kind);
-  // An agent may put the command, a change or the paths into any of these (kimi: into the content alone).
+  // Agents put the command, a change or the paths into different members (kimi: into the content only).
   if (const auto* const content = array_in(update, "content"); content != nullptr && !content->empty())
     call.content = content_text(*content);
   if (const auto* const locations = array_in(update, "locations"); locations != nullptr && !locations->empty())
@@ -200,7 +200,8 @@ std::optional<PermissionOption> Permissions::ask(const ToolCall& tool, const std
                                         details.empty() ? "" : cut_openly(details, kMostShown)),
                     .header = "Permission",
                     .options = as_choices(options)};
-  if (question.options.size() < 2) question.options.clear();  // one alone is no choice; own words are a yes or a no
+  // A single option is no choice; typed text means yes or no.
+  if (question.options.size() < 2) question.options.clear();
   const auto reply = owner_.ask({question}, call);
   decided_by = reply.question.empty() ? "nobody: the question could not be asked" : reply.question;
   switch (reply.how) {
@@ -211,7 +212,7 @@ std::optional<PermissionOption> Permissions::ask(const ToolCall& tool, const std
     case Owner::Reply::How::expired: return choose(options, false);
     case Owner::Reply::How::withdrawn: break;
   }
-  // Withdrawn by somebody else's stop, or never asked: the turn goes on, so that is a no.
+  // Withdrawn by another process's stop, or never asked: the turn continues, so the request is refused.
   return call.stop.is_raised() ? std::nullopt : choose(options, false);
 }
 

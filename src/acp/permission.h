@@ -17,17 +17,19 @@ struct PermissionOption {
   bool operator==(const PermissionOption&) const = default;
 };
 
-/// Nothing where a kind is not offered: then the only answer is that the turn was cancelled. Once goes before always.
+/// Absent if the agent offers no option of the kind: then the only answer is "cancelled". "Allow once" is preferred to
+/// "allow always".
 [[nodiscard]] std::optional<PermissionOption> choose(const std::vector<PermissionOption>& options, bool allow);
 
-/// What a person chose or said in own words; what is no clear yes is a no.
+/// The user's choice or typed text; text that is not clearly a yes is a no.
 [[nodiscard]] std::optional<PermissionOption> choose_as_said(const std::vector<PermissionOption>& options,
                                                              const std::vector<Choice>& offered, std::string_view said);
 
-/// Labels of their own for at most four of the options, as a question offers them: two options may share their names.
+/// Distinct labels for at most four of the options, as a question needs them: two options may have the same name.
 [[nodiscard]] std::vector<Choice> as_choices(const std::vector<PermissionOption>& options);
 
-/// What a tool call shows besides its title and input: text, changes of files as lines with + and -, paths. "" for nothing.
+/// The content of a tool call besides its title and input: text, changes of files as lines with + and -, paths. "" for
+/// none.
 [[nodiscard]] std::string content_text(const json::array& content);
 [[nodiscard]] std::string location_text(const json::array& locations);
 
@@ -36,7 +38,7 @@ class Permissions {
  public:
   Permissions(const Owner& owner, Activity& activity) : owner_(owner), activity_(activity) {}
 
-  /// What is known of a tool call, from the update that told of it: a request may give its id only.
+  /// A tool call as known from its updates: a permission request may contain its id only.
   void note_tool_call(const json::object& update);
   [[nodiscard]] Handler::Answer decide(const json::object& params, const jsonrpc::Call& call);
 

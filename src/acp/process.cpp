@@ -19,7 +19,7 @@
 namespace perdure::acp {
 namespace {
 
-constexpr int kPatienceMs = 1'500;  // agents were seen to end within 1.5 s of the end of their input
+constexpr int kPatienceMs = 1'500;  // agents end within 1.5 s of the end of their input (measured)
 
 struct Pipe {
   Fd read, write;
@@ -57,7 +57,7 @@ int spawn_into(pid_t& pid, const std::vector<std::string>& command, const std::v
   ::posix_spawnattr_init(&attributes);
   for (int fd = 0; fd < 3; ++fd) ::posix_spawn_file_actions_adddup2(&actions, streams[static_cast<unsigned>(fd)], fd);
   ::posix_spawn_file_actions_addchdir_np(&actions, cwd.c_str());
-  // We block and ignore signals for ourselves; an agent starts as any program does.
+  // This process blocks and ignores signals; an agent starts with default signals.
   sigset_t none;
   sigset_t all;
   ::sigemptyset(&none);
@@ -124,7 +124,7 @@ std::string AgentProcess::end() {
     if (!await_end(kPatienceMs)) signal_group(SIGKILL);
   }
   std::string how = how_it_ended(-1);
-  // Its leader's zombie keeps the group's number: whoever is left in it is its own.
+  // The leader's zombie keeps the group's number from being reused: all processes in the group are the agent's.
   signal_group(SIGKILL);
   ::waitid(P_PIDFD, static_cast<id_t>(process_.get()), nullptr, WEXITED);
   process_.reset();

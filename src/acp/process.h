@@ -11,8 +11,8 @@
 
 namespace perdure::acp {
 
-/// An agent's process, with pipes to its three streams and a process group of its own: some are wrappers whose native
-/// child stays when only the wrapper is killed (measured).
+/// An agent's process, with pipes to its three streams and a process group of its own: some agents are wrappers whose
+/// native child survives when only the wrapper is killed (measured).
 class AgentProcess {
  public:
   /// `environment` is added to this program's. Errors: task_launch_failed.
@@ -21,18 +21,17 @@ class AgentProcess {
                                                   const std::string& cwd);
   AgentProcess(AgentProcess&&) noexcept = default;
   AgentProcess& operator=(AgentProcess&&) = delete;
-  /// Kills the whole group, if end() has not.
+  /// Kills the whole group unless end() was called.
   ~AgentProcess();
 
   [[nodiscard]] int input() const { return input_.get(); }
   [[nodiscard]] int output() const { return output_.get(); }
   [[nodiscard]] int errors() const { return errors_.get(); }
 
-  /// Closes its input, and where that is not enough sends SIGTERM, then SIGKILL to the group. What it ended with, in
-  /// words.
+  /// Closes its input; if it does not exit, sends SIGTERM, then SIGKILL to the group. Returns how it ended, as text.
   std::string end();
 
-  /// Waits a moment for an end that has begun. "" while it runs.
+  /// Waits a moment for an exit in progress. "" while it runs.
   [[nodiscard]] std::string how_it_ended(int patience_ms);
 
  private:
@@ -45,7 +44,7 @@ class AgentProcess {
   [[nodiscard]] bool await_end(int patience_ms) const;
   void signal_group(int number) const;
 
-  pid_t pid_;  // of the leader; not reaped before the group is dealt with, so that the number stays ours
+  pid_t pid_;  // of the leader; reaped last, so that the group's number is not reused
   Fd process_, input_, output_, errors_;
 };
 

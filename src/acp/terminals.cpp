@@ -11,7 +11,7 @@ namespace perdure::acp {
 namespace {
 
 constexpr std::int64_t kDefaultLimit = 1 << 20, kMostLimit = 16 << 20;
-constexpr std::size_t kMostTerminals = 32;  // as many as a manager keeps the output of
+constexpr std::size_t kMostTerminals = 32;  // a manager keeps the output of as many foreground tasks
 
 std::unexpected<jsonrpc::Fault> failed(const Error& error) {
   return std::unexpected(jsonrpc::Fault{.message = error.message});
@@ -37,7 +37,7 @@ std::expected<StartOptions, jsonrpc::Fault> read_command(const json::object& par
       if (!arg.is_string()) return wrong("args: holds something that is no text");
       start.argv.emplace_back(arg.get_string());
     }
-  // Without arguments some agents send a whole shell line.
+  // Some agents send a whole shell line without arguments.
   if (start.argv.empty()) {
     start.shell_line = command;
   } else {
@@ -88,13 +88,13 @@ std::expected<Terminals::Terminal, jsonrpc::Fault> Terminals::find(const json::o
   return found->second;
 }
 
-// What a task in the foreground leaves is what its caller was given with its end, so it is the caller who has to look.
+// The log of an ended foreground task exists only in the manager that started it, so the output is read here.
 Result<Task> Terminals::await_end(const TaskId& task, std::optional<std::chrono::milliseconds> timeout, int cancel_fd) {
   auto released = manager_.wait_for_release(task, timeout, Cancellation::when_readable(cancel_fd));
   if (!released) return std::unexpected(released.error());
   const bool was_detached = released->how == Release::detached || released->how == Release::timeout_detached;
   if (!was_detached) return std::move(released->task);
-  // Somebody made it a background task; the agent waits for it all the same.
+  // A user made it a background task; the agent waits for it all the same.
   auto waited = manager_.wait({.ids = {task},
                                .timeout = timeout,
                                .cancel = Cancellation::when_readable(cancel_fd),
@@ -129,7 +129,7 @@ void Terminals::stop(const TaskId& task) {
   const auto now = await_end(task, std::chrono::milliseconds(0));
   if (!now || is_terminal(now->status)) return;
   auto stopped = manager_.stop(task, {.reason = "Ended by the agent that started it", .suppress_notification = true});
-  static_cast<void>(stopped);  // the task's end is whatever its runner makes of it
+  static_cast<void>(stopped);  // an error does not matter: the runner ends the task
 }
 
 Handler::Answer Terminals::kill(const json::object& params) {

@@ -11,12 +11,12 @@
 
 namespace perdure::acp {
 
-/// terminal/*: commands of the agent, each a task in the foreground (no slot, no record), owned by the agent so that its
-/// end is theirs. Thread-safe.
+/// terminal/*: commands of the agent. Each is a foreground task (no slot, no record), owned by the agent, so that it
+/// ends with the agent. Thread-safe.
 class Terminals {
  public:
   Terminals(TaskManager& manager, std::string folder) : manager_(manager), folder_(std::move(folder)) {}
-  /// Whose they are, from now on.
+  /// Sets the owner of later ones.
   void set_owner(std::string agent_id);
 
   [[nodiscard]] Handler::Answer create(const json::object& params);
@@ -33,7 +33,7 @@ class Terminals {
     std::int64_t limit = 0;
   };
   [[nodiscard]] std::expected<Terminal, jsonrpc::Fault> find(const json::object& params) const;
-  /// The task as it is once it has ended, the time is over or `cancel_fd` is readable.
+  /// The task once it has ended, the time is over or `cancel_fd` is readable.
   [[nodiscard]] Result<Task> await_end(const TaskId& task, std::optional<std::chrono::milliseconds> timeout,
                                        int cancel_fd = -1);
   void stop(const TaskId& task);

@@ -9,12 +9,12 @@
 namespace perdure::acp {
 namespace {
 
-constexpr std::chrono::minutes kMeeting{5};  // some agents are downloaded before they speak
+constexpr std::chrono::minutes kMeeting{5};  // some agents are downloaded before they answer
 constexpr std::chrono::seconds kClosing{1};
 constexpr int kAuthRequired = -32'000;
 constexpr int kEndPatienceMs = 500;
 
-// What a stop reason of the protocol means for the task (docs/guide/agents.md).
+// The outcome of the task for a stop reason of the protocol (docs/guide/agents.md).
 TurnEnd as_ended(const std::string& reason) {
   if (reason == "end_turn") return {.how = TurnEnd::How::completed, .failure = {}};
   if (reason == "cancelled") return {.how = TurnEnd::How::cancelled, .failure = {}};
@@ -84,11 +84,11 @@ Turn::Step Turn::meet() {
   return std::nullopt;
 }
 
-// Durable before anybody hears of the agent's id, and before the agent can start anything that is to be its own.
+// Durable before any client can see the agent's id, and before the agent can start a task that it owns.
 Turn::Step Turn::tell_record() {
   auto noted = side_.note(note_);
   if (!noted) return Failure{.code = {}, .reason = noted.error().message};
-  if (!*noted) cancel();  // somebody has decided the outcome: there is nothing to begin
+  if (!*noted) cancel();  // the outcome is decided: there is nothing to begin
   return std::nullopt;
 }
 
@@ -114,7 +114,7 @@ TurnEnd Turn::prompt() {
   if (!*answer) {
     Failure failure = describe((*answer).error());
     if (!cancelled) return {.how = TurnEnd::How::broke, .failure = std::move(failure)};
-    // Whatever error the agent calls it, it is an effect of our own cancel (L14); the activity keeps it.
+    // An error after this process's own cancel is an effect of the cancel (L14); the activity keeps it.
     activity_.add("error", {{"code", failure.code}, {"text", failure.reason}});
     return {};
   }
@@ -126,7 +126,7 @@ TurnEnd Turn::prompt() {
   note_.usage = usage_in(*result);
   const std::string reason = text_in(*result, "stopReason");
   TurnEnd end = as_ended(reason);
-  // Nobody of us asked it to.
+  // This process did not ask it to.
   if (end.how == TurnEnd::How::cancelled && !cancelled)
     end = {.how = TurnEnd::How::broke, .failure = {.code = reason, .reason = "The agent cancelled its turn"}};
   return end;
@@ -184,7 +184,7 @@ Failure Turn::describe_silence(std::string_view method) const {
             .reason =
                 fmt::format("The agent did not answer {} within {} s", method, std::chrono::seconds(kMeeting).count())};
   const std::string how = process_->how_it_ended(kEndPatienceMs);
-  // A child of its may hold that stream open, so not for long.
+  // A child of the agent may hold that stream open, so the wait is short.
   connection_->hear_out(kEndPatienceMs);
   const std::lock_guard lock(mutex_);
   return {.code = "acp.gone",

@@ -20,25 +20,25 @@ namespace perdure::acp {
 
 /// How a turn ended.
 struct TurnEnd {
-  // failed: the agent ended its turn and says why (refusal, a limit). broke: an error, so there was no end of a turn.
+  // failed: the agent ended its turn and gave a reason (refusal, a limit). broke: an error; the turn has no end.
   enum class How { completed, failed, broke, cancelled } how = How::cancelled;
   Failure failure;
 };
 
-/// One turn of one agent: conversation, updates, and what the agent asks of us. run() once; cancel() by any thread.
+/// One turn of one agent: conversation, updates, and the agent's requests. Call run() once; cancel() from any thread.
 class Turn : public Handler {
  public:
   Turn(TaskManager& manager, manager::AgentSide& side, Activity& activity);
 
-  /// Blocks until the turn is over, one way or the other.
+  /// Blocks until the turn is over.
   [[nodiscard]] TurnEnd run(Connection& connection, AgentProcess& process);
 
-  /// The agent is asked to end its turn; what it asks from now on gets no more than that.
+  /// Asks the agent to end its turn; its later requests are refused.
   void cancel();
-  /// Once more, some time later: the first wish may have crossed the prompt, which an agent that has none yet ignores.
+  /// Repeats the cancel some time later: an agent ignores the first one if it has not received the prompt yet.
   void cancel_again();
 
-  /// Closes the conversation, as far as the agent can do that; ends its commands.
+  /// Closes the conversation, if the agent supports that; ends its commands.
   void close();
 
   [[nodiscard]] const codec::AgentNote& note() const { return note_; }
@@ -49,9 +49,9 @@ class Turn : public Handler {
   void on_error_line(std::string_view line) override;
 
  private:
-  using Step = std::optional<Failure>;  // absent: go on
+  using Step = std::optional<Failure>;  // absent: continue
 
-  // What the agent says to one request; a Failure where it says nothing, or no.
+  // The agent's answer to one request; a Failure if there is none, or an error.
   [[nodiscard]] std::expected<json::value, Failure> ask(std::string_view method, json::object params);
   [[nodiscard]] Step meet();
   [[nodiscard]] Step open_conversation();
@@ -73,16 +73,16 @@ class Turn : public Handler {
   Permissions permissions_;
   Files files_;
   Terminals terminals_;
-  Connection* connection_ = nullptr;  // for as long as run() and close() take
+  Connection* connection_ = nullptr;  // set during run() and close()
   AgentProcess* process_ = nullptr;
   Capabilities able_;
   codec::AgentNote note_;
-  std::atomic<bool> replays_ = false;  // what comes now has been before
+  std::atomic<bool> replays_ = false;  // the agent repeats earlier updates
 
   mutable std::mutex mutex_;
   FinalMessage final_;
   std::string last_error_line_;
-  std::string session_;  // note_.agent_id, for all threads
+  std::string session_;  // a copy of note_.agent_id for all threads
   bool prompting_ = false, cancelled_ = false;
 };
 

@@ -8,13 +8,13 @@
 #include <array>
 #include <utility>
 
-// What an agent tells and asks in the course of its turn.
+// The agent's updates and requests during its turn.
 namespace perdure::acp {
 namespace {
 
 constexpr std::size_t kErrorLine = 500;
 
-// The members of an update that are worth keeping, under the names of the activity.
+// The members of an update that are kept, with their names in the activity.
 json::object picked(const json::object& update,
                     std::initializer_list<std::pair<std::string_view, std::string_view>> names) {
   json::object fields;
@@ -24,7 +24,7 @@ json::object picked(const json::object& update,
   return fields;
 }
 
-// A text, or the address of what is none.
+// The text of a content block, or the address of one that is not text.
 std::string text_of_content(const json::object& update) {
   const auto* const content = object_in(update, "content");
   if (content == nullptr) return "";
@@ -57,7 +57,7 @@ void Turn::on_notification(const jsonrpc::Message& notification) {
   if (update != nullptr) on_update(text_in(*update, "sessionUpdate"), *update);
 }
 
-// Kinds that are not known are ignored: agents are ahead of their protocol.
+// Unknown kinds are ignored: agents are ahead of their protocol.
 void Turn::on_update(const std::string& kind, const json::object& update) {
   if (kind.ends_with("_message_chunk") || kind == "agent_thought_chunk") return on_chunk(kind, update);
   if (kind == "tool_call" || kind == "plan") {
@@ -139,7 +139,7 @@ Handler::Answer Turn::on_request(const jsonrpc::Message& request, jsonrpc::Call&
       : is("elicitation/create")
           ? elicit(owner_, params, call)
           : std::unexpected(jsonrpc::Fault{.code = jsonrpc::kMethodNotFound, .message = "Method not found: " + method});
-  if (is("terminal/output")) return answer;  // asked for again and again
+  if (is("terminal/output")) return answer;  // requested repeatedly, so not noted
   json::object entry = picked(params, {{"path", "path"},
                                        {"command", "command"},
                                        {"args", "args"},

@@ -10,7 +10,7 @@ namespace {
 
 namespace json = jsonrpc::json;
 
-constexpr std::size_t kMaxDepth = 256;  // what tools are given and give is anybody's
+constexpr std::size_t kMaxDepth = 256;  // input and output of tools may be nested at will
 constexpr std::size_t kEscape = 6;      // \uXXXX
 
 std::optional<json::value> parsed(std::string_view line) {
@@ -22,7 +22,7 @@ std::optional<json::value> parsed(std::string_view line) {
   return value;
 }
 
-// The code unit of the escape at the start of `text`; 0 where there is none.
+// The code unit of the escape at the start of `text`; 0 if there is none.
 unsigned escaped_unit(std::string_view text) {
   if (text.size() < kEscape || !text.starts_with("\\u")) return 0;
   unsigned unit = 0;
@@ -38,8 +38,8 @@ bool is_low(unsigned unit) {
   return unit >= 0xDC00 && unit < 0xE000;
 }
 
-// Programs that count in UTF-16 cut a text, such as a message that comes in pieces, within a character, and write the
-// half as an escape; parsers of JSON refuse it.
+// Programs that count in UTF-16 may cut a text within a character, as in a message that comes in pieces, and write the
+// half as an escape, which JSON parsers refuse.
 std::string without_halves(std::string_view text) {
   std::string whole;
   whole.reserve(text.size());
@@ -48,7 +48,7 @@ std::string without_halves(std::string_view text) {
     whole += plain;
     text.remove_prefix(plain.size());
     const unsigned unit = escaped_unit(text);
-    std::size_t taken = unit == 0 ? 2 : kEscape;  // a backslash that is escaped begins nothing
+    std::size_t taken = unit == 0 ? 2 : kEscape;  // an escaped backslash does not begin an escape
     if (is_high(unit) && text.size() > kEscape && is_low(escaped_unit(text.substr(kEscape)))) taken = 2 * kEscape;
     const bool is_half = taken == kEscape && (is_high(unit) || is_low(unit));
     taken = std::min(taken, text.size());

@@ -17,8 +17,8 @@
 namespace perdure::top {
 namespace {
 
-constexpr std::int64_t kFrameMs = 50;   // a log that floods is drawn so often at most
-constexpr std::int64_t kEscapeMs = 40;  // an escape with nothing behind it is the key
+constexpr std::int64_t kFrameMs = 50;   // a log that floods is drawn at most this often
+constexpr std::int64_t kEscapeMs = 40;  // an escape without a following byte is the key
 constexpr std::int64_t kSecondMs = 1000;
 
 }  // namespace
@@ -46,14 +46,14 @@ Result<int> App::run() {
     wait();
   }
   if (actions_.busy()) {
-    // A stop that was asked for goes on without us, in the task's runner.
+    // A requested stop continues in the task's runner without this process.
     terminal_.leave();
     std::_Exit(exit_);
   }
   return exit_;
 }
 
-// Milliseconds until something is due although nothing happens.
+// Milliseconds until something has to be redrawn although no event came.
 std::optional<std::int64_t> App::next_due(std::int64_t now) const {
   std::optional<std::int64_t> wait;
   const auto sooner = [&wait](std::int64_t ms) {
@@ -83,7 +83,7 @@ void App::wait() {
   }
   const std::int64_t now = steady_ms();
   if (n <= 0) {
-    // The clock, or the rest of a sequence that did not come.
+    // The clock, or the rest of an escape sequence that did not come.
     if (key_waits_ > 0 && now - key_waits_ >= kEscapeMs) on_input();
     if (processes_of_ && shown_ == Shown::processes) show_processes(*processes_of_);
     if (log_waits_) on_log(now);
@@ -93,7 +93,7 @@ void App::wait() {
   if (fds[1].revents != 0) on_signals();
   if (exit_ >= 0) return;
   if (fds[0].revents != 0) {
-    if ((fds[0].revents & POLLIN) == 0) exit_ = 0;  // the terminal has gone
+    if ((fds[0].revents & POLLIN) == 0) exit_ = 0;  // the terminal was closed
     on_input();
   }
   if (fds[2].revents != 0) on_index();
@@ -118,7 +118,7 @@ void App::on_input() {
     if (exit_ >= 0) return;
     const Shown before = shown_;
     on_key(key);
-    // The next key moves in what is shown now; only drawing tells a screen how large it is.
+    // Redrawn first: the next key moves in the shown screen, and only drawing tells it its size.
     if (shown_ != before) draw();
   }
   key_waits_ = keys_.is_waiting() ? steady_ms() : 0;
@@ -149,7 +149,7 @@ void App::on_index() {
     return;
   }
   dirty_ = dirty_ || changes->any();
-  // The folder of a log may have come with its task's first word.
+  // The folder of a log may appear with the task's first output.
   if (changes->any()) log_watch_.watch(index_.folder_of(log_id_));
 }
 

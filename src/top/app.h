@@ -18,11 +18,11 @@
 
 namespace perdure::top {
 
-/// The screens of top and the loop that waits for what happens.
+/// The screens of top and the loop that waits for events.
 ///
-/// One screen is shown: the list with, where there is room, a pane of the selected task's log; the whole log; the
-/// activity of a subagent; its processes; a question; the help. A prompt in the last row takes all keys while it is there.
-/// Nothing is kept here whose loss matters.
+/// One screen is shown: the list with, if there is room, a pane of the selected task's log; the whole log; the activity
+/// of a subagent; its processes; a question; the help. An open prompt in the last row takes all keys. No state is kept
+/// here whose loss matters.
 class App {
  public:
   App(TaskManager& manager, Options options, Terminal& terminal, Fd wake);
@@ -32,7 +32,7 @@ class App {
  private:
   enum class Shown { list, log, activity, processes, question, help };
 
-  // app.cpp: what happens
+  // Events (app.cpp).
   void wait();
   void on_input();
   void on_signals();
@@ -95,9 +95,9 @@ class App {
 
   bool dirty_ = true;
   int exit_ = -1;
-  std::int64_t log_drawn_ = 0;  // steady ms
-  bool log_waits_ = false;      // it has grown, and is not drawn yet
-  std::int64_t key_waits_ = 0;  // an escape came then; 0: none did
+  std::int64_t log_drawn_ = 0;  // steady clock, ms
+  bool log_waits_ = false;      // it has grown since it was drawn
+  std::int64_t key_waits_ = 0;  // when an escape came; 0: none did
 };
 
 }  // namespace perdure::top

@@ -66,7 +66,7 @@ void App::draw_header() {
   screen_.shade(0, Style::kBold | Style::kInverse);
 }
 
-// The log of the selected task, whichever it is now.
+// The log of the task that is selected now.
 void App::choose_log() {
   const auto task = list_.selected();
   const std::string id = task ? task->id.str() : std::string();
@@ -88,7 +88,7 @@ void App::draw_list() {
   int list_rows = body;
   if (rows >= kLeastForPane) list_rows = std::clamp(static_cast<int>(list_.matched()) + 1, 4, std::max(4, body / 2));
   list_.draw(screen_, 1, list_rows, !pane_focused_);
-  // How many there are is known only now.
+  // Their number is known only now.
   if (rows >= kLeastForPane) {
     const int wanted = std::clamp(static_cast<int>(list_.matched()) + 1, 4, std::max(4, body / 2));
     if (wanted != list_rows) {

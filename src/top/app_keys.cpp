@@ -20,7 +20,7 @@ namespace {
 
 constexpr int kInputPatienceMs = 5'000;
 
-// Base64, for the clipboard.
+// Base64, for OSC 52.
 std::string encoded(std::string_view bytes) {
   constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string text;
@@ -162,11 +162,11 @@ void App::copy(const std::string& text) {
     static_cast<void>(terminal_.write("\x1b]52;c;" + encoded(text) + "\x1b\\"));
     return say("copied: " + text);
   }
-  // Shown, to be taken with the mouse: nothing reaches the clipboard unasked.
+  // Shown, so that it can be selected with the mouse: the clipboard is changed on request only.
   say(text);
 }
 
-// What can be done with the selected task, from the list and from its log.
+// The actions on the selected task, from the list and from its log.
 bool App::on_task_key(const Key& key) {
   const auto task = list_.selected();
   if (!task) return false;

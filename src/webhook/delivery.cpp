@@ -29,7 +29,7 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 using tcp = asio::ip::tcp;
 
-// Asynchronous operations, one after the other: only these can be given a time limit.
+// Asynchronous operations, one after the other: only these can have a time limit.
 class Attempt {
  public:
   Attempt(const Request& request, std::chrono::milliseconds timeout)
@@ -46,7 +46,7 @@ class Attempt {
     trust.set_verify_mode(asio::ssl::verify_peer);
     beast::ssl_stream<beast::tcp_stream&> secured(stream_, trust);
     secured.set_verify_callback(asio::ssl::host_name_verification(request_.url.host));
-    // As the macro of OpenSSL does, but for its cast. An address is no name to ask for.
+    // As OpenSSL's macro, without its cast. A numeric address is not sent as a server name.
     if (std::string name = request_.url.host; name.find_first_not_of("0123456789.:") != std::string::npos)
       ::SSL_ctrl(secured.native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data());
     const auto e = step([&](auto done) { secured.async_handshake(asio::ssl::stream_base::client, done); });
@@ -60,7 +60,7 @@ class Attempt {
                                               e == asio::error::operation_aborted ? "no answer in time" : e.message()));
   }
 
-  // Starts one operation and waits for it; operation_aborted when the time is over first.
+  // Starts one operation and waits for it; operation_aborted if the time is over first.
   template <class Start>
   error_code step(Start&& start) {
     std::optional<error_code> ended;
@@ -95,7 +95,7 @@ class Attempt {
     message.prepare_payload();
     auto e = step([&](auto done) { http::async_write(stream, message, done); });
     if (e) return failure("posting to", e);
-    // The status is all that is wanted: whatever the server has to say besides is not read.
+    // Only the status is needed: the body of the response is not read.
     http::response_parser<http::empty_body> answer;
     answer.skip(true);
     beast::flat_buffer buffer;

@@ -15,9 +15,9 @@ struct Request {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
-/// Posts it once and returns the status that the server answered. Name look-up, connection, TLS and answer share
-/// `timeout`. With https the server's certificate must be one that this machine trusts, and of that name.
-/// Errors: usage, with what was being done when it failed.
+/// Posts it once and returns the status of the response. Name look-up, connection, TLS and response share `timeout`.
+/// With https the server's certificate must be trusted by this machine and match the name. Errors: usage, naming the
+/// step that failed.
 [[nodiscard]] Result<int> post(const Request& request, std::chrono::milliseconds timeout);
 
 /// May the same request succeed a little later?

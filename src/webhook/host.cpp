@@ -9,7 +9,7 @@ namespace perdure::webhook {
 
 std::string certificate_file() {
   const auto exists = [](const char* path) { return path != nullptr && ::access(path, R_OK) == 0; };
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes it
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): this process does not change it
   const auto chosen = [](const char* variable) { return std::getenv(variable) != nullptr; };
   if (chosen(::X509_get_default_cert_file_env()) || chosen(::X509_get_default_cert_dir_env())) return {};
   if (exists(::X509_get_default_cert_file()) || exists(::X509_get_default_cert_dir())) return {};

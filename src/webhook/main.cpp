@@ -1,7 +1,7 @@
-// perdure-webhook URL SECRET_FILE RETRIES TIMEOUT_MS: posts its standard input. Run by `perdure hook webhook`, which
-// checks what was typed; a program of its own, so that the command line need not bring HTTP and TLS along.
+// perdure-webhook URL SECRET_FILE RETRIES TIMEOUT_MS: posts its standard input. Started by `perdure hook webhook`,
+// which checks the arguments. It is a program of its own, so that the command line does not contain HTTP and TLS.
 //
-// Exit status: 0 the server took it; 1 it did not; 2 not started by perdure.
+// Exit status: 0 the server accepted it; 1 it did not; 2 not started by perdure.
 
 #include "base/error.h"
 #include "base/files.h"
@@ -54,7 +54,7 @@ Result<std::string> read_all(int fd, const std::string& described) {
   }
 }
 
-// A file usually ends with a line end that nobody meant to be a part of the secret.
+// A file usually ends with a line end that is not part of the secret.
 Result<std::string> read_secret(const std::string& path) {
   if (path.empty()) return environment("PERDURE_WEBHOOK_SECRET");
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -65,7 +65,7 @@ Result<std::string> read_secret(const std::string& path) {
   return secret;
 }
 
-// The signature is as old as the attempt: a server may refuse what was signed too long ago.
+// Signed at each attempt, since a server may refuse old signatures.
 void sign(Request& request, const std::string& secret) {
   const auto now = static_cast<std::int64_t>(std::time(nullptr));
   request.headers = {{"User-Agent", "perdure/" PERDURE_VERSION}, {"X-Perdure-Timestamp", fmt::to_string(now)}};

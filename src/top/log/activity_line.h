@@ -4,7 +4,7 @@
 
 namespace perdure::top {
 
-/// An entry of a subagent's activity (docs/guide/agents.md), a line of JSON, as people read it.
+/// A line for display from an entry of a subagent's activity (docs/guide/agents.md), a line of JSON.
 [[nodiscard]] view::Line activity_line(std::string_view json);
 
 }  // namespace perdure::top

@@ -8,10 +8,10 @@
 
 namespace perdure::top {
 
-/// A search in one log, on a thread of its own; what is found so far can be looked at meanwhile.
+/// A search in one log, in a thread of its own; matches found so far are available meanwhile.
 class LogSearch {
  public:
-  /// `wake` is written to, as an eventfd, when there is something new. What `read` needs must outlive this.
+  /// `wake` is an eventfd that is written when there are new matches. The objects that `read` uses must outlive this.
   LogSearch(view::Read read, view::Pattern pattern, int wake);
   ~LogSearch();
   LogSearch(const LogSearch&) = delete;
@@ -28,12 +28,12 @@ class LogSearch {
   [[nodiscard]] State state() const;
   [[nodiscard]] const view::Pattern& pattern() const { return pattern_; }
 
-  /// The n-th match, from 0; absent: there is none, or not yet. The first 1,000,000 can be visited.
+  /// The n-th match, from 0; absent: there is none, or not yet. The first 1,000,000 are available.
   [[nodiscard]] std::optional<Found> hit(std::size_t n) const;
-  /// How many matches begin before `offset`.
+  /// The number of matches that begin before `offset`.
   [[nodiscard]] std::size_t hits_before(std::int64_t offset) const;
 
-  /// The log has grown: goes on where it ended, unless it is still on its way.
+  /// The log has grown: continues from the end, unless the search is still running.
   void go_on();
 
  private:
@@ -49,7 +49,7 @@ class LogSearch {
   std::int64_t begin_ = 0;
   std::int64_t total_before_ = 0;
   std::size_t hits_kept_ = 0;  // of those before begin_
-  std::jthread thread_;        // the last: it uses the others
+  std::jthread thread_;        // last: it uses the other members
 };
 
 }  // namespace perdure::top

@@ -21,12 +21,12 @@ std::string gap_text(const view::Gap& gap) {
 }
 
 view::Pattern::Mode mode_of(std::string& text) {
-  // "/x/" and what begins with a backslash mean themselves; a plain word is text, else it is an expression.
+  // "/x/" and a pattern that begins with a backslash are expressions; a plain word is text.
   return text.find_first_of("\\^$.|?*+()[]{}") == std::string::npos ? view::Pattern::Mode::text
                                                                     : view::Pattern::Mode::regex;
 }
 
-// An expression, or, where it is none, the text itself: "a(b" is looked for as it is.
+// As an expression or, if it is invalid, as text: "a(b" is searched literally.
 Result<view::Pattern> pattern_of(std::string text) {
   auto pattern = view::Pattern::compile(text, mode_of(text));
   if (!pattern) return view::Pattern::compile(text, view::Pattern::Mode::text);
@@ -133,7 +133,7 @@ void LogView::draw(Screen& screen, const Area& area) {
   if (filter_) return draw_filtered(screen, area);
   std::vector<ShownRow> rows;
   if (!follows_) rows = first_rows(rows_, columns_);
-  // The last screen is full, unless the log is shorter than that.
+  // Fills the last screen, unless the log is shorter.
   if (follows_ || static_cast<int>(rows.size()) < rows_) {
     rows = last_rows(rows_, columns_, size_);
     if (!rows.empty()) {
@@ -161,7 +161,7 @@ void LogView::draw_filtered(Screen& screen, const Area& area) {
     return;
   }
   filter_at_ = std::min(filter_at_, total - 1);
-  // Several matches in a line are one line; so the place is moved over them as it is drawn.
+  // Several matches in one line count as one line, so the position is moved past them as it is drawn.
   std::int64_t last = -1;
   if (filter_at_ < filter_top_) filter_top_ = filter_at_;
   if (filter_at_ >= filter_top_ + static_cast<std::size_t>(rows_))
@@ -303,7 +303,7 @@ void LogView::find_hit() {
   const std::size_t before = search_->hits_before(search_backward_ ? top_ : follows_ ? size_ : top_);
   std::optional<std::size_t> wanted;
   if (search_backward_ || follows_) {
-    // Which one is the last is known only when all were found.
+    // The last match is known only when all were found.
     if (!state.done) return;
     if (before > 0) wanted = before - 1;
     if (before == 0 && state.total > 0) wanted = static_cast<std::size_t>(state.total) - 1;

@@ -15,44 +15,44 @@ struct Area {
   int row = 0, rows = 0;
 };
 
-/// A log on the screen: windows of it are read as they are shown. Also for the activity of a subagent.
+/// A log on the screen: windows of it are read as they are shown. Also used for the activity of a subagent.
 class LogView {
  public:
-  /// `shape`: what is shown of a line's bytes. `wake` as of LogSearch.
+  /// `shape`: converts a line's bytes for display. `wake` as of LogSearch.
   LogView(view::Read read, int wake, view::Line (*shape)(std::string_view) = view::safe_line);
 
   void draw(Screen& screen, const Area& area);
 
-  /// Moves, follows, wraps. False: the key is none of these.
+  /// Moves, follows, wraps. False: another key.
   bool on_key(const Key& key);
 
-  /// Looks for a pattern. Errors: usage.
+  /// Searches for a pattern. Errors: usage.
   [[nodiscard]] Result<void> search(const std::string& text, bool backward);
   void next_hit(bool backward);
-  /// Only the lines that match; empty: all of them again. Errors: usage.
+  /// Shows only matching lines; empty: all lines again. Errors: usage.
   [[nodiscard]] Result<void> filter(const std::string& text);
-  /// Out of the filter, to the line that is marked in it. False: there is no filter.
+  /// Leaves the filter and shows the line that is marked in it. False: there is no filter.
   bool show_context();
-  /// False: there was neither a search nor a filter.
+  /// Ends search and filter. False: there was neither.
   bool end_search();
-  /// A search has news.
+  /// Call when a search has new matches.
   void on_wake();
-  /// The log may have grown.
+  /// Call when the log may have grown.
   void on_growth();
 
   void go_to(std::int64_t offset);
   void go_to_failure();
 
   [[nodiscard]] bool follows() const { return follows_; }
-  /// "follow · wrap · filter: x · 3/17", as far as it is so.
+  /// "follow · wrap · filter: x · 3/17", the parts that apply.
   [[nodiscard]] std::string state_text() const;
   [[nodiscard]] std::int64_t size() const { return size_; }
-  /// The text of the first line that is shown, or that is marked.
+  /// The text of the first line on the screen, or of the marked one.
   [[nodiscard]] std::string current_line() const { return current_line_; }
 
  private:
   struct ShownRow {
-    std::int64_t offset = 0;  // of its line
+    std::int64_t offset = 0;  // of the start of its line
     int part = 0;             // of a wrapped line
     view::Line text;
   };
@@ -69,7 +69,7 @@ class LogView {
   view::Line (*const shape_)(std::string_view);
   bool follows_ = true;
   bool wraps_ = true;
-  int left_ = 0;  // columns scrolled to the right, without wrapping
+  int left_ = 0;  // columns scrolled to the right, when not wrapping
   std::int64_t top_ = 0;
   int top_part_ = 0;
   std::int64_t size_ = 0;
@@ -79,8 +79,8 @@ class LogView {
   std::unique_ptr<LogSearch> search_;
   std::string search_text_;
   bool search_backward_ = false;
-  bool wants_hit_ = false;          // to be shown as soon as it is found
-  std::optional<std::size_t> hit_;  // the one that is shown, from 0
+  bool wants_hit_ = false;          // show the match as soon as it is found
+  std::optional<std::size_t> hit_;  // the shown match, from 0
 
   std::unique_ptr<LogSearch> filter_;
   std::string filter_text_;

@@ -23,7 +23,7 @@ bool is_alive(const view::Row& task) {
   return !is_terminal(task.status);
 }
 
-// When a text of this age changes: within the next second, or the next minute.
+// When the text of an age changes: within the next second, or the next minute.
 std::int64_t next_change(std::int64_t since, std::int64_t now, bool each_second) {
   const std::int64_t step = each_second || now - since < 60'000 ? 1000 : 60'000;
   return now + step - (std::max<std::int64_t>(0, now - since) % step);
@@ -55,7 +55,7 @@ std::string status_text(const view::Row& task, bool symbol_only) {
   return text;
 }
 
-// Columns become narrower and disappear in this order as the screen does (V62).
+// The columns, which become narrower and disappear in this order as the screen does (V62).
 ListView::Columns ListView::columns_for(int width) {
   Columns columns;
   constexpr int kForDescription = 20;
@@ -81,7 +81,7 @@ void ListView::draw_row(Screen& screen, int row, const view::Row& task, const Co
     column += width;
   };
   const std::string id = task.id.str();
-  // Where there is little room, what tells tasks apart.
+  // If there is little room, the part of the id that differs between tasks.
   cell(columns.id < 18 && id.size() > 8 ? id.substr(id.size() - 8) : id, columns.id);
   const bool asks = task.kind == Kind::question && is_alive(task);
   cell(status_text(task, columns.symbols), columns.status, asks ? plain_style(Style::kBold, 3) : style_of(task.status));
@@ -121,7 +121,7 @@ void ListView::draw(Screen& screen, int first_row, int rows, bool focused) {
   const std::string state = state_text();
   screen.put(first_row, screen.size().columns - static_cast<int>(view::width_of(state)) - 1, state,
              plain_style(Style::kBold));
-  // The selected task stays selected while rows move, unless the person moved.
+  // The selected task stays selected while rows move, unless the user moved the cursor.
   if (!moved_ && !selected_.empty())
     if (const auto place = index_.place_of(selected_, filter_, sort_)) place_ = *place;
   moved_ = false;
@@ -149,7 +149,7 @@ void ListView::draw(Screen& screen, int first_row, int rows, bool focused) {
   }
 }
 
-// The task at the place: keys may come faster than pictures.
+// The task at the cursor: keys may come faster than redraws.
 void ListView::settle() {
   const auto page = index_.rows_at(filter_, sort_, place_, 1);
   if (page.rows.empty()) return;

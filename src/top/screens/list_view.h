@@ -14,10 +14,10 @@ class ListView {
  public:
   explicit ListView(view::Index& index) : index_(index) {}
 
-  /// The heads of the columns in the first row.
+  /// The headings of the columns, in the first row.
   void draw(Screen& screen, int first_row, int rows, bool focused);
 
-  /// Moves, sorts, shows all or active ones. False: the key is none of these.
+  /// Moves, sorts, shows all or active ones. False: another key.
   bool on_key(const Key& key);
 
   void set_filter(const std::string& text) { filter_.text = text; }
@@ -25,13 +25,13 @@ class ListView {
   [[nodiscard]] std::optional<view::Row> selected() const;
   [[nodiscard]] std::size_t matched() const { return matched_; }
   [[nodiscard]] std::string state_text() const;
-  /// When what was drawn last is out of date, ms since the epoch, though nothing happened; absent: never.
+  /// When the drawn rows become outdated without an event, ms since the epoch; absent: never.
   [[nodiscard]] std::optional<std::int64_t> due() const { return due_; }
 
  private:
   struct Columns {
     int id = 18, status = 12, age = 5, time = 8, exit = 5, last = 9;
-    bool symbols = false;  // the status as a symbol alone
+    bool symbols = false;  // show the status as a symbol only
   };
   [[nodiscard]] static Columns columns_for(int width);
   void draw_row(Screen& screen, int row, const view::Row& task, const Columns& columns, std::int64_t now);
@@ -44,7 +44,7 @@ class ListView {
   std::string selected_;
   std::size_t place_ = 0, top_ = 0, matched_ = 0;
   int first_row_ = 1, rows_ = 1;
-  bool moved_ = false;  // the place decides, not the task that was selected
+  bool moved_ = false;  // the position decides, not the task that was selected
   std::optional<std::int64_t> due_;
 };
 

@@ -12,7 +12,7 @@ void Prompt::draw(Screen& screen, int row) const {
   const int after = screen.put(row, 0, view::cut_to(label, static_cast<std::size_t>(screen.size().columns / 2)),
                                plain_style(view::Style::kBold));
   const int room = screen.size().columns - after - 2;
-  // The end of a long line is what is being typed.
+  // The end of a long line is shown, since the user types there.
   std::string shown = view::safe_words(text);
   while (static_cast<int>(view::width_of(shown)) > room && !shown.empty()) {
     std::string_view rest = shown;

@@ -8,7 +8,7 @@
 
 namespace perdure::top {
 
-/// One line that a person types, in the last row. Or one key, y or anything else.
+/// One line of input in the last row. Or a single key: y, or any other.
 struct Prompt {
   std::string label;
   std::string text;
@@ -16,7 +16,7 @@ struct Prompt {
   std::function<void(const std::string&)> done;  ///< Enter, or y
 
   void draw(Screen& screen, int row) const;
-  /// True: it is over. `done` is to be called where `accepted`.
+  /// True: it is over. Call `done` if `accepted`.
   bool on_key(const Key& key);
   bool accepted = false;
 };

@@ -75,7 +75,7 @@ void QuestionView::draw(Screen& screen, int first_row, int rows) {
         plain_style(Style::kDim));
   }
   if (asked_.task.owner) add("Asked by " + *asked_.task.owner, plain_style(Style::kDim));
-  // The button that is marked stays in sight.
+  // Scrolls so that the marked button is visible.
   const auto marked = std::ranges::find(lines, static_cast<int>(marked_), &Drawn::button);
   const int total = static_cast<int>(lines.size());
   if (marked != lines.end()) {

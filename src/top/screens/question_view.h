@@ -11,7 +11,7 @@
 
 namespace perdure::top {
 
-/// A question, all that it asks, with its options as buttons.
+/// A question task with all its questions; the options are buttons.
 class QuestionView {
  public:
   explicit QuestionView(AskedQuestion asked) : asked_(std::move(asked)) {}
@@ -20,12 +20,12 @@ class QuestionView {
 
   enum class Wish { nothing, own_words, answer, dismiss, other_key };
   Wish on_key(const Key& key);
-  /// An answer in own words to what is asked now. True: that was the last one.
+  /// Typed text for the current question. True: it was the last question.
   bool say(const std::string& words);
 
   [[nodiscard]] const Task& task() const { return asked_.task; }
   [[nodiscard]] const std::map<std::string, std::string>& answers() const { return answers_; }
-  /// The command that gives these answers.
+  /// The command line that gives these answers.
   [[nodiscard]] std::string command() const;
   [[nodiscard]] bool is_open() const { return !is_terminal(asked_.task.status); }
 
@@ -36,8 +36,8 @@ class QuestionView {
   Wish choose();
 
   AskedQuestion asked_;
-  std::size_t number_ = 0;  // of the question that is asked now
-  std::size_t marked_ = 0;  // option; behind the last one: own words
+  std::size_t number_ = 0;  // of the current question
+  std::size_t marked_ = 0;  // option; after the last one: typed text
   std::set<std::size_t> chosen_;
   std::map<std::string, std::string> answers_;
   std::vector<std::pair<int, std::size_t>> buttons_;  // rows on the screen

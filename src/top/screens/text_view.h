@@ -8,7 +8,7 @@
 
 namespace perdure::top {
 
-/// Lines that fit into memory: the help, the processes of a task.
+/// A scrollable text: the help, the processes of a task.
 class TextView {
  public:
   void set(std::vector<std::string> lines) { lines_ = std::move(lines); }
@@ -20,7 +20,7 @@ class TextView {
   int top_ = 0, rows_ = 1;
 };
 
-/// What each key does.
+/// The help on keys.
 [[nodiscard]] std::vector<std::string> help_lines();
 
 }  // namespace perdure::top

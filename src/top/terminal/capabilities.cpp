@@ -17,7 +17,7 @@ namespace {
 std::string text_of(const char* name) {
   const char* const found = ::tigetstr(name);
   if (found == nullptr || std::cmp_equal(reinterpret_cast<std::intptr_t>(found), -1)) return {};
-  // Padding is for terminals of glass.
+  // Padding delays only matter for hardware terminals.
   std::string text;
   for (std::string_view rest = found; !rest.empty(); rest.remove_prefix(1)) {
     if (rest.starts_with("$<")) {

@@ -7,15 +7,15 @@
 
 namespace perdure::top {
 
-/// What the terminal can do, as terminfo has it. Everything that is drawn goes by ECMA-48, as every terminal of today.
+/// The capabilities of the terminal, from terminfo. Drawing uses ECMA-48, which all of today's terminals understand.
 struct Capabilities {
   enum class Colours { none, ansi, palette, full };  ///< 0, 8 or 16, 256, red green blue
   Colours colours = Colours::palette;
-  std::string enter, leave;  ///< the other screen
+  std::string enter, leave;  ///< the alternate screen
   std::string hide, show;    ///< the cursor
   bool italic = true;
-  bool known = true;              ///< false: no entry of that name, taken for xterm-256color
-  std::vector<KeySequence> keys;  ///< what its keys send, besides what all send
+  bool known = true;              ///< false: terminfo has no such entry; treated as xterm-256color
+  std::vector<KeySequence> keys;  ///< what its keys send, in addition to the common sequences
 };
 
 /// By $TERM, $COLORTERM and $NO_COLOR. Reads the terminfo database.

@@ -14,7 +14,7 @@ constexpr std::size_t kMostPasted = 1 << 20;
 constexpr std::size_t kLongestSequence = 64;
 constexpr std::string_view kPasteBegins = "\x1b[200~", kPasteEnds = "\x1b[201~";
 
-// What all terminals of today send, besides what terminfo says.
+// The common sequences, in addition to those of terminfo.
 const std::vector<KeySequence>& common() {
   using enum Key::Name;
   static const std::vector<KeySequence> kCommon = {
@@ -51,7 +51,7 @@ bool KeyReader::take_paste(std::vector<Key>& keys) {
   return true;
 }
 
-// The sequence that held_ begins with. False: its rest has not come.
+// Parses the sequence at the start of held_. False: it is incomplete.
 bool KeyReader::take_escape(std::vector<Key>& keys, bool no_more) {
   if (held_.starts_with(kPasteBegins)) return take_paste(keys);
   for (const auto& [bytes, key] : sequences_) {
@@ -75,7 +75,7 @@ bool KeyReader::take_escape(std::vector<Key>& keys, bool no_more) {
     return true;
   }
   const std::string_view body = std::string_view(held_).substr(2, end - 2);
-  // The mouse: ESC [ < BUTTON ; COLUMN ; ROW M, or m when the button is let go.
+  // The mouse: ESC [ < BUTTON ; COLUMN ; ROW M, or m when the button is released.
   if (body.starts_with('<') && held_[end] == 'M') {
     std::array<int, 3> numbers{};
     std::string_view rest = body.substr(1);
@@ -89,7 +89,7 @@ bool KeyReader::take_escape(std::vector<Key>& keys, bool no_more) {
     if (numbers[0] == 65) key.name = Key::Name::wheel_down;
     if (numbers[0] == 0 || numbers[0] == 64 || numbers[0] == 65) keys.push_back(key);
   } else if (const auto semicolon = body.find(';'); semicolon != std::string_view::npos || body.empty()) {
-    // With a modifier: "ESC [ 1 ; 5 A" is the key without it.
+    // With a modifier: "ESC [ 1 ; 5 A" is treated as the key without it.
     const std::string plain = std::string("\x1b[") +
                               std::string(body.substr(0, semicolon) == "1" ? "" : body.substr(0, semicolon)) +
                               held_[end];

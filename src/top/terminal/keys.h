@@ -6,7 +6,7 @@
 
 namespace perdure::top {
 
-/// One key that was pressed, or what the mouse did.
+/// A pressed key, or an action of the mouse.
 struct Key {
   enum class Name {
     text,  ///< a character, or pasted text
@@ -41,14 +41,14 @@ struct KeySequence {
   Key::Name key;
 };
 
-/// Bytes of a terminal as keys. What is no key is dropped.
+/// Parses bytes of a terminal into keys. Unknown sequences are dropped.
 class KeyReader {
  public:
   explicit KeyReader(std::vector<KeySequence> sequences);
   void add(std::string_view bytes) { held_ += bytes; }
-  /// What can be told by now. `no_more`: nothing came for a while, so an escape is the key.
+  /// The next key, if it is complete. `no_more`: no byte came for a while, so an escape is the key.
   [[nodiscard]] std::vector<Key> take(bool no_more);
-  /// Is it waiting for the rest of something?
+  /// Is a sequence incomplete?
   [[nodiscard]] bool is_waiting() const { return !held_.empty(); }
 
  private:

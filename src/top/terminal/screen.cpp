@@ -12,13 +12,13 @@
 namespace perdure::top {
 namespace {
 
-// 0 to 255 in each direction, as the 216 colours of a palette of 256 have it.
+// 0 to 255 for each of red, green and blue, to the 216-colour cube of the 256-colour palette.
 int palette_index(const view::Colour& colour) {
   const auto level = [](int value) { return value < 48 ? 0 : value < 115 ? 1 : (value - 35) / 40; };
   return 16 + 36 * level(colour.red) + 6 * level(colour.green) + level(colour.blue);
 }
 
-// The nearest of the sixteen.
+// The nearest of the sixteen colours.
 int ansi_index(const view::Colour& colour) {
   if (colour.kind == view::Colour::Kind::indexed && colour.red < 16) return colour.red;
   int red = colour.red, green = colour.green, blue = colour.blue;
@@ -71,7 +71,7 @@ int Screen::put(int row, int column, std::string_view text, const view::Style& s
   if (row < 0 || row >= size_.rows || column < 0) return column;
   while (!text.empty()) {
     const view::Cluster cluster = view::take_cluster(text);
-    if (cluster.width == 0) continue;  // a control, or a mark without a place of its own
+    if (cluster.width == 0) continue;  // a control, or a mark without a base character
     const int width = static_cast<int>(cluster.width);
     if (column + width > end) break;
     for (int i = 0; i < width; ++i) blank(row, column + i);
@@ -108,7 +108,7 @@ void Screen::set_style(std::string& out, const view::Style& style) const {
   for (const auto& [attribute, text] : kAttributes)
     if ((style.attributes & attribute) != 0) out += text;
   if ((style.attributes & Style::kItalic) != 0 && can_.italic) out += ";3";
-  // What is concealed can be read, dimmed, and nothing blinks.
+  // Concealed text is shown dimmed, and blinking is not used.
   if ((style.attributes & Style::kConceal) != 0) out += ";2";
   out += colour_text(style.foreground, can_.colours, 30);
   out += colour_text(style.background, can_.colours, 40);
@@ -122,7 +122,7 @@ std::string Screen::take_changes() {
   if (all) out += "\x1b[0m\x1b[2J";
   if (all) shown_.assign(now_.size(), Cell{});
   view::Style style;
-  bool styled = all;  // what is in force is known
+  bool styled = all;  // the terminal's style is known
   for (int row = 0; row < size_.rows; ++row) {
     int column_there = -1;  // of the terminal's cursor, in this row
     for (int column = 0; column < size_.columns; ++column) {
@@ -139,7 +139,7 @@ std::string Screen::take_changes() {
         styled = true;
       }
       out += cell.text;
-      // Where terminals disagree about a width, the cursor's place is not known behind it.
+      // If terminals disagree about a width, the cursor's position after it is unknown.
       column_there = cell.certain && cell.text.size() <= 3 ? column + (wide ? 2 : 1) : -1;
     }
   }

@@ -10,18 +10,18 @@
 
 namespace perdure::top {
 
-/// What is to be on the screen, a cell for each column; only what changed is written. Text must be harmless already
-/// (view/safe_text.h); what is not is left out all the same.
+/// The wanted contents of the screen, a cell for each column; only changes are written. Text must be harmless already
+/// (view/safe_text.h); controls are dropped all the same.
 class Screen {
  public:
   explicit Screen(const Capabilities& can) : can_(can) {}
 
-  /// Begins a picture: all blank.
+  /// Begins a new picture: all cells are blank.
   void clear(Size size);
   [[nodiscard]] Size size() const { return size_; }
 
-  /// Writes text from a place on, cut at `end` (a column; -1: the edge). A wide character is never split. Returns the
-  /// column behind it.
+  /// Writes text from a position on, cut at `end` (a column; -1: the edge). Never splits a wide character. Returns the
+  /// column after it.
   int put(int row, int column, std::string_view text, const view::Style& style = {}, int end = -1);
   int put(int row, int column, const view::Line& line, int end = -1);
   /// Sets the style of a whole row.
@@ -29,14 +29,14 @@ class Screen {
   /// Where the cursor is shown; row -1: nowhere.
   void cursor(int row, int column);
 
-  /// The bytes that make the last picture into this one.
+  /// The bytes that turn the last picture into this one.
   [[nodiscard]] std::string take_changes();
-  /// The terminal's picture is not known any more: all of it is written next time.
+  /// The terminal's contents are unknown: everything is written next time.
   void forget() { known_ = false; }
 
  private:
   struct Cell {
-    std::string text = " ";  // empty: the right half of a wide character
+    std::string text = " ";  // empty: the second half of a wide character
     view::Style style;
     bool certain = true;
     bool operator==(const Cell&) const = default;

@@ -17,8 +17,8 @@
 namespace perdure::top {
 namespace {
 
-// Mouse as SGR, pasted text in brackets, and no wrapping at the edge: what terminals take to be wider than we do must
-// not move the rest.
+// Mouse as SGR, bracketed paste, and no wrapping at the edge: a character that the terminal considers wider must not
+// move the rest.
 constexpr std::string_view kOn = "\x1b[?7l\x1b[?1000h\x1b[?1006h\x1b[?2004h";
 constexpr std::string_view kOff = "\x1b[?2004l\x1b[?1006l\x1b[?1000l\x1b[?7h\x1b[0m";
 constexpr int kWritePatienceMs = 10'000;
@@ -26,13 +26,13 @@ constexpr int kWritePatienceMs = 10'000;
 constexpr std::array kCrashes = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 constexpr std::array kRead = {SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT, SIGQUIT};
 
-// For the handler of a crash, which may call nothing but the system.
+// For the handler of a crash, which may use async-signal-safe functions only.
 struct AfterCrash {
   termios before{};
   char text[256]{};
   std::size_t length = 0;
   volatile sig_atomic_t armed = 0;
-} after_crash;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables): a signal handler sees nothing else
+} after_crash;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables): a signal handler has no other access
 
 extern "C" void restore_and_die(int signal_number) {
   if (after_crash.armed != 0) {

@@ -15,11 +15,11 @@ struct Size {
   bool operator==(const Size&) const = default;
 };
 
-/// The terminal on standard input and output, as long as top has it. What it was like is restored at the end, when top
-/// is stopped or crashes, and at SIGTERM; not after SIGKILL. At most one object.
+/// Controls the terminal on standard input and output while top runs. Its settings are restored at the end, when top is
+/// stopped or crashes, and at SIGTERM; not after SIGKILL. At most one object.
 class Terminal {
  public:
-  /// Errors: usage where standard input or output is no terminal.
+  /// Errors: usage if standard input or output is not a terminal.
   [[nodiscard]] static Result<Terminal> open();
   Terminal(Terminal&& other) noexcept;
   Terminal& operator=(Terminal&&) = delete;
@@ -27,17 +27,17 @@ class Terminal {
 
   [[nodiscard]] const Capabilities& can() const { return can_; }
   [[nodiscard]] Size size() const;
-  /// SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGTSTP and SIGCONT are read from here.
+  /// A descriptor for SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGTSTP and SIGCONT.
   [[nodiscard]] int signals() const { return signals_.get(); }
 
-  /// Waits while the terminal takes nothing. False: it is gone.
+  /// Blocks while the terminal accepts nothing. False: it was closed.
   [[nodiscard]] bool write(std::string_view bytes) const;
 
-  /// Gives it back, and takes it again.
+  /// Restores the terminal's settings, and sets them again.
   void leave();
   void enter();
 
-  /// As Ctrl-Z: returns when the program is continued.
+  /// Handles Ctrl-Z: returns when the program is continued.
   void suspend();
 
   /// Runs a program on it and waits. False: it could not be run.

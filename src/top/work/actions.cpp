@@ -21,7 +21,7 @@ void Actions::start(std::function<Result<std::string>()> work) {
 }
 
 std::vector<std::string> Actions::take() {
-  std::list<One> ended;  // joined when it goes, without the lock, in which its threads end
+  std::list<One> ended;  // joined by the destructor, without the lock, which their threads take at their end
   const std::scoped_lock lock(mutex_);
   for (auto one = running_.begin(); one != running_.end();) {
     const auto next = std::next(one);

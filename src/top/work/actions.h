@@ -11,14 +11,14 @@
 
 namespace perdure::top {
 
-/// What takes its time, on threads of its own: a stop waits for the task's end, and the screen must not.
+/// Long actions in threads of their own: a stop waits for the task's end, and the screen must not block.
 class Actions {
  public:
   explicit Actions(int wake) : wake_(wake) {}
 
-  /// `work` returns what is to be said when it is done.
+  /// `work` returns the message to show when it is done.
   void start(std::function<Result<std::string>()> work);
-  /// What was said since the last call.
+  /// The messages since the last call.
   [[nodiscard]] std::vector<std::string> take();
   [[nodiscard]] bool busy() const;
 

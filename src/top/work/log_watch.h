@@ -6,11 +6,11 @@
 
 namespace perdure::top {
 
-/// Tells when files in a folder grow. One inotify instance.
+/// Reports when files in a folder grow. Uses one inotify instance.
 class LogWatch {
  public:
   LogWatch();
-  /// From now on this one; empty: none.
+  /// Watches this folder from now on; empty: none.
   void watch(const std::string& folder);
   [[nodiscard]] int fd() const { return files_.get(); }
   void drain() const;

@@ -7,8 +7,8 @@
 
 namespace perdure::top {
 
-/// The living processes of a task as a tree, a line each under a line of heads. What has left the tree of its runner is
-/// not seen.
+/// The living processes of a task as a tree, a line for each, below a line of headings. Processes that have left the
+/// tree of its runner are not included.
 [[nodiscard]] std::vector<std::string> process_lines(const Task& task);
 
 }  // namespace perdure::top

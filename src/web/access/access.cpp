@@ -24,7 +24,7 @@ bool is_json(std::string_view type) {
 
 std::optional<Refusal> refusal_of(const http::Request& request, const std::string& address,
                                   const std::optional<std::string>& origin) {
-  // Of two, one reader takes the first and another the last.
+  // Of two such headers one program may read the first and another the last.
   for (const char* const once : {"Host", "Origin", "Authorization", "Sec-Fetch-Site"})
     if (request.count_of(once) > 1) return Refusal{400, fmt::format("{} is given twice", once)};
   const std::string_view host = request.header("Host");
@@ -35,7 +35,7 @@ std::optional<Refusal> refusal_of(const http::Request& request, const std::strin
   if (name != "localhost" && name != "127.0.0.1" && name != "::1" && name != address && !is_front)
     return Refusal{403, "the Host is not this server"};
   const std::string expected = is_front ? *origin : fmt::format("http://{}", host);
-  // A page of another site can have a browser send requests; it cannot choose these headers.
+  // A page of another site can make a browser send requests, but it can't set these headers.
   if (request.has_header("Origin") && request.header("Origin") != expected)
     return Refusal{403, "the Origin is another site"};
   const std::string_view site = request.header("Sec-Fetch-Site");

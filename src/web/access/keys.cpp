@@ -42,7 +42,7 @@ bool is_hex(std::string_view text) {
   return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-// Their tokens are too old to be used a second time in any case.
+// Their tokens have expired, so they can't be used a second time.
 void remove_old(int folder, const std::string& path) {
   for (const auto& entry : read_folder(folder, path).value_or(std::vector<FolderEntry>())) {
     struct stat about{};
@@ -62,7 +62,7 @@ Result<Keys> Keys::open(const std::string& folder) {
   return Keys(folder, std::move(key->text), std::move(token->text));
 }
 
-// EXPIRY.NONCE.HMAC, where the HMAC covers the purpose, too: a link is no session.
+// EXPIRY.NONCE.HMAC; the HMAC also covers the purpose, so that a link's token is not valid for a session.
 std::string Keys::make(std::string_view purpose, std::int64_t valid_ms) const {
   const std::string body = fmt::format("{}.{}", now_ms() + valid_ms, random_hex());
   return fmt::format("{}.{}", body, trust::in_hex(trust::hmac_sha256(key_, fmt::format("{}:{}", purpose, body))));

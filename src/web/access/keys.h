@@ -8,24 +8,24 @@
 
 namespace perdure::web {
 
-/// Links that log a browser in once, and the tokens that they are exchanged for. Both are checked by a key in a file, so
-/// that a server which is killed and started again knows them, and a link is made without asking a server (V40).
+/// Links that log a browser in once, and the tokens for which they are exchanged. A key in a file verifies both, so
+/// that they stay valid when the server is restarted, and a link can be made without the server (V40).
 class Keys {
  public:
-  /// The key lies in `folder`, and is made where there is none. Errors: as of http::load_or_make_token().
+  /// The key is in `folder`; it is made if it is missing. Errors: as of http::load_or_make_token().
   [[nodiscard]] static Result<Keys> open(const std::string& folder);
 
   /// Valid for 10 minutes, and once.
   [[nodiscard]] std::string make_link_token() const;
-  /// False: it is wrong, too old, or was used before. Whoever else uses the same at once gets false.
+  /// False: it is invalid, expired, or was used before. If two clients use it at once, one gets false.
   [[nodiscard]] Result<bool> spend(std::string_view link_token) const;
 
   /// For a browser that has logged in: valid for 30 days.
   [[nodiscard]] std::string make_session_token() const;
   [[nodiscard]] bool is_session_token(std::string_view token) const;
 
-  /// For whoever was sent a link to one question: valid for 30 days, and for that question only (V43). Whether it is still
-  /// open decides whether the token does anything: who answers first has spent it.
+  /// For a user who was sent a link to one question: valid for 30 days, and for that question only (V43). Once the
+  /// question is answered, the token has no effect.
   [[nodiscard]] std::string make_answer_token(std::string_view session, std::string_view question) const;
   [[nodiscard]] bool is_answer_token(std::string_view token, std::string_view session, std::string_view question) const;
 

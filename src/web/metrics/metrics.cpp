@@ -22,7 +22,7 @@ namespace json = boost::json;
 constexpr const char* kFile = "metrics";
 constexpr std::int64_t kMinuteMs = 60'000;
 constexpr std::size_t kMostBytes = 1 << 20;
-// Numbers of events are microseconds, and one is given out some time before its record is visible.
+// Numbers of events are microseconds, and each is given out some time before its record is visible.
 constexpr std::int64_t kUnsettledUs = 10'000'000;
 constexpr std::int64_t kBuckets[] = {1, 5, 30, 60, 300, 1800, 7200};  // seconds
 
@@ -46,7 +46,7 @@ constexpr About kAbout[] = {
     {"perdure_build_info", "gauge", "Always 1."},
 };
 
-// Another program's word for a kind could be anything.
+// Another program's name of a kind could be any text.
 std::string_view kind_of(const Task& task) {
   return task.kind == Kind::other ? "other" : name_of(task.kind);
 }
@@ -78,7 +78,7 @@ void count_end(std::map<std::string, std::int64_t>& values, const Task& task) {
                          task.lost_evidence ? name_of(*task.lost_evidence) : "unknown")];
 }
 
-// The counters that are always there, so that a rate can be made of the first one, too.
+// The counters that always exist, so that a rate can be computed from the first event on.
 std::map<std::string, std::int64_t> zeros() {
   return {{"perdure_output_bytes_total{", 0}, {"perdure_output_dropped_bytes_total{", 0}};
 }
@@ -99,7 +99,7 @@ Kept read_kept(const std::string& session) {
   return {counters_from_json(*text), at != nullptr && at->is_int64() ? at->get_int64() : 0};
 }
 
-// Its loss is harmless, and so is a failure to write it.
+// Losing the file is harmless, and so is a failure to write it.
 void keep(const std::string& session, const Counters& counters) {
   auto folder = open_folder_at(AT_FDCWD, session, session);
   if (!folder) return;
@@ -239,7 +239,7 @@ Counters counters_from_json(std::string_view text) {
 }
 
 Result<std::string> metrics_of(TaskManager& manager, const std::string& session, MetricsFormat format) {
-  // The numbers first: what ends between the two looks is counted by the second, and not lost.
+  // The numbers first: a task that ends between the two reads is counted by the next call, and not lost.
   auto kept = read_kept(manager.session());
   const std::int64_t settled = now_ms() * 1000 - kUnsettledUs;
   auto tasks = manager.list({.ended = true});

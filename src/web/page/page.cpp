@@ -19,7 +19,7 @@ std::optional<Served> page_file(std::string_view path) {
   const std::string_view wanted = path == "/" ? std::string_view("index.html") : path.substr(1);
   for (const auto& file : page_files())
     if (file.name == wanted) {
-      // char may look at any object.
+      // Any object may be read through char.
       const void* const bytes = file.bytes.data();
       return Served{type_of(file.name), {static_cast<const char*>(bytes), file.bytes.size()}};
     }

@@ -118,7 +118,7 @@ json::object operation_of(const Route& route) {
   return operation;
 }
 
-// Those that are referred to from `text`, and from what that refers to.
+// The schemas that `text` refers to, directly or through others.
 json::object schemas_used_by(std::string text) {
   auto left = rpc::schemas_of_shapes();
   json::object used;

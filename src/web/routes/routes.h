@@ -12,27 +12,27 @@ namespace perdure::web {
 
 namespace json = boost::json;
 
-/// What a server must be allowed to do before a route is there (V44).
+/// What a server must be allowed to do for a route to exist (V44).
 enum class Right {
   look,
   act,   ///< not with --read-only
   start  ///< with --allow-start only: it runs what the request says
 };
 
-/// One operation. `{s}` stands for a session, `{id}` for a task.
+/// One operation. `{s}` is a session, `{id}` a task.
 struct Route {
   std::string_view method;
   std::string_view path;
-  std::string_view rpc;  ///< the method that answers; "": see the service
+  std::string_view rpc;  ///< the method that answers; "": the service does
   Right right = Right::look;
-  std::string_view help = {};  ///< where `rpc` has none
+  std::string_view help = {};  ///< if `rpc` has none
 };
 
 [[nodiscard]] std::span<const Route> all_routes();
 
 struct Found {
   const Route* route = nullptr;  ///< absent: there is no such path
-  bool other_method = false;     ///< the path is there, for another method
+  bool other_method = false;     ///< the path exists, but with another method
   std::string session, id;
 };
 [[nodiscard]] Found find_route(std::string_view method, std::string_view path);
@@ -40,15 +40,15 @@ struct Found {
 /// The parameters of a query, decoded.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> query_of(std::string_view target);
 
-/// Parameters of a method out of a query. A member of `filter` is a parameter of its own; a list is separated by
-/// commas. The fault names what is wrong.
+/// Parameters of a method from a query. A member of `filter` is a parameter of its own; lists are separated by commas.
+/// The fault says what is wrong.
 [[nodiscard]] std::expected<json::object, rpc::Fault> params_of_query(std::string_view target,
                                                                       std::span<const rpc::Field> fields);
 
 /// OpenAPI 3.1.
 [[nodiscard]] std::string openapi_json();
 
-/// The HTTP status for an error's code.
+/// The HTTP status for an error code.
 [[nodiscard]] int status_of(const rpc::Fault& fault);
 
 }  // namespace perdure::web

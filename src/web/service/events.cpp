@@ -11,15 +11,15 @@
 
 #include <condition_variable>
 
-// GET /events: server-sent events. The method's own stream tells the past and what happens; here it gets a form and a
-// client that may be slow.
+// GET /events: server-sent events. The method's own stream delivers past and present events; here they are formatted,
+// and buffered for a slow client.
 namespace perdure::web {
 namespace {
 
 constexpr std::size_t kMostPending = 64 << 10;
 constexpr int kCommentMs = 15'000;
 
-// Between the thread of a subscription, which waits while too much is pending, and that of the connection.
+// Between the thread of a subscription, which waits while too much is pending, and the connection's thread.
 class Pending final : public jsonrpc::Outlet {
  public:
   Pending() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
@@ -94,7 +94,7 @@ void Service::send_events(http::Exchange& exchange) {
   auto reply = rpc::find_method("events.subscribe")->handle(request);
   if (!reply) return respond_problem(exchange, status_of(reply.error()), reply.error());
   bool goes_on = exchange.begin_stream(200, safe_headers("text/event-stream"));
-  // What a client that has no number yet goes on from.
+  // The start for a client that has no event number yet.
   goes_on = goes_on && exchange.write(fmt::format("id: {}\nevent: begun\ndata: {{}}\n\n", reply->at("seq").as_int64()));
   request.after_answer();
   while (goes_on) {
@@ -107,7 +107,7 @@ void Service::send_events(http::Exchange& exchange) {
   }
   pending.close();
   for (const auto& [id, subscription] : client.subscriptions) subscription->stop();
-  client.subscriptions.clear();  // waits for them
+  client.subscriptions.clear();  // waits for their threads
 }
 
 }  // namespace perdure::web

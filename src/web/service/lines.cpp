@@ -8,19 +8,19 @@
 
 #include <algorithm>
 
-// GET .../lines: a log as the page shows it. Text goes through view::safe_line(), the one implementation for all front ends
-// (V24), and comes as runs with attributes, never as HTML.
+// GET .../lines: a log for the page. Text passes through view::safe_line(), the one implementation for all front ends
+// (V24), and is sent as runs with attributes, never as HTML.
 namespace perdure::web {
 namespace {
 
 constexpr std::int64_t kUsualLines = 100, kMostLines = 500;
-constexpr std::int64_t kMostWaitMs = 5'000;  // a thread is held meanwhile
+constexpr std::int64_t kMostWaitMs = 5'000;  // the request occupies a thread meanwhile
 
 struct Wanted {
   std::optional<std::int64_t> at;  ///< absent: the end
   std::int64_t count = kUsualLines;
   bool back = false;
-  std::optional<std::int64_t> seen;  ///< waits until the log is larger
+  std::optional<std::int64_t> seen;  ///< wait until the log is larger
   std::int64_t wait_ms = 0;
 };
 
@@ -67,7 +67,7 @@ json::object line_json(const view::TextLine& line) {
   json::array runs;
   for (const auto& run : view::safe_line(line.bytes)) runs.push_back(run_json(run));
   json["runs"] = std::move(runs);
-  // The last line of a log that grows: there may be more of it next time.
+  // The last line of a growing log may be incomplete.
   if (line.next - line.offset == static_cast<std::int64_t>(line.bytes.size())) json["open"] = true;
   return json;
 }
@@ -84,7 +84,7 @@ void Service::send_lines(http::Exchange& exchange, const Found& found, rpc::Plac
   if (wanted->seen && wanted->wait_ms > 0)
     if (auto more = manager.await_output(*id, *wanted->seen, std::chrono::milliseconds(wanted->wait_ms)); !more)
       return refuse(rpc::fault_of(more.error()));
-  // The status first: what has ended before the look has all its output.
+  // The status is read first: if the task has ended then, all its output is in the log.
   const auto task = manager.get(*id);
   const auto end = task ? manager.read_output(*id, INT64_MAX, 0) : std::unexpected(task.error());
   if (!end) return refuse(rpc::fault_of(end.error()));
@@ -93,7 +93,7 @@ void Service::send_lines(http::Exchange& exchange, const Found& found, rpc::Plac
   std::int64_t at = std::min(wanted->at.value_or(end->size), end->size);
   const bool back = wanted->back || !wanted->at;
   if (!back && at > 0) {
-    // Any offset will do: the line that it is in is shown from its start.
+    // Any offset is accepted: the line that contains it is shown from its start.
     auto window = view::window(read, at, 1);
     if (!window) return refuse(rpc::fault_of(window.error()));
     at = window->offset;

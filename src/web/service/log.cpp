@@ -13,13 +13,13 @@ namespace perdure::web {
 namespace {
 
 constexpr std::int64_t kWindow = 256 << 10;
-constexpr std::int64_t kLongestRange = 8 << 20;  // of one response; a client asks on from there
+constexpr std::int64_t kLongestRange = 8 << 20;  // of one response; the client requests the rest
 
 struct Range {
-  std::int64_t from = 0, to = INT64_MAX;  ///< both included
+  std::int64_t from = 0, to = INT64_MAX;  ///< both inclusive
 };
 
-// "bytes=5-9", "bytes=5-", "bytes=-9". Absent: anything else, which counts as no range.
+// "bytes=5-9", "bytes=5-", "bytes=-9". Absent: any other value, which is ignored.
 std::optional<Range> range_of(std::string_view text, std::int64_t size) {
   constexpr std::string_view kUnit = "bytes=";
   if (!text.starts_with(kUnit)) return std::nullopt;
@@ -48,7 +48,7 @@ http::Headers log_headers(const Task& task, std::int64_t size) {
   return headers;
 }
 
-// From the start to the end, or to the first byte that was not kept.
+// From the start to the end, or to the first dropped byte.
 void send_whole(http::Exchange& exchange, const TaskManager& manager, const Task& task, http::Headers headers) {
   auto first = manager.read_output(task.id, 0, kWindow);
   if (!first) {

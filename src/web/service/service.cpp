@@ -26,7 +26,7 @@ constexpr std::int64_t kLongestWaitMs = 20'000;
 constexpr std::int64_t kMinuteMs = 60'000;
 constexpr std::size_t kMostWrongAMinute = 5;
 
-// What nobody waits for: REST answers are whole.
+// Discards notifications: REST answers are complete.
 class Nowhere final : public jsonrpc::Outlet {
  public:
   bool send(const json::object&) override { return true; }
@@ -67,13 +67,13 @@ std::expected<json::object, rpc::Fault> body_of(const http::Request& request) {
   return std::move(*object);
 }
 
-// What a program waits for elsewhere: a thread is held meanwhile.
+// Methods that wait: each occupies a thread.
 void limit_waits(json::object& params) {
   if (auto* const wait = params.if_contains("waitMs"); wait != nullptr && wait->is_int64())
     *wait = std::min(wait->get_int64(), kLongestWaitMs);
 }
 
-// Sessions are named by their ids, here and in the URLs.
+// Sessions are identified by their ids, here and in the URLs.
 void add_session_ids(json::object& result) {
   if (auto* const sessions = result.if_contains("sessions"); sessions != nullptr)
     for (auto& session : sessions->as_array())
@@ -131,10 +131,10 @@ std::optional<http::Refusal> Service::refuses(const http::Request& header) const
   constexpr std::int64_t kMostLogin = 4096;
   if (const auto refusal = refusal_of(header, options_.address, options_.origin))
     return problem(refusal->status, plain_fault("forbidden", refusal->why));
-  // The page itself holds nothing that is anybody's.
+  // The page itself contains no data of the user.
   if (header.path() == "/healthz" || page_file(header.path())) return std::nullopt;
   if (header.path() == "/login") {
-    // From whoever has shown nothing yet a link's token is taken, and no more.
+    // From a client that has not logged in, only a link's token is accepted.
     const auto length = header.has_header("Content-Length")
                             ? parse_integer(header.header("Content-Length"), 0, kMostLogin)
                             : Result<std::int64_t>(0);
@@ -143,7 +143,7 @@ std::optional<http::Refusal> Service::refuses(const http::Request& header) const
     return std::nullopt;
   }
   if (has_token(header) || (options_.metrics_open && header.path() == "/metrics")) return std::nullopt;
-  // An answer link shows and answers one question, and nothing else (V43).
+  // An answer link gives access to one question only (V43).
   const auto found = find_route(header.method, header.path());
   if (found.route != nullptr && is_answer_route(*found.route)) {
     if (keys_.is_answer_token(bearer_of(header), found.session, found.id)) return std::nullopt;

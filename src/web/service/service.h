@@ -13,14 +13,14 @@ struct Found;
 
 struct Options {
   rpc::Options rpc;
-  std::string address = "127.0.0.1";  ///< that is listened on
-  std::optional<std::string> origin;  ///< of a server in front
+  std::string address = "127.0.0.1";  ///< to listen on
+  std::optional<std::string> origin;  ///< of a reverse proxy
   bool read_only = false;
   bool allow_start = false;
   bool metrics_open = false;  ///< /metrics without a token
 };
 
-/// Answers requests. Holds nothing whose loss matters: the server may be killed at any instant. Thread-safe.
+/// Answers requests. Has no state that matters: the server may be killed at any instant. Thread-safe.
 class Service final : public http::Service {
  public:
   Service(Options options, Keys keys) : options_(std::move(options)), keys_(std::move(keys)) {}
@@ -37,7 +37,7 @@ class Service final : public http::Service {
   void send_metrics(http::Exchange& exchange, rpc::Place& place) const;
   void tell_of_itself(http::Exchange& exchange) const;
   [[nodiscard]] bool has_token(const http::Request& request) const;
-  /// False: too many wrong ones came within a minute.
+  /// False: too many invalid ones came within a minute.
   [[nodiscard]] bool note_wrong_answer_token() const;
   [[nodiscard]] bool is_allowed(const Found& found) const;
   /// The session with that id; "": the server's own. Absent: there is none.
@@ -48,14 +48,14 @@ class Service final : public http::Service {
   rpc::Places places_;
   mutable std::deque<std::int64_t> wrong_answer_tokens_;  // when they came, ms since the epoch
   mutable std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<rpc::Place>> kept_;  // with its configuration and watch, by path
+  std::map<std::string, std::shared_ptr<rpc::Place>> kept_;  // with their configuration and watch, by path
 };
 
-/// The id of a session in a URL: no path is in any.
+/// The id of a session in URLs, which contain no paths.
 [[nodiscard]] std::string session_id(const std::string& path);
 
 void respond_json(http::Exchange& exchange, int status, std::string_view body);
-/// RFC 9457.
+/// An error as in RFC 9457.
 [[nodiscard]] http::Refusal problem(int status, const rpc::Fault& fault, http::Headers more = {});
 void respond_problem(http::Exchange& exchange, int status, const rpc::Fault& fault, http::Headers more = {});
 
