@@ -88,7 +88,7 @@ std::expected<Terminals::Terminal, jsonrpc::Fault> Terminals::find(const json::o
   return found->second;
 }
 
-// The log of an ended foreground task exists only in the manager that started it, so the output is read here.
+// A foreground task leaves no record: only the manager that started it knows its end, by wait_for_release().
 Result<Task> Terminals::await_end(const TaskId& task, std::optional<std::chrono::milliseconds> timeout, int cancel_fd) {
   auto released = manager_.wait_for_release(task, timeout, Cancellation::when_readable(cancel_fd));
   if (!released) return std::unexpected(released.error());

@@ -16,7 +16,7 @@ namespace perdure::acp {
 class Terminals {
  public:
   Terminals(TaskManager& manager, std::string folder) : manager_(manager), folder_(std::move(folder)) {}
-  /// Sets the owner of later ones.
+  /// Sets the owner of the commands that are created later.
   void set_owner(std::string agent_id);
 
   [[nodiscard]] Handler::Answer create(const json::object& params);

@@ -28,7 +28,7 @@ namespace {
 
 constexpr int kFailed = 1, kUsage = 2;
 
-// clang-format off: a line each, so that two that are added at once do not collide
+// clang-format off: a line each, so that two added at once cause no merge conflict
 constexpr const Verb* kVerbs[] = {
     &kRunVerb,
     &kRerunVerb,
@@ -92,7 +92,7 @@ std::string overview() {
   return text + "  help        this, or `perdure help COMMAND`\n\n" + std::string(kGlobalHelp);
 }
 
-// Of a verb only what was typed is needed, so only its own options are ever registered: it halves the start.
+// Only the options of the given verb are registered: this halves the time to start.
 void describe(::CLI::App& app, const Verb& verb, Call& call, std::vector<Call::Given>& given) {
   app.name(fmt::format("perdure {}", verb.name));
   app.set_help_flag("-h,--help", "explain this command");
@@ -134,7 +134,7 @@ std::string help_of(const Verb& verb) {
   return text + "\n" + std::string(kGlobalHelp);
 }
 
-// One of two values would have to be dropped in silence (L61).
+// One of two values would be dropped silently (L61).
 Result<> check_given_once(const Option& option, const std::vector<Call::Given>& given) {
   if (option.value == nullptr || option.repeatable) return {};
   const std::string_view name = long_name(option);
@@ -147,10 +147,10 @@ Result<> check_given_once(const Option& option, const std::vector<Call::Given>& 
 }
 
 int report(const Error& error, bool json) {
-  // A command's output may be in an error's text (its name, its folder): a terminal must not obey it.
+  // An error may quote a command's output (its name, its folder): a terminal must not interpret it.
   note("perdure: " + harmless_text(error.message));
   if (json) put_line(error_json(error));
-  // Nothing was wrong with what was typed: a task that can't be removed yet.
+  // Not an error in the command line: a task that can't be removed yet.
   if (error.details.contains("running")) return kFailed;
   if (error.code == ErrorCode::usage || error.code == ErrorCode::task_id_empty ||
       error.code == ErrorCode::task_id_invalid || error.code == ErrorCode::config_invalid)
@@ -169,9 +169,9 @@ std::unexpected<Error> unknown_verb(std::string_view typed) {
                                             near.empty() ? "" : fmt::format("; did you mean '{}'?", near)));
 }
 
-// Splits at `--` and finds the verb: the first word that is no option and no option's value.
+// Splits at `--` and finds the verb: the first word that is neither an option nor an option's value.
 struct CommandLine {
-  std::vector<std::string> words;  // before `--`, the verb taken out
+  std::vector<std::string> words;  // before `--`, without the verb
   std::optional<std::string> verb;
   bool help = false, version = false;
 };
@@ -202,7 +202,7 @@ const Verb* find_typed(std::string_view word) {
   return verb != nullptr ? verb : find_verb(verb_of_alias(word));
 }
 
-// `perdure run ls -la`: what was meant, to be pasted. Absent: a command was given properly, or none at all.
+// `perdure run ls -la`: the intended command line, to be pasted. Absent: the command was given properly, or not at all.
 std::optional<std::string> meant_by(const std::vector<std::string>& words) {
   std::size_t at = 0;
   for (; at < words.size() && words[at].starts_with('-'); ++at) {
@@ -287,7 +287,7 @@ Result<int> dispatch(int argc, char** argv, Call& call) {
   return verb->run(call);
 }
 
-// The session of the command line, wherever it stands there.
+// The session in the command line, at any position.
 void stop_tasks_of(int argc, char** argv) {
   Call call;
   const CommandLine line = take_apart(argc, argv, call);
@@ -301,7 +301,7 @@ void stop_tasks_of(int argc, char** argv) {
 }
 
 int run(int argc, char** argv) {
-  // A reader that has gone is noticed by write(), which then ends the program quietly.
+  // write() reports that the reader has closed the pipe; the program then exits quietly.
   ::signal(SIGPIPE, SIG_IGN);
   guard_standard_streams();
   Call call;

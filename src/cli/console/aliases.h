@@ -6,14 +6,14 @@
 
 namespace perdure::cli {
 
-/// The verb that a word of other tools stands for (I44); "" for none.
+/// The verb for a word that other tools use (I44); "" for none.
 [[nodiscard]] std::string_view verb_of_alias(std::string_view word);
 
-/// The other words for a verb, with ", " between them; "" where there are none.
+/// The other words for a verb, separated by ", "; "" if there are none.
 [[nodiscard]] std::string aliases_of(std::string_view verb);
 
-/// Turns what follows the word into what the verb takes, and may change the verb: `kill -9 ID` is `signal ID 9`, `status ID`
-/// is `show ID`, `restart ID` is `rerun ID --if-running replace`.
+/// Converts the arguments of such a word to those of the verb; may change the verb: `kill -9 ID` is `signal ID 9`,
+/// `status ID` is `show ID`, `restart ID` is `rerun ID --if-running replace`.
 void translate_alias(std::string_view word, std::string& verb, std::vector<std::string>& arguments);
 
 }  // namespace perdure::cli

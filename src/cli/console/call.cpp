@@ -14,7 +14,7 @@
 namespace perdure::cli {
 namespace {
 
-// A usage error that says which option it is about.
+// A usage error with the name of the option in front.
 Error about(std::string_view option, Error error) {
   error.message = fmt::format("{}: {}", option, error.message);
   return error;
@@ -104,7 +104,7 @@ Result<std::string> Call::state_folder() {
   return fail(ErrorCode::usage, "HOME is not set, and neither is XDG_STATE_HOME");
 }
 
-// Once for each command: what is left out must not be missed in silence.
+// Once for each command, so that the user learns what is left out.
 void say_untrusted(const Config& config) {
   if (config.untrusted.empty()) return;
   std::string names;

@@ -9,18 +9,18 @@
 #include <string_view>
 #include <vector>
 
-// One table describes every verb: parsing, help, completion and the surface tests are made from it.
+// One table describes every verb: parsing, help, completion and the surface tests use it.
 namespace perdure::cli {
 
 class Call;
 
 struct Option {
-  const char* names;  ///< as CLI11 takes them: "--timeout" or "-c,--command"
-  const char* value;  ///< what stands for its value in the help; nullptr: a flag
+  const char* names;  ///< in CLI11's form: "--timeout" or "-c,--command"
+  const char* value;  ///< placeholder of its value in the help; nullptr: a flag
   const char* help;
   bool repeatable = false;
-  bool hidden = false;                 ///< for tests: in no help
-  const char* completed_by = nullptr;  ///< hidden verb that prints what its value can be, a line each
+  bool hidden = false;                 ///< for tests: not in the help
+  const char* completed_by = nullptr;  ///< hidden verb that prints the possible values, one a line
 };
 
 struct Verb {
@@ -33,7 +33,7 @@ struct Verb {
   bool hidden = false;
 };
 
-/// One verb, as it was typed. Everything after `--` is in `command`.
+/// The parsed command line of one verb. Arguments after `--` are in `command`.
 class Call {
  public:
   struct Given {
@@ -48,40 +48,41 @@ class Call {
   [[nodiscard]] Result<std::optional<std::int64_t>> size(std::string_view option) const;
   [[nodiscard]] Result<std::optional<std::int64_t>> integer(std::string_view option, std::int64_t least,
                                                             std::int64_t most) const;
-  /// One of the words. Errors: usage, naming them.
+  /// The option's value, which must be one of the words. Errors: usage, naming them.
   [[nodiscard]] Result<std::optional<std::string>> word(std::string_view option,
                                                         std::span<const std::string_view> words) const;
 
-  /// What a configuration that can't be read does to a verb: those that end or explain things go on with the defaults,
-  /// noting it on standard error or, where they tell it themselves, not. The last say nothing of what is not trusted either:
-  /// standard error of an agent's driver is the task's output.
+  /// What a verb does if the configuration can't be read. Verbs that stop or explain tasks continue with the defaults,
+  /// with a note on standard error unless they report it themselves. The last kind does not mention untrusted settings
+  /// either: the standard error of an agent's driver is the task's output.
   enum class BadConfig { fails, is_noted, is_told };
 
-  /// Does the verb only look, does it act on the task, or does it start it again? What acts takes a part of an id or `@N` from
-  /// a person only (I21), and a name as that of the live task.
+  /// Does the verb read, act on the task, or start it again? Verbs that act accept a part of an id or `@N` only from a
+  /// user at a terminal (I21), and a name as that of the live task.
   enum class Use { looks, acts, repeats };
 
-  /// Exactly one argument that names a task (docs/reference/cli.md, "Ids"). Errors: task_id_empty, task_id_invalid, usage.
+  /// The only argument, which names a task (docs/reference/cli.md, "Ids"). Errors: task_id_empty, task_id_invalid,
+  /// usage.
   [[nodiscard]] Result<TaskId> id(Use use = Use::looks);
   [[nodiscard]] Result<std::vector<TaskId>> ids(Use use = Use::looks, BadConfig bad = BadConfig::fails);
-  /// One of them.
+  /// The task that one argument names.
   [[nodiscard]] Result<TaskId> resolve(std::string_view typed, Use use, BadConfig bad = BadConfig::fails);
 
-  /// The configuration that holds for the session, read when it is first asked for.
+  /// The session's configuration, read at the first call.
   [[nodiscard]] Result<const Config*> config();
-  /// The session's manager, opened with the configuration when it is first asked for.
+  /// The session's manager, opened with the configuration at the first call.
   [[nodiscard]] Result<TaskManager*> manager(BadConfig bad = BadConfig::fails);
-  /// Folder of the session: --session, PERDURE_SESSION, or the default. `source` says which.
+  /// The session's folder: --session, PERDURE_SESSION, or the default. `source` says which.
   [[nodiscard]] Result<std::string> session_path(std::string* source = nullptr) const;
 
-  /// Perdure's own folder for what is kept between runs and belongs to no session.
+  /// Perdure's own folder for data that is kept between runs and belongs to no session.
   [[nodiscard]] static Result<std::string> state_folder();
 
   bool json = false;
   std::optional<std::string> session;
   std::vector<std::string> arguments;
   std::vector<std::string> command;
-  bool has_command = false;  // `--` was there
+  bool has_command = false;  // there was a `--`
   std::vector<Given> given;
 
  private:
@@ -92,7 +93,7 @@ class Call {
   std::optional<TaskManager> manager_;
 };
 
-/// The name under which the values of an option are kept: its first long spelling, else its first.
+/// The name for an option's values: its first long spelling, else its first one.
 [[nodiscard]] std::string_view long_name(const Option& option);
 
 /// For verbs that act on tasks.
@@ -101,7 +102,7 @@ inline constexpr Option kYesOption{"--yes", nullptr, "take @N or a part of an id
 [[nodiscard]] std::span<const Verb* const> all_verbs();
 [[nodiscard]] const Verb* find_verb(std::string_view name);
 
-/// A variable of the environment; absent when unset or empty.
+/// A variable of the environment; absent if it is unset or empty.
 [[nodiscard]] std::optional<std::string> environment(const char* name);
 
 }  // namespace perdure::cli

@@ -13,7 +13,7 @@ namespace perdure::cli {
 
 [[nodiscard]] bool is_terminal_input();
 
-/// Asks on standard error and reads the answer from standard input; anything but y or yes is no.
+/// Asks on standard error and reads the answer from standard input; every answer except y and yes means no.
 [[nodiscard]] bool ask_yes_or_no(std::string_view question);
 
 /// The next line of standard input, without its end; absent at the end of input.

@@ -21,14 +21,14 @@ namespace {
 
 constexpr int kNotThere = 127;
 
-// The program that pages, for a shell; "" for none.
+// The pager as a command for a shell; "" for none.
 std::string pager_line() {
   const char* const wanted = std::getenv("PAGER");  // NOLINT(concurrency-mt-unsafe): never changed here
   if (wanted == nullptr) return "less || more";
   return std::string_view(wanted) == "cat" ? "" : wanted;
 }
 
-// How many rows it takes, or somewhat more: bytes that print nothing are counted.
+// Upper bound of the number of rows: bytes that print nothing are counted.
 std::size_t rows_of(std::string_view text, std::size_t columns) {
   std::size_t rows = 0;
   while (!text.empty()) {
@@ -44,7 +44,7 @@ bool page(const std::string& line, std::string_view text) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return false;
   Fd reader(ends[0]), writer(ends[1]);
-  // Colours pass, what fits is left on the screen; as git has it. Who has set it knows better.
+  // Colours pass, and text that fits stays on the screen, as with git. A user's own setting is kept.
   ::setenv("LESS", "FRX", 0);  // NOLINT(concurrency-mt-unsafe): on the main thread, with no other
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -66,11 +66,11 @@ bool page(const std::string& line, std::string_view text) {
   reader.reset();
   struct sigaction ignored{}, before{};
   ignored.sa_handler = SIG_IGN;
-  ::sigaction(SIGINT, &ignored, &before);  // Ctrl-C is the pager's while it shows something
+  ::sigaction(SIGINT, &ignored, &before);  // Ctrl-C is for the pager
   while (!text.empty()) {
     const ssize_t n = ::write(writer.get(), text.data(), text.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) break;  // it was left before the end
+    if (n < 0) break;  // the user quit the pager
     text.remove_prefix(static_cast<std::size_t>(n));
   }
   writer.reset();

@@ -4,9 +4,9 @@
 
 namespace perdure::cli {
 
-/// While one lives, what put() is given is held back; at its end it is printed, through `$PAGER` (else less, else more) where
-/// it is longer than the terminal on standard output. Nothing is held back where that is no terminal, where PAGER is empty
-/// or `cat`, or where TERM is dumb. One at a time, on the main thread.
+/// While an object lives, the text given to put() is held back. The destructor prints it, through `$PAGER` (else less,
+/// else more) if it is longer than the terminal on standard output. Nothing is held back if standard output is not a
+/// terminal, if PAGER is empty or `cat`, or if TERM is dumb. One at a time, on the main thread.
 class Pager {
  public:
   Pager();

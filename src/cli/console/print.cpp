@@ -41,7 +41,7 @@ void write_all_to(int fd, std::string_view text) {
     if (n < 0 && fd == STDOUT_FILENO) {
       const int error = errno;
       if (!done().empty()) note(fmt::format("perdure: {}; the answer can't be printed", done()));
-      if (error == EPIPE) std::_Exit(141);  // a reader that has gone, as for any filter
+      if (error == EPIPE) std::_Exit(141);  // the reader has closed it: the exit status of a filter
       if (!done().empty()) std::_Exit(0);
       note(fmt::format("perdure: printing the answer: {}", describe_errno(error)));
       std::_Exit(1);

@@ -6,37 +6,38 @@
 #include <string_view>
 #include <vector>
 
-// Everything that reaches a person or a program leaves through here.
+// All output for people and programs.
 namespace perdure::cli {
 
-/// Writes all of it to standard output at once. A reader that has gone ends the program quietly, as for any filter.
+/// Writes all of it to standard output at once. If the reader has closed it, the program exits quietly, as a filter
+/// does.
 void put(std::string_view text);
 void put_line(std::string_view line);
-/// From now on put() appends to this text instead; nullptr: no more. For Pager.
+/// From now on put() appends to this text instead; nullptr: back to standard output. For Pager.
 void hold_back_output(std::string* into);
-/// What this command has done, "started bash-0123abcd": told on standard error if its answer can't be written, since the
-/// task is there all the same (L62).
+/// What this command has done, "started bash-0123abcd": printed on standard error if its answer can't be written, since
+/// the task exists all the same (L62).
 void note_done(std::string what);
 
-/// Keeps the numbers 0 to 2 from becoming a file of ours where the caller closed them: reading finds the end, writing
-/// fails as it does on a closed descriptor. First of all in main().
+/// If the caller closed descriptors 0 to 2, fills them, so that no file gets one of these numbers: reading finds the
+/// end, writing fails as on a closed descriptor. Call first in main().
 void guard_standard_streams();
 
-/// A note for people, on standard error.
+/// A note for the user, on standard error.
 void note(std::string_view line);
 
 [[nodiscard]] bool stdout_is_terminal();
 [[nodiscard]] bool stderr_is_terminal();
-/// Columns of the terminal on standard output; 0 when it is none.
+/// Columns of the terminal on standard output; 0 if it is not a terminal.
 [[nodiscard]] std::size_t terminal_columns();
 
-/// The status' name, coloured where that is wanted: on a terminal, unless NO_COLOR is set or TERM is dumb.
+/// The status' name, coloured on a terminal unless NO_COLOR is set or TERM is dumb.
 [[nodiscard]] std::string coloured(Status status, std::string_view text);
 
-/// Are colours of a command's output to reach the terminal? Not with NO_COLOR, and not where TERM is dumb.
+/// May colours of a command's output reach the terminal? Not if NO_COLOR is set or TERM is dumb.
 [[nodiscard]] bool wants_colour();
 
-/// One line about how a task ended or that it runs, without its id.
+/// One line: how a task ended, or that it is running; without its id.
 [[nodiscard]] std::string outcome_text(const Task& task);
 
 /// Which tasks it follows: "bash-0123abcd, bash-4567efgh (however it ends)"; "" for none.
@@ -48,14 +49,14 @@ void note(std::string_view line);
 /// The exit status that stands for a task's outcome (docs/reference/cli.md).
 [[nodiscard]] int exit_status_of(const Task& task);
 
-/// A record as `--json` shows it: the record, and what reading it found out.
+/// A record as in `--json`: the record, and the facts found while reading it.
 [[nodiscard]] std::string task_json(const Task& task);
 [[nodiscard]] std::string tasks_json(const std::vector<Task>& tasks);
 [[nodiscard]] std::string json_quoted(std::string_view text);
 /// `{"error":{"code":...}}`
 [[nodiscard]] std::string error_json(const Error& error);
 
-/// A progress line on standard error, only there and only on a terminal. Shown from the second on; gone at the end.
+/// A progress line on standard error, if that is a terminal. Shown after one second; erased at the end.
 class Progress {
  public:
   Progress();
@@ -70,7 +71,7 @@ class Progress {
   bool shown_ = false;
 };
 
-/// Makes Ctrl-C and SIGTERM readable on a descriptor, instead of ending the program.
+/// Makes Ctrl-C and SIGTERM readable on a descriptor; they do not end the program.
 class Interrupts {
  public:
   Interrupts();

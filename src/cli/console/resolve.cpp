@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-// What a person may write for a task: its id, its name, a part of its id, or @N for the N-th newest (I21).
+// Parses a user's name for a task: its id, its name, a part of its id, or @N for the N-th newest (I21).
 namespace perdure::cli {
 namespace {
 
@@ -47,7 +47,7 @@ Result<TaskId> Call::resolve(std::string_view typed, Use use, BadConfig bad) {
     return fail(ErrorCode::task_not_running,
                 fmt::format("no live task has the name '{}'; the last one was {}", text, (*named)->id.str()));
   }
-  if (json) return exact;  // programs write whole ids
+  if (json) return exact;  // programs use whole ids
   ListFilter filter{.ended = true, .status = {}, .kind = {}, .owner = value("--owner")};
   auto all = tasks.list(filter);
   if (!all) return std::unexpected(all.error());

@@ -18,8 +18,8 @@ namespace {
 struct Range {
   char32_t first, last;
 };
-// Characters that take no column of their own, and those that take two. Blocks rather than single characters: a
-// terminal's font decides in the end, and these are what terminals agree on.
+// Characters of width 0 and 2. Blocks rather than single characters: the terminal's font decides in the end, and
+// terminals agree on these.
 constexpr std::array<Range, 12> kCombining = {{{0x0300, 0x036F},
                                                {0x0483, 0x0489},
                                                {0x0591, 0x05BD},
@@ -83,7 +83,7 @@ std::string harmless(std::string_view bytes, bool keep_lines) {
       out += static_cast<char>(first == 0x7F ? '?' : first + 0x40);
       rest.remove_prefix(1);
     } else if (first == 0xC2 && rest.size() > 1 && static_cast<unsigned char>(rest[1]) < 0xA0) {
-      out += "\xEF\xBF\xBD";  // C1: some terminals take these as the beginning of an escape sequence
+      out += "\xEF\xBF\xBD";  // C1: some terminals interpret these as the start of an escape sequence
       rest.remove_prefix(2);
     } else {
       out += take_character(rest).bytes;

@@ -15,12 +15,12 @@ namespace perdure::cli {
 namespace {
 
 constexpr std::string_view kPrefix = "PERDURE_";
-// Those that are no settings: what tasks and hooks are given, and what tests say to us.
+// Variables that are not settings: those for tasks and hooks, and those of tests.
 constexpr std::string_view kOthers[] = {
     "PERDURE_CGROUP",   "PERDURE_EVENT",          "PERDURE_IN_PLACE",   "PERDURE_ON",
     "PERDURE_RUNNER",   "PERDURE_RUNNER_PATH",    "PERDURE_SESSION",    "PERDURE_TASK_ID",
     "PERDURE_TASK_KEY", "PERDURE_WEBHOOK_SECRET", "PERDURE_EVENT_TASK", "PERDURE_SOLE_CONTAINER"};
-// Of the tests and the build of this program.
+// Used by the tests and the build of this program.
 constexpr std::string_view kTests[] = {"PERDURE_BIN", "PERDURE_SOURCE_DIR", "PERDURE_BUILD_DIR", "PERDURE_CRASH_"};
 
 }  // namespace

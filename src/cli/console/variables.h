@@ -5,7 +5,7 @@
 
 namespace perdure::cli {
 
-/// What to say of each variable of the environment that begins with PERDURE_ and that nothing of ours reads: it is misspelt.
+/// Notes on variables of the environment that begin with PERDURE_ and that no Perdure program reads: they are misspelt.
 [[nodiscard]] std::vector<std::string> misspelt_variables();
 
 }  // namespace perdure::cli

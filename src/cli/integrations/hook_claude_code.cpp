@@ -32,11 +32,11 @@ namespace json = boost::json;
 
 constexpr std::size_t kMostAtOnce = 20, kMostListed = 20;
 constexpr std::chrono::milliseconds kLookAgain = std::chrono::seconds(20), kRewakePatience = std::chrono::hours(24);
-constexpr int kRewake = 2;                           // what Claude Code takes as the wish to begin a turn
-constexpr std::string_view kClient = "claude-code";  // as it calls itself over MCP: both see the same tasks
+constexpr int kRewake = 2;                           // starts a turn in Claude Code
+constexpr std::string_view kClient = "claude-code";  // its name over MCP: both see the same tasks
 constexpr std::string_view kVia = "hook";
 
-// What the client tells a hook. Nothing of it is needed: by hand there is none.
+// The client's input for a hook. All of it is optional: there is none if a user runs the hook.
 json::object read_hook_input() {
   if (::isatty(STDIN_FILENO) == 1) return {};
   std::string bytes;
@@ -52,14 +52,14 @@ json::object read_hook_input() {
   return error || !value.is_object() ? json::object() : std::move(value.get_object());
 }
 
-// The session may have changed its folder; the project stays.
+// The agent may have changed its working folder; the project stays.
 std::string project_of(const json::object& input) {
   if (auto folder = environment("CLAUDE_PROJECT_DIR")) return *folder;
   const auto* const folder = input.if_contains("cwd");
   return folder != nullptr && folder->is_string() ? std::string(folder->get_string()) : ".";
 }
 
-// `claude -p` does not end before its hooks have: with nobody there, it would wait as long as a task runs.
+// `claude -p` does not exit before its hooks: without a user it would wait as long as a task runs.
 bool is_attended() {
   if (const auto attended = environment("CLAUDE_CODE_SESSION_ATTENDED")) return *attended != "0";
   return environment("CLAUDE_CODE_ENTRYPOINT").value_or("") != "sdk-cli";
@@ -114,7 +114,8 @@ class Hook {
  public:
   Hook(TaskManager& manager, std::string owner) : manager_(manager), owner_(std::move(owner)) {}
 
-  // A turn that would end goes on where something has ended meanwhile. News comes once, so this ends by itself.
+  // A turn that is about to end continues if a task has ended meanwhile. Each notification comes once, so this
+  // terminates.
   Result<int> stop(std::optional<std::chrono::milliseconds> patience) {
     auto news = patience ? claim_within(*patience) : claim();
     if (!news) return std::unexpected(news.error());
@@ -124,14 +125,14 @@ class Hook {
     return acknowledge(*news);
   }
 
-  // Runs beside an idle session (asyncRewake): its standard error and exit status 2 begin a turn.
+  // Runs beside an idle session (asyncRewake): its standard error and exit status 2 start a turn.
   Result<int> rewake(std::chrono::milliseconds patience) {
     const pid_t client = ::getppid();
     const Fd only_one = take_turn();
     if (only_one.get() < 0) return 0;
     auto news = claim_within(patience);
     if (!news) return std::unexpected(news.error());
-    // A session that has ended meanwhile reads nothing: then the news stays for the next one.
+    // If the session has ended meanwhile, it reads nothing: the notifications stay for the next one.
     if (news->empty() || ::getppid() != client) return 0;
     if (!write_error("Background tasks have ended:\n" + text_of(*news))) return 0;
     if (auto done = acknowledge(*news); !done) return done;
@@ -157,7 +158,7 @@ class Hook {
     return acknowledge(*news);
   }
 
-  // Plain text: it becomes a part of what the summary is asked to keep.
+  // Plain text: the client appends it to the instructions for the summary.
   Result<int> precompact() {
     auto running = what_runs(manager_, owner_);
     if (!running) return std::unexpected(running.error());
@@ -166,41 +167,43 @@ class Hook {
   }
 
  private:
-  // As soon as there is news, but no longer than something of the owner's runs: nothing else could bring any.
+  // Returns as soon as there are notifications, and at the latest when no task of the owner runs: no more can come
+  // then.
   Result<std::vector<Notification>> claim_within(std::chrono::milliseconds patience) {
     const std::int64_t until = steady_ms() + patience.count();
     while (true) {
       const auto active = manager_.list({.owner = owner_});
       if (!active) return std::unexpected(active.error());
-      auto news = claim();  // after the look: what ended in between is in it
+      auto news = claim();  // after the check: it includes tasks that ended in between
       const std::int64_t left = until - steady_ms();
       if (!news || !news->empty() || (active->empty() && !grace_) || left <= 0) return news;
       if (grace_) {
-        // Pending, but the client is about to be told by another channel.
+        // Pending, but the client is about to get them from another channel.
         ::poll(nullptr, 0, static_cast<int>(std::min({grace_->count(), left, std::int64_t{1000}})));
         continue;
       }
-      // An end that is no news (the owner's own stop) does not wake it: so it looks again now and then.
+      // An end without a notification (the owner's own stop) does not wake it, so it checks again now and then.
       const auto waited = manager_.notifications().await(
           {.owner = owner_, .timeout = std::min(std::chrono::milliseconds(left), kLookAgain)});
       if (!waited) return std::unexpected(waited.error());
     }
   }
 
-  // One waiter for each session and owner. The name goes with the descriptor, however this process ends.
+  // One waiter for each session and owner. The kernel frees the name with the descriptor, even if this process is
+  // killed.
   [[nodiscard]] Fd take_turn() const {
     Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     const std::string name = fmt::format("perdure-rewake-{}-{:016x}", ::getuid(),
                                          std::hash<std::string>()(manager_.session() + '\0' + owner_));
-    std::memcpy(address.sun_path + 1, name.data(), name.size());  // abstract: nothing on disk
+    std::memcpy(address.sun_path + 1, name.data(), name.size());  // abstract: no file on disk
     const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
     if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) return Fd();
     return socket;
   }
 
-  // Without what the client hears by polling: a hook that runs in between would tell it twice.
+  // Leaves out what the client gets by polling: a hook that runs in between would deliver it twice.
   Result<std::vector<Notification>> claim() {
     grace_.reset();
     auto news = manager_.notifications().claim({.owner = owner_, .most = kMostAtOnce});
@@ -216,7 +219,7 @@ class Hook {
     manager_.notifications().release(left);
     return news;
   }
-  // Reached only when all was written: a reader that has gone ends the program before.
+  // Called after everything was written: if the reader has closed the pipe, the program has exited before.
   Result<int> acknowledge(const std::vector<Notification>& news) {
     std::vector<std::string> ids;
     ids.reserve(news.size());
@@ -228,7 +231,8 @@ class Hook {
 
   TaskManager& manager_;
   std::string owner_;
-  std::optional<std::chrono::milliseconds> grace_;  // after claim(): the first of what was left to others is free then
+  // Set by claim(): when the first notification that was left to polling may be delivered here.
+  std::optional<std::chrono::milliseconds> grace_;
 };
 
 }  // namespace

@@ -4,7 +4,8 @@
 
 namespace perdure::cli {
 
-/// `perdure hook claude-code stop|rewake|prompt|session-start|precompact`: what hooks of Claude Code print (docs/reference/mcp.md).
+/// `perdure hook claude-code stop|rewake|prompt|session-start|precompact`: the output of Claude Code's hooks
+/// (docs/reference/mcp.md).
 [[nodiscard]] Result<int> hook_claude_code(Call& call);
 
 }  // namespace perdure::cli

@@ -13,11 +13,11 @@
 namespace perdure::cli {
 namespace {
 
-// This program as the client shall start it, with what was said about session and owner.
+// The command line with which the client starts this program, with the given session and owner.
 Result<mcp::CommandLine> command_line(const Call& call, const mcp::Client& client) {
   auto program = stable_program();
   if (!program) return std::unexpected(program.error());
-  // A project's file is shared: a path of this machine would mean nothing to the others.
+  // A project's file is shared: a path on this machine would have no meaning for other users.
   const bool is_shared = !client.file.starts_with("~/");
   if (is_shared && is_in_path(*program)) *program = "perdure";
   mcp::CommandLine command{*program, "mcp"};

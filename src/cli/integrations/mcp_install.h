@@ -8,7 +8,7 @@ namespace perdure::cli {
 /// `perdure mcp install CLIENT [--write]`
 [[nodiscard]] Result<int> install_mcp(Call& call);
 
-/// Where the client's configuration is, as `mcp install` writes it.
+/// The path of the client's configuration, as `mcp install` uses it.
 [[nodiscard]] Result<std::string> client_file(const mcp::Client& client);
 
 }  // namespace perdure::cli

@@ -23,13 +23,13 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t kWidestLine = 500;  // of a file that is one line
+constexpr std::size_t kWidestLine = 500;  // of a file that consists of one line
 
 // A file before and after. All changes of an agent are prepared before the first one is written.
 struct Change {
   ConfigFile file;
   std::optional<std::string> after;  ///< absent: the file is removed
-  RecordedFile recorded;             ///< what is remembered once it is done
+  RecordedFile recorded;             ///< stored after the change
   bool has_server = false;
 
   [[nodiscard]] bool is_needed() const { return !after || *after != file.text; }
@@ -53,7 +53,7 @@ struct Report {
   std::optional<Error> error;
 };
 
-// Nothing but blanks, or an empty object: what is left of a file that setup made, also after its program rewrote it.
+// Only blanks, or an empty object: the rest of a file that setup made, even if its program has rewritten it.
 bool is_empty_config(std::string text) {
   std::erase_if(text, [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; });
   return text.empty() || text == "{}";
@@ -63,7 +63,7 @@ std::unexpected<Error> nothing_changed(const std::string& path, const Error& err
   return fail(error.code, fmt::format("{}: {}; nothing was changed", path, error.message));
 }
 
-// Folders above the file that setup made for another one: whichever of the files goes last takes them along.
+// Folders that setup made for another file in them: the last of the files to be removed removes them, too.
 std::vector<std::string> shared_folders(const std::string& path) {
   std::vector<std::string> shared;
   for (const auto& agent : setup_agents()) {
@@ -92,7 +92,8 @@ Result<std::vector<Change>> prepare_setup(const SetupAgent& agent, const SetupOp
     Change change{.file = std::move(*file), .after = {}, .recorded = {}, .has_server = plan.has_server};
     change.recorded = {.path = plan.path, .created = !change.file.exists, .folders = {}, .steps = {}};
     change.recorded.folders = shared_folders(change.file.real);
-    // What an earlier setup did is taken back first, so that --remove leads to the file as it was before all of them.
+    // The changes of an earlier setup are undone first, so that --remove restores the file as it was before all of
+    // them.
     std::string base = change.file.text;
     if (const auto* const earlier = record->find(plan.path)) {
       if (auto undone = undo_edits(base, earlier->steps)) {
@@ -115,7 +116,7 @@ Result<std::vector<Change>> prepare_setup(const SetupAgent& agent, const SetupOp
 
 Result<std::vector<Change>> prepare_removal(const SetupRecord& record) {
   std::vector<Change> changes;
-  // Backwards: a folder that was made for the first file holds the others.
+  // Backwards: a folder made for the first file contains the others.
   for (const auto& recorded : std::views::reverse(record.files)) {
     auto file = read_config_file(recorded.path);
     if (!file) return std::unexpected(file.error());
@@ -136,7 +137,7 @@ Result<> write_change(Change& change) {
   return replace_config_file(change.file, *change.after, change.recorded.folders);
 }
 
-// The files as they were, for a change that could not be completed. Best effort: the error that led here is reported.
+// Restores the files after a change that could not be completed. Best effort: the error that led here is reported.
 void take_back(const std::vector<Change>& changes, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     const Change& change = changes[i];
@@ -180,7 +181,7 @@ Result<ServerCheck> check_written(const SetupAgent& agent, const std::vector<Cha
   return fail(ErrorCode::config_invalid, "no file has the server's entry");
 }
 
-// Record, files, check. The record comes first: of a crash in between nothing is left that --remove can't undo.
+// Record, files, check. The record comes first: after a crash --remove can undo everything.
 Result<> carry_out(Report& report) {
   const std::string name(report.agent->name);
   auto earlier = load_setup_record(name);
@@ -260,7 +261,7 @@ class Setup {
     return {};
   }
 
-  // Shows the change; sets the phase where it must not be made.
+  // Shows the change; sets the phase if the change must not be made.
   bool may_write(Report& report, const std::string& question) {
     if (!is_json_) put(changes_text(report));
     if (is_dry_) {
@@ -341,7 +342,7 @@ json::object report_json(const Report& report) {
   return object;
 }
 
-// The agents that were named, or all that are here; for --remove, or all that were set up.
+// The named agents, or all on this machine; for --remove, or all that were set up.
 Result<std::vector<const SetupAgent*>> choose(const Call& call) {
   std::vector<const SetupAgent*> chosen;
   for (const auto& name : call.arguments) {
@@ -366,7 +367,7 @@ Result<std::vector<const SetupAgent*>> choose(const Call& call) {
   return chosen;
 }
 
-// What the user should know about how this program is installed.
+// Notes for the user on the installation of this program.
 std::vector<std::string> notes_on_program() {
   std::vector<std::string> notes;
   const auto program = stable_program();

@@ -77,10 +77,10 @@ constexpr std::array<HookLine, 4> kHookLines = {{{"Stop", "rewake", true},
                                                  {"UserPromptSubmit", "prompt", false},
                                                  {"SessionStart", "session-start", false},
                                                  {"PreCompact", "precompact", false}}};
-// Tools that only read: the model may always look at its own tasks. Those that run a command keep asking.
+// Read-only tools: the model may always list and read its own tasks. Tools that run commands keep asking.
 constexpr std::array<std::string_view, 3> kReadOnlyTools = {"mcp__perdure__TaskList", "mcp__perdure__TaskOutput",
                                                             "mcp__perdure__WaitFor"};
-// The waiter ends by itself when nothing runs; without this the client would end it after ten minutes.
+// The waiter exits by itself when no task runs; without this setting the client would kill it after ten minutes.
 constexpr int kRewakeSeconds = 86'400;
 
 bool has_hook(std::string_view text, const HookLine& line) {
@@ -89,14 +89,14 @@ bool has_hook(std::string_view text, const HookLine& line) {
   return groups && *groups && (*groups)->find(wanted) != std::string::npos;
 }
 
-// Hooks and permissions. One that a person has put there by hand is left as it is.
+// Hooks and permissions. An entry that a user has added by hand is left unchanged.
 Result<FilePlan> claude_settings(const std::string& program, const SetupOptions& options, SetupRecord record,
                                  std::vector<std::string>& notes) {
   auto folder = folder_or("CLAUDE_CONFIG_DIR", ".claude");
   if (!folder) return std::unexpected(folder.error());
   FilePlan plan{.path = *folder + "/settings.json", .edits = {}};
   std::string text;
-  // Malformed or unreadable: said when the edits are made.
+  // Malformed or unreadable: reported when the edits are made.
   if (auto file = read_config_file(plan.path)) text = file->text;
   if (auto* const recorded = record.find(plan.path))
     if (auto undone = undo_edits(text, recorded->steps)) text = *undone;
@@ -158,7 +158,7 @@ Result<std::string> stable_program() {
   const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
   if (length <= 0) return fail_errno("reading", "/proc/self/exe");
   std::string program(self, static_cast<std::size_t>(length));
-  // A link in PATH is kept when the program behind it is replaced by a newer one.
+  // A link in PATH stays valid when the program behind it is replaced by a newer one.
   if (auto found = manager::find_program("perdure", environment("PATH").value_or(""), "/");
       found && is_in_path(program))
     return *found;
@@ -182,7 +182,7 @@ Result<std::vector<FilePlan>> plan_for(const SetupAgent& agent, SetupOptions opt
   if (!path) return std::unexpected(path.error());
   mcp::Variables variables;
   if (agent.filters_environment) {
-    // This agent would start the server without them, in the default session, and its tasks would be elsewhere.
+    // This agent would start the server without them, in the default session, where its tasks would not be found.
     if (!options.session) {
       options.session = environment("PERDURE_SESSION");
       if (options.session)

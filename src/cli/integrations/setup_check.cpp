@@ -24,7 +24,7 @@ namespace json = boost::json;
 
 constexpr std::int64_t kPatienceMs = 20'000;  // a cold disk or a busy machine; measured: 25 to 125 ms
 constexpr std::size_t kLongestAnswer = 4 << 20;
-// What Codex hands on to a server, beside the variables of the entry.
+// The variables that Codex passes on to a server, in addition to those of the entry.
 constexpr std::array<const char*, 9> kHandedOn = {"HOME", "PATH",   "USER", "LOGNAME", "SHELL",
                                                   "TERM", "TMPDIR", "LANG", "TZ"};
 
@@ -92,7 +92,7 @@ Result<Entry> json_server(std::string_view text, const mcp::JsonPath& path) {
   return found;
 }
 
-// One server under test: requests go out, the answer with the same id is waited for.
+// One server under test: sends requests and waits for the answer with the same id.
 class Handshake {
  public:
   Handshake(acp::AgentProcess& process, std::int64_t until_ms) : process_(process), until_ms_(until_ms) {}
@@ -140,7 +140,7 @@ class Handshake {
     }
   }
 
-  // With the first line that it printed for people: the reason is usually there.
+  // Adds the first line that it printed for people: it usually contains the reason.
   std::string how_it_ended() {
     constexpr int kMomentMs = 1'000;
     std::string text = "the server ended before it answered";
@@ -160,7 +160,7 @@ class Handshake {
   std::string buffer_;
 };
 
-// A server that ends early closes the pipe that is written to.
+// A server that exits early closes its end of the pipe.
 class WithoutSigpipe {
  public:
   WithoutSigpipe() : before_(::signal(SIGPIPE, SIG_IGN)) {}
@@ -172,7 +172,7 @@ class WithoutSigpipe {
   sighandler_t before_;
 };
 
-// The command inside `env -i`, for an agent that hands on a few variables only.
+// Runs the command by `env -i`, for an agent that passes on a few variables only.
 std::vector<std::string> with_few_variables(const Entry& entry) {
   std::vector<std::string> command{"env", "-i"};
   for (const char* name : kHandedOn)
@@ -203,7 +203,7 @@ Result<ServerCheck> check_server(const SetupAgent& agent, std::string_view text)
        json::object{{"protocolVersion", "2025-06-18"},
                     {"capabilities", json::object()},
                     {"clientInfo", json::object{{"name", agent.calls_itself}, {"version", PERDURE_VERSION}}}}}};
-  // A failed write means that it ended: its answer says how.
+  // A failed write means that it has exited: the answer says how.
   static_cast<void>(handshake.send(hello));
   auto answer = handshake.answer(1);
   if (!answer) return std::unexpected(answer.error());

@@ -15,8 +15,8 @@ struct ServerCheck {
   std::int64_t took_ms = 0;
 };
 
-/// Reads the server's entry from the text of the agent's file, starts the server as the agent does (its environment
-/// too) and completes an MCP handshake. Errors: config_invalid, task_launch_failed; the text says what failed.
+/// Reads the server's entry from the text of the agent's file, starts the server as the agent does (with the same
+/// environment) and completes an MCP handshake. Errors: config_invalid, task_launch_failed; the text says what failed.
 [[nodiscard]] Result<ServerCheck> check_server(const SetupAgent& agent, std::string_view text);
 
 }  // namespace perdure::cli

@@ -9,7 +9,8 @@
 namespace perdure::cli {
 namespace {
 
-// Beyond this many pairs of lines the middle is shown as replaced: a table of 4 MB, and such a change is not readable.
+// With more pairs of lines the middle is shown as replaced: the table would exceed 4 MB, and such a change is not
+// readable.
 constexpr std::size_t kMostPairs = 1'000'000;
 
 std::vector<std::string_view> lines_of(std::string_view text) {
@@ -36,7 +37,7 @@ std::string line_diff(std::string_view before, std::string_view after) {
   }
   const std::size_t rows = old_lines.size() - head;
   const std::size_t columns = new_lines.size() - head;
-  // common[i][j]: the longest common part of the lines from i and j on.
+  // common[i][j]: the number of common lines from lines i and j on.
   std::vector<std::uint32_t> common;
   const std::size_t width = columns + 1;
   const bool is_small = rows * columns <= kMostPairs;

@@ -5,8 +5,8 @@
 
 namespace perdure::cli {
 
-/// The lines that differ, "-" before those that go and "+" before those that come, each hunk under "@@ line N". No
-/// other line is shown: such files hold secrets. "" for equal texts.
+/// The lines that differ, with "-" before removed and "+" before added ones, each hunk under "@@ line N". Shows no
+/// other line, since such files contain secrets. "" for equal texts.
 [[nodiscard]] std::string line_diff(std::string_view before, std::string_view after);
 
 }  // namespace perdure::cli

@@ -24,7 +24,7 @@ Result<std::optional<mcp::Splice>> splice_for(const Edit& edit, std::string_view
   return std::nullopt;
 }
 
-// How many of the containers on the way to the value are missing: for an item its array is one of them.
+// How many of the containers above the value are missing; for an item its array is one of them.
 Result<int> missing_parents(const Edit& edit, std::string_view text) {
   int missing = 0;
   for (std::size_t length = edit.path.size() - (edit.kind == Edit::Kind::item ? 0 : 1); length > 0; --length) {
@@ -42,7 +42,7 @@ json::value parsed(std::string_view text) {
   return json::parse(text, error);
 }
 
-// Is it the entry that was written? A client may add settings of its own to it, but it starts the same program.
+// Is it the entry that was written? A client may have added settings to it, but it starts the same program.
 bool is_same_entry(std::string_view left, std::string_view right) {
   const json::value one = parsed(left);
   const json::value other = parsed(right);
@@ -103,7 +103,7 @@ Result<std::string> undo_table(std::string_view text, const Step& step) {
   if (*ours) return changed_since(step.edit);
   mcp::Splice& table = **now;
   table.inserted = step.splice.removed;
-  // Of a table that was appended also the line end behind it.
+  // For a table that was appended, also the line end after it.
   if (table.inserted.empty() && text.substr(table.at + table.removed.size()).starts_with('\n')) table.removed += '\n';
   return mcp::spliced(text, table);
 }
@@ -126,7 +126,7 @@ bool is_undone(std::string_view text, const Step& step) {
   return false;
 }
 
-// Byte for byte: where it was written, or at the one other place where the same text stands.
+// Byte for byte: where it was written, or at the only other place with the same text.
 std::optional<std::string> undo_exactly(std::string_view text, const Step& step) {
   const auto& inserted = step.splice.inserted;
   std::size_t at = step.splice.at;
@@ -170,7 +170,7 @@ Result<Edited> make_edits(std::string_view text, const std::vector<Edit>& edits)
       }
     }
     all.text = mcp::spliced(all.text, step.splice);
-    // What we write must be as sound as what was there: nothing is written otherwise.
+    // The result must be as valid as the original: otherwise nothing is written.
     if (auto fine = check_format(all.text, is_toml); !fine) return std::unexpected(fine.error());
     all.steps.push_back(std::move(step));
   }

@@ -8,7 +8,8 @@
 #include <string_view>
 #include <vector>
 
-// What `perdure setup` changes in a file, in a form that can be undone after other programs changed the file too. Pure.
+// The changes that `perdure setup` makes in a file, in a form that can be undone after other programs changed the file.
+// Pure.
 namespace perdure::cli {
 
 struct Edit {
@@ -35,11 +36,11 @@ struct Edited {
   std::vector<Step> steps;
 };
 
-/// Makes the edits, one after the other. Errors: config_invalid where the text is malformed.
+/// Makes the edits, one after the other. Errors: config_invalid if the text is malformed.
 [[nodiscard]] Result<Edited> make_edits(std::string_view text, const std::vector<Edit>& edits);
 
-/// Takes the steps back: byte for byte where their text is still there, else by value. What is gone already is fine.
-/// Errors: config_invalid where the value was changed since.
+/// Undoes the steps: byte for byte if their text is still there, else by value. Steps that are gone already are
+/// skipped. Errors: config_invalid if the value was changed since.
 [[nodiscard]] Result<std::string> undo_edits(std::string_view text, const std::vector<Step>& steps);
 
 /// Checks the whole text. Errors: config_invalid with the place.

@@ -17,7 +17,7 @@
 namespace perdure::cli {
 namespace {
 
-constexpr std::size_t kLargest = 64 << 20;  // Claude Code keeps its history beside the servers
+constexpr std::size_t kLargest = 64 << 20;  // Claude Code stores its history in the same file
 
 std::string folder_of(const std::string& path) {
   const auto slash = path.rfind('/');
@@ -103,7 +103,7 @@ Result<> replace_config_file(const ConfigFile& file, std::string_view text, std:
     const Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!fd) return fail_errno("writing", temporary, ErrorCode::config_invalid);
     Result<> done = write_all(fd.get(), text, file.path);
-    // Only root can give a file away; a file of one's own has the right owner already.
+    // Only root can change a file's owner; a new file of the user has the right owner already.
     if (done && file.exists && ::geteuid() == 0 && ::fchown(fd.get(), file.owner, file.group) != 0)
       done = fail_errno("keeping the owner of", file.path, ErrorCode::config_invalid);
     if (done && ::fchmod(fd.get(), file.mode) != 0) done = fail_errno("writing", file.path, ErrorCode::config_invalid);
@@ -127,7 +127,7 @@ Result<> remove_config_file(const ConfigFile& file, const std::vector<std::strin
   if (::unlink(file.real.c_str()) != 0 && errno != ENOENT)
     return fail_errno("removing", file.path, ErrorCode::config_invalid);
   for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder)
-    if (::rmdir(folder->c_str()) != 0) break;  // in use by now
+    if (::rmdir(folder->c_str()) != 0) break;  // another file was made in it
   return {};
 }
 

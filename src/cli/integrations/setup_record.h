@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-// What `perdure setup` did for an agent, so that `--remove` can undo exactly that. It holds the changed places only,
-// never the rest of a file: those files hold other programs' secrets.
+// What `perdure setup` did for an agent, so that `--remove` can undo exactly that. It contains the changed places only,
+// never the rest of a file, since those files contain secrets of other programs.
 namespace perdure::cli {
 
 struct RecordedFile {

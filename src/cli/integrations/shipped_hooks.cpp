@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 
-// Commands that are made to be hooks (docs/guide/hooks.md): what happened is on their standard input.
+// Commands for use as hooks (docs/guide/hooks.md): they read the event from standard input.
 namespace perdure::cli {
 namespace {
 
@@ -58,7 +58,7 @@ Result<std::string> read_input() {
   }
 }
 
-// A desktop may read the body as markup: a command's text must not be any (L26).
+// A desktop may interpret the body as markup: a command's text must not contain any (L26).
 std::string without_markup(std::string_view text) {
   std::string plain;
   for (const char c : text) {
@@ -106,7 +106,7 @@ Result<int> hook_notify(Call& call) {
   auto news = read_news();
   if (!news) return std::unexpected(news.error());
   const auto program = manager::find_program("notify-send", environment("PATH").value_or(""), "/");
-  if (!program) return 0;  // a machine without a desktop: nobody to tell
+  if (!program) return 0;  // a machine without a desktop
   const std::string urgency = news->severity == "error" ? "critical" : news->severity == "info" ? "low" : "normal";
   return become(*program, {"notify-send", "--app-name=perdure", "--urgency=" + urgency, "--",
                            harmless_line(news->title), without_markup(harmless_text(news->body))});

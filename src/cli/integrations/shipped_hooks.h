@@ -2,13 +2,13 @@
 
 #include "cli/console/call.h"
 
-// Commands that are made to be hooks (docs/guide/hooks.md): what happened is on their standard input.
+// Commands for use as hooks (docs/guide/hooks.md): they read the event from standard input.
 namespace perdure::cli {
 
-/// Posts it, signed and retried: `hook webhook URL`.
+/// Posts it, signed and with retries: `hook webhook URL`.
 [[nodiscard]] Result<int> hook_webhook(Call& call);
 
-/// Shows it on the desktop, where there is one: `hook notify`.
+/// Shows it on the desktop, if there is one: `hook notify`.
 [[nodiscard]] Result<int> hook_notify(Call& call);
 
 }  // namespace perdure::cli

@@ -19,7 +19,7 @@ std::string text_of(const json::value& value) {
   return value.is_string() ? std::string(value.get_string()) : json::serialize(value);
 }
 
-// Of an entry, what tells most comes first; whatever else it holds follows by name.
+// The most informative keys of an entry come first; its other keys follow by name.
 std::string line_of(const json::object& entry) {
   constexpr std::array<std::string_view, 7> kTelling = {"title",    "text",   "path",   "command",
                                                         "question", "reason", "agentId"};

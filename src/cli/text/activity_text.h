@@ -5,7 +5,7 @@
 
 namespace perdure::cli {
 
-/// The activity of a subagent (docs/guide/agents.md) for people: a line an entry. What is no entry is left out.
+/// The activity of a subagent (docs/guide/agents.md) for people: a line for each entry. Invalid entries are left out.
 [[nodiscard]] std::string activity_text(std::string_view json_lines);
 
 /// The last lines of a text, at most that many.

@@ -78,7 +78,7 @@ std::string term_of(const Option& option) {
   return option.value == nullptr ? term : term + " " + Roff::italic(option.value);
 }
 
-// The tables hold phrases for one line of help; a page has sentences. What begins with "webhook: " begins with what is typed.
+// The tables contain phrases for one line of help; a page has sentences. A name such as "webhook: " at the start stays.
 std::string sentence(std::string_view phrase) {
   constexpr std::size_t kLongestArgument = 20;
   std::string text(phrase);

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-// The man pages, made from the tables that also parse and explain: verbs, settings, exit statuses.
+// The man pages, made from the tables for parsing and help: verbs, settings, exit statuses.
 namespace perdure::cli {
 
 struct ManPage {

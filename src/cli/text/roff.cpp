@@ -9,7 +9,7 @@
 namespace perdure::cli {
 namespace {
 
-// Every character that roff would take for something else, or print as another one.
+// Escapes every character that roff would interpret or print as another one.
 std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -27,7 +27,7 @@ std::string escaped(std::string_view text) {
   return out.starts_with('.') ? "\\&" + out : out;
 }
 
-// Text that means itself, `code` of it in bold, in lines of less than 80 characters.
+// Literal text, with `code` in bold, in lines of less than 80 characters.
 std::string filled(std::string_view text) {
   constexpr std::size_t kWidth = 78;
   std::string out;

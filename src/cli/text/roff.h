@@ -4,19 +4,19 @@
 #include <string_view>
 #include <utility>
 
-// A man page in the making. Pure; no I/O.
+// Builds a man page. Pure; no I/O.
 namespace perdure::cli {
 
-/// Text that is given to it means itself, whatever it holds; `code` of it becomes bold.
+/// Text is literal, whatever it contains; `code` in it becomes bold.
 class Roff {
  public:
-  /// `date` as it is to be shown, "" for none.
+  /// `date` for display, "" for none.
   Roff(std::string_view name, int section, std::string_view date, std::string_view manual);
 
   void heading(std::string_view title);
   void subheading(std::string_view title);
   void paragraph(std::string_view text);
-  /// A term, which hangs into the margin, and its explanation. The term is roff already: bold() and italic() make it.
+  /// A term and its explanation. The term is roff already: bold() and italic() make it.
   void item(std::string_view term, std::string_view text);
   /// Lines as they are, indented.
   void example(std::string_view lines);
@@ -28,7 +28,7 @@ class Roff {
 
  private:
   std::string page_;
-  bool is_first_ = true;  // of its section: a paragraph begins there by itself
+  bool is_first_ = true;  // of its section: roff begins a paragraph there by itself
 };
 
 }  // namespace perdure::cli

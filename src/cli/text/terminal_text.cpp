@@ -9,11 +9,11 @@ namespace perdure::cli {
 namespace {
 
 constexpr std::size_t kLongestSequence = 64;
-constexpr std::size_t kLongestLine = 65'536;  // a line without an end is shown in parts
+constexpr std::size_t kLongestLine = 65'536;  // a longer line is shown in parts
 
 enum class Sequence { none, incomplete, colour, erase_line };
 
-// At the beginning of `text`, which starts with ESC: is it one that is understood?
+// Parses the sequence at the start of `text`, which begins with ESC.
 Sequence look_at_sequence(std::string_view text, std::size_t& length) {
   if (text.size() < 2) return Sequence::incomplete;
   if (text[1] != '[') return Sequence::none;
@@ -37,7 +37,7 @@ std::string TerminalText::take(std::string_view bytes) {
   return out;
 }
 
-// False: what is there is incomplete.
+// False: it is incomplete.
 bool TerminalText::take_one(std::string& out) {
   const char c = held_.front();
   if (c == '\r') {
@@ -54,11 +54,11 @@ bool TerminalText::take_one(std::string& out) {
   std::size_t length = 0;
   const Sequence sequence = c == '\x1b' ? look_at_sequence(held_, length) : Sequence::none;
   if (sequence == Sequence::incomplete) return false;
-  if (sequence == Sequence::erase_line) {  // erases what is overwritten anyway
+  if (sequence == Sequence::erase_line) {  // overwriting erases the line in any case
     held_.erase(0, length);
     return true;
   }
-  if (returned_) {  // written over
+  if (returned_) {  // overwritten
     returned_ = false;
     if (live_ && shown_ > 0) out += "\r\033[K";
     line_.clear();
@@ -87,7 +87,7 @@ bool TerminalText::take_one(std::string& out) {
 
 void TerminalText::end_line(std::string& out) {
   out += std::string_view(line_).substr(shown_);
-  if (coloured_) out += "\033[0m";  // a colour that was left on ends with its line, as the next prompt would have it
+  if (coloured_) out += "\033[0m";  // a colour ends with its line, as the next prompt needs it
   coloured_ = false;
   out += '\n';
   line_.clear();

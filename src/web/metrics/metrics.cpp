@@ -239,7 +239,7 @@ Counters counters_from_json(std::string_view text) {
 }
 
 Result<std::string> metrics_of(TaskManager& manager, const std::string& session, MetricsFormat format) {
-  // The numbers first: a task that ends between the two reads is counted by the next call, and not lost.
+  // The kept counters first: a task that ends between the two reads is in the list, and not lost.
   auto kept = read_kept(manager.session());
   const std::int64_t settled = now_ms() * 1000 - kUnsettledUs;
   auto tasks = manager.list({.ended = true});
