@@ -48,7 +48,7 @@ def read_mutants(only):
 
 
 def copy_tree(tree):
-    """Only what differs is written, so that what was built stays fresh."""
+    """Writes only files that differ, so that their build results stay valid."""
     listed = subprocess.run(['git', '-C', ROOT, 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
                             stdout=subprocess.PIPE, check=True).stdout.decode()
     wanted = {name for name in listed.split('\0') if name and os.path.lexists(os.path.join(ROOT, name))}

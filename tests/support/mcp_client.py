@@ -18,7 +18,7 @@ def modern_meta(tasks=True, name='test-client', **more):
 
 
 class McpClient:
-    """Messages that are no answer to a request of ours gather in `notes`."""
+    """Messages that do not answer a request of this client are collected in `notes`."""
 
     def __init__(self, session, *options, env=None, cwd=None):
         self.process = subprocess.Popen([PERDURE, '--session', session, 'mcp', *options], stdin=subprocess.PIPE,

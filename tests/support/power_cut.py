@@ -171,7 +171,7 @@ class History:
                 inode.data.append((self.k + 1, before[:size].ljust(size, b'\0')))
             else:
                 data = b''.join(unhex(part) for part in STRING.findall(args))[:result]
-                # Nothing here seeks: what is written without a place goes behind what is there.
+                # The traced programs never seek: a write without an offset appends.
                 place = int(args.rpartition(', ')[2]) if call.startswith('pwrite') else len(before)
                 inode.data.append((self.k + 1, before[:place].ljust(place, b'\0') + data + before[place + len(data):]))
         if changed is not None:

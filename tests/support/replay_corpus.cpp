@@ -1,4 +1,4 @@
-// Stands in for libFuzzer where there is none: each file of the folders given goes through the target once.
+// Replaces libFuzzer if that is not available: runs the target once for each file in the given folders.
 
 #include <cstddef>
 #include <cstdint>

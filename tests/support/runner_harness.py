@@ -108,7 +108,7 @@ class Session:
         return answer
 
     def ask(self, task, line, timeout=30):
-        """Sends a line to the task's runner and returns its answer; None when nobody is there."""
+        """Sends a line to the task's runner and returns its answer; None if no runner listens."""
         s = socket.socket(socket.AF_UNIX)
         s.settimeout(timeout)
         try:

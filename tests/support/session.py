@@ -20,7 +20,7 @@ FIXTURES = os.path.join(SOURCE, 'tests', 'fixtures', 'kimi-code')
 
 
 def eventually(condition, what, seconds=30):
-    """Waits until the condition holds and returns its value: for things that nobody tells us about."""
+    """Waits until the condition holds and returns its value: for changes without an event."""
     until = time.monotonic() + seconds
     while True:
         value = condition()

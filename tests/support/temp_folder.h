@@ -7,7 +7,7 @@
 
 namespace perdure::testing_support {
 
-/// A folder of one test's own, gone when the test is over.
+/// A temporary folder for one test; the destructor removes it.
 class TempFolder {
  public:
   TempFolder() : path_((std::filesystem::temp_directory_path() / "perdure-test-XXXXXX").string()) {

@@ -34,7 +34,7 @@ constexpr std::array kAgentOwnOptions = std::to_array<Option>({
 });
 constexpr auto kAgentOptions = with_task_options(kAgentOwnOptions);
 
-// One prompt; "-": what stands on standard input.
+// One prompt; "-": from standard input.
 Result<std::string> read_prompt(const Call& call) {
   if (call.arguments.empty()) return "";
   if (call.arguments.size() > 1)

@@ -19,7 +19,7 @@
 namespace perdure::cli {
 namespace {
 
-// Coding agents take seconds of processor time to start: the more there are, the longer each takes.
+// Coding agents take seconds of processor time to start; several at once take longer.
 constexpr std::chrono::seconds kPatience{15}, kMorePatience{2};
 constexpr std::size_t kAtOnce = 3;
 
@@ -27,13 +27,13 @@ constexpr Option kAgentsOptions[] = {
     {"--no-ask", nullptr, "do not start those that are installed to ask what they can do"},
 };
 
-// One agent, and what was found out about it.
+// One agent and the results of its checks.
 struct Found {
   AgentDefinition agent;
-  std::optional<std::vector<std::string>> command;  // the one that would be run; absent: it is not installed
+  std::optional<std::vector<std::string>> command;  // the command that would be run; absent: it is not installed
   std::string program;
   bool through_npx = false;
-  std::optional<Result<acp::Capabilities>> answer;  // absent: it was not asked
+  std::optional<Result<acp::Capabilities>> answer;  // absent: it was not started
 };
 
 bool is_npx(const std::vector<std::string>& command) {
@@ -61,7 +61,7 @@ Found look_for(const AgentDefinition& agent) {
   return found;
 }
 
-// Nothing is downloaded by looking: npx is told to run only what is there.
+// A check must not download anything: npx may run installed packages only.
 void ask(Found& found, std::chrono::seconds patience) {
   if (!found.command) return;
   auto command = *found.command;
@@ -140,7 +140,7 @@ Result<int> run_agents(Call& call) {
   std::vector<Found> all;
   for (const auto& [name, agent] : agent_definitions(**config)) all.push_back(look_for(agent));
   if (!call.has("--no-ask")) {
-    // All at once would be too much for a small machine: those that start slowly would seem not to answer.
+    // All at once would overload a small machine: slow ones would seem not to answer.
     const auto installed = static_cast<std::size_t>(
         std::ranges::count_if(all, [](const Found& found) { return found.command.has_value(); }));
     const auto patience = kPatience + kMorePatience * (installed - std::min(installed, kAtOnce));

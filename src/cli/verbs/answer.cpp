@@ -24,7 +24,7 @@ constexpr Option kAnswerOptions[] = {
     {"--note", "TEXT", "with --dismiss: why"},
 };
 
-// The only question, where what was given can mean but one.
+// The only question, if the options given on the command line need one.
 Result<const Question*> the_question(const AskedQuestion& asked) {
   if (asked.questions.size() == 1) return &asked.questions.front();
   return fail(ErrorCode::usage,
@@ -46,12 +46,12 @@ Result<Answers> chosen(const AskedQuestion& asked, const std::vector<std::string
   return Answers{{(*question)->text, labels}};
 }
 
-// Asks the person at the terminal. An empty line means the default, where there is one.
+// Asks the user at the terminal. An empty line selects the default, if there is one.
 Result<Answers> ask_person(const AskedQuestion& asked) {
   Answers answers;
   for (const auto& question : asked.questions) {
     {
-      const Pager pager;  // what an agent wants to be permitted may be a whole diff
+      const Pager pager;  // a permission may show a whole diff
       put(question_text(question));
     }
     std::string answer;
@@ -99,7 +99,7 @@ Result<Task> close(TaskManager& manager, const Call& call, const TaskId& id) {
   if (call.has("--note")) return fail(ErrorCode::usage, "--note belongs to --dismiss");
   auto asked = manager.questions().get(id);
   if (!asked) return std::unexpected(asked.error());
-  // Nobody is to think about what is closed already.
+  // A closed question is reported before the user is asked for an answer.
   auto answers = is_terminal(asked->task.status) || asked->questions.empty() ? Result<Answers>(Answers())
                                                                              : read_answers(call, *asked);
   if (!answers) return std::unexpected(answers.error());

@@ -72,7 +72,7 @@ Result<AskOptions> read_options(const Call& call) {
     return fail(ErrorCode::usage, "--on-deadline says what a deadline does: give --deadline, too");
   ask.questions = std::move(*questions);
   ask.deadline = deadline->value_or(ask.deadline);
-  // Who gives a default and a deadline means the one by the other.
+  // With a default and a deadline, the default is the answer at the deadline.
   const bool has_defaults = call.has("--default");
   const std::string_view word = *policy ? std::string_view(**policy) : has_defaults ? "default" : "expire";
   for (const OnDeadline one : {OnDeadline::wait, OnDeadline::take_default, OnDeadline::expire})

@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <array>
 
-// Completion scripts, made from the table of verbs that also parses and explains them.
+// Completion scripts, made from the table of verbs that is also used for parsing and help.
 namespace perdure::cli {
 namespace {
 
@@ -46,7 +46,7 @@ std::vector<const Verb*> shown_verbs() {
   return verbs;
 }
 
-// The words that an option's value can be, with blanks between: "keep|kill|wait". "" where it is no choice of words.
+// The possible words of an option's value, separated by blanks. "" if it is not a choice of words.
 std::string choices(const Option& option) {
   const std::string_view value = option.value == nullptr ? std::string_view() : std::string_view(option.value);
   const bool are_words = value.contains('|') && std::ranges::all_of(value, [](char c) {
@@ -57,19 +57,19 @@ std::string choices(const Option& option) {
   return words;
 }
 
-// As a pattern of a case: "--tail|-n".
+// As a pattern in a case statement: "--tail|-n".
 std::string pattern(const Verb& verb, const Option& option) {
   std::string text;
   for (const auto& name : spellings(option)) text += fmt::format("{}{}:{}", text.empty() ? "" : "|", verb.name, name);
   return text;
 }
 
-// The words that a verb takes as its arguments, where these are a choice of words: `completion bash|zsh|fish`.
+// The possible words of a verb's arguments, if it has a fixed choice: `completion bash|zsh|fish`.
 std::string argument_words(const Verb& verb) {
   return choices({"", verb.arguments, ""});
 }
 
-// What prints the ids that make sense for a verb.
+// The hidden verb that prints the ids for a verb.
 std::string ids_command(const Verb& verb) {
   constexpr std::array<std::string_view, 7> kLiveOnly = {"stop",   "signal", "write", "extend",
                                                          "detach", "attach", "wait"};
@@ -121,7 +121,7 @@ complete -o default -F _perdure perdure
                      names, names, cases, values);
 }
 
-// ":NAME:" and what it can be, as _arguments takes it.
+// ":NAME:" and the possible values, in the form of _arguments.
 std::string value_of(const Option& option) {
   if (option.value == nullptr) return "";
   return fmt::format(":{}:{}", option.value,

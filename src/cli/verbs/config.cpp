@@ -55,7 +55,7 @@ void add_agent(const std::string& name, const ConfiguredAgent& agent, std::vecto
     if (from != agent.from.end()) rows.push_back({fmt::format("agents.{}.{}", name, key), text(value), from->second});
   };
   add("command", manager::shell_quoted(agent.command));
-  // Keys and tokens stand in such variables: what they hold is nobody's who looks over a shoulder.
+  // Such variables contain keys and tokens: their values must not appear on the screen.
   for (const auto& [variable, value] : agent.env) add("env." + variable, "(set)");
   add("cwd", agent.cwd.value_or(""));
   add("mode", agent.mode.value_or(""));

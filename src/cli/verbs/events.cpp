@@ -63,7 +63,7 @@ Result<int> run_events(Call& call) {
   const bool follows = call.has("--follow");
   int event_fd = -1;
   if (follows) {
-    // Watched before the past is read: nothing falls between the two. What is seen twice has the same number.
+    // Watched before the past is read, so that no event is missed. An event seen twice has the same number.
     auto fd = (*manager)->events().fd();
     if (!fd) return std::unexpected(fd.error());
     event_fd = *fd;

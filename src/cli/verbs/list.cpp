@@ -30,7 +30,7 @@ constexpr Option kListOptions[] = {
     {"--refresh", nullptr, "ask the executors of tasks that run elsewhere first"},
 };
 
-// Running tasks stay, whatever the limit; of the ended ones the newest.
+// Running tasks are always listed; of the ended ones the newest, up to the limit.
 std::size_t apply_limit(std::vector<Task>& tasks, std::size_t limit) {
   const auto running =
       static_cast<std::size_t>(std::ranges::count_if(tasks, [](const Task& t) { return !is_terminal(t.status); }));
@@ -49,7 +49,7 @@ std::size_t apply_limit(std::vector<Task>& tasks, std::size_t limit) {
 
 constexpr std::size_t kLeastDescription = 30;
 
-// "10m": that long ago. Else a local day or time. Errors: usage.
+// "10m": that long ago. Else a local date or time. Errors: usage.
 Result<std::optional<std::int64_t>> read_since(const Call& call) {
   const auto text = call.value("--since");
   if (!text) return std::nullopt;
@@ -64,7 +64,7 @@ Result<std::optional<std::int64_t>> read_since(const Call& call) {
               fmt::format("--since: expected a length such as 10m, a day or a time, got '{}'", harmless_line(*text)));
 }
 
-// All of the labels, each with its value where one is given.
+// Has the task all of the labels, each with its value if one is given?
 bool has_labels(const Task& task, const std::vector<std::string>& wanted) {
   return std::ranges::all_of(wanted, [&](const std::string& text) {
     const auto equals = text.find('=');
@@ -75,7 +75,7 @@ bool has_labels(const Task& task, const std::vector<std::string>& wanted) {
 
 std::string status_text(const Task& task) {
   if (task.found.unrecorded_end) return *task.found.unrecorded_end;
-  // A question waits for a person, and does nothing.
+  // A question waits for a user, and uses no resources.
   std::string status(task.kind == Kind::question && task.status == Status::running ? "open" : name_of(task.status));
   if (task.found.unverified) status += "?";
   if (task.found.paused) status += " (stopped)";
@@ -92,7 +92,7 @@ std::string exit_text(const Task& task) {
   return "-";
 }
 
-// Which one, and the id by which it is resumed, once there is one (L28).
+// The agent's name, and its id for a resume once there is one (L28).
 std::string agent_text(const Task& task) {
   if (task.kind != Kind::agent) return "-";
   const std::string type = harmless_line(task.agent.type.value_or("?"));
@@ -104,7 +104,7 @@ void print_table(const std::vector<Task>& tasks) {
   std::size_t fixed = 0;
   for (const auto& task : tasks) fixed = std::max(fixed, task.id.str().size() + status_text(task).size());
   fixed += std::string_view("    10m ago   3m 12s    0     ").size();
-  // The owner is left out where it would leave too little of what the task is (I42).
+  // The owner is left out if it would leave too little space for the description (I42).
   const bool owners = std::ranges::any_of(tasks, [](const Task& t) { return t.owner.has_value(); }) &&
                       (columns == 0 || columns >= fixed + columns / 3 + kLeastDescription);
   const bool names = std::ranges::any_of(tasks, [](const Task& t) { return t.name.has_value(); });
@@ -133,7 +133,7 @@ void print_table(const std::vector<Task>& tasks) {
   auto lines = table.lines(columns);
   std::string text = lines.front() + "\n";
   for (std::size_t i = 1; i < lines.size(); ++i) {
-    // Coloured afterwards: an escape sequence has no width.
+    // Coloured after the layout: an escape sequence has no width.
     const std::string_view name = name_of(tasks[i - 1].status);
     const auto at = tasks[i - 1].id.str().size();
     const auto found = lines[i].find(name, at);

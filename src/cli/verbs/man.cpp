@@ -10,11 +10,11 @@
 
 #include <ctime>
 
-// The man pages, for the installation to put where they belong.
+// Prints the man pages, for the installation.
 namespace perdure::cli {
 namespace {
 
-// The day of SOURCE_DATE_EPOCH, so that two builds of one commit print the same page; "" where it is not set.
+// The date of SOURCE_DATE_EPOCH, so that two builds of one commit print the same page; "" if it is not set.
 Result<std::string> date() {
   const auto text = environment("SOURCE_DATE_EPOCH");
   if (!text) return {};

@@ -46,7 +46,7 @@ Result<int> serve_http(Call& call, mcp::Server& server, const std::string& where
   if (!token) return std::unexpected(token.error());
   auto listener = http::Listener::open(*endpoint);
   if (!listener) return std::unexpected(listener.error());
-  // Before any thread is made: all of them inherit the mask.
+  // Before any thread is created: all of them inherit the mask.
   const Interrupts interrupts;
   mcp::HttpService service(server, http::Guard(listener->endpoint(), std::move(*token)));
   note(fmt::format("perdure: serving MCP at http://{}/mcp", listener->endpoint().text()));
@@ -70,9 +70,9 @@ Result<int> run_mcp(Call& call) {
   options.start = default_start(**config);
   for (const auto& [name, agent] : (*config)->agents) options.configured_agents.push_back(name);
   options.moves_to_background = (*config)->bash_auto_background_on_timeout.value;
-  // At each start, not at the server's: that one may live for weeks.
+  // At each start of a task, not only at the server's start: the server may run for weeks.
   if ((*config)->retention_auto.value) options.on_start = [&tasks = **manager] { sweep_in_background(tasks); };
-  // What can't be started again is left as it is: doctor says why.
+  // Errors are ignored: doctor reports queued tasks that can't be restarted.
   static_cast<void>((*manager)->upkeep().restart_queue());
   mcp::Service service(**manager, std::move(options));
   fixtures::Fixtures fixtures;

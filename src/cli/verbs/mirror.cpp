@@ -20,13 +20,13 @@
 #include <mutex>
 #include <thread>
 
-// What another host's Perdure hears of tasks here (manager/far/contact.h). Lines come in:
-//   watch ID BYTES   tell of that task; so much of its log is there already
-//   key KEY          tell which task has that idempotency key
-// and go out, `record` and `log` with bytes behind them:
+// Reports this host's tasks to a Perdure on another host (manager/far/contact.h). Lines of the input:
+//   watch ID BYTES   report that task; the other host has so many bytes of its log
+//   key KEY          report the task with that idempotency key
+// Lines of the output, `record` and `log` with bytes after them:
 //   record ID N · log ID OFFSET N · unverified ID · unknown ID · nosession · end
-// The log goes out before a record that counts it. The end of the input is the end of this, or, with --once, of the
-// questions.
+// The log is sent before a record that counts its bytes. It ends with its input; with --once it answers the lines of
+// the input and ends.
 namespace perdure::cli {
 namespace {
 
@@ -66,7 +66,7 @@ class Mirror {
       while (!part.empty()) {
         const ssize_t n = ::write(STDOUT_FILENO, part.data(), part.size());
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) std::_Exit(0);  // nobody listens any more
+        if (n < 0) std::_Exit(0);  // the reader has closed it
         part.remove_prefix(static_cast<std::size_t>(n));
       }
   }
@@ -84,7 +84,8 @@ class Mirror {
     frame(fmt::format("record {} {}\n", task.id.str(), json.size()), json);
   }
 
-  // The file as it is, marks of dropped bytes included: it only grows, up to the join that an ended task has behind it.
+  // The file unchanged, markers of dropped bytes included: it only grows, until the runner joins the segments at the
+  // end.
   void send_log(const TaskId& id, std::int64_t& at) {
     auto path = manager_.output_path(id);
     if (!path || !*path) return;
@@ -106,9 +107,9 @@ class Mirror {
   }
 
   void tell(const TaskId& id, std::int64_t at) {
-    std::string told;  // status and the engine's words, as they were last told
+    std::string told;  // the status and the engine's state, as last sent
     while (!is_cancelled()) {
-      // Settles one whose runner was killed: what this host knows is then written down here, too.
+      // Settles it if its runner was killed, so that this host's proof is recorded here, too.
       const auto settled =
           manager_.wait({.ids = {id}, .timeout = std::chrono::milliseconds(0), .part_of_longer_wait = true});
       auto task = manager_.get(id);
@@ -125,10 +126,10 @@ class Mirror {
       if (once_) return;
       told = std::move(now);
       if (at > before) continue;
-      // Over its budget, the log grows in other files: only the end brings them together.
+      // Once the output limit was exceeded, the log grows in other files: they are joined only at the end.
       const auto output = manager_.read_output(id, 0, 0);
       const std::int64_t size = output ? output->size : at;
-      // What waits in an engine of this host, or runs there, changes without an output, too.
+      // A task in an engine of this host, waiting or running, changes without output, too.
       const auto patience = task->executor ? std::optional(kLookAgain) : std::nullopt;
       if (!manager_.await_output(id, std::max(size, at), patience, Cancellation::when_readable(cancel_.get()))) return;
     }

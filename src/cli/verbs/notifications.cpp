@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <array>
 
-// notifications, notifications ack: endings that nobody was told of yet.
+// notifications, notifications ack: undelivered notifications.
 namespace perdure::cli {
 namespace {
 
@@ -76,14 +76,14 @@ Result<std::vector<Notification>> take(TaskManager& manager, const Wanted& wante
   ClaimOptions options{.owner = wanted.owner};
   if (wanted.acknowledges) {
     options.most = claims_at_once();
-  } else {  // we leave, so only a lease can stand
+  } else {  // this process exits, so the claim needs a lease
     options.lease = wanted.lease;
     options.most = SIZE_MAX;
   }
   return manager.notifications().claim(options);
 }
 
-// Blocks until there is something, where that is wanted. `status` is the exit status where there is nothing.
+// Blocks until there is a notification, if requested. `status` is the exit status if there is none.
 Result<std::vector<Notification>> take_or_wait(TaskManager& manager, const Wanted& wanted, int& status) {
   std::optional<Interrupts> interrupts;
   if (wanted.waits) interrupts.emplace();
@@ -105,7 +105,7 @@ Result<std::vector<Notification>> take_or_wait(TaskManager& manager, const Wante
             "ended");
       return news;
     }
-    if (*came) continue;  // unless somebody else is quicker
+    if (*came) continue;  // unless another process claims it first
     status = interrupts->came() ? kInterrupted : kTimedOut;
     return news;
   }

@@ -34,7 +34,7 @@ constexpr Option kOutputOptions[] = {
     {"--activity", nullptr, "of a subagent: what it did, not its final message (--json: as JSON lines)"},
 };
 
-// Bytes to a pipe or file stay as they are, and with --raw everywhere. A terminal gets text that can do nothing to it.
+// Bytes to a pipe or file are not changed, and with --raw none are. A terminal gets harmless text.
 class Sink {
  public:
   explicit Sink(bool raw, bool live = false, std::string prefix = {})
@@ -53,7 +53,7 @@ class Sink {
   Sink& operator=(const Sink&) = delete;
 
  private:
-  // With a prefix whole lines only, or two tasks would share one.
+  // With a prefix, whole lines only: else two tasks would share a line.
   void print(std::string_view text) {
     if (prefix_.empty()) return put(text);
     line_ += text;
@@ -97,7 +97,7 @@ Result<> read_tail(const Call& call, WantedOutput& wanted) {
   return {};
 }
 
-// All that is kept of the last `bytes` bytes, and where it begins.
+// The last `bytes` kept bytes, and where they begin.
 Result<OutputChunk> read_end(const TaskManager& manager, const TaskId& id, std::int64_t bytes) {
   auto all = manager.read_output(id, 0, 0);
   while (!all && all.error().code == ErrorCode::output_expired) {
@@ -128,7 +128,7 @@ Result<OutputChunk> read_end(const TaskManager& manager, const TaskId& id, std::
   return end;
 }
 
-// Of `text`, where its last `lines` lines begin.
+// Offset in `text` of its last `lines` lines.
 std::size_t start_of_lines(std::string_view text, std::int64_t lines) {
   std::size_t at = text.size();
   if (at > 0 && text[at - 1] == '\n') --at;
@@ -149,7 +149,7 @@ Result<Tail> read_tail_of(const TaskManager& manager, const TaskId& id, const Wa
   const bool by_lines = wanted.tail_lines.has_value();
   std::int64_t window = by_lines ? 64 << 10 : *wanted.tail_bytes;
   while (true) {
-    // One byte more tells whether the first line is whole.
+    // One more byte shows whether the first line is complete.
     auto end = read_end(manager, id, window + 1);
     if (!end) return std::unexpected(end.error());
     if (wanted.tail_lines.value_or(1) == 0 || wanted.tail_bytes.value_or(1) == 0) {
@@ -183,7 +183,7 @@ bool is_readable(int fd) {
   return ::poll(&look, 1, 0) > 0;
 }
 
-// Copies from `offset` on until `limit` bytes, or the end. Bytes that were dropped are passed over with a note.
+// Copies from `offset` up to `limit` bytes, or to the end. Skips dropped bytes and prints a note.
 Result<int> copy(TaskManager& manager, const TaskId& id, std::int64_t offset, std::int64_t limit, bool follow,
                  Sink& sink, int cancel_fd) {
   while (limit > 0) {
@@ -213,7 +213,7 @@ Result<int> copy(TaskManager& manager, const TaskId& id, std::int64_t offset, st
   return 0;
 }
 
-// Whole lines only: what is incomplete comes with the next read.
+// Whole lines only: an incomplete one comes with the next read.
 Result<int> print_activity(const Call& call, TaskManager& manager, const TaskId& id, bool follow) {
   const Interrupts interrupts;
   std::int64_t offset = 0;
@@ -265,7 +265,7 @@ Result<OutputSnapshot> window(const TaskManager& manager, const TaskId& id, std:
   if (!shown) return shown;
   auto chunk = manager.read_output(id, offset, limit);
   if (!chunk) return std::unexpected(chunk.error());
-  // A cut never splits a character: what is incomplete at the end comes with the next read.
+  // Never cuts within a character: an incomplete one at the end comes with the next read.
   const std::size_t keep = chunk->eof ? chunk->bytes.size() : chunk->bytes.size() - incomplete_suffix(chunk->bytes);
   shown->preview = to_valid_utf8(std::string_view(chunk->bytes).substr(0, keep));
   shown->preview_bytes = static_cast<std::int64_t>(shown->preview.size());
@@ -306,7 +306,7 @@ Result<int> print_one(TaskManager& manager, const TaskId& id, const WantedOutput
   return copy(manager, id, from, wanted.limit, wanted.follow, sink, cancel_fd);
 }
 
-// One after the other; those that are followed side by side, each line behind its task's id.
+// One after the other; with --follow all at once, each line with its task's id in front.
 Result<int> print_several(TaskManager& manager, const std::vector<TaskId>& ids, const WantedOutput& wanted) {
   const Interrupts interrupts;
   std::size_t width = 0;

@@ -23,7 +23,7 @@ std::string evidence_of(const Task& task) {
   return task.lost_evidence ? std::string(name_of(*task.lost_evidence)) : "";
 }
 
-// Shows what would be run, and signs exactly that. False: the person said no.
+// Shows the command that would be run, and signs exactly those bytes. False: the user said no.
 Result<bool> trust(const Call& call, TaskManager& manager) {
   auto untrusted = manager.upkeep().untrusted();
   if (!untrusted) return std::unexpected(untrusted.error());

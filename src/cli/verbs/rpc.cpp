@@ -46,13 +46,13 @@ Result<int> run_rpc(Call& call) {
                                if (config.retention_auto.value) sweep_in_background(manager);
                              }};
   if (!call.has("--socket")) {
-    // Threads that still work for a client that has gone are not waited for (V32).
+    // Does not wait for threads that still work for a client that has disconnected (V32).
     if (!rpc::serve_stdio(options, STDIN_FILENO, STDOUT_FILENO)) std::_Exit(0);
     return 0;
   }
   auto path = socket_path(call);
   if (!path) return std::unexpected(path.error());
-  // Before any thread is made: all of them inherit the mask.
+  // Before any thread is created: all of them inherit the mask.
   const Interrupts interrupts;
   if (auto served = rpc::serve_socket(options, *path, interrupts.fd(),
                                       [&] { note(fmt::format("perdure: serving JSON-RPC at {}", *path)); });

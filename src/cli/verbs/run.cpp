@@ -88,7 +88,7 @@ Result<> read_limits(const Call& call, StartOptions& start) {
   return {};
 }
 
-// Of tasks that run elsewhere. PERDURE_ON is not there inside of one, so nothing is passed on twice.
+// Options of tasks on other hosts. PERDURE_ON is not set inside such a task, so no task is passed on twice.
 Result<> read_executor(const Call& call, StartOptions& start) {
   start.on = call.value("--on").value_or(call.has("--foreground") ? "" : environment("PERDURE_ON").value_or(""));
   auto cpus = call.integer("--cpus", 1, 100'000);
@@ -151,7 +151,7 @@ Result<> read_foreground(const Call& call, StartOptions& start) {
   return {};
 }
 
-// 0: they hold, 1: it ended before, 75: the time is over (I10).
+// 0: they are true, 1: the task ended before, 75: the time is over (I10).
 Result<int> wait_until_it_is_so(TaskManager& manager, const Task& task, Conditions& conditions,
                                 std::optional<std::chrono::milliseconds> timeout, bool json) {
   constexpr int kGaveUp = 75;

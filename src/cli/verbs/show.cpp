@@ -25,7 +25,7 @@ constexpr std::int64_t kTail = 2048;
 constexpr std::int64_t kActivityTail = 16'384;
 constexpr std::size_t kActivityLines = 12;
 
-// What it may use, and who sees to it.
+// Its limits, and how they are enforced.
 std::string limits_text(const Task& task) {
   std::vector<std::string> limits;
   if (task.limits.memory_max) limits.push_back(fmt::format("memory {}", size_text(*task.limits.memory_max)));
@@ -55,7 +55,7 @@ std::string usage_text(const Task& task) {
   return text;
 }
 
-// The last of what a subagent did, and how it goes on.
+// The last activity of a subagent, and how to resume it.
 void print_activity(const TaskManager& manager, const Task& task) {
   const auto size = manager.read_activity(task.id, 0, 0);
   if (!size || size->size == 0) return;

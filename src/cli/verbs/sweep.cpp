@@ -11,7 +11,7 @@
 namespace perdure::cli {
 namespace {
 
-// Started by sweep_in_background(): nobody reads what it says, and nobody waits for it.
+// Started by sweep_in_background(): no process reads its output or waits for it.
 
 Result<int> sweep(Call& call) {
   leave_the_caller();

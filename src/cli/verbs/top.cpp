@@ -18,7 +18,7 @@ Result<int> top(Call& call) {
   if (!call.arguments.empty()) return fail(ErrorCode::usage, "top takes no arguments");
   if (call.json)
     return fail(ErrorCode::usage, "top is for people: for programs use `list --json` and `events --follow`");
-  // A terminal that can't place the cursor gets what can be printed.
+  // For a terminal that can't place the cursor, lists are printed instead.
   if (environment("TERM").value_or("") == "dumb") return find_verb("list")->run(call);
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());

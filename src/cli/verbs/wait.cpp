@@ -44,8 +44,8 @@ std::string wait_json(const WaitResult& result) {
   return json.str();
 }
 
-// What was printed was told to its owner, and is not told again (L33). That the result stands counts more than that
-// this is noted: where it can't be, the owner hears of it once more.
+// The printed tasks were reported to their owner, who is not notified again (L33). The result counts even if this can't
+// be noted; the owner is then notified once more.
 void acknowledge(TaskManager& manager, const WaitResult& result) {
   std::vector<std::string> ids;
   for (const auto& task : result.ended)
@@ -54,7 +54,7 @@ void acknowledge(TaskManager& manager, const WaitResult& result) {
     note("perdure: " + harmless_text(done.error().message));
 }
 
-// Questions end when somebody answers them: a wait for everything says that it waits for them (N22).
+// A question ends when it is answered: a wait for all tasks says that it waits for questions (N22).
 void note_questions(const TaskManager& manager, const std::optional<std::string>& owner) {
   ListFilter filter;
   filter.kind = Kind::question;
@@ -118,7 +118,7 @@ Result<int> run_wait(Call& call) {
 }  // namespace
 
 Result<Waited> wait_with_progress(TaskManager& manager, const WaitOptions& options) {
-  // A descriptor a task. Only here, where no command is started any more that would inherit it.
+  // A descriptor for each task. Raised only here, after the last start of a command, which would inherit the limit.
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
     limit.rlim_cur = limit.rlim_max;
@@ -132,7 +132,7 @@ Result<Waited> wait_with_progress(TaskManager& manager, const WaitOptions& optio
   watched.unrecorded = [](const Task& task) {
     note(fmt::format("perdure: {}: {}", task.id.str(), *task.found.unrecorded_end));
   };
-  // Without a terminal there is one sleep until the end; with one, a person sees the seconds go by.
+  // Without a terminal it sleeps once until the end; with one, the user sees the time.
   if (progress.is_wanted())
     watched.progress = [&](std::size_t running) {
       progress.show(fmt::format("waiting for {} task{}, {}", running, running == 1 ? "" : "s",

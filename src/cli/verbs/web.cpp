@@ -26,7 +26,7 @@ constexpr Option kWebOptions[] = {
     {"--link", nullptr, "print a new link to log in to the server that runs, and serve nothing"},
 };
 
-// The port that this session's server had last; 0: none.
+// The port that this session's server used last; 0: none.
 std::uint16_t remembered_port(const std::string& folder, const std::string& name) {
   auto opened = open_folder_at(AT_FDCWD, folder, folder);
   auto text = opened ? read_regular_file(opened->get(), name, 16, name) : std::unexpected(opened.error());
@@ -54,7 +54,7 @@ Result<http::Listener> listen_on(const Call& call, std::uint16_t port) {
     return http::Listener::open(endpoint);
   }
   auto listener = http::Listener::open(endpoint);
-  // Taken by another program meanwhile: any other will do.
+  // Another program uses it now: any other port will do.
   return listener || port == 0 ? std::move(listener) : http::Listener::open(http::Endpoint{});
 }
 
@@ -110,7 +110,7 @@ Result<int> run_web(Call& call) {
   if (!listener) return std::unexpected(listener.error());
   const auto endpoint = listener->endpoint();
   if (auto kept = remember_port(*folder, port_file, endpoint.port); !kept) return std::unexpected(kept.error());
-  // Before any thread is made: all of them inherit the mask.
+  // Before any thread is created: all of them inherit the mask.
   const Interrupts interrupts;
   web::Options options{.rpc = {.session = session,
                                .state_folder = *folder,

@@ -27,7 +27,7 @@ std::unexpected<Error> gone(const TaskId& id) {
               fmt::format("the command of {} reads no more: it has ended, or has closed its input", id.str()));
 }
 
-// Waits for `fd`. False: it is not ready, and the reader behind `other_fd` has gone, which is told unasked.
+// Waits for `fd`. False: it is not ready, and the reader of `other_fd` has closed it, which poll() always reports.
 bool wait_for(int fd, short events, int other_fd) {
   pollfd look[2] = {{.fd = fd, .events = events, .revents = 0}, {.fd = other_fd, .events = 0, .revents = 0}};
   while (::poll(look, 2, -1) < 0 && errno == EINTR) {
@@ -49,7 +49,7 @@ Result<> write_all_to(int input, std::string_view bytes, const TaskId& id) {
   return {};
 }
 
-// Copies standard input. Whoever types is told at once when the command has gone, not with the next line.
+// Copies standard input. If the command exits, the user learns it at once, not after the next line.
 Result<std::int64_t> copy(int input, const TaskId& id) {
   std::int64_t copied = 0;
   TerminalLine line;
