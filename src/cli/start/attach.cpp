@@ -19,7 +19,7 @@
 namespace perdure::cli {
 namespace {
 
-// The output of a task from `offset` on, into a pipe, until it ends or the pipe's reader has gone.
+// Writes the output of a task from `offset` on into a pipe, until it ends or the pipe's reader closes it.
 void follow(const TaskManager& manager, const TaskId& id, std::int64_t offset, const Fd& pipe, int cancel_fd) {
   constexpr std::int64_t kWindow = 65'536;
   while (true) {
@@ -46,7 +46,7 @@ void follow(const TaskManager& manager, const TaskId& id, std::int64_t offset, c
   }
 }
 
-// Where the last lines of the output begin.
+// Offset at which the last `lines` lines of the output begin.
 Result<std::int64_t> start_of_last_lines(const TaskManager& manager, const TaskId& id, int lines) {
   constexpr std::int64_t kTail = 16'384;
   auto shown = manager.output_snapshot(id, 0);

@@ -17,7 +17,7 @@
 namespace perdure::cli {
 namespace {
 
-// False: the reader of standard output has gone.
+// False: the reader of standard output has closed it.
 bool pass_on(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
@@ -56,7 +56,7 @@ int Signals::next() const {
   return ::read(fd_.get(), &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
 }
 
-// Whether standard output is a terminal is asked now: one that is closed later is none any more.
+// Checked now: isatty() fails on a terminal that was closed.
 Screen::Screen(How how) : how_(how), text_(wants_colour(), true) {
   static_cast<void>(stdout_is_terminal());
 }
@@ -120,7 +120,7 @@ void Foreground::on_wish(DetachKeys::Wish wish, TerminalSettings& settings) {
   if (wish == DetachKeys::Wish::detach) detach();
   if (wish != DetachKeys::Wish::suspend) return;
   settings.restore();
-  ::raise(SIGSTOP);  // the task goes on; SIGCONT is read from the descriptor
+  ::raise(SIGSTOP);  // the task continues; SIGCONT is read from the descriptor
   if (typing_ != nullptr) typing_->resume();
 }
 
@@ -130,7 +130,7 @@ void Foreground::detach() {
   if (auto detached = manager_.detach(id_); !detached) note("perdure: " + detached.error().message);
 }
 
-// A filter whose reader has gone ends its command. A terminal that was closed leaves the task alone.
+// Ends the task, as the commands of a pipeline end when their reader exits. A closed terminal only detaches it.
 void Foreground::on_reader_gone() {
   left_ = visits_;
   output_.reset();
@@ -156,7 +156,7 @@ void Foreground::on_signals(const Signals& signals) {
   }
 }
 
-// On a thread of its own, since the output goes on until the end. The second Ctrl-C does not wait for the first one's grace.
+// In a thread, since the output continues until the end. A second Ctrl-C does not wait for the grace of the first.
 void Foreground::stop(std::optional<std::chrono::milliseconds> grace) {
   const auto ask = [this, grace] {
     auto stopped = manager_.stop(
@@ -169,7 +169,7 @@ void Foreground::stop(std::optional<std::chrono::milliseconds> grace) {
   try {
     thread = std::jthread(ask);
   } catch (const std::system_error&) {
-    output_.reset();  // no thread to be had: then its output has to wait
+    output_.reset();  // no thread available: this call blocks, so the output is dropped
     ask();
   }
 }

@@ -39,7 +39,7 @@ class Screen {
  public:
   enum class How { as_it_is, safe, watched };
   explicit Screen(How how);
-  /// False: the reader of standard output has gone.
+  /// False: the reader of standard output has closed it.
   bool show(std::string_view bytes);
   /// Undoes what the output switched on in the terminal.
   void leave();
@@ -58,7 +58,7 @@ class Foreground {
       : manager_(manager), id_(std::move(id)), output_(std::move(output)), screen_(screen) {}
 
   void type_with(Typing& typing) { typing_ = &typing; }
-  /// The detach key and signals leave the task alone: it is in the background already.
+  /// For attach: the detach key and signals end only the visit, since the task is in the background already.
   void only_visit(bool may_stop) {
     visits_ = true;
     may_stop_ = may_stop;

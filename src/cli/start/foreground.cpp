@@ -14,7 +14,7 @@
 namespace perdure::cli {
 namespace {
 
-constexpr int kDetached = 75;  // the task runs on, as after a wait that gave up
+constexpr int kDetached = 75;  // the task continues, as after a wait whose timeout expired
 
 }  // namespace
 
@@ -24,7 +24,7 @@ Result<int> run_in_foreground(TaskManager& manager, StartOptions start, const st
   if (!key) return std::unexpected(key.error());
   auto ends = make_pipe();
   if (!ends) return std::unexpected(ends.error());
-  // With a terminal of its own, what we read is typed into it; nothing to read is not.
+  // With a terminal of its own, standard input is typed to the task, except /dev/null.
   const bool is_typed =
       input == TypedInput::callers && (::isatty(STDIN_FILENO) == 1 || (start.terminal && !is_nothing_to_read()));
   if (input == TypedInput::callers && !start.terminal) {

@@ -128,7 +128,7 @@ DetachKeys::Wish Typing::read() {
   const ssize_t n = ::read(STDIN_FILENO, part, sizeof part);
   if (n < 0 && (errno == EINTR || errno == EAGAIN)) return DetachKeys::Wish::none;
   if (n <= 0) {
-    // A terminal that was closed is not the end of what is typed: the task goes on without us.
+    // A closed terminal is not the end of the input: the task continues without this process.
     pollfd look{.fd = STDIN_FILENO, .events = 0, .revents = 0};
     const bool is_gone = ::isatty(STDIN_FILENO) == 1 || errno == EIO;
     is_null_ = n < 0 || (::poll(&look, 1, 0) > 0 && (look.revents & POLLHUP) != 0 && is_gone);
@@ -162,17 +162,17 @@ void Typing::write() {
     const ssize_t n = ::write(input_.get(), pending_.data(), pending_.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) return;
-    if (n < 0) return close();  // the command reads no more
+    if (n < 0) return close();  // the command has closed its input
     pending_.erase(0, static_cast<std::size_t>(n));
   }
   if (ended_ && input_ && !is_raw_) {
     close();
-    static_cast<void>(manager_.close_input(id_));  // one that has ended has none to close
+    static_cast<void>(manager_.close_input(id_));  // fails if the command has ended, which does not matter
   }
 }
 
-// The end of a pipe stays an end; Ctrl-D is one key, which a program that changes its terminal's settings just then
-// loses. So it is typed when all before it was read, and again while the task is silent and does not end.
+// A closed pipe stays closed, but Ctrl-D is a single key, which is lost if a program changes its terminal's settings at
+// that moment. So it is typed when all input before it was read, and again while the task stays silent and does not end.
 void Typing::type_end() {
   const Fd other_side(::ioctl(input_.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
   int unread = 0;

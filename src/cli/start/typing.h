@@ -61,7 +61,7 @@ class Typing {
   Typing(const Typing&) = delete;
   Typing& operator=(const Typing&) = delete;
 
-  /// The caller's terminal is raw, and the task's terminal as large as it.
+  /// Sets the caller's terminal to raw mode and the task's terminal to the caller's size.
   void resume();
   void resize();
   void redraw();
