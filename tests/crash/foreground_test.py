@@ -13,7 +13,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
-from session import PERDURE, SessionTest, eventually, processes_with  # noqa: E402
+from session import PERDURE, SessionTest, eventually, processes_with, started_with  # noqa: E402
 
 ROUNDS = int(os.environ.get('PERDURE_CRASH_ROUNDS', '100'))
 LINES = 40
@@ -43,7 +43,7 @@ class Callers(SessionTest):
             caller.kill()
             caller.wait()
             began, ended = self.marks(n)
-            eventually(lambda: not processes_with(f'@{self.session}'), 'everything has ended')
+            eventually(lambda: not started_with(self.session) and not processes_with(f'@{self.session}'), 'everything has ended')
             new = self.records() - before
             if not os.path.exists(began):
                 counts['not begun'] += 1

@@ -62,15 +62,25 @@ class Counts(SessionTest):
         return task
 
     def count(self, *args, stdin='', with_runner=False):
-        """The fewest calls of three runs: what the command needs, without what disturbed it."""
-        counts = []
-        for _ in range(3):
-            trace = os.path.join(self.scratch, 'trace')
+        """The fewest calls of some runs: what the command needs, without what disturbed it."""
+        trace = os.path.join(self.scratch, 'trace')
+
+        def once():
             subprocess.run([STRACE, '-f', *([] if with_runner else ['-b', 'execve']), '-qq', '-o', trace, PERDURE, '--session', self.session, *args], check=False,
                            input=stdin, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
-            counts.append(calls_in(trace))
+            return calls_in(trace)
+        return self.fewest(once)
+
+    def fewest(self, once):
+        """Until the least was met twice: a busy machine disturbs more than one run, but never in the same way."""
+        counts = []
+        while len(counts) < 12:
+            counts.append(once())
             self.assertGreater(sum(counts[-1].values()), 20, 'nothing was traced')
-        return min(counts, key=lambda c: sum(c.values()))
+            counts.sort(key=lambda c: sum(c.values()))
+            if len(counts) >= 3 and sum(counts[1].values()) - sum(counts[0].values()) <= 3:
+                break
+        return counts[0]
 
     def count_run(self):
         """With the calls of the runner. The task lasts, so that who waits always comes before its end."""
@@ -88,18 +98,19 @@ class Counts(SessionTest):
         with open(traced, 'w', encoding='ascii') as f:
             f.write(f'#!/bin/sh\nexec {STRACE} -f -b execve -qq -o {trace} {PERDURE} "$@"\n')
         os.chmod(traced, 0o755)
-        counts = []
-        for _ in range(3):
+
+        def once():
             with unittest.mock.patch('mcp_client.PERDURE', traced):
                 client = mcp_client.McpClient(self.session)
             client.initialize()
             task = client.call('Bash', command='sleep 1', run_in_background=True, description='sleep')['structuredContent']['task_id']
             client.call('TaskList', active_only=True)
             client.end()
-            counts.append(calls_in(trace))
+            counts = calls_in(trace)
             self.finished(task)
             self.acknowledge_all()
-        return min(counts, key=lambda c: sum(c.values()))
+            return counts
+        return self.fewest(once)
 
     def compare(self, few, many, n):
         for name, before in few.items():

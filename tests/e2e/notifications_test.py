@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import unittest
 import xml.etree.ElementTree
 
@@ -233,6 +234,34 @@ class NotificationsTest(SessionTest):
         self.lose(since)
         out, err = waiter.communicate(timeout=60)
         self.assertEqual([n['id'] for n in json.loads(out)], [f'task:{since}:lost'], err)
+
+    def test_L32_a_task_that_is_lost_before_its_waiter_could_watch_its_runner(self):
+        # The waiter is stopped from before the record comes until the runner is dead, as on a busy machine.
+        for has_tasks in (False, True):
+            waiter = self.waiter('--ack')
+            self.sleeps(waiter)
+            os.kill(waiter.pid, signal.SIGSTOP)
+            self.assertEqual(os.path.exists(self.tasks), has_tasks)
+            task = self.sh('sleep 100')
+            self.lose(task)
+            eventually(lambda: not is_alive(self.record(task)['runner']['pid']), 'the runner is dead')
+            os.kill(waiter.pid, signal.SIGCONT)
+            out, err = waiter.communicate(timeout=60)
+            self.assertEqual([n['id'] for n in json.loads(out)], [f'task:{task}:lost'], err)
+
+    @unittest.skipUnless(shutil.which('strace'), 'needs strace')
+    def test_L32_without_watches_a_waiter_looks_once_a_second(self):
+        self.sh('true')
+        waiter = subprocess.Popen(
+            ['strace', '-qq', '-f', '-o', '/dev/null', '-e', 'trace=inotify_add_watch',
+             '-e', 'inject=inotify_add_watch:error=ENOSPC',
+             PERDURE, '--session', self.session, '--json', 'notifications', '--wait', '--owner', 'other', '--ack'],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        task = self.sh('sleep 100', '--owner', 'other')
+        time.sleep(0.3)
+        self.lose(task)
+        out, err = waiter.communicate(timeout=60)
+        self.assertEqual([n['id'] for n in json.loads(out)], [f'task:{task}:lost'], err)
 
     @unittest.skipUnless(shutil.which('strace'), 'needs strace')
     def test_L32_without_inotify_a_waiter_looks_once_a_second(self):

@@ -54,6 +54,19 @@ def processes_with(text):
     return found
 
 
+def started_with(text):
+    """Living processes whose command line holds the text. A child that has not executed its program yet has its parent's."""
+    found = []
+    for name in os.listdir('/proc'):
+        try:
+            with open(f'/proc/{int(name)}/cmdline', 'rb') as f:
+                if text.encode() in f.read() and is_alive(name):
+                    found.append(int(name))
+        except (OSError, ValueError):
+            pass
+    return found
+
+
 class SessionTest(unittest.TestCase):
     def setUp(self):
         self.scratch = os.path.realpath(tempfile.mkdtemp(prefix='perdure-test-'))

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/process.h"
 #include "base/try.h"
 #include "manager/far/contact.h"
 #include "manager/link/cancel_fd.h"
@@ -12,7 +13,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <map>
+#include <optional>
+#include <utility>
+#include <vector>
 
 namespace perdure {
 namespace manager {
@@ -22,6 +27,7 @@ namespace {
 // until then the lock is checked again.
 constexpr std::int64_t kLockLingersMs = 1'000;
 constexpr std::int64_t kLookAgainMs = 5;
+constexpr std::int64_t kRarestLookMs = 60'000;
 
 // Whether to settle a task whose runner may have been killed.
 class KilledRunners {
@@ -41,11 +47,13 @@ class KilledRunners {
     return {};
   }
 
-  Result<> look_at_all() {
-    auto active = store::scan_records(session_, {.terminal = false, .own_only = true});
-    if (!active) return std::unexpected(active.error());
-    for (const auto& task : active->tasks)
-      if (auto looked = look_at(task); !looked) return looked;
+  // Watched first, then looked at: a runner that dies in between is noticed by one of the two.
+  Result<> look_at_all(NewsWatch& watch) {
+    TRY(const auto active, store::scan_records(session_, {.terminal = false, .own_only = true}));
+    for (const auto& task : active.tasks) {
+      if (is_own_record(session_, task)) watch.watch_runner(task.id);
+      TRY_VOID(look_at(task));
+    }
     return {};
   }
 
@@ -58,40 +66,75 @@ class KilledRunners {
   bool found_one_ = false;
 };
 
-// Runners whose lock file was closed, so that they are dead or dying, and until when each is checked again.
+// Runners that may have died: until the lock is free or the task has ended, they are checked again.
 class Suspects {
  public:
+  // The lock file was closed: the runner is dead, or dying.
   void add(const std::vector<TaskId>& ids) {
-    for (const auto& id : ids) until_.insert_or_assign(id, steady_ms() + kLockLingersMs);
+    const std::int64_t now = steady_ms();
+    for (const auto& id : ids) all_.insert_or_assign(id, Suspect{.since = now, .next_look = now});
   }
-  [[nodiscard]] bool empty() const { return until_.empty(); }
+
+  // When the next one is to be checked (steady clock).
+  [[nodiscard]] std::optional<std::int64_t> next_look() const {
+    std::optional<std::int64_t> next;
+    for (const auto& [id, suspect] : all_) next = std::min(next.value_or(suspect.next_look), suspect.next_look);
+    return next;
+  }
 
   Result<> look(const store::Session& session, KilledRunners& killed) {
-    for (auto at = until_.begin(); at != until_.end();) {
-      auto alive = store::is_runner_alive(session, at->first);
-      if (!alive) return std::unexpected(alive.error());
-      if (*alive && steady_ms() < at->second) {
+    const std::int64_t now = steady_ms();
+    for (auto at = all_.begin(); at != all_.end();) {
+      if (at->second.next_look > now) {
         ++at;
         continue;
       }
-      auto task = *alive ? Result<std::optional<Task>>() : store::find_record(session, at->first);
-      if (!task) return std::unexpected(task.error());
-      if (*task)
-        if (auto looked = killed.look_at(**task); !looked) return looked;
-      at = until_.erase(at);
+      TRY(auto still, look_at(session, killed, at->first, at->second));
+      at = still ? std::next(at) : all_.erase(at);
     }
     return {};
   }
 
  private:
-  std::map<TaskId, std::int64_t> until_;
+  struct Suspect {
+    std::int64_t since = 0;
+    std::int64_t next_look = 0;  // steady clock
+    std::int64_t pause = kLookAgainMs;
+  };
+
+  // False: there is nothing more to see.
+  static Result<bool> look_at(const store::Session& session, KilledRunners& killed, const TaskId& id,
+                              Suspect& suspect) {
+    TRY(auto alive, store::is_runner_alive(session, id));
+    const std::int64_t now = steady_ms();
+    // On a busy machine a dying process keeps its lock for longer: it is checked ever more rarely, but never given up.
+    const bool lingers = now - suspect.since < kLockLingersMs;
+    if (!lingers) suspect.pause = std::min(suspect.pause * 2, kRarestLookMs);
+    suspect.next_look = now + suspect.pause;
+    if (alive && lingers) return true;
+    TRY(auto task, store::find_record(session, id));
+    if (!task || is_terminal(task->status)) return false;
+    TRY_VOID(killed.look_at(*task));
+    return alive;
+  }
+
+  std::map<TaskId, Suspect> all_;
 };
 
-Result<> watch_runners(const store::Session& session, NewsWatch& watch) {
-  auto active = store::scan_records(session, {.terminal = false, .own_only = true});
-  if (!active) return std::unexpected(active.error());
-  for (const auto& task : active->tasks)
-    if (is_own_record(session, task)) watch.watch_runner(task.id);
+// Their runners are watched since now. One that died before is noticed here, and one that is dying becomes a suspect: its
+// lock may be closed already and not be released yet.
+Result<> look_at_new(const store::Session& session, const std::vector<TaskId>& ids, KilledRunners& killed,
+                     Suspects& suspects) {
+  for (const auto& id : ids) {
+    TRY(auto task, store::find_record(session, id));
+    if (!task || is_terminal(task->status)) continue;
+    TRY(auto alive, store::is_runner_alive(session, id));
+    if (!alive) {
+      TRY_VOID(killed.look_at(*task));
+    } else if (task->host.runner && !is_running(*task->host.runner)) {
+      suspects.add({id});
+    }
+  }
   return {};
 }
 
@@ -107,14 +150,12 @@ Result<bool> Notifications::await(const AwaitOptions& options) const {
   manager::CancelFd cancelled;
   TRY_VOID(cancelled.begin(options.cancel));
   manager::NewsWatch watch(session);
-  watch.arm();
-  // Watched first, then settled: a runner that dies in between is noticed by one of the two.
-  TRY_VOID(manager::watch_runners(session, watch));
-  TRY_VOID(killed.look_at_all());
+  bool reads_all = true;
   manager::Suspects suspects;
   std::int64_t claim_ends_until = 0;
   while (true) {
-    watch.arm();
+    reads_all = watch.arm() || reads_all;
+    if (std::exchange(reads_all, false)) TRY_VOID(killed.look_at_all(watch));
     TRY_VOID(suspects.look(session, killed));
     TRY(auto pending, manager::find_pending(session, options.owner, manager::Whose::nobodys));
     if (!pending.tasks.empty() || killed.found_one()) return true;
@@ -124,10 +165,12 @@ Result<bool> Notifications::await(const AwaitOptions& options) const {
     const auto wake_by = [&](std::int64_t then) { wake = std::min(wake.value_or(then), then); };
     if (pending.claim_ends_at) wake_by(now + std::max<std::int64_t>(0, *pending.claim_ends_at - now_ms()) + 1);
     const bool claim_is_ending = pending.claim_ends_at && now < claim_ends_until;
-    if (claim_is_ending || !suspects.empty()) wake_by(now + manager::kLookAgainMs);
+    if (claim_is_ending) wake_by(now + manager::kLookAgainMs);
+    if (const auto next = suspects.next_look()) wake_by(*next);
     const auto news = watch.sleep(wake, cancelled.get());
     if (news.cancelled) return false;
-    if (news.lost_track) TRY_VOID(killed.look_at_all());
+    reads_all = news.lost_track;
+    TRY_VOID(manager::look_at_new(session, news.records_came, killed, suspects));
     suspects.add(news.runners_ended);
     if (news.claim_ended) claim_ends_until = steady_ms() + manager::kLockLingersMs;
   }

@@ -15,7 +15,7 @@
 namespace perdure::manager {
 namespace {
 
-constexpr std::int64_t kWithoutInotifyMs = 1'000;
+constexpr std::int64_t kWithoutWatchesMs = 1'000;
 constexpr std::string_view kRecordSuffix = ".json";
 
 constexpr std::uint32_t kOnItsWay = IN_CREATE | IN_MOVED_TO | IN_ONLYDIR;
@@ -31,6 +31,7 @@ NewsWatch::NewsWatch(const store::Session& session)
 bool NewsWatch::watch(const std::string& path, std::uint32_t mask) {
   const int wd = files_ ? ::inotify_add_watch(files_.get(), path.c_str(), mask | IN_MASK_ADD) : -1;
   if (mask == kOfRecords && wd >= 0) records_ = wd;
+  note_refusal(wd);
   return wd >= 0;
 }
 
@@ -48,13 +49,21 @@ void NewsWatch::watch_down_to(const std::string& path, std::uint32_t mask) {
   }
 }
 
-void NewsWatch::arm() {
+// A folder that is not there needs no watch; any other refusal means that changes are missed.
+void NewsWatch::note_refusal(int wd) {
+  if (files_ && wd < 0 && errno != ENOENT && errno != ENOTDIR) is_blind_ = true;
+}
+
+bool NewsWatch::arm() {
+  const int before = records_;
   watch_down_to(session_.tasks_path(), kOfRecords);
   watch_down_to(store::outbox_path(session_), kOfLocks);
+  return records_ != before;
 }
 
 void NewsWatch::watch_runner(const TaskId& id) {
   const int wd = files_ ? ::inotify_add_watch(files_.get(), session_.folder_path(id).c_str(), kOfLocks) : -1;
+  note_refusal(wd);
   if (wd >= 0) runners_.insert_or_assign(wd, id);
 }
 
@@ -78,7 +87,10 @@ void NewsWatch::drain(News& news) {
       } else if ((event->mask & IN_CLOSE_WRITE) != 0) {
         news.claim_ended = true;
       } else if (event->wd == records_ && name.ends_with(kRecordSuffix)) {
-        if (const auto id = TaskId::parse(name.substr(0, name.size() - kRecordSuffix.size()))) watch_runner(*id);
+        if (const auto id = TaskId::parse(name.substr(0, name.size() - kRecordSuffix.size()))) {
+          watch_runner(*id);
+          news.records_came.push_back(*id);
+        }
       }
     }
   }
@@ -86,12 +98,13 @@ void NewsWatch::drain(News& news) {
 
 NewsWatch::News NewsWatch::sleep(std::optional<std::int64_t> until, int cancel_fd) {
   const std::int64_t now = steady_ms();
-  if (!files_) until = std::min(until.value_or(INT64_MAX), now + kWithoutInotifyMs);
+  const bool sees_all = files_ && !is_blind_;
+  if (!sees_all) until = std::min(until.value_or(INT64_MAX), now + kWithoutWatchesMs);
   pollfd fds[] = {{.fd = files_.get(), .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN}};
   const int ms = until ? static_cast<int>(std::clamp<std::int64_t>(*until - now, 0, INT32_MAX)) : -1;
   const int n = ::poll(fds, 2, ms);  // if interrupted, it is checked once more than needed
   News news;
-  news.lost_track = !files_;
+  news.lost_track = !sees_all;
   drain(news);
   news.cancelled = n > 0 && fds[1].revents != 0;
   return news;
