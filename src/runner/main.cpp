@@ -12,6 +12,7 @@
 #include "runner/question.h"
 #include "runner/run.h"
 
+#include <charconv>
 #include <cstdlib>
 #include <new>
 
@@ -25,15 +26,32 @@ void say(int fd, std::string_view text) {
   sys::write(fd, text.data(), text.size());
 }
 
+// The ignored signals as bits, SIGHUP first; all bits if /proc can not be read.
+unsigned long ignored_signals() {
+  constexpr std::string_view kKey = "\nSigIgn:\t";
+  char buffer[4096];
+  const runner::Fd status(sys::open_at(AT_FDCWD, "/proc/self/status", O_RDONLY));
+  const long n = status ? sys::read(status.get(), buffer, sizeof buffer) : 0;
+  const std::string_view text(buffer, n > 0 ? static_cast<unsigned long>(n) : 0);
+  const auto at = text.find(kKey);
+  unsigned long bits = ~0UL;
+  if (at != std::string_view::npos)
+    std::from_chars(text.data() + at + kKey.size(), text.data() + text.size(), bits, 16);
+  return bits;
+}
+
 // A hang-up of the terminal, Ctrl-C or a broken pipe must not end a runner: all signals are blocked, two of them are
-// read.
-void block_signals() {
+// read. None stays ignored: children of a runner that ignores SIGCHLD are reaped without a status, and an exec passes
+// ignored signals on. /proc says which ones are ignored.
+void take_signals() {
   sigset_t all;
   ::sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
   struct sigaction plain{};
   plain.sa_handler = SIG_DFL;
-  ::sigaction(SIGCHLD, &plain, nullptr);  // if it were inherited as ignored, children would be reaped without a status
+  const unsigned long ignored = ignored_signals();
+  for (int signal = 1; signal < NSIG; ++signal)
+    if ((ignored >> (signal - 1) & 1) != 0) ::sigaction(signal, &plain, nullptr);
 }
 
 runner::Inherited take_what_changes() {
@@ -85,7 +103,7 @@ int main(int argc, char** argv) {
   }
   ::syscall(SYS_close_range, kInputFd + 1, ~0U, 0);
   const char* const job_ends = std::getenv(kInPlaceVariable);
-  block_signals();
+  take_signals();
   ::setsid();
   let_go_of_the_terminal();
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);

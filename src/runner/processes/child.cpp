@@ -21,10 +21,8 @@ void offer_to_the_oom_killer() {
   sys::write_at(file.get(), value.c_str(), value.view().size(), 0);
 }
 
-void reset_signals() {
-  struct sigaction plain{};
-  plain.sa_handler = SIG_DFL;
-  for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &plain, nullptr);
+// What each one does is the default already (main.cpp).
+void unblock_signals() {
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -42,7 +40,7 @@ void become_like_the_caller(const Inherited& inherited) {
   offer_to_the_oom_killer();
   ::setrlimit(RLIMIT_NOFILE, &inherited.open_files);
   ::umask(inherited.umask);
-  reset_signals();
+  unblock_signals();
 }
 
 void become_command(const Spec& spec, const Inherited& inherited, const Limits& limits, const ChildPipes& pipes,

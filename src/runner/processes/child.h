@@ -27,7 +27,7 @@ struct ChildPipes {
   bool terminal;
 };
 
-/// In a forked child: default signals, the caller's umask and limits, and a higher OOM score.
+/// In a forked child: no signal blocked, the caller's umask and limits, and a higher OOM score.
 void become_like_the_caller(const Inherited& inherited);
 
 /// Runs in the forked child; ends in exec or _exit.
