@@ -45,6 +45,7 @@ bool Run::launch(const char* session, Fd to_caller) {
       durable_.record.reserve_next();
       report_created(spec_.telemetry, task_id_);
     }
+    spec_.drop_command();
     tell_hooks(hook_started);
     return true;
   }
@@ -115,9 +116,8 @@ int Run::prepare(const char*& doing) {
   doing = "make the entry in active/";
   if (const int e = durable_.active.enter(folders_.session.get(), task_id_); e < 0) return e;
   doing = "take runner.lock";
-  if (const int e = durable_.lock.open(folders_.task.get(), task_id_); e < 0) return e;
+  if (const int e = durable_.lock.open(folders_.task.get(), task_id_, spec_.variable(kKeyVariable)); e < 0) return e;
   if (const int e = durable_.active.check(task_id_); e < 0) return e;
-  durable_.lock.note_key(spec_.variable(kKeyVariable));
   queue_restart_.prepare(spec_);
   doing = "open the control socket";
   if (const int e = control_.open(folders_.task.get()); e < 0) return e;
@@ -197,17 +197,16 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
     return 0;
   }
   failure = {};
-  spec_.drop_command();
   return 0;
 }
 
 int Run::watch_everything() {
   int e = loop_.open();
-  if (e == 0) e = deadlines_.open();
+  if (e == 0) e = deadlines_.open(spec_.header->idle_timeout_ms > 0);
   if (e < 0) return e;
   control_.set_listener_tag(loop_.epoll.get(), Loop::tag(Source::listener));
   e = loop_.watch(deadlines_.timer.get(), Source::timer);
-  if (e == 0) e = loop_.watch(deadlines_.idle.fd(), Source::idle);
+  if (e == 0 && deadlines_.idle.fd() >= 0) e = loop_.watch(deadlines_.idle.fd(), Source::idle);
   if (e == 0) e = loop_.watch(control_.listener(), Source::listener);
   return e;
 }

@@ -46,9 +46,10 @@ struct Deadlines {
   Fd timer;
   Idle idle;
 
-  [[nodiscard]] int open() {
+  [[nodiscard]] int open(bool with_idle) {
     timer = Fd(sys::timer());
-    return timer ? idle.open() : timer.get();
+    if (!timer) return timer.get();
+    return with_idle ? idle.open() : 0;
   }
   void arm(long ms) const { sys::arm(timer.get(), ms); }
   void disarm() const { sys::arm(timer.get(), 0); }

@@ -26,6 +26,11 @@ void say(int fd, std::string_view text) {
   sys::write(fd, text.data(), text.size());
 }
 
+int say_usage() {
+  say(2, "perdure-runner: this program is started by perdure: use `perdure run`\n");
+  return kUsage;
+}
+
 // The ignored signals as bits, SIGHUP first; all bits if /proc can not be read.
 unsigned long ignored_signals() {
   constexpr std::string_view kKey = "\nSigIgn:\t";
@@ -60,18 +65,24 @@ runner::Inherited take_what_changes() {
   ::getrlimit(RLIMIT_NOFILE, &inherited.open_files);
   rlimit more = inherited.open_files;
   more.rlim_cur = more.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &more);
+  if (more.rlim_cur != inherited.open_files.rlim_cur) ::setrlimit(RLIMIT_NOFILE, &more);
   return inherited;
 }
 
-void let_go_of_the_terminal() {
+// Of what was inherited the answer stays, and what the launch says is there. The terminal goes, too.
+void keep_descriptors(const LaunchSpec& spec) {
+  const bool keeps_stream = spec.has_stream != 0, keeps_input = spec.input == SpecInput::inherit;
   const int in = ::open("/dev/null", O_RDONLY);
   const int out = ::open("/dev/null", O_WRONLY);
   if (in >= 0) ::dup2(in, 0);
   if (out >= 0) ::dup2(out, 1);
   if (out >= 0) ::dup2(out, 2);
-  if (in > 2) sys::close(in);
-  if (out > 2) sys::close(out);
+  // Both were given numbers that are not kept, so they go with the rest.
+  sys::close(kSpecFd);
+  if (keeps_stream) ::fcntl(kStreamFd, F_SETFD, FD_CLOEXEC);
+  if (keeps_input) ::fcntl(kInputFd, F_SETFD, FD_CLOEXEC);
+  if (keeps_input && !keeps_stream) sys::close(kStreamFd);
+  ::syscall(SYS_close_range, keeps_input ? kInputFd + 1 : keeps_stream ? kStreamFd + 1 : kStreamFd, ~0U, 0);
 }
 
 // Runs the hooks of one event, for a task that a manager has settled.
@@ -96,41 +107,28 @@ int main(int argc, char** argv) {
     say(1, text.view());
     return 0;
   }
-  struct stat about{};
-  if (argc < 3 || argc > 4 || ::fstat(kSpecFd, &about) != 0 || ::fstat(kAnswerFd, &about) != 0) {
-    say(2, "perdure-runner: this program is started by perdure: use `perdure run`\n");
-    return kUsage;
+  if (argc < 3 || argc > 4 || ::fcntl(kAnswerFd, F_SETFD, FD_CLOEXEC) != 0) {
+    return say_usage();
   }
-  ::syscall(SYS_close_range, kInputFd + 1, ~0U, 0);
   const char* const job_ends = std::getenv(kInPlaceVariable);
   take_signals();
   ::setsid();
-  let_go_of_the_terminal();
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-  ::fcntl(kAnswerFd, F_SETFD, FD_CLOEXEC);
   runner::Inherited inherited = take_what_changes();
   if (job_ends != nullptr) inherited.job_ends = std::atol(job_ends);
 
   runner::Fd answer(kAnswerFd);
   runner::Spec spec;
-  if (const int e = spec.read(kSpecFd); e < 0) {
-    const auto text = runner::Text<96>() << "failed " << static_cast<long>(-e)
+  const int unread = spec.read(kSpecFd);
+  if (unread == -EBADF) return say_usage();
+  if (unread < 0) {
+    const auto text = runner::Text<96>() << "failed " << static_cast<long>(-unread)
                                          << " understand the launch: is this perdure-runner of the same version?\n";
     sys::write(answer.get(), text.c_str(), text.view().size());
     return 0;
   }
-  sys::close(kSpecFd);
   if (job_ends != nullptr && spec.add_engine_variables(environ) < 0) return 0;
-  if (spec.header->has_stream != 0) {
-    ::fcntl(kStreamFd, F_SETFD, FD_CLOEXEC);
-  } else {
-    sys::close(kStreamFd);
-  }
-  if (spec.header->input == SpecInput::inherit) {
-    ::fcntl(kInputFd, F_SETFD, FD_CLOEXEC);
-  } else {
-    sys::close(kInputFd);
-  }
+  keep_descriptors(*spec.header);
   if (spec.header->only_event != 0) tell_hooks(spec, argv, inherited, answer.get());
   // Never destroyed: this process ends by _exit, and a destructor at exit would need a part of the C++ runtime.
   if (spec.header->mode == SpecMode::question) {

@@ -139,6 +139,7 @@ void Run::start_parked() {
     durable_.facts.status = "failed";
     return apply(Event::start_failed, seen(), {.reason = reason.view()});
   }
+  spec_.drop_command();
   apply(Event::started);
   // The entry goes only after the record exists: a process that finds neither concludes that there is no such task.
   place_.queue.leave();

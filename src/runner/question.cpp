@@ -64,7 +64,7 @@ int Question::prepare(const char*& doing) {
   doing = "make the entry in active/";
   if (const int e = active_.enter(session_.get(), task_id_); e < 0) return e;
   doing = "take runner.lock";
-  if (const int e = lock_.open(folder_.get(), task_id_); e < 0) return e;
+  if (const int e = lock_.open(folder_.get(), task_id_, {}); e < 0) return e;
   if (const int e = active_.check(task_id_); e < 0) return e;
   doing = "open the control socket";
   if (const int e = control_.open(folder_.get()); e < 0) return e;

@@ -36,8 +36,8 @@ class Commit(TracedTest):
             self.assertEqual(self.outcome(task), ('failed', 3, None))
 
     def test_a_write_that_the_disk_refuses_for_a_while_is_tried_again_and_never_tears_the_record(self):
-        # pwrite64 8 and later: after lock page, holder, seq, three parts of the running record, the gate's note.
-        for rule in ('pwrite64:error=ENOSPC:when=10', 'pwrite64:error=ENOSPC:when=11', 'pwrite64:error=EIO:when=12', 'ftruncate:error=EIO:when=3'):
+        # pwritev 3 and later: after the lock page and the running record.
+        for rule in ('pwritev:error=ENOSPC:when=3', 'pwritev:error=ENOSPC:when=3..4', 'pwritev:error=EIO:when=3', 'ftruncate:error=EIO:when=1'):
             task = self.start_traced(['/bin/sh', '-c', 'exit 3'], rule)
             self.assertEqual(self.watched(task)['exitCode'], 3)
             self.runner_gone(task)

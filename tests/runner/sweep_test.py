@@ -16,7 +16,8 @@ from traced_runner import TracedTest, main  # noqa: E402
 
 # What can go wrong with each call on a machine that is short of something, or has a bad disk.
 FAULTS = {
-    'openat': ('EMFILE', 'ENFILE', 'ENOSPC'), 'mkdirat': ('ENOSPC',), 'pwrite64': ('ENOSPC', 'EIO'), 'ftruncate': ('EIO',),
+    'openat': ('EMFILE', 'ENFILE', 'ENOSPC'), 'mkdirat': ('ENOSPC',), 'mknodat': ('ENOSPC',), 'pwrite64': ('ENOSPC', 'EIO'), 'pwritev': ('ENOSPC', 'EIO'),
+    'ftruncate': ('EIO',),
     'fsync': ('EIO', 'ENOSPC'), 'renameat': ('ENOSPC', 'EIO'), 'fallocate': ('ENOSPC', 'EOPNOTSUPP'), 'mmap': ('ENOMEM',),
     'pipe2': ('EMFILE',), 'socket': ('ENFILE',), 'bind': ('ENOSPC',), 'signalfd4': ('EMFILE',), 'timerfd_create': ('EMFILE',),
     'epoll_create1': ('EMFILE',), 'epoll_ctl': ('ENOMEM', 'ENOSPC'), 'clone': ('EAGAIN', 'ENOMEM'), 'epoll_wait': ('EINTR',),
@@ -146,7 +147,8 @@ class Sweep(TracedTest):
             self.assertEqual((record['status'], record['exitCode'], record['detached']), ('failed', 3, True))
             self.assertEqual(record['outputBytes'], 8)
             self.assertEqual(len(self.s.output(task)) + record.get('unstoredBytes', 0), 8)
-        calls = {'openat', 'linkat', 'memfd_create', 'renameat', 'fsync', 'pwrite64', 'ftruncate', 'fallocate', 'epoll_ctl', 'accept4', 'mmap'}
+        calls = {'openat', 'linkat', 'memfd_create', 'renameat', 'fsync', 'mknodat', 'pwrite64', 'pwritev', 'ftruncate', 'fallocate', 'epoll_ctl',
+                 'accept4', 'mmap'}
         counted, wrong = self.sweep(argv, during, check, only=calls, errors=1, mode=FOREGROUND)
         print(f'a foreground task that is detached, {sum(counted.values())} single faults: {dict(counted)}')
         self.assertGreater(sum(counted.values()), 30)

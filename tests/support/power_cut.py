@@ -16,7 +16,7 @@ import shutil
 import subprocess
 
 STRACE = shutil.which('strace')
-CALLS = ('open,openat,creat,mkdir,mkdirat,write,pwrite64,writev,pwritev,ftruncate,truncate,fsync,fdatasync,rename,renameat,renameat2,link,'
+CALLS = ('open,openat,creat,mknod,mknodat,mkdir,mkdirat,write,pwrite64,writev,pwritev,ftruncate,truncate,fsync,fdatasync,rename,renameat,renameat2,link,'
          'linkat,unlink,unlinkat,rmdir')
 STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 PATH = re.compile(r'<((?:\\x[0-9a-f]{2}|[^>\\])*)>')
@@ -134,6 +134,10 @@ class History:
             elif there is not None and 'O_TRUNC' in args and there.content(self.k + 1):
                 there.data.append((self.k + 1, b''))
                 changed = path
+        elif call in ('mknod', 'mknodat'):
+            if (place := self.find(self.paths(args)[0])) and self.at(*place, self.k + 1) is None:
+                self.name(place, self.new(False))
+                changed = place[1]
         elif call in ('mkdir', 'mkdirat'):
             if place := self.find(self.paths(args)[0]):
                 self.name(place, self.new(True))

@@ -35,11 +35,15 @@ int Control::open(int task_folder) {
   const auto name = Text<sizeof address.sun_path>()
                     << "/proc/self/fd/" << task_folder << "/" << perdure::contract::kControlSocket;
   std::memcpy(address.sun_path, name.c_str(), name.view().size() + 1);
-  sys::unlink_at(task_folder, perdure::contract::kControlSocket);  // of a killed runner
-  if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return -errno;
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < INT32_MAX)
-    most_ = static_cast<int>(files.rlim_cur) - kKeptFree;
+  const auto bind = [&] {
+    return sys::checked(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address));
+  };
+  int e = bind();
+  if (e == -EADDRINUSE) {  // of a killed runner
+    sys::unlink_at(task_folder, perdure::contract::kControlSocket);
+    e = bind();
+  }
+  if (e < 0) return e;
   return sys::checked(::listen(listener_.get(), kBacklog));
 }
 
@@ -53,7 +57,7 @@ void Control::accept(int epoll, unsigned long long tag) {
       return;
     }
     if (client < 0) return;
-    if (client > most_) {
+    if (client > most()) {
       // The log, the record and the tree need descriptors, too: further clients wait in the socket's backlog.
       sys::close(client);
       paused_ = sys::unwatch(epoll, listener_.get()) == 0;
@@ -69,6 +73,15 @@ void Control::accept(int epoll, unsigned long long tag) {
     }
     flags_[client] = kClient;
   }
+}
+
+int Control::most() {
+  rlimit files{};
+  if (most_ == 0)
+    most_ = ::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < INT32_MAX
+                ? static_cast<int>(files.rlim_cur) - kKeptFree
+                : INT32_MAX;
+  return most_;
 }
 
 bool Control::make_room(int client) {

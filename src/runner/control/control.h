@@ -58,11 +58,12 @@ class Control {
   bool paused_ = false;  // no descriptor was left for more clients
   int epoll_ = -1;
   unsigned long long listener_tag_ = 0;
+  [[nodiscard]] int most();
   [[nodiscard]] bool make_room(int client);
   unsigned char* flags_ = nullptr;  // by descriptor: kClient, and what the client waits for
   char** insides_ = nullptr;        // by descriptor: the id that came with `wait`, if any
   int room_ = 0;
-  int most_ = INT32_MAX;  // the highest descriptor that a client may have
+  int most_ = 0;  // the highest descriptor that a client may have; 0: not asked for yet
 
  public:
   void set_listener_tag(int epoll, unsigned long long tag) {

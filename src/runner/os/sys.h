@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,6 +50,10 @@ inline long write(int fd, const void* from, unsigned long n) {
 inline long write_at(int fd, const void* from, unsigned long n, long at) {
   return checked(::pwrite(fd, from, n, at));
 }
+/// The parts one behind the other.
+inline long write_parts_at(int fd, const iovec* parts, int count, long at) {
+  return checked(::pwritev(fd, parts, count, at));
+}
 inline long read_at(int fd, void* into, unsigned long n, long at) {
   return checked(::pread(fd, into, n, at));
 }
@@ -71,8 +76,15 @@ inline int make_folder_at(int folder, const char* name) {
   return checked(::mkdirat(folder, name, 0700));
 }
 inline int open_or_make_folder_at(int folder, const char* name) {
+  constexpr int kHow = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+  const int there = open_at(folder, name, kHow);
+  if (there != -ENOENT) return there;
   if (const int e = make_folder_at(folder, name); e < 0 && e != -EEXIST) return e;
-  return open_at(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  return open_at(folder, name, kHow);
+}
+// An empty regular file; -EEXIST where the name is in use.
+inline int make_file_at(int folder, const char* name) {
+  return checked(::mknodat(folder, name, S_IFREG | 0600, 0));
 }
 // An unnamed file in memory.
 inline int make_memory_file(const char* name) {
@@ -113,6 +125,11 @@ inline bool is_locked(int fd) {
   return ::fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
 }
 
+/// Of this process, asked for once: not for a forked child.
+inline int own_pid() {
+  static const int pid = ::getpid();
+  return pid;
+}
 inline int fork() {
   return checked(::fork());
 }

@@ -14,6 +14,7 @@ class Idle {
     timer_ = Fd(sys::timer());
     return timer_ ? 0 : timer_.get();
   }
+  /// Below 0 before open().
   [[nodiscard]] int fd() const { return timer_.get(); }
 
   /// 0 ms: never.
@@ -25,7 +26,9 @@ class Idle {
   void saw_output() {
     if (most_us_ > 0) last_us_ = sys::now_us(CLOCK_MONOTONIC);
   }
-  void stop() { sys::arm(timer_.get(), 0); }
+  void stop() {
+    if (timer_) sys::arm(timer_.get(), 0);
+  }
 
   /// Call when the timer is readable. True: there was no output for the whole time.
   [[nodiscard]] bool is_over() {

@@ -47,7 +47,8 @@ int Stdio::open(const LaunchSpec& spec) {
     } else if (has_input_)
       if (const int e = open_pipe(command_in_, input_); e < 0) return e;
   }
-  return sys::set_nonblocking(output_.get());
+  // A pipe is new and has no other flags that would have to be kept.
+  return terminal_ ? sys::set_nonblocking(output_.get()) : sys::checked(::fcntl(output_.get(), F_SETFL, O_NONBLOCK));
 }
 
 void Stdio::let_go_of_command_side() {

@@ -38,7 +38,7 @@ void unblock_signals() {
 
 void become_like_the_caller(const Inherited& inherited) {
   offer_to_the_oom_killer();
-  ::setrlimit(RLIMIT_NOFILE, &inherited.open_files);
+  if (inherited.open_files.rlim_cur != inherited.open_files.rlim_max) ::setrlimit(RLIMIT_NOFILE, &inherited.open_files);
   ::umask(inherited.umask);
   unblock_signals();
 }

@@ -126,7 +126,7 @@ bool is_scarcity(int error) {
 
 bool is_same_program(int pid) {
   static char own[kMostPath], other[kMostPath];
-  static const std::string_view own_name = program_name(::getpid(), own);
+  static const std::string_view own_name = program_name(sys::own_pid(), own);
   return !own_name.empty() && program_name(pid, other) == own_name;
 }
 

@@ -95,7 +95,7 @@ bool is_dead(int pid, int threads) {
 }  // namespace
 
 bool Tree::is_ours(int pid) const {
-  const int self = ::getpid();
+  const int self = sys::own_pid();
   for (int depth = 0; depth < 4096 && pid > 1; ++depth) {
     const int parent = stat_of(pid).parent;
     if (parent == self) return true;
@@ -117,7 +117,7 @@ Answer Tree::find_inner_runner(int pid, int* control) {
 // may have been missed, so an empty result proves nothing.
 bool Tree::look(Pids& living, Pids& runners) {
   Pids queue;
-  const int self = ::getpid();
+  const int self = sys::own_pid();
   bool certain = add_children_of_thread(self, self, queue);
   for (unsigned i = 0; i < queue.size(); ++i) {
     const int pid = queue[i];
@@ -179,7 +179,7 @@ bool Tree::is_left_out(int pid) const {
 
 bool Tree::has_others() const {
   Pids children;
-  const int self = ::getpid();
+  const int self = sys::own_pid();
   if (!add_children_of_thread(self, self, children)) return true;
   return children.size() > 1 || (children.size() == 1 && children[0] != command_);
 }
@@ -242,7 +242,7 @@ int Tree::stop_owned_tasks(long grace_ms) {
 
 void Tree::reap_adopted() {
   Pids children;
-  const int self = ::getpid();
+  const int self = sys::own_pid();
   add_children_of_thread(self, self, children);
   // A tree that forks faster than this process reaps must not keep it from requests and deadlines.
   const std::int64_t until = sys::now_us(CLOCK_MONOTONIC) + kReapSliceUs;

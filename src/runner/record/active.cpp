@@ -9,11 +9,19 @@ using namespace perdure::contract;
 
 int Active::enter(int session_folder, std::string_view task_id) {
   folder_ = Fd(sys::open_or_make_folder_at(session_folder, kActiveDir));
-  return folder_ ? check(task_id) : folder_.get();
+  if (!folder_) return folder_.get();
+  const auto name = Text<80>() << task_id;
+  if (sys::make_file_at(folder_.get(), name.c_str()) == 0) return 0;
+  // Made before by the manager, or by somebody else: no link is an entry.
+  const Fd entry(sys::open_at(folder_.get(), name.c_str(), O_RDONLY | O_CREAT | O_NOFOLLOW));
+  return entry ? 0 : entry.get();
 }
 
 int Active::check(std::string_view task_id) const {
-  const Fd entry(sys::open_at(folder_.get(), (Text<80>() << task_id).c_str(), O_RDONLY | O_CREAT | O_NOFOLLOW));
+  const auto name = Text<80>() << task_id;
+  const int e = sys::make_file_at(folder_.get(), name.c_str());
+  if (e == 0 || e == -EEXIST) return 0;
+  const Fd entry(sys::open_at(folder_.get(), name.c_str(), O_RDONLY | O_CREAT | O_NOFOLLOW));
   return entry ? 0 : entry.get();
 }
 

@@ -9,21 +9,25 @@ namespace runner {
 
 using namespace perdure::contract;
 
-int LockPage::open(int task_folder, std::string_view task_id) {
+int LockPage::open(int task_folder, std::string_view task_id, std::string_view key) {
   file_ = Fd(sys::open_at(task_folder, kRunnerLock, O_RDWR | O_CREAT | O_NOFOLLOW));
   if (!file_) return file_.get();
   if (const int e = sys::lock(file_.get(), false); e < 0) return e == -EACCES ? -EAGAIN : e;
   held_ = true;
-  static char page[kLockPageBytes];
-  if (sys::write_at(file_.get(), page, sizeof page, 0) != kLockPageBytes) return -ENOSPC;
+  static char zeros[kLockPageBytes];
   const auto holder = Text<kHolderBytes>()
-                      << static_cast<long>(::getpid()) << " " << Record::start_ticks() << " " << task_id << "\n";
-  sys::write_at(file_.get(), holder.c_str(), holder.view().size(), kHolderAt);
-  return 0;
-}
-
-void LockPage::note_key(std::string_view key) {
-  if (static_cast<long>(key.size()) < kKeyBytes) sys::write_at(file_.get(), key.data(), key.size(), kKeyAt);
+                      << static_cast<long>(sys::own_pid()) << " " << Record::start_ticks() << " " << task_id << "\n";
+  const std::string_view noted = first(key, static_cast<long>(key.size()) < kKeyBytes ? key.size() : 0);
+  long bytes = 0;
+  const auto part = [&](std::string_view text) {
+    bytes += static_cast<long>(text.size());
+    return iovec{const_cast<char*>(text.data()), text.size()};
+  };
+  const auto up_to = [&](long place) { return part({zeros, static_cast<unsigned long>(place - bytes)}); };
+  static_assert(kHolderAt == 0 && kHolderBytes <= kKeyAt && kKeyAt + kKeyBytes <= kLockPageBytes);
+  // A list in braces is worked off from left to right.
+  const iovec parts[] = {part(holder.view()), up_to(kKeyAt), part(noted), up_to(kLockPageBytes)};
+  return sys::write_parts_at(file_.get(), parts, 4, 0) == kLockPageBytes ? 0 : -ENOSPC;
 }
 
 void LockPage::note_gate() {

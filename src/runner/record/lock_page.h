@@ -11,11 +11,9 @@ namespace runner {
 /// runner.lock: proof that this process lives, and the notes that survive its death (contract/lock_page.h).
 class LockPage {
  public:
-  /// Takes the lock and says who holds it. 0 or -errno; -EAGAIN: another runner has it.
-  [[nodiscard]] int open(int task_folder, std::string_view task_id);
-
-  /// The task's random key, which identifies its processes (L52).
-  void note_key(std::string_view key);
+  /// Takes the lock and says who holds it. `key`: the task's random key, which identifies its processes (L52).
+  /// 0 or -errno; -EAGAIN: another runner has it.
+  [[nodiscard]] int open(int task_folder, std::string_view task_id, std::string_view key);
   void note_gate();
   void note_exit(int exit_code, int signal, std::int64_t at_ms);
   void note_out_of_memory();

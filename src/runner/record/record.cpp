@@ -46,7 +46,8 @@ void write_members(Members& to, const Facts& f, std::string_view identity) {
   if (!f.is_question) write_exit(to, f);
   if (!f.note.empty()) to << "," << f.note;
   if (f.signal > 0) add(to, "signal", f.signal);
-  to << ",\"runner\":{\"pid\":" << ::getpid() << ",\"startTicks\":" << Record::start_ticks() << "}" << identity;
+  to << ",\"runner\":{\"pid\":" << static_cast<long>(sys::own_pid()) << ",\"startTicks\":" << Record::start_ticks()
+     << "}" << identity;
   if (f.output_bytes >= 0) add(to, "outputBytes", f.output_bytes);
   if (f.dropped_bytes > 0) {
     add(to, "droppedBytes", f.dropped_bytes);
@@ -82,10 +83,15 @@ void Record::open(int tasks_folder, int task_folder, std::string_view task_id, s
 }
 
 int Record::commit(const Facts& facts, int outbox) {
-  if (!next_)
+  const bool is_new = !next_;
+  if (is_new)
     next_ = Fd(sys::open_at(folder_, perdure::contract::kNextRecord, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
   if (!next_) return next_.get();
-  if (const int e = write_to(next_.get(), facts); e < 0) return e;
+  const long size = write(next_.get(), facts);
+  if (size < 0) return static_cast<int>(size);
+  // Room was set aside, or an attempt before this one failed.
+  if (!is_new)
+    if (const int e = sys::cut(next_.get(), size); e < 0) return e;
   // The data before the name, and the folder last: after a power cut there is the old record or the new one.
   if (const int e = sys::sync(next_.get()); e < 0) return e;
   // After the record's data: with one journal, that flush has made the entry durable, and this is no second flush.
@@ -97,19 +103,30 @@ int Record::commit(const Facts& facts, int outbox) {
 }
 
 int Record::write_to(int file, const Facts& facts) const {
+  const long size = write(file, facts);
+  return size < 0 ? static_cast<int>(size) : sys::cut(file, size);
+}
+
+// Returns how many bytes it has.
+long Record::write(int file, const Facts& facts) const {
   members.clear();
   write_members(members, facts, identity_);
+  const auto part = [](std::string_view text) { return iovec{const_cast<char*>(text.data()), text.size()}; };
+  iovec parts[] = {part("{"), part(constant_), part(members.view())};
+  constexpr int kParts = 3;
   long at = 0;
-  for (const std::string_view part : {std::string_view("{"), constant_, members.view()}) {
-    for (unsigned long done = 0; done < part.size();) {
-      const long n = sys::write_at(file, part.data() + done, part.size() - done, at);
-      if (n == -EINTR) continue;
-      if (n <= 0) return n == 0 ? -EIO : static_cast<int>(n);
-      done += static_cast<unsigned long>(n);
-      at += n;
-    }
+  for (int first = 0; first < kParts;) {
+    const long n = sys::write_parts_at(file, parts + first, kParts - first, at);
+    if (n == -EINTR) continue;
+    if (n <= 0) return n == 0 ? -EIO : n;
+    at += n;
+    auto done = static_cast<unsigned long>(n);
+    for (; first < kParts && done >= parts[first].iov_len; ++first) done -= parts[first].iov_len;
+    if (first == kParts) break;
+    parts[first].iov_base = static_cast<char*>(parts[first].iov_base) + done;
+    parts[first].iov_len -= done;
   }
-  return sys::cut(file, at);
+  return at;
 }
 
 int Record::reserve_next() {

@@ -62,6 +62,8 @@ class Record {
   static std::int64_t start_ticks();
 
  private:
+  [[nodiscard]] long write(int file, const Facts& facts) const;
+
   int tasks_ = -1, folder_ = -1;
   std::string_view constant_, identity_;
   long note_room_ = 0;
