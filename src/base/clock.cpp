@@ -1,11 +1,15 @@
 #include "base/clock.h"
 
-#include "base/files.h"
+#include "base/fd.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <ctime>
+#include <string>
+#include <string_view>
 
 namespace perdure {
 namespace {
@@ -16,10 +20,13 @@ std::int64_t read_clock(clockid_t clock) {
   return std::int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
 }
 
-std::string first_line(const std::string& path) {
-  std::string text = read_kernel_file(path);
-  text.resize(text.find_first_of("\n\r") == std::string::npos ? text.size() : text.find_first_of("\n\r"));
-  return text;
+// Of a file with one short line, which the kernel gives at once.
+std::string first_line(const char* path) {
+  const Fd file(::open(path, O_RDONLY | O_CLOEXEC));
+  char buffer[256];
+  const ssize_t n = file ? ::read(file.get(), buffer, sizeof buffer) : 0;
+  const std::string_view text(buffer, n > 0 ? static_cast<std::size_t>(n) : 0);
+  return std::string(text.substr(0, text.find_first_of("\n\r")));
 }
 
 }  // namespace

@@ -68,9 +68,11 @@ Result<std::string> read_regular_file(int folder, const std::string& name, std::
     const ssize_t n = ::read(fd.get(), bytes.data() + have, bytes.size() - have);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return fail_errno("reading", described);
-    if (n == 0) break;
+    const bool is_less = static_cast<std::size_t>(n) < bytes.size() - have;
     have += static_cast<std::size_t>(n);
-    if (have == bytes.size() && have <= limit) bytes.resize(std::min(2 * have, limit + 1));
+    const bool is_end = n == 0 || (is_less && have == size);
+    if (is_end) break;
+    if (have <= limit) bytes.resize(std::min(2 * have, limit + 1));
   }
   if (have > limit)
     return fail(ErrorCode::record_invalid, fmt::format("{}: is longer than {} bytes", described, limit));

@@ -60,8 +60,8 @@ SessionState::~SessionState() = default;
 Result<> SessionState::check_may_act() const {
   if (auto open = check_open(); !open) return open;
   if (is_own) return {};
-  if (auto fine = store::check_owner(session); !fine) return fine;
-  is_own = session.exists();  // a session that is made later is checked again
+  TRY(const bool exists, store::check_owner(session));
+  is_own = exists;  // one that is made later is looked at again
   return {};
 }
 

@@ -136,9 +136,9 @@ Result<std::vector<TaskId>> active_entries(const Session& session) {
   return ids;
 }
 
-bool is_active_complete(const Session& session) {
-  const std::string here = here_and_now(session);
-  if (here.empty()) return false;
+namespace {
+
+bool is_complete(const Session& session, const std::string& here) {
   const std::string path = active_path(session) + "/" + kActiveComplete;
   const auto noted = read_regular_file(AT_FDCWD, path, 4096, path);
   if (!noted || *noted != here) return false;
@@ -146,9 +146,16 @@ bool is_active_complete(const Session& session) {
   return words && words->last == words->last_of_ours;
 }
 
+}  // namespace
+
+bool is_active_complete(const Session& session) {
+  const std::string here = here_and_now(session);
+  return !here.empty() && is_complete(session, here);
+}
+
 Result<> complete_active(const Session& session) {
   const std::string here = here_and_now(session);
-  if (here.empty() || !session.open_tasks() || is_active_complete(session)) return {};
+  if (here.empty() || is_complete(session, here) || !session.open_tasks()) return {};
   const auto words = read_seq(session);
   std::int64_t seen = words ? words->last : 0;
   if (!words) {  // a file of 0.1 holds one number only

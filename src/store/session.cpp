@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <dirent.h>
 #include <filesystem>
 
@@ -23,7 +24,24 @@ namespace perdure::store {
 namespace fs = std::filesystem;
 using namespace contract;
 
+namespace {
+
+// As the kernel resolved it: three calls, however deep the folder lies. "" where it is not there, or /proc does not say.
+std::string path_of_folder(const std::string& path) {
+  const Fd folder(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  char buffer[PATH_MAX];
+  const ssize_t n =
+      folder ? ::readlink(fmt::format("/proc/self/fd/{}", folder.get()).c_str(), buffer, sizeof buffer) : 0;
+  std::string found(buffer, n > 0 && n < static_cast<ssize_t>(sizeof buffer) ? static_cast<std::size_t>(n) : 0);
+  const bool is_path = found.starts_with('/') && !found.ends_with(" (deleted)");
+  return is_path ? found : std::string();
+}
+
+}  // namespace
+
 Session::Session(const std::string& path) {
+  path_ = path_of_folder(path.empty() ? "." : path);
+  if (!path_.empty()) return;
   std::error_code ignored;
   fs::path absolute = fs::absolute(path.empty() ? "." : path, ignored);
   fs::path resolved = fs::weakly_canonical(absolute, ignored);
@@ -76,15 +94,16 @@ Result<> check_new_folder(const std::string& path) {
 Result<> Session::create() const {
   struct stat about{};
   const bool is_new = ::lstat(tasks_path().c_str(), &about) != 0;
-  if (auto made = make_folders(path_); !made) {
-    made.error().message += ": choose another session with --session or PERDURE_SESSION";
-    return made;
-  }
-  // Both now: when the disk is full later, there is still room for an entry, but not for a folder.
+  if (is_new)
+    if (auto made = make_folders(path_); !made) {
+      made.error().message += ": choose another session with --session or PERDURE_SESSION";
+      return made;
+    }
+  // Both now: on a disk that is full later an ending still finds room for its name, but not for a folder.
   const std::string outbox = path_ + "/" + kOutboxDir;
   if (auto made = make_folder_at(AT_FDCWD, outbox, outbox); !made) return made;
-  if (auto made = make_folder_at(AT_FDCWD, tasks_path(), tasks_path()); !made) return made;
   if (is_new) {
+    if (auto made = make_folder_at(AT_FDCWD, tasks_path(), tasks_path()); !made) return made;
     auto fine = check_new_folder(tasks_path());
     if (fine) fine = check_new_folder(path_);
     // rmdir removes empty folders only.
@@ -92,8 +111,11 @@ Result<> Session::create() const {
       for (const auto& path : {tasks_path(), outbox, path_}) ::rmdir(path.c_str());
     if (!fine) return fine;
   }
-  // The process that made these folders may have been killed before their names were durable (D02). Tasks are put into
-  // tasks/ only after this line, so if there is one, the names are durable.
+  // The process that made these folders may have been killed before their names were durable (D02). A task comes into
+  // tasks/ only behind this line, so what is in it proves that the names are durable.
+  const bool has_folders =
+      !is_new && S_ISDIR(about.st_mode) && about.st_nlink > 2;  // where folders are counted as links
+  if (has_folders) return {};
   std::error_code unknown;
   return fs::is_empty(tasks_path(), unknown) || unknown ? sync_folder_and_parents(path_) : Result<>();
 }

@@ -219,16 +219,16 @@ Result<bool> sweep(const Session& session, const Litter& litter) {
 
 Result<bool> claim_daily_sweep(const Session& session) {
   constexpr std::int64_t kDayMs = 86'400'000;
-  auto root = session.open_root();
-  if (!root && is_absence(root.error().os_error)) return false;
-  if (!root) return std::unexpected(root.error());
   const std::string path = session.path() + "/" + kSweptFile;
   struct stat about{};
-  if (::fstatat(root->get(), kSweptFile, &about, AT_SYMLINK_NOFOLLOW) == 0) {
-    // If the clock was set back, the sweep must not be put off for years.
+  if (::lstat(path.c_str(), &about) == 0) {
+    // A clock that was set back must not put the sweep off for years.
     const std::int64_t age = now_ms() - changed_ms(about);
     if (age >= 0 && age < kDayMs) return false;
   }
+  auto root = session.open_root();
+  if (!root && is_absence(root.error().os_error)) return false;
+  if (!root) return std::unexpected(root.error());
   auto file = open_at(root->get(), kSweptFile, O_RDWR | O_CREAT, path);
   if (!file) return std::unexpected(file.error());
   TRY(auto taken, try_lock(file->get(), path));

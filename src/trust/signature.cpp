@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/name_service.h"
 #include "trust/sha256.h"
 
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <pwd.h>
@@ -44,10 +46,37 @@ bool is_own_folder(const std::string& path) {
          (about.st_mode & S_IWOTH) == 0;
 }
 
+// The seventh part of a line of /etc/passwd but one: name:x:uid:gid:about:home:shell. Most users are found there, with half the
+// calls that the C library makes for it.
+std::string home_in_passwd(uid_t user) {
+  const Fd file(::open("/etc/passwd", O_RDONLY | O_CLOEXEC));
+  char buffer[16384];
+  const ssize_t n = file ? ::read(file.get(), buffer, sizeof buffer) : 0;
+  std::string_view text(buffer, n > 0 ? static_cast<std::size_t>(n) : 0);
+  const auto take = [](std::string_view& from, char end) {
+    const auto at = std::min(from.find(end), from.size());
+    const std::string_view part = from.substr(0, at);
+    from.remove_prefix(std::min(at + 1, from.size()));
+    return part;
+  };
+  const std::string wanted = std::to_string(user);
+  while (text.contains('\n')) {  // a line that was not read to its end is none
+    std::string_view line = take(text, '\n');
+    if (line.empty() || line[0] == '+' || line[0] == '-') return {};  // of NIS: not for us to understand
+    for (int parts = 0; parts < 2; ++parts) take(line, ':');
+    if (take(line, ':') != wanted) continue;
+    for (int parts = 0; parts < 2; ++parts) take(line, ':');
+    return std::string(take(line, ':'));
+  }
+  return {};
+}
+
 std::string home_of_user() {
+  if (std::string home = home_in_passwd(::geteuid()); !home.empty()) return home;
   passwd entry{};
   passwd* found = nullptr;
   char room[4096];
+  prepare_name_lookup();
   if (::getpwuid_r(::geteuid(), &entry, room, sizeof room, &found) == 0 && found != nullptr) return found->pw_dir;
   const char* const home = std::getenv("HOME");  // NOLINT(concurrency-mt-unsafe): never changed here
   return home == nullptr ? "" : home;

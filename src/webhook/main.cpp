@@ -111,6 +111,7 @@ int run(int argc, char** argv) {
   }
   ::signal(SIGPIPE, SIG_IGN);
   use_own_name_service();
+  prepare_name_lookup();
   const auto refuse = [](const Error& error) {
     fmt::print(stderr, "perdure: webhook: {}\n", error.message);
     return kFailed;

@@ -77,8 +77,10 @@ void note_done(std::string what) {
 }
 
 void guard_standard_streams() {
-  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-    if (::fcntl(fd, F_GETFD) < 0) static_cast<void>(::open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY));
+  pollfd streams[] = {{STDIN_FILENO, 0, 0}, {STDOUT_FILENO, 0, 0}, {STDERR_FILENO, 0, 0}};
+  static_cast<void>(::poll(streams, 3, 0));  // asks for nothing: only one that is not open says something
+  for (const auto& [fd, events, found] : streams)
+    if ((found & POLLNVAL) != 0) static_cast<void>(::open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY));
 }
 
 void hold_back_output(std::string* into) {

@@ -49,13 +49,14 @@ Result<std::string> working_folder(const StartOptions& options) {
   const auto path = std::filesystem::absolute(options.cwd.empty() ? "." : options.cwd, error).lexically_normal();
   std::string text = path.string();
   while (text.size() > 1 && text.back() == '/') text.pop_back();
-  struct stat about{};
   if (error) {  // there is no current folder to start from
     const auto was = std::filesystem::read_symlink("/proc/self/cwd", error).string();
     return launch_failure(126, ENOENT,
                           fmt::format("the folder in which this program works was removed ({}): give another as `cwd`",
                                       was.empty() ? "its name is unknown" : was));
   }
+  if (options.cwd.empty()) return text;  // it is this program's, so it is there
+  struct stat about{};
   if (::stat(text.c_str(), &about) != 0)
     return launch_failure(126, errno, fmt::format("cannot run in {}: {}", text, describe_errno(errno)));
   if (!S_ISDIR(about.st_mode))

@@ -135,7 +135,7 @@ Result<> Cluster::prepare(far::FarTask& task, const StartOptions& options, const
   TRY(auto words, sbatch_options(executor_, options));
   task.words = std::move(words);
   if (auto made = there_.create(); !made) return made;
-  if (auto fine = store::check_owner(there_); !fine) return fine;
+  if (auto fine = store::check_owner(there_); !fine) return std::unexpected(fine.error());
   TRY(auto bin, install(executor_.folder, programs));
   task.machine = bin;
   auto claimed = there_.claim(id);

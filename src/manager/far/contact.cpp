@@ -88,11 +88,11 @@ FarContact::FarContact(const store::Session& session, Executors executors, std::
       executors_(std::move(executors)),
       runner_(std::move(runner)),
       telemetry_(telemetry),
-      cancel_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+      cancel_(executors_ && !executors_->empty() ? ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1) {}
 
 FarContact::~FarContact() {
   const std::uint64_t one = 1;
-  static_cast<void>(!::write(cancel_.get(), &one, sizeof one));
+  if (cancel_) static_cast<void>(!::write(cancel_.get(), &one, sizeof one));
   for (auto& [name, following] : followed_)
     if (following.thread.joinable()) following.thread.join();
   // The bytes are on their way, and the process that wrote them may exit at once.

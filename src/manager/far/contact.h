@@ -92,7 +92,7 @@ class FarContact {
   Executors executors_;
   std::string runner_;
   Telemetry& telemetry_;
-  Fd cancel_;  // an eventfd: readable once the destructor runs
+  Fd cancel_;  // an eventfd: readable from the moment this object goes; none without executors
   std::mutex mutex_;
   std::int64_t looked_at_ = 0;  // the time of the entries' last change, at the last scan
   std::map<std::string, Following> followed_;

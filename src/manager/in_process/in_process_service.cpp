@@ -201,10 +201,18 @@ class Desk {
 
 }  // namespace
 
-InProcessService::InProcessService() : process_(::getpid()), waker_(std::make_shared<Waker>()) {}
+std::shared_ptr<const Waker> InProcessService::waker() {
+  const std::scoped_lock guard(mutex_);
+  if (!waker_) {
+    process_ = ::getpid();
+    waker_ = std::make_shared<Waker>();
+  }
+  return waker_;
+}
 
 InProcessService::~InProcessService() {
-  if (::getpid() != process_) {  // in a forked child: the tasks and the thread belong to the parent
+  if (!waker_) return;           // there never was a task
+  if (::getpid() != process_) {  // a forked child's copy: neither the tasks nor the thread are its own
     if (thread_.joinable()) thread_.detach();
     return;
   }

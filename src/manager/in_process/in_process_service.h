@@ -11,20 +11,21 @@ namespace perdure::manager {
 /// their deadlines. The thread ends with the last of them; the next one starts it again.
 class InProcessService {
  public:
-  InProcessService();
-  /// Ends the running tasks and joins the thread.
+  InProcessService() = default;
+  /// Ends the tasks that still run and joins the thread.
   ~InProcessService();
   InProcessService(const InProcessService&) = delete;
   InProcessService& operator=(const InProcessService&) = delete;
 
   void add(std::shared_ptr<InProcessRun> run);
-  [[nodiscard]] const std::shared_ptr<const Waker>& waker() const { return waker_; }
+  /// Made at the first call, by which a first task announces itself: most managers have none.
+  [[nodiscard]] std::shared_ptr<const Waker> waker();
 
  private:
   void serve();
 
-  const pid_t process_;
-  const std::shared_ptr<const Waker> waker_;
+  pid_t process_ = 0;
+  std::shared_ptr<const Waker> waker_;
   std::mutex mutex_;
   std::vector<std::shared_ptr<InProcessRun>> runs_;
   std::vector<std::shared_ptr<InProcessRun>> unserved_;  // at the end: tasks that could not be committed

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 #include <dlfcn.h>
 #include <filesystem>
@@ -33,6 +34,12 @@ constexpr std::string_view kRunnerName = "perdure-runner";
 bool is_executable_file(const std::string& path) {
   struct stat about{};
   return ::stat(path.c_str(), &about) == 0 && S_ISREG(about.st_mode) && ::access(path.c_str(), X_OK) == 0;
+}
+
+// Of our own installation: whether this user may run it, the exec says.
+bool is_program(const std::string& path) {
+  struct stat about{};
+  return ::stat(path.c_str(), &about) == 0 && S_ISREG(about.st_mode) && (about.st_mode & 0111U) != 0;
 }
 
 std::string folder_of(const std::string& path) {
@@ -91,7 +98,7 @@ bool is_same_folder(const std::string& a, const std::string& b) {
 void make_true(std::map<std::string, std::string>& variables, const StartOptions& options, const std::string& cwd) {
   const auto pwd = variables.find("PWD");
   if (!options.clear_env && (pwd != variables.end() || !options.cwd.empty()) &&
-      (pwd == variables.end() || !is_same_folder(pwd->second, cwd))) {
+      (pwd == variables.end() || (pwd->second != cwd && !is_same_folder(pwd->second, cwd)))) {
     variables["PWD"] = cwd;
     variables.erase("OLDPWD");
   }
@@ -172,14 +179,15 @@ std::string shell_quoted(const std::vector<std::string>& argv) {
 }
 
 Result<std::string> find_companion(std::string_view name) {
-  std::error_code ignored;
-  const std::string program = folder_of(std::filesystem::read_symlink("/proc/self/exe", ignored).string());
+  char own[PATH_MAX];
+  const ssize_t n = ::readlink("/proc/self/exe", own, sizeof own);
+  const std::string program = folder_of(std::string(own, n > 0 ? static_cast<std::size_t>(n) : 0));
   const std::string library = folder_of(own_library_path());
   const std::array<std::string, 5> places = {program, program + "/../libexec/perdure", library + "/../libexec/perdure",
                                              library + "/../../libexec/perdure", PERDURE_LIBEXEC};
   for (const auto& place : places) {
     std::string candidate = fmt::format("{}/{}", place, name);
-    if (!place.empty() && is_executable_file(candidate)) return candidate;
+    if (!place.empty() && is_program(candidate)) return candidate;
   }
   return launch_failure(
       kNotFound, ENOENT,
