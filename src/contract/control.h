@@ -39,7 +39,8 @@
 //
 // The answer to a launch, on kAnswerFd:
 //
-//   running PID STARTED_MS              the command runs, the record is durable
+//   running PID STARTED_MS [MEMBERS]    the command runs, the record is durable; MEMBERS: what the record has behind its
+//                                       constant members, from the comma to the closing brace (not in the foreground)
 //   queued                              it waits, and its entry in queue/ is durable
 //   limit HELD CAP                      refused by the cap; nothing ran
 //   waiting COUNT CAP                   refused since COUNT tasks wait for a slot; nothing ran

@@ -59,14 +59,15 @@ struct LaunchSpec {
   std::uint32_t only_event;   // a bit of hook_events.h: run the hooks of this event and nothing else; 0: own a task
   std::uint32_t stop_signal;  // the signal of a stop; 0: SIGTERM
   std::uint32_t unused;       // 0
-  // After the header, each ended by a NUL: the record's constant members (JSON text without the braces, not empty); the
-  // owner ("" for none); the ids of the tasks to follow ("" for none); the text of its entry in the queue ("" if it
-  // gets none); the program's path; the working directory; the file for telemetry ("" for none); argc arguments; envc
-  // variables; the first JSON members for hooks (session and cwd); the task's description (escaped as in JSON); the
-  // cgroup in which the task's own is made ("" for none) and the path of its own (escaped as in JSON); what is known of
-  // a subagent (as `note` of control.h, "" for none); and hook_count hooks "EVENTS TIMEOUT_MS COMMAND", where EVENTS is
-  // a mask.
-  // With only_event the constant members are the whole input of the hooks, a JSON object.
+  // Behind the header, each ended by a NUL: the record's constant members (JSON text without the braces, not
+  // empty), the owner ("" for none), the id of the task to follow ("" for none), the text of its entry in the
+  // queue ("" where none is to be made), the program's path, the working directory, the file for
+  // telemetry ("" for none), argc arguments, envc variables, what hooks are told first (JSON members: session and
+  // cwd), the task's description (escaped as in JSON), the cgroup in which the task gets one ("" for none) and the path
+  // of its own (escaped as in JSON), what is known of a subagent already (as `note` of control.h, "" for none), and
+  // hook_count hooks "EVENTS TIMEOUT_MS COMMAND", EVENTS being a mask. Then, if anything, members of the record that say
+  // where it runs: without them the runner finds out.
+  // With only_event the constant members are all that hooks read, a whole JSON object.
 };
 
 }  // namespace perdure::contract

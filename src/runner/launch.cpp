@@ -34,9 +34,7 @@ bool Run::launch(const char* session, Fd to_caller) {
   if (e == 0) e = start_command(doing, failure);
   if (e == 0 && failure.error == 0) {
     apply(Event::started);
-    answer(answer_fd, (Text<64>() << "running " << static_cast<long>(durable_.facts.pid) << " "
-                                  << durable_.facts.started_ms << "\n")
-                          .view());
+    answer_running(answer_fd);
     if (life_.is_foreground()) {
       watch_caller(std::move(to_caller));
     } else {
@@ -69,8 +67,17 @@ bool Run::launch(const char* session, Fd to_caller) {
   return false;
 }
 
-// Everything is removed before the answer, so that the caller finds nothing left (architecture, "Launch"). Without the
-// lock nothing may be removed: another runner has this task.
+// With the record, so that nobody needs to read it only because it was just written (D51).
+void Run::answer_running(int fd) const {
+  const auto word = Text<64>() << "running " << static_cast<long>(durable_.facts.pid) << " "
+                               << durable_.facts.started_ms << (life_.is_foreground() ? "" : " ");
+  const auto part = [](std::string_view text) { return iovec{const_cast<char*>(text.data()), text.size()}; };
+  const iovec parts[] = {part(word.view()), part(life_.is_foreground() ? "" : Record::committed_members()), part("\n")};
+  sys::write_parts(fd, parts, 3);
+}
+
+// What is left on disk goes before the answer: whoever hears it finds nothing (architecture, "Launch"). Without the lock
+// nothing of it is ours: another runner has this task.
 void Run::clear_away() {
   if (!durable_.lock.is_held()) return;
   durable_.record.remove();
@@ -124,7 +131,7 @@ int Run::prepare(const char*& doing) {
   output_.log.open(folders_.task.get(), spec_.header->output_limit, spec_.header->on_limit, life_.is_foreground());
   durable_.record.open(folders_.tasks.get(), folders_.task.get(), task_id_, spec_.constant,
                        is_agent() ? kMaxNoteBytes : 0);
-  durable_.record.set_identity(identity_members(folders_.session.get()));
+  durable_.record.set_identity(spec_.identity.empty() ? identity_members(folders_.session.get()) : spec_.identity);
   durable_.facts.is_agent = is_agent();
   know_agent(spec_.note);
   doing = "wait for events";

@@ -62,6 +62,7 @@ class Run {
     return stop.cause == Cause::stop_quietly ? Event::stop_quietly : Event::stop;
   }
 
+  void answer_running(int fd) const;
   int admit(const char*& doing, Refusal& refusal);
   int open_folders(const char*& doing);
   void clear_away();

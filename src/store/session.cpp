@@ -53,6 +53,10 @@ std::string Session::config_path() const {
   return path_ + "/" + kConfigFile;
 }
 
+bool Session::may_have_config(const std::string& session) {
+  return ::access(((session.empty() ? "." : session) + "/" + kConfigFile).c_str(), F_OK) == 0 || errno != ENOENT;
+}
+
 std::string Session::tasks_path() const {
   return path_ + "/" + kTasksDir;
 }

@@ -19,6 +19,8 @@ class Session {
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string tasks_path() const;
   [[nodiscard]] std::string config_path() const;
+  /// False: certainly none. It costs less than to find out where the folder truly lies.
+  [[nodiscard]] static bool may_have_config(const std::string& session);
   [[nodiscard]] std::string record_path(const TaskId& id) const;
   [[nodiscard]] std::string folder_path(const TaskId& id) const;
 

@@ -41,7 +41,7 @@ class Sweep(TracedTest):
             for line in f:
                 if match := re.match(rf'{runner} +(\w+)\(', line):
                     all_of_it[match[1]] += 1
-                    if match[1] == 'write' and '"running ' in line:
+                    if match[1] == 'writev' and '"running ' in line:
                         launch = collections.Counter(all_of_it)
         return all_of_it, launch
 

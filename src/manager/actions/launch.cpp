@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "codec/agent_plan.h"
 #include "codec/record.h"
 #include "contract/control.h"
@@ -8,6 +9,7 @@
 #include "manager/actions/start_file.h"
 #include "manager/far/start.h"
 #include "manager/link/idempotency.h"
+#include "manager/link/identity.h"
 #include "manager/link/launch_kind.h"
 #include "manager/link/launch_spec.h"
 #include "manager/link/program.h"
@@ -208,6 +210,16 @@ Task as_answered(Task task, std::string_view answer, std::string record, std::ch
   return task;
 }
 
+// The record, whose other half is in the answer: nobody needs to read it only because it was just written (D51).
+Result<Task> recorded_task(const TaskId& id, std::string_view constant_members, std::string_view answer,
+                           const std::string& path) {
+  const auto comma = answer.find(',');
+  if (comma == std::string_view::npos) return fail(ErrorCode::record_invalid, "the runner did not say");
+  TRY(auto task, codec::decode(fmt::format("{{{}{}\n", constant_members, answer.substr(comma)), id.str()));
+  task.found.source = path;
+  return task;
+}
+
 // Another program's task has no runner that could tell of its end.
 Result<> check_predecessor(const TaskManager& manager, const store::Session& session, const TaskId& id) {
   auto task = manager.get(id);
@@ -391,6 +403,8 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
                         "the command with its description and labels is too long for a record: put it into a script")
                        .error());
   if (launch->queued) launch->entry_text = queue_entry_text(session, constant, launch_spec(*launch));
+  // Not in an entry of the queue, which may be started again after the next boot.
+  if (!launch->queued) launch->identity = identity_members(session);
   auto spec = memory_file(launch_spec(*launch));
   if (!spec) return give_up(spec.error());
   if (!work.is_agent && options.detached) write_start(session, *id, options, *cwd);
@@ -414,7 +428,8 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
   // It runs, whatever keeps us from reading its record: an error here would have a caller start it a second time.
   Task task = as_answered(std::move(constant), answer->line, session.record_path(*id), options.timeout);
   if (answer->line != contract::kQueuedAnswer) {
-    if (auto recorded = store::reread(task)) task = std::move(*recorded);
+    if (auto recorded = recorded_task(*id, launch->constant_members, answer->line, task.found.source))
+      task = std::move(*recorded);
   } else if (auto found = find_task(session, *state_->held, *id); found && *found) {
     task = std::move((*found)->task);
   } else {

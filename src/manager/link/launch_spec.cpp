@@ -87,6 +87,7 @@ std::string launch_spec(const Launch& launch) {
   add(bytes, launch.note);
   for (const auto& hook : launch.hooks)
     add(bytes, fmt::format("{} {} {}", hook.events, std::chrono::milliseconds(hook.timeout).count(), hook.command));
+  if (!launch.identity.empty()) add(bytes, launch.identity);
   header.total_bytes = bytes.size();
   bytes.replace(0, sizeof header, std::string_view(reinterpret_cast<const char*>(&header), sizeof header));
   return bytes;

@@ -51,9 +51,10 @@ struct Launch {
   std::string told_first;  // hooks only: the first members of their input, and the description
   std::string description;
   std::vector<PlannedHook> hooks;
-  bool agent = false;            // the command is the driver of a subagent
-  std::string note;              // what is known of that subagent: codec::note_members()
-  std::uint32_t only_event = 0;  // run the hooks for this event of an ended task, and nothing else
+  bool agent = false;            // the command is the driver of a subagent,
+  std::string identity;          // members of its record that say where it runs; "": the runner finds out
+  std::string note;              // of which this is known: codec::note_members()
+  std::uint32_t only_event = 0;  // tell this event of an ended task to the hooks, and do nothing else
 };
 
 /// Its bytes, and a memory file that contains them.

@@ -16,8 +16,30 @@
 namespace perdure::manager {
 namespace {
 
-// The runner expects descriptors with numbers that may be in use here; dup2 can't overwrite duplicates far above them.
+// Far above what the runner expects.
 constexpr int kAbove = 16;
+static_assert(contract::kSpecFd < contract::kAnswerFd && contract::kAnswerFd < contract::kStreamFd &&
+              contract::kStreamFd < contract::kInputFd);
+
+// A descriptor for the runner. They are put into their places in the order of these, so one is only overwritten before
+// its turn if it has the number of an earlier target: then it gets a duplicate above all of them.
+class Passed {
+ public:
+  Passed(int fd, int target) : fd_(fd) {
+    if (fd < contract::kSpecFd || fd >= target) return;
+    copy_ = Fd(::fcntl(fd, F_DUPFD_CLOEXEC, kAbove));
+    fd_ = copy_.get();
+    failed_ = !copy_;
+  }
+  [[nodiscard]] int get() const { return fd_; }
+  [[nodiscard]] bool has_failed() const { return failed_; }
+  void reset() { copy_.reset(); }
+
+ private:
+  int fd_;
+  Fd copy_;
+  bool failed_ = false;
+};
 
 // Two processes are created in turn. As with vfork(), each shares this process's memory while the thread that creates
 // it is suspended: nothing is copied, however large this program is. The one in between exits at once, so that this
@@ -34,12 +56,20 @@ struct RunnerExec {
 
 constexpr std::size_t kStack = 16384;
 
+__attribute__((no_sanitize("address", "thread", "undefined"))) void give(int fd, int as) {
+  if (fd == as) {
+    ::syscall(SYS_fcntl, fd, F_SETFD, 0);
+  } else {
+    ::syscall(SYS_dup3, fd, as, 0);
+  }
+}
+
 __attribute__((no_sanitize("address", "thread", "undefined"))) int exec_runner(void* start) {
   auto& plan = *static_cast<RunnerExec*>(start);
-  ::syscall(SYS_dup3, plan.spec, contract::kSpecFd, 0);
-  ::syscall(SYS_dup3, plan.answer, contract::kAnswerFd, 0);
-  if (plan.stream >= 0) ::syscall(SYS_dup3, plan.stream, contract::kStreamFd, 0);
-  if (plan.input >= 0) ::syscall(SYS_dup3, plan.input, contract::kInputFd, 0);
+  give(plan.spec, contract::kSpecFd);
+  give(plan.answer, contract::kAnswerFd);
+  if (plan.stream >= 0) give(plan.stream, contract::kStreamFd);
+  if (plan.input >= 0) give(plan.input, contract::kInputFd);
   ::syscall(SYS_execve, plan.path, plan.argv, plan.envp);
   plan.error = errno;
   ::syscall(SYS_exit_group, 127);
@@ -74,7 +104,7 @@ int spawn(RunnerExec& plan) {
 // A pipe delivers the line in parts, a SEQPACKET whole; later messages on the latter are left to later readers.
 std::string read_line(int fd, bool whole) {
   std::string line;
-  char part[512];
+  char part[4096];
   while (true) {
     const ssize_t n = ::read(fd, part, sizeof part);
     if (n < 0 && errno == EINTR) continue;
@@ -100,12 +130,11 @@ Result<RunnerAnswer> spawn_runner(const RunnerStart& start) {
   auto ends = make_answer_ends(start);
   if (!ends) return std::unexpected(ends.error());
   auto& [answer, answer_in] = *ends;
-  const auto high_copy = [](int fd) { return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, kAbove)); };
-  const Fd high_spec = high_copy(start.spec.get());
-  Fd high_answer = high_copy(answer_in.get());
-  const Fd high_stream = start.stream_fd < 0 ? Fd() : high_copy(start.stream_fd);
-  const Fd high_input = start.input_fd < 0 ? Fd() : high_copy(start.input_fd);
-  if (!high_spec || !high_answer || (start.stream_fd >= 0 && !high_stream) || (start.input_fd >= 0 && !high_input))
+  const Passed spec(start.spec.get(), contract::kSpecFd);
+  Passed passed_answer(answer_in.get(), contract::kAnswerFd);
+  const Passed stream(start.stream_fd, contract::kStreamFd);
+  const Passed input(start.input_fd, contract::kInputFd);
+  if (spec.has_failed() || passed_answer.has_failed() || stream.has_failed() || input.has_failed())
     return fail_errno("passing descriptors to", start.runner, ErrorCode::task_launch_failed);
 
   // exec'd with only its own marker: variables removed later by unsetenv stay visible in /proc/PID/environ.
@@ -117,13 +146,13 @@ Result<RunnerAnswer> spawn_runner(const RunnerStart& start) {
   RunnerExec plan{.path = start.runner.c_str(),
                   .argv = argv,
                   .envp = envp,
-                  .spec = high_spec.get(),
-                  .answer = high_answer.get(),
-                  .stream = high_stream ? high_stream.get() : -1,
-                  .input = high_input ? high_input.get() : -1};
+                  .spec = spec.get(),
+                  .answer = passed_answer.get(),
+                  .stream = stream.get(),
+                  .input = input.get()};
   if (const int e = spawn(plan); e != 0) return fail_os(e, "starting", start.runner, ErrorCode::task_launch_failed);
   answer_in.reset();
-  high_answer.reset();
+  passed_answer.reset();
   RunnerAnswer given{.line = read_line(answer.get(), start.foreground), .caller = {}};
   if (start.foreground) given.caller = std::move(answer);
   return given;

@@ -87,11 +87,14 @@ int Spec::read(int fd) {
   hooks = envp + header->envc + 1;
   for (unsigned i = 0; i < header->hook_count; ++i) hooks[i] = next();
   if (note_text == nullptr || (header->hook_count > 0 && hooks[header->hook_count - 1] == nullptr)) return -EINVAL;
+  const char* const identity_text = at < end ? next() : "";  // a specification of 0.2.0 ends before
+  if (identity_text == nullptr) return -EINVAL;
+  const std::string_view identity_view(identity_text);
   const std::string_view constant_view(constant_text), owner_view(owner_text), cgroup_view(cgroup_text),
       note_view(note_text);
   const std::string_view telemetry_view(telemetry_text, std::string_view(telemetry_text).size() + 1);  // with its NUL
   kept = static_cast<char*>(Room::take(constant_view.size() + owner_view.size() + cgroup_view.size() +
-                                       note_view.size() + telemetry_view.size()));
+                                       note_view.size() + identity_view.size() + telemetry_view.size()));
   if (kept == nullptr) return -ENOMEM;
   char* room = kept;
   constant = copy_to(room, constant_view);
@@ -101,6 +104,7 @@ int Spec::read(int fd) {
   entry_text = entry_text_text;
   cgroup = copy_to(room, cgroup_view);
   note = copy_to(room, note_view);
+  identity = copy_to(room, identity_view);
   return constant.empty() ? -EINVAL : 0;
 }
 

@@ -6,15 +6,16 @@
 
 namespace runner {
 
-/// The launch specification, checked and unpacked. `header`, `argv` and everything they point to are in the mapped file
-/// until drop_command(), or for good if there are hooks; `constant`, `owner`, `cgroup`, `note` and `telemetry` are
+/// The launch specification, checked and unpacked. `header`, `argv` and what hangs on them live in the mapped file
+/// until drop_command(), for good where there are hooks; `constant`, `owner`, `cgroup`, `note`, `identity` and `telemetry` are
 /// copies that stay.
 struct Spec {
   const perdure::contract::LaunchSpec* header = nullptr;
   std::string_view constant, owner;
   std::string_view after, entry_text;
-  std::string_view note;    // what is known of a subagent at the launch, as in `note` of control.h
-  std::string_view cgroup;  // path of the task's own cgroup, if one can be made; escaped as in JSON
+  std::string_view note;      // what is known of a subagent already, as `note` of control.h
+  std::string_view cgroup;    // path of the task's own, if one can be made; escaped as in JSON
+  std::string_view identity;  // members of the record that say where it runs; "": not said
   const char* program = nullptr;
   const char* cwd = nullptr;
   const char* telemetry = "";
