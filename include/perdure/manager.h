@@ -304,6 +304,14 @@ class PERDURE_API TaskManager {
   /// Ctrl-D is typed. Errors as above.
   [[nodiscard]] Result<void> close_input(const TaskId& id);
 
+  /// Writes to a task's input exactly once, however often it is repeated with the same `write_id` (1 to 256 bytes): by this
+  /// or another process, also after one that was killed in the middle. `end`: close_input() afterwards. Blocks while the
+  /// command does not read. The runner remembers the latest 128 ids. Returns how many bytes were written: fewer than all
+  /// where it was cancelled. Errors: as of open_input(), details["written"] counting; usage where the id came with other
+  /// data, and for a task that runs elsewhere.
+  [[nodiscard]] Result<std::int64_t> write_once(const TaskId& id, std::string_view bytes, std::string_view write_id,
+                                                bool end = false, const Cancellation& cancel = {});
+
   /// The input of a task for one who types: while it is held, open_input() of every other process fails with
   /// task_input_held, and so does hold_input(). It is free again once `lock` is closed, however that process ends.
   struct HeldInput {

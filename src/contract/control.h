@@ -27,7 +27,12 @@
 //   extend TIMEOUT_MS                   -> "ok": the deadline counts from now, 0: there is none; "no": it has ended;
 //                                          "error ERRNO": the record could not be written, and nothing changed
 //   input                               -> "pipe" or "terminal" with a descriptor (SCM_RIGHTS) to write to; "null": the
-//                                          command has no input; "closed": it was closed; "no": it has ended
+//                                          command has no input; "closed": no more; "no": it has ended
+//   type ID SUM OFFSET HEX              -> "typed BYTES": so many of this write's bytes are typed by now. ID: 32 hex digits
+//                                          that name the write, SUM: 16 that stand for its data, HEX: data from OFFSET on.
+//                                          What lies before BYTES is not typed again, and what does not fit into the
+//                                          input comes again. "differs": ID came with another SUM; "forgotten": OFFSET is
+//                                          not 0 and ID is not known any more; "null", "closed", "no" as of input; "error ERRNO"
 //   close-input                         -> "ok"; the command reads the end of its input once all writers are gone
 //   output                              -> "output STREAM_BYTES DROPPED_BYTES UNSTORED_BYTES"
 //
@@ -71,6 +76,7 @@ inline constexpr char kSignal[] = "signal";
 inline constexpr char kOutput[] = "output";
 inline constexpr char kExtend[] = "extend";
 inline constexpr char kInput[] = "input";
+inline constexpr char kType[] = "type";
 inline constexpr char kCloseInput[] = "close-input";
 
 // Sent to clients that wait for the end, once for each attempt: the task has ended, and the disk refuses its record
@@ -88,7 +94,15 @@ inline constexpr char kPipe[] = "pipe";
 inline constexpr char kTerminal[] = "terminal";
 inline constexpr char kNull[] = "null";
 inline constexpr char kClosed[] = "closed";
+inline constexpr char kTyped[] = "typed";
+inline constexpr char kDiffers[] = "differs";
+inline constexpr char kForgotten[] = "forgotten";
 
 inline constexpr long kMaxLine = 8192;
+inline constexpr long kWriteIdDigits = 32, kWriteSumDigits = 16;
+// Less than PIPE_BUF: a pipe takes all of it or nothing.
+inline constexpr long kMaxTyped = 3072;
+// A runner remembers so many writes by their ID, the latest.
+inline constexpr int kRememberedWrites = 128;
 
 }  // namespace perdure::contract

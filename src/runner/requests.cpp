@@ -88,6 +88,11 @@ void Run::on_request(int client, const request::Input& /*wanted*/) {
   output_.stdio.answer_input(control_, client);
 }
 
+void Run::on_request(int client, const request::Type& wanted) {
+  if (!life_.is(State::running)) return control_.answer(client, kNo);
+  output_.typed.answer(control_, client, wanted, output_.stdio);
+}
+
 void Run::on_request(int client, const request::CloseInput& /*wanted*/) {
   output_.stdio.close_input();
   control_.answer(client, kOk);

@@ -120,6 +120,7 @@ class Run {
   void on_request(int client, const request::Signal& wanted);
   void on_request(int client, const request::Extend& wanted);
   void on_request(int client, const request::Input& wanted);
+  void on_request(int client, const request::Type& wanted);
   void on_request(int client, const request::CloseInput& wanted);
   void on_request(int client, const request::Figures& wanted);
 

@@ -3,14 +3,17 @@
 #include "base/file_lock.h"
 #include "base/files.h"
 #include "base/try.h"
+#include "base/words.h"
 #include "contract/control.h"
 #include "contract/names.h"
 #include "manager/actions/start_file.h"
 #include "manager/far/act.h"
+#include "manager/link/cancel_fd.h"
 #include "manager/link/runner_client.h"
 #include "manager/link/state.h"
 #include "manager/status/assess.h"
 #include "manager/status/orphans.h"
+#include "trust/sha256.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -20,8 +23,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <iterator>
 
 // Requests to a running task: more time, a signal, and its command's input.
 namespace perdure {
@@ -33,7 +38,17 @@ std::unexpected<Error> not_running(const TaskId& id) {
   return fail(ErrorCode::task_not_running, fmt::format("{} is not running: see `perdure show {}`", id.str(), id.str()));
 }
 
-// A connection to the runner of a Perdure task that seems to be running.
+Error no_input(const TaskId& id) {
+  return {.code = ErrorCode::usage,
+          .message = fmt::format("{} has no input: start it with `--stdin pipe` or `--pty`", id.str())};
+}
+
+Error input_closed(const TaskId& id) {
+  return {.code = ErrorCode::usage,
+          .message = fmt::format("the input of {} was closed: nothing more can be written", id.str())};
+}
+
+// A connection to the runner of a task of ours that has not ended, as far as can be seen.
 Result<RunnerClient> ask_runner(const store::Session& session, const Task& task, std::string_view request) {
   if (is_terminal(task.status)) return not_running(task.id);
   if (!manager::is_own_record(session, task))
@@ -62,12 +77,8 @@ Result<Answer> ask_for_input(const store::Session& session, const Task& task) {
   Answer answer{.word = std::move(message->line), .descriptor = {}};
   if (!message->files.empty()) answer.descriptor = std::move(message->files.front());
   if (answer.descriptor) return answer;
-  if (answer.word == contract::kNull)
-    return fail(ErrorCode::usage,
-                fmt::format("{} has no input: start it with `--stdin pipe` or `--pty`", task.id.str()));
-  if (answer.word == contract::kClosed)
-    return fail(ErrorCode::usage,
-                fmt::format("the input of {} was closed: nothing more can be written", task.id.str()));
+  if (answer.word == contract::kNull) return std::unexpected(no_input(task.id));
+  if (answer.word == contract::kClosed) return std::unexpected(input_closed(task.id));
   return not_running(task.id);
 }
 
@@ -82,14 +93,82 @@ std::unexpected<Error> held(const TaskId& id, std::int64_t holder) {
   return error;
 }
 
-Result<> type_end_of_input(const Fd& terminal, const TaskId& id) {
+char end_of_input_character(const Fd& terminal) {
   termios settings{};
-  char end = 4;
-  if (::tcgetattr(terminal.get(), &settings) == 0) end = static_cast<char>(settings.c_cc[VEOF]);
+  constexpr char kCtrlD = 4;
+  return ::tcgetattr(terminal.get(), &settings) == 0 ? static_cast<char>(settings.c_cc[VEOF]) : kCtrlD;
+}
+
+Result<> type_end_of_input(const Fd& terminal, const TaskId& id) {
+  const char end = end_of_input_character(terminal);
   while (::write(terminal.get(), &end, 1) < 0) {
     pollfd room{.fd = terminal.get(), .events = POLLOUT, .revents = 0};
     if (errno == EAGAIN && ::poll(&room, 1, -1) < 0 && errno != EINTR) return fail_errno("writing to", id.str());
     if (errno != EAGAIN && errno != EINTR) return not_running(id);
+  }
+  return {};
+}
+
+// One write, by the names that the runner knows it by (contract/control.h).
+struct Typing {
+  std::string id, sum;
+  std::size_t written = 0;
+};
+
+// What an answer to `type` other than "typed" means.
+Error refusal_of_typing(const TaskId& id, std::string_view word, const Typing& typing) {
+  Error error = word == contract::kNull     ? no_input(id)
+                : word == contract::kClosed ? input_closed(id)
+                                            : not_running(id).error();
+  constexpr std::string_view kError = "error ";
+  const int os_error = word.starts_with(kError) ? std::atoi(std::string(word.substr(kError.size())).c_str()) : 0;
+  if (word == contract::kDiffers)
+    error = {.code = ErrorCode::usage, .message = "writeId: was used before, with other data"};
+  else if (word == contract::kForgotten)
+    error = {.code = ErrorCode::usage, .message = "writeId: is not known any more: too many writes came between"};
+  else if (os_error == ENOSYS)
+    error = {.code = ErrorCode::usage,
+             .message = fmt::format("writeId: the runner of {} is of an older version, which knows none", id.str())};
+  else if (os_error == EPIPE)
+    error.message = fmt::format("the command of {} reads no more: it has ended, or has closed its input", id.str());
+  else if (os_error != 0)
+    error = fail_os(os_error, "writing to", id.str()).error();
+  error.details["written"] = fmt::to_string(typing.written);
+  return error;
+}
+
+std::string hex_of(std::string_view bytes) {
+  std::string hex;
+  hex.reserve(2 * bytes.size());
+  for (const char c : bytes) fmt::format_to(std::back_inserter(hex), "{:02x}", static_cast<unsigned char>(c));
+  return hex;
+}
+
+// Until all is typed or it is cancelled; typing.written tells which.
+Result<> type_all(RunnerClient& client, const Fd& input, const TaskId& id, std::string_view data, Typing& typing,
+                  const Cancellation& cancel) {
+  manager::CancelFd cancelled;
+  TRY_VOID(cancelled.begin(cancel));
+  while (typing.written < data.size()) {
+    const auto part = data.substr(typing.written, contract::kMaxTyped);
+    if (!client.send(
+            fmt::format("{} {} {} {} {}", contract::kType, typing.id, typing.sum, typing.written, hex_of(part))))
+      return not_running(id);
+    const auto answer = client.receive();
+    if (!answer) return client.is_silent() ? Result<>(manager::unresponsive(id)) : not_running(id);
+    const std::string_view word = *answer;
+    const std::string begin = fmt::format("{} ", contract::kTyped);
+    const auto typed = word.starts_with(begin)
+                           ? parse_integer(word.substr(begin.size()), 0, static_cast<std::int64_t>(data.size()))
+                           : fail(ErrorCode::usage, "");
+    if (!typed) return std::unexpected(refusal_of_typing(id, word, typing));
+    const bool is_full = static_cast<std::size_t>(*typed) <= typing.written;
+    typing.written = std::max(typing.written, static_cast<std::size_t>(*typed));
+    if (!is_full && cancelled.get() < 0) continue;
+    pollfd look[] = {{.fd = is_full ? input.get() : -1, .events = POLLOUT, .revents = 0},
+                     {.fd = cancelled.get(), .events = POLLIN, .revents = 0}};
+    if (::poll(look, 2, is_full ? -1 : 0) < 0 && errno != EINTR) return fail_errno("writing to", id.str());
+    if (look[1].revents != 0) return {};
   }
   return {};
 }
@@ -125,6 +204,35 @@ Result<Descriptor> TaskManager::open_input(const TaskId& id) {
   if (const auto holder = input_holder(id)) return held(id, *holder);
   TRY(auto answer, ask_for_input(state_->session, *task));
   return Descriptor(answer.descriptor.release());
+}
+
+Result<std::int64_t> TaskManager::write_once(const TaskId& id, std::string_view bytes, std::string_view write_id,
+                                             bool end, const Cancellation& cancel) {
+  TRY_VOID(state_->check_may_act());
+  constexpr std::size_t kLongestId = 256;
+  if (write_id.empty() || write_id.size() > kLongestId)
+    return fail(ErrorCode::usage, fmt::format("writeId: expected 1 to {} bytes, got {}", kLongestId, write_id.size()));
+  TRY(auto task, get(id));
+  if (is_elsewhere(task))
+    return fail(ErrorCode::usage,
+                fmt::format("writeId: {} runs elsewhere, where repeated writes are not told apart", id.str()));
+  if (const auto holder = input_holder(id)) return held(id, *holder);
+  TRY(auto client, ask_runner(state_->session, task, contract::kInput));
+  auto message = client.receive_message();
+  if (!message) return client.is_silent() ? Result<std::int64_t>(manager::unresponsive(id)) : not_running(id);
+  Fd input;
+  if (!message->files.empty()) input = std::move(message->files.front());
+  std::string data(bytes);
+  if (end && message->line == contract::kTerminal) data += end_of_input_character(input);
+  Typing typing{.id = trust::in_hex(trust::sha256(write_id)).substr(0, contract::kWriteIdDigits),
+                .sum = trust::in_hex(trust::sha256(data)).substr(0, contract::kWriteSumDigits)};
+  TRY_VOID(type_all(client, input, id, data, typing, cancel));
+  if (typing.written < data.size() || !end || message->line == contract::kTerminal)
+    return static_cast<std::int64_t>(std::min(typing.written, bytes.size()));
+  input.reset();  // else it would keep the end from being read
+  if (!client.send(contract::kCloseInput) || !client.receive())
+    return client.is_silent() ? Result<std::int64_t>(manager::unresponsive(id)) : not_running(id);
+  return static_cast<std::int64_t>(bytes.size());
 }
 
 Result<TaskManager::HeldInput> TaskManager::hold_input(const TaskId& id) {

@@ -106,6 +106,24 @@ Request signal(const Form& form, std::string_view rest) {
   return Signal{static_cast<int>(number)};
 }
 
+bool are_hex_digits(std::string_view text) {
+  for (const char c : text)
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
+  return true;
+}
+
+Request type(const Form& form, std::string_view rest) {
+  Type wanted;
+  wanted.id = take_word(rest);
+  wanted.sum = take_word(rest);
+  if (wanted.id.size() != kWriteIdDigits || wanted.sum.size() != kWriteSumDigits) return not_so(form);
+  if (!take_whole_number(rest, wanted.offset)) return not_so(form);
+  wanted.hex = rest;
+  if (!are_hex_digits(wanted.id) || !are_hex_digits(wanted.sum) || !are_hex_digits(rest)) return kBadArgument;
+  if (wanted.offset < 0 || rest.empty() || rest.size() % 2 != 0 || rest.size() > 2 * kMaxTyped) return kBadArgument;
+  return wanted;
+}
+
 constexpr Form kForms[] = {
     {kWait, "wait [ID]", wait},
     {kWaiters, "waiters", plain<Waiters>},
@@ -123,6 +141,7 @@ constexpr Form kForms[] = {
     {kSignal, "signal NUMBER", signal},
     {kExtend, "extend TIMEOUT_MS", numbered<Extend>},
     {kInput, "input", plain<Input>},
+    {kType, "type ID SUM OFFSET HEX", type},
     {kCloseInput, "close-input", plain<CloseInput>},
     {kOutput, "output", plain<Figures>},
 };

@@ -52,6 +52,11 @@ struct Extend {
   long timeout_ms = 0;
 };
 struct Input {};
+struct Type {
+  std::string_view id, sum;  // hex digits
+  long offset = 0;
+  std::string_view hex;  // an even number of hex digits
+};
 struct CloseInput {};
 struct Figures {};  // `output`
 
@@ -62,7 +67,7 @@ struct Bad {
 };
 
 using Request = std::variant<Bad, Wait, Waiters, Started, Release, Look, Detach, Stop, StopOwned, Settle, EndLeftovers,
-                             Note, TurnEnded, Signal, Extend, Input, CloseInput, Figures>;
+                             Note, TurnEnded, Signal, Extend, Input, Type, CloseInput, Figures>;
 
 /// Total: parses every line into one of them. Pure.
 [[nodiscard]] Request parse(std::string_view line);

@@ -3,6 +3,7 @@
 #include "runner/output/log.h"
 #include "runner/output/stdio.h"
 #include "runner/output/stream.h"
+#include "runner/output/typed.h"
 
 namespace runner {
 
@@ -10,6 +11,7 @@ namespace runner {
 struct Output {
   Fd pipe;  // the reading end; closed at the end of the output
   Stdio stdio;
+  Typed typed;
   Log log;
   Stream stream;
   long owed = -1;  // unread bytes of the command when it exited, before those of leftovers; below 0: not determined

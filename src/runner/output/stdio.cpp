@@ -1,6 +1,9 @@
 #include "runner/output/stdio.h"
 
 #include "contract/control.h"
+#include "runner/os/text.h"
+
+#include <cerrno>
 
 namespace runner {
 
@@ -61,6 +64,16 @@ void Stdio::answer_input(Control& control, int client) const {
   if (!input_) return control.answer(client, kClosed);
   const int input = input_.get();
   control.answer(client, terminal_ ? kTerminal : kPipe, &input, 1);
+}
+
+Fd Stdio::open_input(std::string_view& why) const {
+  if (!has_input_) why = kNull;
+  if (has_input_ && !input_) why = kClosed;
+  if (!why.empty()) return Fd(-ENOENT);
+  // A terminal's is non-blocking, and opened again by its name would be another terminal.
+  if (terminal_) return Fd(sys::checked(::fcntl(input_.get(), F_DUPFD_CLOEXEC, 3)));
+  const auto name = Text<32>() << "/proc/self/fd/" << input_.get();
+  return Fd(sys::open_at(AT_FDCWD, name.c_str(), O_WRONLY | O_NONBLOCK));
 }
 
 void Stdio::close_input() {

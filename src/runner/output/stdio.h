@@ -4,6 +4,8 @@
 #include "runner/control/control.h"
 #include "runner/os/fd.h"
 
+#include <string_view>
+
 namespace runner {
 
 /// The command's standard streams: pipes, or a terminal of its own.
@@ -25,7 +27,10 @@ class Stdio {
   /// Passes the writing end of the command's input to a client (contract/control.h). The bytes do not pass through the
   /// runner, so a command that does not read blocks only the writer.
   void answer_input(Control& control, int client) const;
-  /// Closes the writing end; with a terminal there is none.
+  /// Opens the writing side anew, so that writing to it never blocks whatever is set on the one that clients share.
+  /// -errno where that fails, or there is none: then `why` says so in a word of contract/control.h.
+  [[nodiscard]] Fd open_input(std::string_view& why) const;
+  /// Lets go of the writing side; with a terminal there is none to let go of.
   void close_input();
 
  private:

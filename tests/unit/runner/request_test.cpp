@@ -37,6 +37,24 @@ TEST(Request, EachPlainWordIsOneOfItsOwnKind) {
   as<Figures>("output");
 }
 
+TEST(Request, V50_TypeNamesItsWriteAndItsPlace) {
+  const std::string id(32, 'a'), sum(16, '0');
+  const std::string line = "type " + id + " " + sum + " 7 6a00ff";
+  const Type type = as<Type>(line);
+  EXPECT_EQ(type.id, id);
+  EXPECT_EQ(type.sum, sum);
+  EXPECT_EQ(type.offset, 7);
+  EXPECT_EQ(type.hex, "6a00ff");
+  for (const std::string& bad :
+       {"type " + id + " " + sum + " 7 6a0", "type " + id + " " + sum + " -1 6a", "type " + id + " " + sum + " 0 6A",
+        "type " + id + " " + sum + " 0 ", "type " + std::string(32, 'g') + " " + sum + " 0 6a"})
+    EXPECT_EQ(error_of(bad), "error 22") << bad;
+  for (const std::string& bad : {std::string("type"), "type " + id, "type " + id + " " + sum,
+                                 "type " + id + "a " + sum + " 0 6a", "type " + id + " " + sum.substr(1) + " 0 6a"})
+    EXPECT_EQ(error_of(bad), "error 22 expected: type ID SUM OFFSET HEX") << bad;
+  EXPECT_EQ(error_of("type " + id + " " + sum + " 0 " + std::string(2 * 3073, 'a')), "error 22");
+}
+
 TEST(Request, WaitNamesTheTaskOfTheWaiterOrNone) {
   EXPECT_EQ(as<Wait>("wait").inside, "");
   EXPECT_EQ(as<Wait>("wait bash-0a1b2c3d").inside, "bash-0a1b2c3d");
