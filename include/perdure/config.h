@@ -72,6 +72,9 @@ struct Config {
   // [telemetry]
   Setting<std::optional<std::string>> telemetry_file = {};  ///< absolute; absent: telemetry is off
 
+  // [rpc]
+  Setting<std::vector<std::string>> rpc_sessions = {};  ///< absolute; session.list shows these, too
+
   std::vector<ConfiguredHook> hooks = {};              ///< the person's first, then the session's
   std::map<std::string, ConfiguredAgent> agents = {};  ///< by name
   std::map<std::string, ExecutorDefinition> executors = {};

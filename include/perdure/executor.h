@@ -39,6 +39,9 @@ struct ExecutorDefinition {
 /// "ssh", "slurm".
 [[nodiscard]] PERDURE_API std::string_view name_of(ExecutorDefinition::Type type);
 
+/// Where it is, for people: the host, the transport or the folder.
+[[nodiscard]] PERDURE_API std::string described_place(const ExecutorDefinition& executor);
+
 /// What a look at an executor found.
 struct ExecutorReport {
   std::string name = {}, type = {};

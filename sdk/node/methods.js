@@ -23,7 +23,11 @@ export const REPEAT = {
   'agent.start': 'withKey',
   'task.output': 'yes',
   'task.activity': 'yes',
-  'task.write': 'uncertain',
+  'task.write': 'withWriteId',
+  'task.attach': 'no',
+  'task.input': 'uncertain',
+  'task.resize': 'no',
+  'task.leave': 'no',
   'task.search': 'yes',
   'task.firstFailure': 'yes',
   'task.wait': 'yes',
@@ -36,4 +40,5 @@ export const REPEAT = {
   'notifications.await': 'yes',
   'events.subscribe': 'yes',
   'events.unsubscribe': 'no',
+  'executors.list': 'yes',
 };

@@ -321,6 +321,17 @@ export interface Agent {
   permission: 'allow' | 'deny' | 'ask';
 }
 
+/** Where tasks can run besides this machine. */
+export interface Executor {
+  /** of its definition */
+  name: string;
+  type: 'ssh' | 'slurm';
+  /** the host, the transport or the folder */
+  place: string;
+  /** false: it stands in the session's perdure.toml, which this user does not trust yet */
+  trusted: boolean;
+}
+
 /** A range of protocol numbers. */
 export interface Versions {
   min: number;
@@ -339,6 +350,8 @@ export interface Capabilities {
   events: boolean;
   /** agent.start */
   agents: boolean;
+  /** task.attach */
+  attach: boolean;
   /** task.write is deduplicated by writeId */
   writeId: boolean;
   /** longest line and window, in bytes */
@@ -765,11 +778,70 @@ export interface TaskWriteParams {
   encoding?: 'utf8' | 'base64';
   /** close the input afterwards */
   eof?: boolean;
+  /** a name for this write, 1 to 256 bytes: repeated with the same name and data it is typed once, also by another server. The task's runner remembers the latest 128. Not for tasks that run elsewhere */
+  writeId?: string;
 }
 
 export interface TaskWriteResult {
+  /** how many were written, by this call or by the one it repeats */
+  bytes: number;
+}
+
+export interface TaskAttachParams {
+  /** exact id of a task */
+  id: string;
+  /** only watch: any number may, one may type */
+  readOnly?: boolean;
+  /** offset of the first byte to be sent (default: only what is printed from now on) */
+  at?: number;
+  /** instead: begin with the last bytes */
+  tailBytes?: number;
+}
+
+export interface TaskAttachResult {
+  /** names it in what follows */
+  attachment: string;
+  /** where the chunks begin */
+  offset: number;
+  /** none: it only watches */
+  input: 'terminal' | 'pipe' | 'none';
+  /** its size, where the task has one */
+  terminal?: Terminal;
+}
+
+export interface TaskInputParams {
+  /** from task.attach */
+  attachment: string;
+  data: string;
+  /** of data (default: utf8) */
+  encoding?: 'utf8' | 'base64';
+  /** close the input afterwards; on a terminal Ctrl-D is typed */
+  eof?: boolean;
+}
+
+export interface TaskInputResult {
   /** how many were written */
   bytes: number;
+}
+
+export interface TaskResizeParams {
+  /** from task.attach */
+  attachment: string;
+  rows: number;
+  columns: number;
+}
+
+export interface TaskResizeResult {
+}
+
+export interface TaskLeaveParams {
+  /** from task.attach */
+  attachment: string;
+}
+
+export interface TaskLeaveResult {
+  /** false: there was none of that name, or it had ended */
+  left: boolean;
 }
 
 export interface TaskSearchParams {
@@ -789,7 +861,7 @@ export interface TaskSearchParams {
   direction?: 'forward' | 'backward';
   /** how many hits are returned; all are counted (default 100) */
   limit?: number;
-  /** a name of yours: hits come as task.search.hit notifications with it, instead of in the result */
+  /** a name of yours: hits come as task.search.hit notifications with it, instead of in the result, and each 64 MiB task.search.progress */
   stream?: string;
 }
 
@@ -971,6 +1043,40 @@ export interface EventsUnsubscribeResult {
   ended: boolean;
 }
 
+export interface ExecutorsListParams {
+}
+
+export interface ExecutorsListResult {
+  /** by name */
+  executors: Executor[];
+}
+
+/** What an attached task printed. The next chunk is read from the log once this one was taken: a slow client costs the server no memory. */
+export interface TaskChunkNotification {
+  /** from task.attach */
+  attachment: string;
+  /** base64 */
+  data: string;
+  /** of the first byte */
+  offset: number;
+  /** of the first byte behind it */
+  nextOffset: number;
+  /** bytes of the stream so far: what lies behind nextOffset comes next */
+  size: number;
+  /** bytes before `offset` that were not kept, or were dropped while this client was slow */
+  gap?: Gap;
+}
+
+/** The attachment has ended: the task has, and all it printed was sent; or it can't be read. */
+export interface TaskAttachmentEndedNotification {
+  /** from task.attach */
+  attachment: string;
+  /** as it ended */
+  task?: TaskInfo;
+  /** instead: why nothing more can be read */
+  message?: string;
+}
+
 /** Found by a task.search with `stream`, before its answer. */
 export interface TaskSearchHitNotification {
   /** `stream` of the call */
@@ -985,6 +1091,16 @@ export interface TaskSearchHitNotification {
   line?: number;
   /** of its line, at most 512 bytes around it */
   text: string;
+}
+
+/** How far a task.search with `stream` has come: each 64 MiB of a log. */
+export interface TaskSearchProgressNotification {
+  /** `stream` of the call */
+  search: string;
+  /** of the task whose log is being read */
+  id: string;
+  /** of it that were read */
+  bytes: number;
 }
 
 /** Something happened to a task. Events of one task are in order. */
@@ -1032,7 +1148,7 @@ export interface FailureNotification {
 export interface Methods {
   /** Begins a connection. Any other call before it fails with -32002. */
   'initialize': { params: InitializeParams; result: InitializeResult };
-  /** The sessions below the state folder, and this one. */
+  /** The sessions below the state folder, this one, those of `rpc.sessions` in the configuration, and the newest of other programs. The disk is not searched. */
   'session.list': { params: SessionListParams; result: SessionListResult };
   /** What is wrong with the session. */
   'session.doctor': { params: SessionDoctorParams; result: SessionDoctorResult };
@@ -1074,6 +1190,14 @@ export interface Methods {
   'task.activity': { params: TaskActivityParams; result: TaskActivityResult };
   /** Writes to a task's input. Waits while the command does not read. */
   'task.write': { params: TaskWriteParams; result: TaskWriteResult };
+  /** Has what a task prints sent as task.chunk notifications and, unless it only watches, takes its input. Ends with task.leave, with the connection, or with the task: then comes task.attachment.ended. A client that connects again attaches with `at`. */
+  'task.attach': { params: TaskAttachParams; result: TaskAttachResult };
+  /** Types into an attached task. Calls for one attachment are worked on in their order. Waits while the command does not read. */
+  'task.input': { params: TaskInputParams; result: TaskInputResult };
+  /** Sets the size of an attached task's terminal. */
+  'task.resize': { params: TaskResizeParams; result: TaskResizeResult };
+  /** Ends an attachment, not the task. Nothing of it is sent after the answer. */
+  'task.leave': { params: TaskLeaveParams; result: TaskLeaveResult };
   /** Looks for a text or a regular expression in logs, in time that is linear in their size. */
   'task.search': { params: TaskSearchParams; result: TaskSearchResult };
   /** A place in the log to jump to: the last line that looks like a failure. Never a verdict. */
@@ -1098,4 +1222,6 @@ export interface Methods {
   'events.subscribe': { params: EventsSubscribeParams; result: EventsSubscribeResult };
   /** Ends a subscription. Nothing of it is sent after the answer. */
   'events.unsubscribe': { params: EventsUnsubscribeParams; result: EventsUnsubscribeResult };
+  /** Where tasks can run besides this machine. Contacts none of them. */
+  'executors.list': { params: ExecutorsListParams; result: ExecutorsListResult };
 }

@@ -66,7 +66,11 @@ _REPEAT = {
     'agent.start': 'withKey',
     'task.output': 'yes',
     'task.activity': 'yes',
-    'task.write': 'uncertain',
+    'task.write': 'withWriteId',
+    'task.attach': 'no',
+    'task.input': 'uncertain',
+    'task.resize': 'no',
+    'task.leave': 'no',
     'task.search': 'yes',
     'task.firstFailure': 'yes',
     'task.wait': 'yes',
@@ -79,6 +83,7 @@ _REPEAT = {
     'notifications.await': 'yes',
     'events.subscribe': 'yes',
     'events.unsubscribe': 'no',
+    'executors.list': 'yes',
 }
 
 
@@ -268,6 +273,13 @@ Agent = TypedDict('Agent', {
     'permission': str,
 }, total=False)
 
+Executor = TypedDict('Executor', {
+    'name': str,
+    'type': str,
+    'place': str,
+    'trusted': bool,
+}, total=False)
+
 Versions = TypedDict('Versions', {
     'min': int,
     'max': int,
@@ -281,6 +293,7 @@ Program = TypedDict('Program', {
 Capabilities = TypedDict('Capabilities', {
     'events': bool,
     'agents': bool,
+    'attach': bool,
     'writeId': bool,
     'limits': Dict[str, Any],
 }, total=False)
@@ -465,8 +478,9 @@ class _Pending:
 
     def repeat(self) -> str:
         how = _REPEAT.get(self.method, 'no')
-        if how == 'withKey':
-            return 'yes' if self.params.get('idempotencyKey') else 'uncertain'
+        key = {'withKey': 'idempotencyKey', 'withWriteId': 'writeId'}.get(how)
+        if key:
+            return 'yes' if self.params.get(key) else 'uncertain'
         return how
 
 
@@ -777,9 +791,10 @@ class Perdure:
     def _do(self, method: str, params: Mapping[str, Any]) -> '_Op[None]':
         return _Op(method, params, lambda _: None)
 
-    def _write_op(self, id: str, data: Union[bytes, str], eof: bool) -> '_Op[None]':  # noqa: A002
+    def _write_op(self, id: str, data: Union[bytes, str], eof: bool, write_id: Optional[str]) -> '_Op[None]':  # noqa: A002
         raw = data.encode() if isinstance(data, str) else data
-        return self._do('task.write', {'id': id, 'data': base64.b64encode(raw).decode(), 'encoding': 'base64', 'eof': eof})
+        return self._do('task.write', {'id': id, 'data': base64.b64encode(raw).decode(), 'encoding': 'base64', 'eof': eof,
+                                       'writeId': write_id})
 
     def _ask(self, questions: Union[str, Sequence[Mapping[str, Any]]], options: Mapping[str, Any]) -> '_Op[Task]':
         asked = [{'question': questions}] if isinstance(questions, str) else list(questions)
@@ -873,13 +888,16 @@ class Perdure:
         """As signal()."""
         await self._arun_op(self._do('task.signal', {'id': id, 'signal': str(int(signal)) if isinstance(signal, int) else signal}))
 
-    def write(self, id: str, data: Union[bytes, str], *, eof: bool = False) -> None:  # noqa: A002
-        """Writes to a task that was started with `input='pipe'` or a terminal."""
-        self._run_op(self._write_op(id, data, eof))
+    def write(self, id: str, data: Union[bytes, str], *, eof: bool = False,  # noqa: A002
+              write_id: Optional[str] = None) -> None:
+        """Writes to a task that was started with `input='pipe'` or a terminal. Repeated with the same `write_id`, a name of
+        yours, it is typed once."""
+        self._run_op(self._write_op(id, data, eof, write_id))
 
-    async def awrite(self, id: str, data: Union[bytes, str], *, eof: bool = False) -> None:  # noqa: A002
+    async def awrite(self, id: str, data: Union[bytes, str], *, eof: bool = False,  # noqa: A002
+                     write_id: Optional[str] = None) -> None:
         """As write()."""
-        await self._arun_op(self._write_op(id, data, eof))
+        await self._arun_op(self._write_op(id, data, eof, write_id))
 
     def remove(self, id: str) -> None:  # noqa: A002
         """Removes a task that has ended, with its output."""
@@ -1116,13 +1134,13 @@ class Task:
         """As extend()."""
         return await self.perdure.aextend(self.id, timeout_ms)
 
-    def write(self, data: Union[bytes, str], *, eof: bool = False) -> None:
+    def write(self, data: Union[bytes, str], *, eof: bool = False, write_id: Optional[str] = None) -> None:
         """See Perdure.write()."""
-        self.perdure.write(self.id, data, eof=eof)
+        self.perdure.write(self.id, data, eof=eof, write_id=write_id)
 
-    async def awrite(self, data: Union[bytes, str], *, eof: bool = False) -> None:
+    async def awrite(self, data: Union[bytes, str], *, eof: bool = False, write_id: Optional[str] = None) -> None:
         """As write()."""
-        await self.perdure.awrite(self.id, data, eof=eof)
+        await self.perdure.awrite(self.id, data, eof=eof, write_id=write_id)
 
 
 def open(session: Optional[str] = None, *, owner: Optional[str] = None, binary: Optional[str] = None,  # noqa: A001

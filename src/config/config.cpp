@@ -27,7 +27,7 @@ namespace {
 constexpr std::size_t kMaxFile = std::size_t{1} << 20;
 constexpr std::string_view kTask = "task", kOldTask = "background", kHooks = "hooks", kAgents = "agents",
                            kExecutors = "executors", kShell = "shell";
-constexpr std::array<std::string_view, 3> kActs = {kHooks, kAgents, "webhook"};
+constexpr std::array<std::string_view, 4> kActs = {kHooks, kAgents, "webhook", "rpc"};
 
 std::string absolute_variable(const char* name) {
   const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): never changed here
@@ -144,7 +144,8 @@ Result<> read_own_file(const std::string& path, Config& config) {
   return read_entries(*entries, path, false, config);
 }
 
-// Removes the entries that would make Perdure run a program or send data elsewhere (L51).
+// Takes what would have Perdure run a program, send something elsewhere or look into other folders out of the entries
+// (L51).
 std::vector<UntrustedPart> take_untrusted(TomlTable& entries, const std::string& path) {
   std::vector<UntrustedPart> taken;
   const auto take = [&](TomlTable& table, const auto& is_meant, const auto& named) {

@@ -29,6 +29,7 @@ constexpr OrNone<SizeRule> kOutputLimit{{0}};
 constexpr OrNone<DurationRule> kAge{{.least = std::chrono::minutes(1), .most = hours(24 * 36'500)}};
 constexpr OrNone<SizeRule> kRoom{{std::int64_t{1} << 20}};
 constexpr OrNone<PathRule> kFile{};
+constexpr PathsRule kPaths;
 
 constexpr WordRule<OnOutputLimit, 2> kOnLimit{{{{"truncate", OnOutputLimit::truncate}, {"stop", OnOutputLimit::stop}}}};
 constexpr WordRule<Leftovers, 3> kLeftovers{
@@ -105,6 +106,8 @@ constexpr ConfigKey kKeyTable[] = {
     key<&Config::retention_max_bytes, kRoom>("retention", "max_bytes",
                                              "what ended tasks may take on the disk together"),
     key<&Config::telemetry_file, kFile>("telemetry", "file", "where telemetry is written, as JSON lines"),
+    key<&Config::rpc_sessions, kPaths>(
+        "rpc", "sessions", "sessions that `session.list` and the page show besides those of the state folder"),
 };
 
 const char* variable(const std::string& name) {

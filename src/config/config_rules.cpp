@@ -1,5 +1,7 @@
 #include "config/config_rules.h"
 
+#include "codec/record.h"
+
 #include <fmt/format.h>
 
 #include <cctype>
@@ -109,6 +111,40 @@ Checked<std::string> PathRule::read(const Given& given) const {
   const char* const home = std::getenv("HOME");  // NOLINT(concurrency-mt-unsafe): never changed here
   if (text && text->starts_with("~/") && home != nullptr && *home == '/') return home + text->substr(1);
   return not_allowed(given, takes());
+}
+
+Checked<std::vector<std::string>> PathsRule::read(const Given& given) const {
+  std::vector<std::string> paths;
+  const auto add = [&](const TomlValue& one) {
+    auto path = PathRule().read({.value = one, .is_text = given.is_text});
+    if (path) paths.push_back(std::move(*path));
+    return path.has_value();
+  };
+  if (const auto* const array = std::get_if<TomlArray>(&given.value.content)) {
+    for (const auto& item : *array)
+      if (!add(item)) return not_allowed({.value = item}, takes());
+    return paths;
+  }
+  const auto* const text = std::get_if<std::string>(&given.value.content);
+  if (text == nullptr || !given.is_text) return not_allowed(given, takes());
+  std::string_view rest = *text;
+  while (!rest.empty()) {
+    const auto colon = rest.find(':');
+    if (!add({.content = std::string(rest.substr(0, colon))})) return not_allowed(given, takes());
+    rest.remove_prefix(colon == std::string_view::npos ? rest.size() : colon + 1);
+  }
+  return paths;
+}
+
+Shown PathsRule::shown(const Type& value) {
+  if (value.empty()) return {.text = "none", .json = "[]"};
+  Shown shown{.text = {}, .json = "["};
+  for (const auto& path : value) {
+    shown.text += (shown.text.empty() ? "" : ":") + path;
+    shown.json += (shown.json.size() > 1 ? "," : "") + codec::json_quoted(path);
+  }
+  shown.json += "]";
+  return shown;
 }
 
 Checked<std::string> KeysRule::read(const Given& given) const {

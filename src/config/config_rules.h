@@ -9,6 +9,7 @@
 #include <limits>
 #include <string>
 #include <utility>
+#include <vector>
 
 // How one value is read, checked and shown. A rule has a Type, read(), shown() and takes(): the allowed values as text.
 namespace perdure::manager {
@@ -86,6 +87,16 @@ struct PathRule {
   [[nodiscard]] std::string takes() const { return "an absolute path, or one that begins with ~/"; }
   [[nodiscard]] Checked<Type> read(const Given& given) const;
   [[nodiscard]] static Shown shown(const Type& value) { return {.text = value, .json = {}}; }
+};
+
+/// Any number of them: an array, or in a variable with `:` between.
+struct PathsRule {
+  using Type = std::vector<std::string>;
+  [[nodiscard]] std::string takes() const {
+    return "an array of absolute paths, or paths that begin with ~/; in the variable with `:` between";
+  }
+  [[nodiscard]] Checked<Type> read(const Given& given) const;
+  [[nodiscard]] static Shown shown(const Type& value);
 };
 
 /// "ctrl-X" or "none".

@@ -79,6 +79,14 @@ std::string_view name_of(ExecutorDefinition::Type type) {
   return type == ExecutorDefinition::Type::ssh ? "ssh" : "slurm";
 }
 
+std::string described_place(const ExecutorDefinition& executor) {
+  if (executor.type == ExecutorDefinition::Type::slurm) return executor.folder;
+  if (!executor.host.empty()) return executor.on.empty() ? executor.host : executor.host + ", on " + executor.on;
+  std::string words;
+  for (const auto& word : executor.transport) words += (words.empty() ? "" : " ") + word;
+  return words;
+}
+
 std::string_view name_of(Evidence evidence) {
   return kEvidenceNames.at(static_cast<std::size_t>(evidence));
 }

@@ -103,7 +103,7 @@ class Protocol(RpcTest):
         rpc = self.rpc()
         for method in table['methods']:
             self.assertTrue(method['description'].endswith('.'), method['name'])
-            self.assertIn(method['repeat'], ('yes', 'withKey', 'no', 'uncertain'))
+            self.assertIn(method['repeat'], ('yes', 'withKey', 'withWriteId', 'no', 'uncertain'))
             if 'required' in method['params']:
                 self.refused(-32602 if method['name'] != 'initialize' else -32602, rpc, method['name'])
 

@@ -104,7 +104,17 @@ Result<std::string> Call::state_folder() {
   return fail(ErrorCode::usage, "HOME is not set, and neither is XDG_STATE_HOME");
 }
 
-// Once for each command, so that the user learns what is left out.
+std::vector<std::string> Call::foreign_folders() {
+  std::vector<std::string> folders;
+  const auto home = environment("HOME");
+  if (auto kimi = environment("KIMI_CODE_HOME"))
+    folders.push_back(*kimi + "/sessions");
+  else if (home)
+    folders.push_back(*home + "/.kimi-code/sessions");
+  return folders;
+}
+
+// Once for each command: what is left out must not be missed in silence.
 void say_untrusted(const Config& config) {
   if (config.untrusted.empty()) return;
   std::string names;

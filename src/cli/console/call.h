@@ -77,6 +77,8 @@ class Call {
 
   /// Perdure's own folder for data that is kept between runs and belongs to no session.
   [[nodiscard]] static Result<std::string> state_folder();
+  /// Where other programs keep their sessions, two levels below.
+  [[nodiscard]] static std::vector<std::string> foreign_folders();
 
   bool json = false;
   std::optional<std::string> session;

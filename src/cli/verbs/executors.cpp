@@ -15,14 +15,6 @@ constexpr Option kExecutorsOptions[] = {
     {"--names", nullptr, "only the names, a line each"},
 };
 
-std::string place_of_definition(const ExecutorDefinition& executor) {
-  if (executor.type == ExecutorDefinition::Type::slurm) return executor.folder;
-  if (!executor.host.empty()) return executor.on.empty() ? executor.host : executor.host + ", on " + executor.on;
-  std::string words;
-  for (const auto& word : executor.transport) words += (words.empty() ? "" : " ") + word;
-  return words;
-}
-
 Result<int> check(Call& call, const std::string& name) {
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
@@ -61,7 +53,7 @@ Result<int> executors(Call& call) {
       json.add(codec::JsonObject()
                    .add("name", name)
                    .add("type", name_of(executor.type))
-                   .add("place", place_of_definition(executor))
+                   .add("place", described_place(executor))
                    .add("trusted", executor.untrusted.empty())
                    .json());
     put_line(json.json().text);
@@ -74,7 +66,7 @@ Result<int> executors(Call& call) {
   Table table({"NAME", "TYPE", "PLACE"});
   for (const auto& [name, executor] : known)
     table.add({name, std::string(name_of(executor.type)),
-               harmless_line(place_of_definition(executor)) +
+               harmless_line(described_place(executor)) +
                    (executor.untrusted.empty() ? "" : " (not trusted: " + harmless_line(executor.untrusted) + ")")});
   for (const auto& line : table.lines(terminal_columns())) put_line(line);
   return 0;

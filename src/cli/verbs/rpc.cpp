@@ -40,8 +40,12 @@ Result<int> run_rpc(Call& call) {
   auto session = call.session_path();
   auto state = Call::state_folder();
   if (!session) return std::unexpected(session.error());
+  // A client that names another session is told of what is wrong with its configuration by `initialize`.
+  const auto config = load_config(*session);
   const rpc::Options options{.session = *session,
                              .state_folder = state.value_or(""),
+                             .sessions = config ? config->rpc_sessions.value : std::vector<std::string>(),
+                             .foreign = Call::foreign_folders(),
                              .on_start = [](TaskManager& manager, const Config& config) {
                                if (config.retention_auto.value) sweep_in_background(manager);
                              }};

@@ -17,6 +17,9 @@ namespace perdure::rpc {
 [[nodiscard]] std::span<const Method> question_methods();
 [[nodiscard]] std::span<const Method> notification_methods();
 [[nodiscard]] std::span<const Method> event_methods();
+[[nodiscard]] std::span<const Method> executor_methods();
+[[nodiscard]] std::span<const Method> write_methods();
+[[nodiscard]] std::span<const Method> attach_methods();
 
 [[nodiscard]] const std::vector<Method>& all_methods();
 [[nodiscard]] const Method* find_method(std::string_view name);

@@ -1,32 +1,15 @@
 #include "base/base64.h"
-#include "base/clock.h"
 #include "base/error.h"
-#include "base/fd.h"
 #include "base/utf8.h"
 #include "base/words.h"
 #include "rpc/methods/methods.h"
-
-#include <poll.h>
-#include <unistd.h>
-
-#include <fmt/format.h>
+#include "rpc/methods/streams.h"
 
 #include <algorithm>
-#include <cerrno>
 
-// task.output, task.activity, task.write
+// task.output, task.activity
 namespace perdure::rpc {
-namespace {
 
-constexpr std::int64_t kMostWindow = 256 << 10, kUsualWindow = 64 << 10;
-constexpr std::int64_t kLookBack = 64 << 10;  // for the start of a line
-
-struct Window {
-  OutputChunk chunk;
-  std::optional<std::pair<std::int64_t, std::int64_t>> gap;  // at, bytes
-};
-
-// Skips bytes that were not kept and reports the gap.
 Result<Window> read_window(const TaskManager& manager, const TaskId& id, std::int64_t at, std::int64_t limit) {
   auto chunk = manager.read_output(id, at, limit);
   if (chunk) return Window{std::move(*chunk), std::nullopt};
@@ -38,7 +21,12 @@ Result<Window> read_window(const TaskManager& manager, const TaskId& id, std::in
   return Window{std::move(*behind), std::pair(at, *next - at)};
 }
 
-// Offset of the last `lines` lines of the kept output.
+namespace {
+
+constexpr std::int64_t kMostWindow = 256 << 10, kUsualWindow = 64 << 10;
+constexpr std::int64_t kLookBack = 64 << 10;  // for the start of a line
+
+// Where the last `lines` lines of the kept end begin.
 Result<std::int64_t> start_of_last_lines(const TaskManager& manager, const TaskId& id, std::int64_t size,
                                          std::int64_t lines) {
   auto end = read_window(manager, id, std::max<std::int64_t>(0, size - kMostWindow), kMostWindow);
@@ -159,59 +147,6 @@ Reply activity(Request& request) {
                       {"eof", chunk->eof && next == chunk->next_offset}};
 }
 
-Error no_reader(const TaskId& id) {
-  return {.code = ErrorCode::task_not_running,
-          .message = fmt::format("the command of {} reads no more: it has ended, or has closed its input", id.str())};
-}
-
-// False: the request was cancelled.
-Result<bool> write_all_to(int input, std::string_view bytes, const TaskId& id, const jsonrpc::Call& call,
-                          std::int64_t& written) {
-  while (!bytes.empty()) {
-    pollfd look[] = {{.fd = input, .events = POLLOUT, .revents = 0},
-                     {.fd = call.stop.fd(), .events = POLLIN, .revents = 0}};
-    if (::poll(look, 2, -1) < 0 && errno != EINTR) return fail_errno("writing to", id.str());
-    if (look[0].revents == 0) {
-      if (look[1].revents != 0) return false;
-      continue;
-    }
-    // At most what a pipe certainly takes: the descriptor may be blocking.
-    const ssize_t n = ::write(input, bytes.data(), std::min<std::size_t>(bytes.size(), PIPE_BUF));
-    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (n < 0) return std::unexpected(no_reader(id));
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-    written += n;
-  }
-  return true;
-}
-
-Reply write(Request& request) {
-  auto id = request.id();
-  if (!id) return failed(id.error());
-  std::string data = request.text("data").value_or("");
-  if (request.text("encoding") == "base64") {
-    auto bytes = bytes_of_base64(data);
-    if (!bytes) return refused("data: expected base64");
-    data = std::move(*bytes);
-  }
-  std::int64_t written = 0;
-  if (!data.empty()) {
-    auto opened = request.manager().open_input(*id);
-    if (!opened) return failed(opened.error());
-    const Fd input(opened->release());
-    auto whole = write_all_to(input.get(), data, *id, request.call, written);
-    if (!whole) {
-      auto fault = fault_of(whole.error());
-      fault.data.as_object()["details"].as_object()["written"] = std::to_string(written);
-      return std::unexpected(std::move(fault));
-    }
-    if (!*whole) return refused(fmt::format("cancelled after {} bytes", written));
-  }
-  if (request.is_true("eof"))
-    if (auto closed = request.manager().close_input(*id); !closed) return failed(closed.error());
-  return json::object{{"bytes", written}};
-}
-
 constexpr Field kOutputParams[] = {
     {"id", "string", "exact id of a task", true},
     {"at", "integer", "offset of the first byte (default: 0)"},
@@ -243,14 +178,6 @@ constexpr Field kActivityResult[] = {
     {"size", "integer", "bytes of the activity so far", true},
     {"eof", "boolean", "nothing more will come", true},
 };
-constexpr Field kWriteParams[] = {
-    {"id", "string", "exact id of a task", true},
-    {"data", "string", "", true},
-    {"encoding", "utf8|base64", "of data (default: utf8)"},
-    {"eof", "boolean", "close the input afterwards"},
-};
-constexpr Field kWriteResult[] = {{"bytes", "integer", "how many were written", true}};
-
 constexpr Method kOutputMethods[] = {
     {.name = "task.output",
      .help = "A window of what a task printed. Offsets count bytes of the stream.",
@@ -262,13 +189,6 @@ constexpr Method kOutputMethods[] = {
      .params = kActivityParams,
      .result = kActivityResult,
      .handle = activity},
-    {.name = "task.write",
-     .help = "Writes to a task's input. Waits while the command does not read.",
-     .writes = true,
-     .repeat = Repeat::uncertain,
-     .params = kWriteParams,
-     .result = kWriteResult,
-     .handle = write},
 };
 
 }  // namespace

@@ -44,6 +44,11 @@ Result<view::Pattern> pattern_of(const Request& request) {
       request.text("mode") == "regex" ? view::Pattern::Mode::regex : view::Pattern::Mode::text, which);
 }
 
+bool tell_progress(const Request& request, const std::string& stream, const TaskId& id, std::int64_t bytes) {
+  return request.client.outlet.send(jsonrpc::make_notification(
+      "task.search.progress", json::object{{"search", stream}, {"id", id.str()}, {"bytes", bytes}}));
+}
+
 Reply search(Request& request) {
   auto pattern = pattern_of(request);
   if (!pattern) return failed(pattern.error());
@@ -66,7 +71,10 @@ Reply search(Request& request) {
                                       .backward = backward,
                                       .limit = wanted - told,
                                       .stop = stop.get_token(),
-                                      .progress = [&](std::int64_t) { stop_if_cancelled(); }};
+                                      .progress = [&](std::int64_t bytes) {
+                                        stop_if_cancelled();
+                                        if (stream && !tell_progress(request, *stream, id, bytes)) stop.request_stop();
+                                      }};
     auto end = view::search(view::output_of(request.manager(), id), *pattern, options, [&](const view::Hit& hit) {
       stop_if_cancelled();
       ++told;
@@ -112,7 +120,8 @@ constexpr Field kSearchParams[] = {
      .least = 0,
      .most = kMostHits},
     {"stream", "string",
-     "a name of yours: hits come as task.search.hit notifications with it, instead of in the result"},
+     "a name of yours: hits come as task.search.hit notifications with it, instead of in the result, and each 64 MiB "
+     "task.search.progress"},
 };
 constexpr Field kSearchResult[] = {
     {"total", "integer", "matches, also those that were not told", true},

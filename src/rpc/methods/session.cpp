@@ -41,7 +41,8 @@ Reply initialize(Request& request) {
       {"protocol", kProtocol},
       {"server", json::object{{"name", "perdure"}, {"version", PERDURE_VERSION}}},
       {"capabilities",
-       json::object{{"events", true}, {"agents", true}, {"writeId", false}, {"limits", std::move(limits)}}},
+       json::object{
+           {"events", true}, {"agents", true}, {"attach", true}, {"writeId", true}, {"limits", std::move(limits)}}},
       {"session", to_valid_utf8(request.manager().session())}};
 }
 
@@ -193,7 +194,9 @@ constexpr Method kSessionMethods[] = {
      .result = kInitializeResult,
      .handle = initialize},
     {.name = "session.list",
-     .help = "The sessions below the state folder, and this one.",
+     .help =
+         "The sessions below the state folder, this one, those of `rpc.sessions` in the configuration, and the newest "
+         "of other programs. The disk is not searched.",
      .result = kSessions,
      .handle = list_sessions},
     {.name = "session.doctor", .help = "What is wrong with the session.", .result = kFindings, .handle = doctor},

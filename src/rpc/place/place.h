@@ -14,12 +14,15 @@
 namespace perdure::rpc {
 
 struct Options {
-  std::string session;                                        ///< used for clients that name none
-  std::string state_folder;                                   ///< contains the sessions that session.list shows
+  std::string session;                     ///< of clients that name none
+  std::string state_folder;                ///< below it lie the sessions that session.list shows
+  std::vector<std::string> sessions = {};  ///< shown besides: `rpc.sessions` of the configuration
+  std::vector<std::string> foreign = {};   ///< folders of other programs in which sessions lie, two levels below
   std::function<void(TaskManager&, const Config&)> on_start;  ///< after each start
 };
 
-/// Sessions known without scanning the disk: `own`, and those in the default folder for sessions without a name.
+/// Sessions that are known without a scan of the disk: `own`, those below the state folder, the configured ones, and the
+/// newest of other programs. Sorted.
 [[nodiscard]] std::vector<std::string> session_paths(const Options& options, const std::string& own);
 
 /// A session that at least one connection uses.

@@ -67,7 +67,11 @@ void Connection::start(jsonrpc::Message message) {
     const std::lock_guard lock(mutex_);
     ++busy_;
   }
-  const bool taken = workers_.run([this, method, request, call] {
+  std::string queue;
+  if (!method->in_order_of.empty())
+    if (const auto* const about = request->params.if_contains(method->in_order_of); about != nullptr)
+      queue = about->as_string();
+  const bool taken = run(queue, [this, method, request, call] {
     answer(*method, request->id, request->params, *call);
     const std::lock_guard lock(mutex_);
     if (--busy_ == 0) idle_.notify_all();
@@ -79,6 +83,43 @@ void Connection::start(jsonrpc::Message message) {
   }
   calls_.finish(request->id);
   refuse({{kBusy, "too many requests at a time: wait for answers first"}, request->id});
+}
+
+// A client that does not wait for answers has its keys typed in the order in which it sent them.
+bool Connection::run(const std::string& queue, std::function<void()> job) {
+  if (queue.empty()) return workers_.run(std::move(job));
+  {
+    const std::lock_guard lock(mutex_);
+    auto& waiting = queues_[queue];
+    if (waiting.size() >= kMostCalls) return false;
+    waiting.push_back(std::move(job));
+    if (waiting.size() > 1) return true;
+  }
+  if (workers_.run([this, queue] { drain(queue); })) return true;
+  // This is the thread that adds, so the job is still alone.
+  const std::lock_guard lock(mutex_);
+  queues_.erase(queue);
+  return false;
+}
+
+void Connection::drain(const std::string& queue) {
+  while (true) {
+    std::function<void()> job;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto waiting = queues_.find(queue);
+      if (waiting == queues_.end()) return;
+      job = waiting->second.front();
+    }
+    job();
+    const std::lock_guard lock(mutex_);
+    const auto waiting = queues_.find(queue);
+    waiting->second.pop_front();
+    if (waiting->second.empty()) {
+      queues_.erase(waiting);
+      return;
+    }
+  }
 }
 
 void Connection::answer(const Method& method, const json::value& id, const json::object& params, jsonrpc::Call& call) {

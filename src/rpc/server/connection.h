@@ -5,6 +5,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
 
 namespace perdure::rpc {
 
@@ -39,6 +43,9 @@ class Connection {
 
   void note(const jsonrpc::Message& message);
   void start(jsonrpc::Message message);
+  /// False: too much is being worked on.
+  bool run(const std::string& queue, std::function<void()> job);
+  void drain(const std::string& queue);
   void answer(const Method& method, const json::value& id, const json::object& params, jsonrpc::Call& call);
 
   const Options& options_;
@@ -49,7 +56,9 @@ class Connection {
   std::mutex mutex_;
   std::condition_variable idle_;
   std::size_t busy_ = 0;
-  std::map<std::string, std::shared_ptr<Subscription>> ended_;  // kept until the connection ends
+  std::map<std::string, std::shared_ptr<Subscription>> ended_;  // with the connection
+  // What must be worked on in its order, by what it is about; the first of each is being worked on.
+  std::map<std::string, std::deque<std::function<void()>>> queues_;
   jsonrpc::Workers workers_;
 };
 

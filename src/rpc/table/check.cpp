@@ -102,6 +102,7 @@ std::string_view name_of(Repeat repeat) {
   switch (repeat) {
     case Repeat::yes: return "yes";
     case Repeat::with_key: return "withKey";
+    case Repeat::with_write_id: return "withWriteId";
     case Repeat::no: return "no";
     case Repeat::uncertain: return "uncertain";
   }

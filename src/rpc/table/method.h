@@ -37,10 +37,11 @@ struct Shape {
 
 /// What a client may do if the connection broke before the answer came (V50).
 enum class Repeat {
-  yes,       ///< it changes nothing, or repeating it has no further effect
-  with_key,  ///< with the same idempotencyKey
-  no,        ///< the client reports a retryable error; the user can look up its effect
-  uncertain  ///< a second time would be a second effect, and whether there was a first cannot be found out
+  yes,            ///< it changes nothing, or doing it twice is doing it once
+  with_key,       ///< with the same idempotencyKey
+  with_write_id,  ///< with the same writeId; without one it is uncertain
+  no,             ///< the client reports a retryable error: its effect can be looked up
+  uncertain       ///< a second time would be a second effect, and whether there was a first cannot be found out
 };
 [[nodiscard]] std::string_view name_of(Repeat repeat);
 
@@ -52,6 +53,8 @@ struct Method {
   std::span<const Field> params = {};
   std::span<const Field> result = {};
   Reply (*handle)(Request& request) = nullptr;
+  /// Calls with the same value of this parameter are worked on one after the other, as they came; "": side by side.
+  std::string_view in_order_of = {};
 };
 
 /// A notification that the server sends.

@@ -178,6 +178,13 @@ constexpr Field kAgent[] = {
     {"permission", "allow|deny|ask", "what it hears when it asks", true},
 };
 
+constexpr Field kExecutor[] = {
+    {"name", "string", "of its definition", true},
+    {"type", "ssh|slurm", "", true},
+    {"place", "string", "the host, the transport or the folder", true},
+    {"trusted", "boolean", "false: it stands in the session's perdure.toml, which this user does not trust yet", true},
+};
+
 constexpr Field kFilter[] = {
     {"ids", "string[]", "only these tasks"},
     {"status", "string[]", "only tasks of these statuses"},
@@ -202,6 +209,7 @@ constexpr Field kVersions[] = {
 constexpr Field kCapabilities[] = {
     {"events", "boolean", "events.subscribe", true},
     {"agents", "boolean", "agent.start", true},
+    {"attach", "boolean", "task.attach", true},
     {"writeId", "boolean", "task.write is deduplicated by writeId", true},
     {"limits", "object", "longest line and window, in bytes", true},
 };
@@ -224,6 +232,7 @@ constexpr Shape kShapes[] = {
     {"Session", "A folder of tasks.", kSession},
     {"Process", "A living process of a task.", kProcess},
     {"Agent", "An agent that can be started.", kAgent},
+    {"Executor", "Where tasks can run besides this machine.", kExecutor},
     {"Versions", "A range of protocol numbers.", kVersions},
     {"Program", "A program and its version.", kClient},
     {"Capabilities", "What this server can do.", kCapabilities},
@@ -258,8 +267,37 @@ constexpr Field kStreamedHit[] = {
     {"text", "string", "of its line, at most 512 bytes around it", true},
 };
 
+constexpr Field kChunk[] = {
+    {"attachment", "string", "from task.attach", true},
+    {"data", "string", "base64", true},
+    {"offset", "integer", "of the first byte", true},
+    {"nextOffset", "integer", "of the first byte behind it", true},
+    {"size", "integer", "bytes of the stream so far: what lies behind nextOffset comes next", true},
+    {"gap", "Gap", "bytes before `offset` that were not kept, or were dropped while this client was slow"},
+};
+
+constexpr Field kAttachmentEnded[] = {
+    {"attachment", "string", "from task.attach", true},
+    {"task", "Task", "as it ended"},
+    {"message", "string", "instead: why nothing more can be read"},
+};
+
+constexpr Field kSearchProgress[] = {
+    {"search", "string", "`stream` of the call", true},
+    {"id", "string", "of the task whose log is being read", true},
+    {"bytes", "integer", "of it that were read", true},
+};
+
 constexpr Announcement kAnnouncements[] = {
+    {"task.chunk",
+     "What an attached task printed. The next chunk is read from the log once this one was taken: a slow client costs "
+     "the server no memory.",
+     kChunk},
+    {"task.attachment.ended",
+     "The attachment has ended: the task has, and all it printed was sent; or it can't be read.", kAttachmentEnded},
+
     {"task.search.hit", "Found by a task.search with `stream`, before its answer.", kStreamedHit},
+    {"task.search.progress", "How far a task.search with `stream` has come: each 64 MiB of a log.", kSearchProgress},
     {"event", "Something happened to a task. Events of one task are in order.", kEvent},
     {"reset",
      "After a subscription with `since`: the session has tasks of other programs, whose events have no numbers and "
