@@ -163,7 +163,7 @@ export class Connection {
     this.#failures = 0;
     if (message.method) {
       for (const stream of [...this.#streams])
-        if (stream.name === message.params.subscription) stream.hear(message.method, message.params);
+        if (stream.name === (message.params.subscription ?? message.params.attachment)) stream.hear(message.method, message.params);
       return;
     }
     const call = this.#pending.get(message.id);
@@ -251,14 +251,24 @@ export class Connection {
     const beginning = new Set(again.map((call) => call.stream));
     for (const call of again) this.#send(call);
     for (const stream of this.#streams)
-      if (!beginning.has(stream)) this.request('events.subscribe', stream.params(), { stream }).catch(() => {});
+      if (!beginning.has(stream)) this.#beginAgain(stream);
     this.#settleHolds();
   }
 
   #repeatOf(call) {
     const repeat = REPEAT[call.method] ?? 'no';
-    if (repeat !== 'withKey') return repeat;
-    return call.params.idempotencyKey ? 'yes' : 'uncertain';
+    // What the first one took was free again when the server that held it was killed.
+    if (call.stream) return 'yes';
+    const key = { withKey: 'idempotencyKey', withWriteId: 'writeId' }[repeat];
+    if (key === undefined) return repeat;
+    return call.params[key] ? 'yes' : 'uncertain';
+  }
+
+  #beginAgain(stream) {
+    this.request(stream.begin, stream.params(), { stream }).catch((error) => {
+      // Lost again: it is begun with the next connection.
+      if (error.code !== 'connection.lost') stream.end(error);
+    });
   }
 
   #send(call) {
@@ -298,21 +308,22 @@ export class Connection {
 
   addStream(stream) {
     this.#streams.add(stream);
-    return this.request('events.subscribe', stream.params(), { stream });
+    return this.request(stream.begin, stream.params(), { stream });
   }
 
+  /** Resolves once nothing of it comes any more. */
   removeStream(stream) {
-    if (!this.#streams.delete(stream)) return;
-    this.endStream(stream);
+    return this.#streams.delete(stream) ? this.endStream(stream) : Promise.resolve();
   }
 
-  endStream(stream) {
+  async endStream(stream) {
     if (stream.name === undefined || this.#closed || this.#dead) return;
-    this.request('events.unsubscribe', { subscription: stream.name }).catch(() => {}); // it ended with the connection
+    const [method, params] = stream.ending();
+    await this.request(method, params).catch(() => {}); // it ended with the connection
   }
 
   subscribeAgain(stream) {
-    this.request('events.subscribe', stream.params(), { stream }).catch((error) => stream.end(error));
+    this.request(stream.begin, stream.params(), { stream }).catch((error) => stream.end(error));
   }
 
   /** Ends this client, and no task. */

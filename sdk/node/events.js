@@ -17,6 +17,7 @@ export class EventStream {
   #over;
   #signal;
   #abort;
+  begin = 'events.subscribe';
   name; // the server's, on the present connection
 
   constructor(connection, { since, filter, signal } = {}) {
@@ -44,6 +45,10 @@ export class EventStream {
   params() {
     const since = this.#base === undefined ? this.#since : Math.max(this.#base, this.#last - OVERLAP, 0);
     return { ...(since === undefined ? {} : { since }), ...(this.#filter ? { filter: this.#filter } : {}) };
+  }
+
+  ending() {
+    return ['events.unsubscribe', { subscription: this.name }];
   }
 
   begun(result) {

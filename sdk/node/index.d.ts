@@ -1,7 +1,7 @@
 import type {
-  AgentStartParams, EventsSubscribeParams, Filter, Methods, Notification, NotificationsClaimParams, QuestionAskParams,
+  AgentStartParams, EventsSubscribeParams, Executor, Filter, Methods, Notification, NotificationsClaimParams, QuestionAskParams,
   QuestionAnswerParams, QuestionGetResult, Question, TaskDetachParams, TaskInfo, TaskListParams, TaskOutputParams,
-  TaskStartParams, TaskStopParams, TaskWaitParams, InitializeResult,
+  TaskStartParams, TaskStopParams, TaskWaitParams, InitializeResult, Session, Terminal,
 } from './rpc.js';
 
 export * from './rpc.js';
@@ -86,6 +86,38 @@ export interface EventStream extends AsyncIterableIterator<Event> {
   readonly ready: Promise<void>;
 }
 
+export interface WriteOptions extends CallOptions {
+  /** Close the input afterwards. */
+  eof?: boolean;
+  /** A name of yours: a write that is repeated with it, also by you, is typed once. Not for tasks that run elsewhere. */
+  writeId?: string;
+}
+
+export interface AttachOptions extends CallOptions {
+  /** Only watch: any number may, one may type. */
+  readOnly?: boolean;
+  /** Offset of the first byte; by default only what is printed from now on. */
+  at?: number;
+  /** Instead: begin with the last bytes. */
+  tailBytes?: number;
+}
+
+/** Live output, as it was printed; a slow reader costs no memory. Ends with the task, leave(), or the loop's `break`. */
+export interface Attachment extends AsyncIterableIterator<Uint8Array> {
+  /** What type() writes to; none: it only watches. */
+  readonly input: 'terminal' | 'pipe' | 'none';
+  /** The terminal's size when this began. */
+  readonly terminal: Terminal | undefined;
+  /** How the task ended, once it has. */
+  readonly task: TaskInfo | undefined;
+  /** Types. Calls are worked on in their order, also without waiting for each. */
+  type(data: string | ArrayBufferView, options?: { eof?: boolean } & CallOptions): Promise<void>;
+  resize(rows: number, columns: number, options?: CallOptions): Promise<void>;
+  /** Ends this, not the task; the input is free once it resolves. */
+  leave(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
 /** A task as it was when it was looked at, and what can be done with it. */
 export declare class Task {
   readonly info: TaskInfo;
@@ -97,7 +129,8 @@ export declare class Task {
   output(options?: OutputOptions): Output;
   stop(options?: Omit<TaskStopParams, 'id'> & CallOptions): Promise<Task>;
   extend(timeoutMs: number, options?: CallOptions): Promise<Task>;
-  write(data: string | ArrayBufferView, options?: { eof?: boolean } & CallOptions): Promise<void>;
+  write(data: string | ArrayBufferView, options?: WriteOptions): Promise<void>;
+  attach(options?: AttachOptions): Promise<Attachment>;
 }
 
 /** A session of tasks. */
@@ -124,7 +157,13 @@ export declare class Perdure {
   extend(id: string, timeoutMs: number, options?: CallOptions): Promise<Task>;
   detach(id: string, options?: Omit<TaskDetachParams, 'id'> & CallOptions): Promise<Task>;
   signal(id: string, signal: string | number, options?: CallOptions): Promise<void>;
-  write(id: string, data: string | ArrayBufferView, options?: { eof?: boolean } & CallOptions): Promise<void>;
+  write(id: string, data: string | ArrayBufferView, options?: WriteOptions): Promise<void>;
+  /** Its live output, and its input. */
+  attach(id: string, options?: AttachOptions): Promise<Attachment>;
+  /** Sessions that are known without a search of the disk. */
+  sessions(options?: CallOptions): Promise<Session[]>;
+  /** Where tasks can run besides this machine. */
+  executors(options?: CallOptions): Promise<Executor[]>;
   remove(id: string, options?: CallOptions): Promise<void>;
   output(id: string, options?: OutputOptions): Output;
   /** A window of what it printed, as text. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
+import { Attachment } from './attachment.js';
 import { Connection } from './connection.js';
 import { PerdureError } from './error.js';
 import { EventStream } from './events.js';
@@ -86,6 +87,10 @@ export class Task {
 
   write(data, options) {
     return this.#perdure.write(this.id, data, options);
+  }
+
+  attach(options) {
+    return this.#perdure.attach(this.id, options);
   }
 }
 
@@ -189,9 +194,22 @@ export class Perdure {
     await this.call('task.signal', { id, signal: String(signal) }, options);
   }
 
-  async write(id, data, { eof = false, signal } = {}) {
+  async write(id, data, { eof = false, writeId, signal } = {}) {
     const bytes = typeof data === 'string' ? Buffer.from(data) : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-    await this.call('task.write', { id, data: bytes.toString('base64'), encoding: 'base64', eof }, { signal });
+    await this.call('task.write', { id, data: bytes.toString('base64'), encoding: 'base64', eof, writeId }, { signal });
+  }
+
+  /** Resolves once it stands: what is printed from then on comes. */
+  attach(id, options) {
+    return new Attachment(this.#connection, id, options).open();
+  }
+
+  async sessions(options) {
+    return (await this.call('session.list', {}, options)).sessions;
+  }
+
+  async executors(options) {
+    return (await this.call('executors.list', {}, options)).executors;
   }
 
   async remove(id, options) {
