@@ -4,11 +4,13 @@
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/start/sweep.h"
+#include "cli/text/qr.h"
 #include "cli/verbs/verbs.h"
 #include "http/listener.h"
 #include "web/service/service.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -23,6 +25,7 @@ constexpr Option kWebOptions[] = {
     {"--allow-start", nullptr, "tasks can be started, written to and sent signals"},
     {"--metrics-open", nullptr, "/metrics needs no token"},
     {"--question", "ID", "print a link that shows and answers this question and nothing else, and serve nothing"},
+    {"--qr", nullptr, "with --question or --link: also as a QR code; of a question on a terminal it always is"},
     {"--link", nullptr, "print a new link to log in to the server that runs, and serve nothing"},
 };
 
@@ -75,11 +78,23 @@ Result<std::string> answer_link(const Call& call, const TaskManager& manager, co
                      keys.make_answer_token(session, id->str()));
 }
 
+// For a phone's camera. Programs that read the link get nothing but the link.
+void show_link(const Call& call, const std::string& link, bool is_for_phone) {
+  put_line(link);
+  const bool on_terminal = ::isatty(STDOUT_FILENO) == 1;
+  if (!call.has("--qr") && !(is_for_phone && on_terminal)) return;
+  const auto lines = qr_lines(link, on_terminal);
+  if (!lines) return note("perdure: the link is too long for a QR code");
+  for (const auto& line : *lines) put_line(line);
+}
+
 Result<int> run_web(Call& call) {
   if (!call.arguments.empty())
     return fail(ErrorCode::usage, fmt::format("web: '{}' is not expected here", harmless_line(call.arguments.front())));
   if (call.has("--read-only") && call.has("--allow-start"))
     return fail(ErrorCode::usage, "--read-only and --allow-start exclude each other");
+  if (call.has("--qr") && !call.has("--link") && !call.value("--question"))
+    return fail(ErrorCode::usage, "--qr: only with --question or --link");
   if (const auto origin = call.value("--origin");
       origin && (!origin->starts_with("https://") || origin->ends_with('/')))
     return fail(ErrorCode::usage, fmt::format("--origin: expected https://NAME, got '{}'", harmless_line(*origin)));
@@ -87,6 +102,8 @@ Result<int> run_web(Call& call) {
   if (!manager) return std::unexpected(manager.error());
   auto folder = Call::state_folder();
   if (!folder) return std::unexpected(folder.error());
+  auto config = call.config();
+  if (!config) return std::unexpected(config.error());
   auto keys = web::Keys::open(*folder);
   if (!keys) return std::unexpected(keys.error());
   const std::string session = (*manager)->session();
@@ -100,10 +117,10 @@ Result<int> run_web(Call& call) {
     if (question) {
       auto link = answer_link(call, **manager, http::Endpoint{.port = port}.text(), *question, *keys);
       if (!link) return std::unexpected(link.error());
-      put_line(*link);
+      show_link(call, *link, true);
       return 0;
     }
-    put_line(link_to(call, http::Endpoint{.port = port}.text(), *keys));
+    show_link(call, link_to(call, http::Endpoint{.port = port}.text(), *keys), false);
     return 0;
   }
   auto listener = listen_on(call, port);
@@ -114,6 +131,8 @@ Result<int> run_web(Call& call) {
   const Interrupts interrupts;
   web::Options options{.rpc = {.session = session,
                                .state_folder = *folder,
+                               .sessions = (*config)->rpc_sessions.value,
+                               .foreign = Call::foreign_folders(),
                                .on_start =
                                    [](TaskManager& tasks, const Config& config) {
                                      if (config.retention_auto.value) sweep_in_background(tasks);

@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::int64_t kLinkMs = std::int64_t{10} * 60 * 1000;
 constexpr std::int64_t kSessionMs = std::int64_t{30} * 24 * 3600 * 1000;
+constexpr std::int64_t kDownloadMs = 30'000;
 constexpr std::string_view kLink = "link", kSession = "session";
 constexpr const char* kSpentFolder = "web-spent";
 
@@ -36,6 +37,10 @@ std::string random_hex() {
 
 std::string answer_purpose(std::string_view session, std::string_view question) {
   return fmt::format("answer:{}:{}", session, question);
+}
+
+std::string download_purpose(std::string_view session, std::string_view task) {
+  return fmt::format("download:{}:{}", session, task);
 }
 
 bool is_hex(std::string_view text) {
@@ -82,8 +87,12 @@ std::string Keys::make_link_token() const {
   return make(kLink, kLinkMs);
 }
 
-Result<bool> Keys::spend(std::string_view token) const {
-  if (!is_valid(kLink, token)) return false;
+Result<bool> Keys::spend(std::string_view link_token) const {
+  return spend(kLink, link_token);
+}
+
+Result<bool> Keys::spend(std::string_view purpose, std::string_view token) const {
+  if (!is_valid(purpose, token)) return false;
   const auto first = token.find('.'), last = token.rfind('.');
   const std::string nonce(token.substr(first + 1, last - first - 1));
   if (nonce.empty() || !is_hex(nonce)) return false;
@@ -103,6 +112,18 @@ std::string Keys::make_session_token() const {
 
 bool Keys::is_session_token(std::string_view token) const {
   return is_valid(kSession, token);
+}
+
+std::string Keys::make_download_token(std::string_view session, std::string_view task) const {
+  return make(download_purpose(session, task), kDownloadMs);
+}
+
+bool Keys::is_download_token(std::string_view token, std::string_view session, std::string_view task) const {
+  return is_valid(download_purpose(session, task), token);
+}
+
+Result<bool> Keys::spend_download(std::string_view token, std::string_view session, std::string_view task) const {
+  return spend(download_purpose(session, task), token);
 }
 
 std::string Keys::make_answer_token(std::string_view session, std::string_view question) const {

@@ -24,8 +24,15 @@ class Keys {
   [[nodiscard]] std::string make_session_token() const;
   [[nodiscard]] bool is_session_token(std::string_view token) const;
 
-  /// For a user who was sent a link to one question: valid for 30 days, and for that question only (V43). Once the
-  /// question is answered, the token has no effect.
+  /// For the URL of one download, which a browser opens without a header of ours: valid for 30 s, and once.
+  [[nodiscard]] std::string make_download_token(std::string_view session, std::string_view task) const;
+  [[nodiscard]] bool is_download_token(std::string_view token, std::string_view session, std::string_view task) const;
+  /// False: it is wrong, too old, or was used before.
+  [[nodiscard]] Result<bool> spend_download(std::string_view token, std::string_view session,
+                                            std::string_view task) const;
+
+  /// For whoever was sent a link to one question: valid for 30 days, and for that question only (V43). Whether it is still
+  /// open decides whether the token does anything: who answers first has spent it.
   [[nodiscard]] std::string make_answer_token(std::string_view session, std::string_view question) const;
   [[nodiscard]] bool is_answer_token(std::string_view token, std::string_view session, std::string_view question) const;
 
@@ -35,6 +42,7 @@ class Keys {
  private:
   Keys(std::string folder, std::string key, std::string program_token)
       : folder_(std::move(folder)), key_(std::move(key)), program_token_(std::move(program_token)) {}
+  [[nodiscard]] Result<bool> spend(std::string_view purpose, std::string_view token) const;
   [[nodiscard]] std::string make(std::string_view purpose, std::int64_t valid_ms) const;
   [[nodiscard]] bool is_valid(std::string_view purpose, std::string_view token) const;
 

@@ -46,6 +46,8 @@ json::object responses_of(const Route& route, const rpc::Method* method) {
     ok["content"] = {{"application/json", {{"schema", rpc::schema_of_members(method->result)}}}};
   } else if (route.path.ends_with("/log")) {
     ok["content"] = {{"text/plain", {{"schema", {{"type", "string"}}}}}};
+  } else if (is_download(route)) {
+    ok["content"] = {{"application/octet-stream", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}};
   } else if (route.path == "/metrics") {
     ok["content"] = {{"text/plain", {{"schema", {{"type", "string"}}}}}};
   } else if (route.path.ends_with("/events")) {
@@ -53,7 +55,9 @@ json::object responses_of(const Route& route, const rpc::Method* method) {
   } else {
     ok["content"] = {{"application/json", {{"schema", {{"type", "object"}}}}}};
   }
+  if (route.rpc == "task.search") ok["content"].as_object()["text/event-stream"] = {{"schema", {{"type", "string"}}}};
   json::object responses{{"200", ok}};
+  if (route.rpc == "task.search") responses["429"] = problem("as many searches as may run are running");
   if (route.path.ends_with("/log")) {
     responses["206"] = ok;
     responses["416"] = problem("nothing of the range was kept, or it lies behind the end");
@@ -79,6 +83,7 @@ json::object responses_of(const Route& route, const rpc::Method* method) {
 std::string operation_id(const Route& route) {
   std::string id(route.rpc);
   if (id.empty()) id = route.path.substr(route.path.rfind('/') + 1);
+  if (id == "download" && route.method == "POST") id = "download_url";
   std::ranges::replace(id, '.', '_');
   if (route.path.ends_with("/search") && route.path.find("{id}") == std::string_view::npos) id = "session_search";
   return id;
@@ -98,6 +103,8 @@ json::object operation_of(const Route& route) {
     parameters.push_back(
         parameter("since", "query", {{"type", "integer"}, {"description", "everything after this seq first"}}));
   }
+  if (is_download(route))
+    parameters.push_back(parameter("ticket", "query", {{"type", "string"}, {"description", "of the URL"}}));
   if (method != nullptr && route.method == "GET") add_query(parameters, method->params);
   if (route.right == Right::start && route.rpc.ends_with(".start"))
     parameters.push_back(

@@ -21,6 +21,11 @@ constexpr Route kRoutes[] = {
     {"GET", "/api/v1/sessions/{s}/tasks/{id}/question", "question.get"},
     {"GET", "/api/v1/sessions/{s}/tasks/{id}/log", "", Right::look,
      "The bytes of the log. A Range is cut where bytes were not kept; inside such a gap: 416 with output.expired."},
+    {"POST", "/api/v1/sessions/{s}/tasks/{id}/download", "", Right::look,
+     "A URL from which the whole log can be saved: valid for 30 s, and once. `{url}`."},
+    {"GET", "/api/v1/sessions/{s}/tasks/{id}/download", "", Right::look,
+     "The whole log as a file, as it is now, with a marker where bytes were not kept. With `ticket` no token is "
+     "needed."},
     {"GET", "/api/v1/sessions/{s}/tasks/{id}/lines", "", Right::look,
      "Lines of the log as the page shows them: runs of harmless text with attributes. `at` and `count` from there, "
      "with "
@@ -72,6 +77,10 @@ bool fits(const Route& route, std::span<const std::string_view> parts, Found& fo
 
 std::span<const Route> all_routes() {
   return kRoutes;
+}
+
+bool is_download(const Route& route) {
+  return route.method == "GET" && route.path.ends_with("/download");
 }
 
 Found find_route(std::string_view method, std::string_view path) {

@@ -30,6 +30,9 @@ struct Route {
 
 [[nodiscard]] std::span<const Route> all_routes();
 
+/// The whole log as a file; may be asked for by a ticket instead of a token.
+[[nodiscard]] bool is_download(const Route& route);
+
 struct Found {
   const Route* route = nullptr;  ///< absent: there is no such path
   bool other_method = false;     ///< the path exists, but with another method

@@ -54,6 +54,12 @@ rpc::Fault plain_fault(std::string_view code, std::string message) {
   return {-32000, std::move(message), json::object{{"code", code}, {"retryable", false}, {"details", json::object()}}};
 }
 
+std::string ticket_of(const http::Request& request) {
+  for (const auto& [name, text] : query_of(request.target))
+    if (name == "ticket") return text;
+  return "";
+}
+
 bool is_answer_route(const Route& route) {
   return route.path.ends_with("/{id}/question") || route.path.ends_with("/{id}/answer");
 }
@@ -116,6 +122,12 @@ bool Service::is_allowed(const Found& found) const {
 }
 
 Result<std::shared_ptr<rpc::Place>> Service::place_of(std::string_view session) {
+  {
+    // Where other sessions lie is looked up once for each of them, and not by every request.
+    const std::lock_guard lock(mutex_);
+    for (const auto& [path, place] : kept_)
+      if (session.empty() ? path == options_.rpc.session : session_id(path) == session) return place;
+  }
   for (const auto& path : rpc::session_paths(options_.rpc, options_.rpc.session)) {
     if (!session.empty() && session_id(path) != session) continue;
     if (session.empty() && path != options_.rpc.session) continue;
@@ -150,6 +162,9 @@ std::optional<http::Refusal> Service::refuses(const http::Request& header) const
     if (!note_wrong_answer_token())
       return problem(429, plain_fault("unauthorized", "too many wrong tokens: wait a minute"), {{"Retry-After", "60"}});
   }
+  if (found.route != nullptr && is_download(*found.route) &&
+      keys_.is_download_token(ticket_of(header), found.session, found.id))
+    return std::nullopt;
   return problem(401, plain_fault("unauthorized", "expected the token of this server"),
                  {{"WWW-Authenticate", "Bearer"}});
 }
@@ -199,6 +214,9 @@ void Service::answer(http::Exchange& exchange) {
   }
   if (found.route->path.ends_with("/lines")) return send_lines(exchange, found, **place);
   if (found.route->path == "/metrics") return send_metrics(exchange, **place);
+  if (is_download(*found.route)) return send_download(exchange, found, **place);
+  if (found.route->path.ends_with("/download")) return tell_download_url(exchange, found, **place);
+  if (found.route->rpc == "task.search") return send_search(exchange, found, *place);
   if (found.route->rpc.empty()) return send_log(exchange, found, **place);
   if (!has_token(request)) {  // an answer link
     const auto id = TaskId::parse(found.id);

@@ -4,7 +4,10 @@
 #include "rpc/place/request.h"
 #include "web/access/keys.h"
 
+#include <atomic>
 #include <deque>
+#include <map>
+#include <memory>
 #include <mutex>
 
 namespace perdure::web {
@@ -33,6 +36,9 @@ class Service final : public http::Service {
   void call(http::Exchange& exchange, const Found& found, const std::shared_ptr<rpc::Place>& place);
   void send_lines(http::Exchange& exchange, const Found& found, rpc::Place& place);
   void send_log(http::Exchange& exchange, const Found& found, rpc::Place& place);
+  void send_download(http::Exchange& exchange, const Found& found, rpc::Place& place) const;
+  void tell_download_url(http::Exchange& exchange, const Found& found, rpc::Place& place) const;
+  void send_search(http::Exchange& exchange, const Found& found, const std::shared_ptr<rpc::Place>& place);
   void send_events(http::Exchange& exchange);
   void send_metrics(http::Exchange& exchange, rpc::Place& place) const;
   void tell_of_itself(http::Exchange& exchange) const;
@@ -46,6 +52,7 @@ class Service final : public http::Service {
   const Options options_;
   const Keys keys_;
   rpc::Places places_;
+  std::atomic<int> searches_ = 0;
   mutable std::deque<std::int64_t> wrong_answer_tokens_;  // when they came, ms since the epoch
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<rpc::Place>> kept_;  // with their configuration and watch, by path

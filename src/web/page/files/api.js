@@ -32,15 +32,16 @@ export async function ask(method, path, body, options = {}) {
   return answer;
 }
 
-export const get = (path, query = {}, options = {}) => {
+const withQuery = (path, query) => {
   const text = new URLSearchParams(Object.entries(query).filter(([, v]) => v !== undefined && v !== '' && v !== null)).toString();
-  return ask('GET', path + (text ? `?${text}` : ''), undefined, options);
+  return path + (text ? `?${text}` : '');
 };
+export const get = (path, query = {}, options = {}) => ask('GET', withQuery(path, query), undefined, options);
 export const post = (path, body) => ask('POST', path, body ?? {});
 
 /** Server-sent events, read by hand: EventSource cannot send Authorization. */
 async function stream(path, signal, tell) {
-  const response = await fetch('/api/v1' + path, {headers: {Authorization: `Bearer ${token()}`}, signal});
+  const response = await fetch('/api/v1' + path, {headers: {Authorization: `Bearer ${token()}`, Accept: 'text/event-stream'}, signal});
   if (response.status === 401) onLogout();
   if (!response.ok) throw new Refused(response.status, await response.json());
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -60,6 +61,31 @@ async function stream(path, signal, tell) {
       tell(event);
     }
   }
+}
+
+/** Hits as they are found; resolves with {total, tasks}. Who asks anew, or goes away, raises the signal. */
+export async function search(path, query, signal, tell) {
+  let end = null;
+  try {
+    await stream(withQuery(path, query), signal, ({type, data}) => {
+      const what = JSON.parse(data);
+      if (type === 'end') end = what;
+      else if (type === 'problem') throw new Error(what.detail);
+      else tell(type, what);
+    });
+  } catch (error) { if (!end) throw error; }
+  return end;
+}
+
+/** Has the browser save a whole log: the URL is good for one look. */
+export async function download(path) {
+  const {url} = await post(path + '/download');
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = '';
+  document.body.append(link);
+  link.click();
+  link.remove();
 }
 
 /** Events of a session for as long as a page looks. Tabs of one browser share one stream: the tab that has the lock reads

@@ -1,6 +1,6 @@
 // A log in windows: only some hundred lines are in the document. It opens at its end; any place is a number of bytes (V71).
 import {useEffect, useLayoutEffect, useRef, useState} from './vendor/hooks.js';
-import {get} from './api.js';
+import {download, get, search as searchLogs} from './api.js';
 import {Problem, html, size, useKeys, words} from './ui.js';
 
 const kWindow = 150, kStep = 75;     // lines in the document, lines that are added at an edge
@@ -49,7 +49,7 @@ export function Log({session, id, place, running, jump}) {
   const [pattern, setPattern] = useState('');
   const [mode, setMode] = useState({regex: false, exact: false, filter: false});
   const [found, setFound] = useState(null);     // {hits, total, current}
-  const [searching, setSearching] = useState(false);
+  const [searching, setSearching] = useState('');
   const box = useRef(null), find = useRef(null), pin = useRef(null), state = useRef({lines: [], busy: false, generation: 0});
   const base = `/sessions/${session}/tasks/${id}`;
   const s = state.current;
@@ -102,7 +102,7 @@ export function Log({session, id, place, running, jump}) {
 
   useEffect(() => {
     guard(place === undefined ? toEnd : toPlace)(place);
-    return () => { s.closed = true; s.generation++; };
+    return () => { s.closed = true; s.generation++; s.search?.abort(); };
   }, []);
 
   // Following: one look at a time, at most ten a second; who is too far behind goes to the end.
@@ -163,14 +163,28 @@ export function Log({session, id, place, running, jump}) {
 
   const search = async event => {
     event?.preventDefault();
-    if (pattern === '') { setFound(null); return; }
-    setSearching(true);
+    s.search?.abort();
+    if (pattern === '') { setFound(null); setSearching(''); return; }
+    const mine = s.search = new AbortController(), hits = [];
+    const show = more => setFound(f => ({...f, hits: [...hits], total: hits.length, ...more}));
+    let timer = null;
+    setSearching('Searching…');
+    setFound({hits, total: 0, current: 0});
     try {
-      const answer = await get(base + '/search', {pattern, mode: mode.regex ? 'regex' : 'text', case: mode.exact ? 'exact' : 'smart', limit: 1000});
-      setFound({...answer, current: 0});
-      if (answer.hits.length > 0 && !mode.filter) await toPlace(answer.hits[0].offset);
-    } catch (e) { setError(e); }
-    setSearching(false);
+      const query = {pattern, mode: mode.regex ? 'regex' : 'text', case: mode.exact ? 'exact' : 'smart', limit: 1000};
+      const end = await searchLogs(base + '/search', query, mine.signal, (type, what) => {
+        if (type === 'progress') { setSearching(`Searching… ${size(what.bytes)}`); return; }
+        hits.push(what);
+        if (hits.length === 1 && !mode.filter) guard(toPlace)(what.offset);
+        timer ??= setTimeout(() => { timer = null; if (s.search === mine) show(); }, kPause);
+      });
+      clearTimeout(timer);
+      if (s.search === mine) show({total: end.total});
+    } catch (e) {
+      clearTimeout(timer);
+      if (!mine.signal.aborted) setError(e);
+    }
+    if (s.search === mine) setSearching('');
   };
   const step = by => {
     if (!found?.hits.length) return;
@@ -196,8 +210,8 @@ export function Log({session, id, place, running, jump}) {
     <form class="bar" onSubmit=${search} role="search"><label class="grow">Find in the log <input ref=${find} type="search" value=${pattern} onInput=${e => setPattern(e.target.value)}/></label>
       ${toggle('regular expression', 'regex')}${toggle('exact case', 'exact')}${toggle('only lines found', 'filter')}
       <button>Find</button>${found && html`<span class="count" role="status">${found.hits.length ? found.current + 1 : 0} of ${found.total}</span>
-      <button type="button" aria-label="Previous" onClick=${() => step(-1)}>↑</button><button type="button" aria-label="Next" onClick=${() => step(1)}>↓</button>`}${searching && 'Searching…'}</form>
-    <div class="bar"><button onClick=${failure}>To the failure</button><button onClick=${() => guard(toPlace)(0)}>Start</button><button onClick=${() => guard(toEnd)()}>End</button>
+      <button type="button" aria-label="Previous" onClick=${() => step(-1)}>↑</button><button type="button" aria-label="Next" onClick=${() => step(1)}>↓</button>`}${searching}</form>
+    <div class="bar"><button onClick=${failure}>To the failure</button><button onClick=${() => guard(toPlace)(0)}>Start</button><button onClick=${() => guard(toEnd)()}>End</button><button onClick=${() => guard(download)(base)}>Download</button>
       <label class="check"><input type="checkbox" checked=${follow} onChange=${e => setFollow(e.target.checked)}/> follow</label>
       <label class="check"><input type="checkbox" checked=${wrap} onChange=${e => setWrap(e.target.checked)}/> wrap</label>
       <label class="grow place">Place <input type="range" min="0" max="1000" value=${info.size ? Math.round(first / info.size * 1000) : 0} onChange=${e => guard(toPlace)(Math.floor(info.size * e.target.value / 1000))}/></label></div>

@@ -1,6 +1,6 @@
 // Sessions, search over all logs, notifications, help.
-import {useState} from './vendor/hooks.js';
-import {get} from './api.js';
+import {useEffect, useRef, useState} from './vendor/hooks.js';
+import {get, search as searchLogs} from './api.js';
 import {Problem, html, moment, paragraphs, statuses, useKeys, useLoaded, go, words} from './ui.js';
 
 function Doctor({session}) {
@@ -23,18 +23,36 @@ export function Search({session, at}) {
   const [pattern, set] = useState('');
   const [regex, setRegex] = useState(false);
   const [state, show] = useState({});
+  const running = useRef(null);
   useKeys({h: () => go(at), Escape: () => go(at)}, [at]);
   const search = async event => {
     event.preventDefault();
+    running.current?.abort();
     if (!pattern) return;
+    const mine = running.current = new AbortController(), hits = [], tasks = new Set();
+    const found = more => ({value: {hits: [...hits], total: hits.length, tasks: tasks.size, ...more}});
+    let timer = null;
     show({busy: true});
-    try { show({value: await get(`/sessions/${session}/search`, {pattern, mode: regex ? 'regex' : 'text', limit: 200})}); }
-    catch (error) { show({error}); }
+    try {
+      const query = {pattern, mode: regex ? 'regex' : 'text', limit: 200};
+      const end = await searchLogs(`/sessions/${session}/search`, query, mine.signal, (type, hit) => {
+        if (type !== 'hit') return;
+        hits.push(hit);
+        tasks.add(hit.id);
+        timer ??= setTimeout(() => { timer = null; if (running.current === mine) show({...found(), busy: true}); }, 100);
+      });
+      clearTimeout(timer);
+      if (running.current === mine) show(found(end));
+    } catch (error) {
+      clearTimeout(timer);
+      if (!mine.signal.aborted) show({error});
+    }
   };
+  useEffect(() => () => running.current?.abort(), []);
   const {value, error, busy} = state;
   return html`<main id="main" tabindex="-1"><h1>Search in all logs</h1>
     <form class="bar" role="search" onSubmit=${search}><label class="grow">Find <input type="search" value=${pattern} onInput=${e => set(e.target.value)}/></label>
-      <label class="check"><input type="checkbox" checked=${regex} onChange=${e => setRegex(e.target.checked)}/> regular expression</label><button>Find</button></form>
+      <label class="check"><input type="checkbox" checked=${regex} onChange=${e => setRegex(e.target.checked)}/> regular expression</label><button>Find</button>${busy && html`<button type="button" onClick=${() => { running.current.abort(); show({...state, busy: false}); }}>Enough</button>`}</form>
     <p role="status">${busy ? 'Searching…' : value ? `${value.total} found in ${value.tasks} tasks${value.hits.length < value.total ? `, the first ${value.hits.length} are shown` : ''}` : ''}</p><${Problem} error=${error}/>
     <ul class="hits">${(value?.hits ?? []).map(hit => html`<li><a href=${`${at}/t/${hit.id}/o/${hit.offset}`}><span class="number">${hit.id}${hit.line ? `:${hit.line}` : ''}</span>${words(hit.text)}</a></li>`)}</ul></main>`;
 }
