@@ -48,7 +48,7 @@ def table_of(schema, title):
 
 
 REPEAT = {'yes': 'may be repeated', 'withKey': 'may be repeated with the same idempotencyKey',
-          'no': 'reported as retryable', 'uncertain': 'reported as uncertain'}
+          'withWriteId': 'may be repeated with the same writeId; else reported as uncertain', 'no': 'reported as retryable', 'uncertain': 'reported as uncertain'}
 
 HEAD = """# JSON-RPC
 
