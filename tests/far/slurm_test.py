@@ -13,7 +13,6 @@ from slurm_cluster import Cluster, need  # noqa: E402
 
 CLUSTER = None
 
-
 def setUpModule():
     global CLUSTER
     need()
@@ -145,6 +144,64 @@ class Queue(SlurmTest):
         CLUSTER.slurm('scancel', self.json('show', task)['executor']['place'])
         self.perdure('wait', task, check=143)
         self.assertEqual(self.record(task)['stopReason'], 'Cancelled in Slurm before it started')
+
+
+class After(SlurmTest):
+    """Rule 4.7 of executors.md: a job that follows others."""
+
+    def dependency(self, task):
+        shown = CLUSTER.slurm('scontrol', '-o', 'show', 'job', self.json('show', task)['executor']['place'])
+        return shown.split('Dependency=')[1].split()[0]
+
+    def test_47_slurm_waits_for_a_job_that_it_has(self):
+        mark = os.path.join(CLUSTER.shared, 'order')
+        first = self.job(f'sleep 3; echo first >> {mark}')
+        second = self.job(f'echo second >> {mark}', '--after', first)
+        third = self.job(f'echo third >> {mark}', '--after-any', second)
+        place = self.json('show', first)['executor']['place']
+        self.assertIn(f'afterok:{place}', self.dependency(second))
+        self.assertIn('afterany:', self.dependency(third))
+        eventually(lambda: (self.perdure('list', '--refresh'), self.json('show', second)['executor'].get('reason'))[1] == 'Dependency',
+                   'the reason is shown')
+        # No process of this host has a part in it.
+        def stamps():
+            if not os.path.exists(mark):
+                return []
+            with open(mark, encoding='utf-8') as f:
+                return f.read().split()
+        eventually(lambda: len(stamps()) == 3, 'all ran', 60)
+        self.assertEqual(stamps(), ['first', 'second', 'third'])
+        self.perdure('wait', second, third, check=0)
+
+    def test_47_a_job_that_does_not_complete_keeps_its_follower_from_starting_and_is_named(self):
+        mark = os.path.join(CLUSTER.shared, 'never')
+        first = self.job('sleep 2; exit 3')
+        second = self.job(f'echo x >> {mark}', '--after', first)
+        third = self.job('echo went on', '--after-any', first)
+        self.perdure('wait', second, check=143)
+        record = self.record(second)
+        self.assertEqual((record['status'], record['stopReason']),
+                         ('killed', f'Task {first}, which it was to follow, ended as failed'))
+        self.perdure('wait', third, check=0)
+        self.assertFalse(os.path.exists(mark))
+
+    def test_47_one_of_this_host_is_waited_for_here(self):
+        first = self.sh('sleep 1')
+        second = self.job('echo after', '--after', first)
+        self.assertNotIn('place', self.json('show', second)['executor'])
+        self.perdure('wait', second, check=0)
+        self.assertEqual(self.log(second), b'after\n')
+        failed = self.sh('exit 1')
+        self.perdure('wait', failed)
+        third = self.job('true', '--after', failed)
+        self.assertEqual(self.record(third)['stopReason'], f'Task {failed}, which it was to follow, ended as failed')
+
+    def test_47_an_ended_job_is_no_dependency(self):
+        first = self.job('true')
+        self.perdure('wait', first, check=0)
+        second = self.job('sleep 1', '--after', first)
+        self.assertEqual(self.dependency(second), '(null)')
+        self.perdure('wait', second, check=0)
 
 
 class Control(SlurmTest):

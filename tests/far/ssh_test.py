@@ -212,6 +212,98 @@ class Control(SshTest):
         self.assertIn('perdure 0', done.stdout)
 
 
+class After(SshTest):
+    """Rule 4.7 of executors.md: a task elsewhere that follows others."""
+
+    def stamps(self, name):
+        """What tasks of this test wrote there, in the order in which they did."""
+        try:
+            with open(os.path.join(HOST.home, name), encoding='utf-8') as f:
+                return f.read().split()
+        except FileNotFoundError:
+            return []
+
+    def test_47_the_host_itself_waits_for_one_that_it_has(self):
+        first = self.far('sleep 1; echo first >> $HOME/order-host')
+        second = self.far('echo second >> $HOME/order-host', '--after', first)
+        self.assertEqual(self.json('show', second)['status'], 'queued')
+        self.assertEqual(self.json('show', second)['after'], first)
+        # No process of this machine has a part in it.
+        eventually(lambda: len(self.stamps('order-host')) == 2, 'both ran')
+        self.assertEqual(self.stamps('order-host'), ['first', 'second'])
+        self.perdure('wait', second, check=0)
+
+    def test_47_one_that_does_not_complete_keeps_its_follower_from_starting_and_is_named(self):
+        first = self.far('sleep 0.5; exit 3')
+        second = self.far('touch $HOME/never', '--after', first)
+        third = self.far('echo went on', '--after-any', first)
+        self.perdure('wait', second, check=143)
+        record = self.record(second)
+        self.assertEqual((record['status'], record['stopReason']),
+                         ('killed', f'Task {first}, which it was to follow, ended as failed'))
+        self.perdure('wait', third, check=0)
+        self.assertEqual(self.log(third), b'went on\n')
+        self.assertFalse(os.path.exists(os.path.join(HOST.home, 'never')))
+
+    def test_47_one_of_this_machine_is_waited_for_here(self):
+        gate = os.path.join(self.scratch, 'gate')
+        os.mkfifo(gate)
+        first = self.sh(f'cat {gate}')
+        second = self.far('echo after', '--after', first)
+        self.assertEqual(self.json('show', second)['status'], 'queued')
+        waiter = self.popen('wait', second)
+        time.sleep(0.5)
+        self.assertEqual(HOST.records().count(second), 0)
+        self.assertIsNone(waiter.poll())
+        with open(gate, 'w', encoding='utf-8'):
+            pass
+        waiter.communicate(timeout=30)
+        self.assertEqual(waiter.returncode, 0)
+        self.assertEqual(self.log(second), b'after\n')
+
+    def test_47_a_follower_that_is_kept_here_ends_with_what_it_followed(self):
+        first = self.sh('sleep 0.3; exit 9')
+        second = self.far('touch $HOME/never-2', '--after', first)
+        self.perdure('wait', second, check=143)
+        self.assertEqual(self.record(second)['stopReason'], f'Task {first}, which it was to follow, ended as failed')
+        third = self.far('touch $HOME/never-2', '--after', first)  # it is known at once
+        self.assertEqual((self.record(third)['status'], self.record(third)['stopReason']),
+                         ('killed', f'Task {first}, which it was to follow, ended as failed'))
+        self.assertFalse(os.path.exists(os.path.join(HOST.home, 'never-2')))
+
+    def test_47_one_that_is_kept_here_is_stopped_without_asking_the_host(self):
+        first = self.sh('sleep 100')
+        second = self.far('true', '--after', first)
+        HOST.off()
+        try:
+            self.perdure('stop', second, '--reason', 'not needed', check=0)
+        finally:
+            HOST.start()
+        self.assertEqual((self.record(second)['status'], self.record(second)['stopReason']), ('killed', 'not needed'))
+        self.perdure('stop', first, check=0)
+
+    def test_47_a_task_of_this_machine_follows_one_elsewhere(self):
+        first = self.far('sleep 0.5; exit 0')
+        failed = self.far('sleep 0.5; exit 4')
+        second = self.sh('echo here', '--after', first)
+        third = self.sh('echo never', '--after', failed)
+        self.assertEqual(self.json('show', second)['status'], 'queued')
+        self.perdure('wait', check=None)
+        self.assertEqual((self.finished(second)['status'], self.log(second)), ('completed', b'here\n'))
+        self.assertEqual(self.finished(third)['stopReason'], f'Task {failed}, which it was to follow, ended as failed')
+
+    def test_47_a_chain_that_is_kept_here_runs_in_its_order_and_once(self):
+        first = self.sh('sleep 0.3')
+        chain = [first]
+        for i in range(3):
+            chain.append(self.far(f'echo {i} >> $HOME/chain', '--after', chain[-1]))
+        waiters = [self.popen('wait', chain[-1]) for _ in range(3)]
+        for waiter in waiters:
+            waiter.communicate(timeout=60)
+            self.assertEqual(waiter.returncode, 0)
+        self.assertEqual(self.stamps('chain'), ['0', '1', '2'])
+
+
 class Faults(SshTest):
     def test_all_local_processes_killed_the_next_contact_mirrors_it(self):
         task = self.far('sleep 0.5; echo done; exit 6')

@@ -5,6 +5,7 @@
 #include "codec/record.h"
 #include "contract/control.h"
 #include "contract/names.h"
+#include "far/far_task.h"
 #include "manager/actions/name.h"
 #include "manager/actions/start_file.h"
 #include "manager/far/start.h"
@@ -227,10 +228,19 @@ Result<> check_predecessor(const TaskManager& manager, const store::Session& ses
   if (!task->detached)
     return fail(ErrorCode::usage,
                 fmt::format("{} is in the foreground: only a background task can be followed", id.str()));
-  if (is_terminal(task->status) || task->status == Status::queued || is_own_record(session, *task)) return {};
+  if (is_terminal(task->status) || task->status == Status::queued || is_own_record(session, *task) ||
+      far::is_mirror(session, *task))
+    return {};
   return fail(
       ErrorCode::usage,
       fmt::format("{} belongs to another program, which does not tell when it ends: it can't be followed", id.str()));
+}
+
+Result<> check_predecessors(const TaskManager& manager, const store::Session& session, const StartOptions& options) {
+  for (const auto* ids : {&options.after, &options.after_any})
+    for (const auto& id : *ids)
+      if (auto fine = check_predecessor(manager, session, id); !fine) return fine;
+  return {};
 }
 
 // Before the task that it replaces is stopped: is the command there? The runner's exec has the last word.
@@ -313,6 +323,7 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
   if (!options.on.empty()) {
     auto executor = state_->far->find(options.on);
     if (!executor) return std::unexpected(executor.error());
+    if (auto fine = check_predecessors(*this, state_->session, options); !fine) return std::unexpected(fine.error());
     if ((*executor)->type == ExecutorDefinition::Type::slurm) return launch_job(options, work);
     return start_far({state_->session, *state_->telemetry, *state_->far}, options, work,
                      [&](const TaskId& id) { return constant_part(id, options, work, options.cwd); });
@@ -325,9 +336,7 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
   // A command that is not there must not even make the session's folder.
   auto launch = plan_launch(options, state_->options, *cwd);
   if (!launch) return std::unexpected(launch.error());
-  for (const auto* ids : {&options.after, &options.after_any})
-    for (const auto& id : *ids)
-      if (auto fine = check_predecessor(*this, session, id); !fine) return std::unexpected(fine.error());
+  if (auto fine = check_predecessors(*this, session, options); !fine) return std::unexpected(fine.error());
   if (auto made = session.create(); !made) return std::unexpected(made.error());
   launch->told_first = told_first(session, *cwd);
 

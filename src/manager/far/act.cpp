@@ -66,6 +66,9 @@ Result<Task> stop_far(const FarSide& side, const Task& task, const StopOptions& 
                                .grace_ms = options.grace ? options.grace->count() : -1,
                                .is_quiet = is_quiet(options, task)};
   if (auto written = far::write_far_task(session, *sent); !written) return std::unexpected(written.error());
+  // One that waits here was never sent: no place has to be asked.
+  if (sent->is_parked) static_cast<void>(side.contact.submit(*sent));
+  if (auto now = record_now(session, task); now && is_terminal(now->status)) return now;
   side.contact.refresh(executor);
   auto now = record_now(session, task);
   if (!now || is_terminal(now->status)) return now;

@@ -6,6 +6,7 @@
 #include "base/words.h"
 #include "contract/names.h"
 #include "far/channel.h"
+#include "manager/far/turn.h"
 #include "manager/status/assess.h"
 #include "store/ownership.h"
 #include "store/records.h"
@@ -153,14 +154,25 @@ Result<Task> Cluster::submit(const far::FarTask& task) const {
     gone.error().details["refused"] = "true";
     return gone;
   }
-  TRY(auto job, far::submit_job({.token = task.planned.executor->token,
-                                 .folder = executor_.folder,
-                                 .log = file(id, "engine.log"),
-                                 .script = file(id, "job.sh"),
-                                 .options = task.words}));
+  auto options = task.words;
+  const Turn turn = turn_of(session_, task);
+  if (!turn.followed.empty()) options.push_back(as_dependency(turn.followed));
+  auto job = far::submit_job({.token = task.planned.executor->token,
+                              .folder = executor_.folder,
+                              .log = file(id, "engine.log"),
+                              .script = file(id, "job.sh"),
+                              .options = std::move(options)});
   far::FarTask placed = task;
-  placed.place = job;
-  placed.planned.executor->place = job;
+  if (!job && !turn.followed.empty() && job.error().message.contains("dependency")) {
+    // Slurm has forgotten the job that this one follows, and its end is not known here yet: it is waited for here.
+    placed.is_parked = true;
+    TRY_VOID(far::write_far_task(session_, placed));
+    if (auto shown = far::unplaced(session_, id)) return std::move(*shown);
+    return placed.planned;
+  }
+  if (!job) return std::unexpected(job.error());
+  placed.place = *job;
+  placed.planned.executor->place = *job;
   placed.planned.executor->submitted_at = time_at(now_ms());
   ++placed.attempts;
   TRY_VOID(far::write_far_task(session_, placed));
@@ -175,8 +187,18 @@ Result<> Cluster::settle_unplaced(const far::FarTask& task) const {
   if (!right) return {};
   auto again = far::read_far_task(session_, id);
   if (!again || again->place) return {};
-  if (again->is_parked && !again->stop) {
-    // From here on it may have been submitted, even if this process is killed.
+  const auto end_as = [&](Status status, std::string reason) -> Result<> {
+    auto ended =
+        end_without_record(session_, telemetry_, id, {.status = status, .evidence = {}, .reason = std::move(reason)});
+    if (!ended) return std::unexpected(ended.error());
+    return {};
+  };
+  if (again->is_parked) {
+    if (again->stop) return end_as(Status::killed, again->stop->reason);
+    const Turn turn = turn_of(session_, *again);
+    if (turn.state == Turn::State::waits) return {};
+    if (turn.state == Turn::State::never) return end_as(Status::killed, turn.reason);
+    // From here on it may have been submitted, whatever becomes of this process.
     again->is_parked = false;
     if (auto written = far::write_far_task(session_, *again); !written) return written;
   }
@@ -190,13 +212,7 @@ Result<> Cluster::settle_unplaced(const far::FarTask& task) const {
     if (auto written = far::write_far_task(session_, *again); !written) return written;
     return far::enter(session_, id);
   }
-  const auto end_as = [&](Status status, std::string reason) -> Result<> {
-    auto ended =
-        end_without_record(session_, telemetry_, id, {.status = status, .evidence = {}, .reason = std::move(reason)});
-    if (!ended) return std::unexpected(ended.error());
-    return {};
-  };
-  // If it ran to its end and Slurm has forgotten it, its claim is there, and so is its record.
+  // One that ran to its end and was forgotten by Slurm has left its claim, and its record with it.
   if (is_claimed(id)) return {};
   if (again->stop) return end_as(Status::killed, again->stop->reason);
   auto submitted = submit(*again);
@@ -301,7 +317,15 @@ Result<> Cluster::note_state(const far::FarTask& task, const far::JobState& job)
   return far::write_far_task(session_, again);
 }
 
-// The job is over and the runner wrote no end: the notes of a killed runner count, then Slurm's state.
+// Of a job that never started. Slurm cancels one whose predecessor did not complete.
+std::string Cluster::why_cancelled(const far::FarTask& task, const far::JobState& job) const {
+  const Turn turn = turn_of(session_, task);
+  if (turn.state == Turn::State::never) return turn.reason;
+  if (job.reason.contains("Dependency")) return "A task that it was to follow did not complete";
+  return "Cancelled in Slurm before it started";
+}
+
+// The job is over and the runner said nothing: the notes of a killed one, then Slurm's words.
 Result<> Cluster::end(const far::FarTask& task, const far::JobState& job, far::JobPhase phase) const {
   const TaskId& id = task.planned.id;
   FarEnd end;
@@ -335,7 +359,7 @@ Result<> Cluster::end(const far::FarTask& task, const far::JobState& job, far::J
     if (phase == far::JobPhase::preempted)
       end.reason = "Preempted in Slurm";
     else if (!claimed)
-      end.reason = "Cancelled in Slurm before it started";
+      end.reason = why_cancelled(task, job);
     if (task.stop) end.reason = task.stop->reason;
   } else if (phase == far::JobPhase::timed_out) {
     end = {.status = Status::timed_out, .evidence = {}, .reason = {}, .timed_out_by = "executor"};

@@ -63,6 +63,7 @@ class Cluster {
   [[nodiscard]] Result<bool> copy_log(const TaskId& id) const;
   [[nodiscard]] Result<bool> mirror(const far::FarTask& task);
   [[nodiscard]] Result<> note_state(const far::FarTask& task, const far::JobState& job) const;
+  [[nodiscard]] std::string why_cancelled(const far::FarTask& task, const far::JobState& job) const;
   [[nodiscard]] Result<> end(const far::FarTask& task, const far::JobState& job, far::JobPhase phase) const;
   [[nodiscard]] Result<> forget(const far::FarTask& task) const;
 

@@ -8,6 +8,7 @@
 #include "codec/record.h"
 #include "manager/far/mirror.h"
 #include "manager/far/said_there.h"
+#include "manager/far/turn.h"
 #include "manager/link/program.h"
 #include "store/ownership.h"
 #include "store/records.h"
@@ -149,7 +150,10 @@ Result<Task> FarContact::place(const far::FarTask& task, const std::string& mach
   if (!executor) return std::unexpected(executor.error());
   auto host = host_of(**executor);
   if (!host) return std::unexpected(host.error());
-  auto answer = host->call(task.words, machine, {.until = until, .cancel_fd = cancel_.get()}, task.in_scope);
+  std::vector<std::string> words = task.words;
+  for (const auto& one : turn_of(session_, task).followed)
+    words.insert(words.begin() + 1, (one.may_fail ? "--after-any=" : "--after=") + one.place);
+  auto answer = host->call(words, machine, {.until = until, .cancel_fd = cancel_.get()}, task.in_scope);
   if (!answer) return std::unexpected(answer.error());
   if (answer->exit_status != 0) {
     Error error = error_there(*answer, far::place_of(**executor));
@@ -175,6 +179,13 @@ std::optional<Cluster> FarContact::cluster_of(const std::string& executor) const
 
 Result<Task> FarContact::submit(const far::FarTask& task) const {
   const TaskId& id = task.planned.id;
+  if (task.is_parked) {  // it may be that it never starts
+    if (task.stop || turn_of(session_, task).state == Turn::State::never) static_cast<void>(settle_unplaced(task));
+    TRY(auto record, store::find_record(session_, id));
+    if (record) return std::move(*record);
+    if (auto waiting = far::unplaced(session_, id)) return std::move(*waiting);
+    return task.planned;
+  }
   if (const auto cluster = cluster_of(task.executor())) {
     auto submitted = cluster->submit(task);
     // It may run there all the same: the next process that asks finds it by its key, or submits it.
@@ -243,20 +254,31 @@ Result<bool> FarContact::find_by_key(const far::FarTask& task) const {
   return true;
 }
 
-// The submitting process holds its entry until it is placed. If the entry is free, that process was killed.
+// Whoever submits it holds its entry until it is placed. A free one: that process was killed, or it waits here.
 Result<> FarContact::settle_unplaced(const far::FarTask& task) const {
+  if (const auto cluster = cluster_of(task.executor())) return cluster->settle_unplaced(task);
   const TaskId& id = task.planned.id;
   TRY(auto right, far::take_entry(session_, id));
   if (!right) return {};
-  const auto again = far::read_far_task(session_, id);
+  auto again = far::read_far_task(session_, id);
   if (!again || again->place) return {};
-  if (again->stop) {
-    TRY(auto is_known, find_by_key(*again));
-    if (is_known) return {};
-    auto ended = end_without_record(session_, telemetry_, id,
-                                    {.status = Status::killed, .evidence = {}, .reason = again->stop->reason});
+  const auto kill = [&](const std::string& reason) -> Result<> {
+    auto ended =
+        end_without_record(session_, telemetry_, id, {.status = Status::killed, .evidence = {}, .reason = reason});
     if (!ended) return std::unexpected(ended.error());
     return {};
+  };
+  if (again->stop) {
+    TRY(auto is_known, again->is_parked ? Result<bool>(false) : find_by_key(*again));
+    return is_known ? Result<>() : kill(again->stop->reason);
+  }
+  if (again->is_parked) {
+    const Turn turn = turn_of(session_, *again);
+    if (turn.state == Turn::State::waits) return {};
+    if (turn.state == Turn::State::never) return kill(turn.reason);
+    // From here on the place may know of it, whatever becomes of this process.
+    again->is_parked = false;
+    if (auto written = far::write_far_task(session_, *again); !written) return written;
   }
   auto placed = place(*again, again->machine, steady_ms() + kCallMs);
   if (placed) return {};

@@ -40,8 +40,8 @@ class FarContact {
   /// Which machine it is and what it needs: known from an earlier use, else asked now.
   [[nodiscard]] Result<far::KnownHost> meet(const ExecutorDefinition& executor) const;
 
-  /// Starts a task that was written and entered. A queued task: it is not known whether the host has it; the next
-  /// contact settles that. An error: it did not start, and nothing of it is left here.
+  /// Starts what was written down and entered. One that is parked waits: its entry must be free. A queued task: it is not known whether the place took it; whoever comes
+  /// next settles that. An error: it did not start, and nothing of it is left here.
   [[nodiscard]] Result<Task> submit(const far::FarTask& task) const;
 
   /// Follows every executor with unfinished tasks. Returns at once.

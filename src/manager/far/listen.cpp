@@ -8,6 +8,7 @@
 #include "manager/far/contact.h"
 #include "manager/far/mirror.h"
 #include "manager/far/said_there.h"
+#include "manager/far/turn.h"
 #include "manager/link/program.h"
 #include "store/ownership.h"
 #include "store/records.h"
@@ -33,11 +34,19 @@ namespace {
 constexpr std::int64_t kFirstLookMs = 250, kLongestLookMs = 5'000;                      // at the shared folder
 constexpr std::int64_t kFirstAskMs = 1'000, kLongestAskMs = 30'000, kQuietFactor = 10;  // Slurm
 constexpr std::int64_t kOnceMs = 35'000;
+constexpr std::int64_t kLongestKeepMs = 5'000;  // between looks at what a task waits for that is kept here
+constexpr std::int64_t kBetweenNewsMs = 20;
 constexpr std::int64_t kFirstPauseMs = 1'000, kLongestPauseMs = 60'000;
 
 bool is_readable(int fd, std::int64_t for_ms) {
   pollfd look{.fd = fd, .events = POLLIN, .revents = 0};
   return ::poll(&look, 1, static_cast<int>(for_ms)) > 0;
+}
+
+void drain(const Fd& news) {
+  alignas(inotify_event) std::array<char, 4096> buffer{};
+  while (::read(news.get(), buffer.data(), buffer.size()) > 0) {
+  }
 }
 
 }  // namespace
@@ -52,12 +61,23 @@ Result<> FarContact::hear(const ExecutorDefinition& executor, Mode mode) {
   if (news && mode == Mode::held)
     ::inotify_add_watch(news.get(), far::entries_path(session_).c_str(), IN_CREATE | IN_CLOSE_WRITE | IN_ONLYDIR);
 
-  for (const auto& task : tasks_of(executor.name)) {
-    if (!task.place)
+  bool keeps = false;  // some wait here for others
+  const auto settle_all = [&]() -> Result<> {
+    keeps = false;
+    for (const auto& task : tasks_of(executor.name)) {
+      if (task.place) continue;
       if (auto settled = settle_unplaced(task); !settled) return settled;
+      keeps = keeps || (task.is_parked && far::is_entered(session_, task.planned.id));
+    }
+    // An end, and a start, of what they wait for is a record that is renamed.
+    if (keeps && news && mode == Mode::held)
+      ::inotify_add_watch(news.get(), session_.tasks_path().c_str(), IN_MOVED_TO | IN_ONLYDIR);
+    return {};
+  };
+  if (auto settled = settle_all(); !settled) return settled;
+  for (const auto& task : tasks_of(executor.name))
     if (task.place && task.stop)
       if (auto asked = ask_to_stop(task); !asked) return asked;
-  }
 
   const std::vector<std::string> words =
       mode == Mode::once ? std::vector<std::string>{"mirror", "--once"} : std::vector<std::string>{"mirror"};
@@ -146,18 +166,20 @@ Result<> FarContact::hear(const ExecutorDefinition& executor, Mode mode) {
 
   if (auto begun = watch_new(); !begun) return begun;
   if (channel && mode == Mode::once) channel->end_input();
-  while (channel && (mode == Mode::once || !watched.empty())) {
-    if (!channel->has_more()) {
-      std::array<pollfd, 3> fds = {{{.fd = channel->output_fd(), .events = POLLIN, .revents = 0},
+  while ((channel && (mode == Mode::once || !watched.empty())) || (keeps && mode == Mode::held)) {
+    if (!channel || !channel->has_more()) {
+      std::array<pollfd, 3> fds = {{{.fd = channel ? channel->output_fd() : -1, .events = POLLIN, .revents = 0},
                                     {.fd = mode == Mode::held ? news.get() : -1, .events = POLLIN, .revents = 0},
                                     {.fd = cancel_.get(), .events = POLLIN, .revents = 0}}};
-      if (::poll(fds.data(), fds.size(), mode == Mode::once ? static_cast<int>(kCallMs) : -1) < 0 && errno != EINTR)
-        return fail_errno("waiting for", far::place_of(executor));
+      const std::int64_t patience = mode == Mode::once ? kCallMs : keeps ? kLongestKeepMs : -1;
+      const int ready = ::poll(fds.data(), fds.size(), static_cast<int>(patience));
+      if (ready < 0 && errno != EINTR) return fail_errno("waiting for", far::place_of(executor));
       if (fds[2].revents != 0) return {};
       if (fds[1].revents != 0) {
-        alignas(inotify_event) std::array<char, 4096> buffer{};
-        while (::read(news.get(), buffer.data(), buffer.size()) > 0) {
-        }
+        drain(news);
+      }
+      if (fds[1].revents != 0 || (keeps && ready == 0)) {
+        if (auto settled = settle_all(); !settled) return settled;
         if (auto begun = watch_new(); !begun) return begun;
       }
       if (fds[0].revents == 0) continue;
@@ -202,15 +224,21 @@ Result<> FarContact::hear_cluster(const ExecutorDefinition& executor, Mode mode)
   std::int64_t ask_pause = kFirstAskMs;
   std::int64_t next_ask = 0;
   const std::int64_t until = steady_ms() + kOnceMs;
+  const Fd news(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   bool unsure = false;
   while (true) {
     const auto tasks = tasks_of(executor.name);
     if (tasks.empty()) return {};
     bool is_stopping = false;
+    bool keeps = false;  // some wait here for others
     std::int64_t room =
         executor.max_submitted - std::ranges::count_if(tasks, [](const far::FarTask& task) { return !task.is_parked; });
     for (const auto& task : tasks) {
-      if (task.is_parked && !task.stop && room-- <= 0) continue;
+      if (task.is_parked && !task.stop) {
+        const bool waits = turn_of(session_, task).state == Turn::State::waits;
+        keeps = keeps || waits;
+        if (waits || room-- <= 0) continue;
+      }
       if (!task.place)
         if (auto settled = cluster.settle_unplaced(task); !settled) return settled;
       is_stopping |= task.stop.has_value();
@@ -227,7 +255,14 @@ Result<> FarContact::hear_cluster(const ExecutorDefinition& executor, Mode mode)
     }
     if (mode == Mode::once && ((!unsure && !is_stopping) || steady_ms() >= until)) return {};
     pause = changed || is_stopping ? kFirstLookMs : std::min(kLongestLookMs, pause * 3 / 2);
-    if (is_readable(cancel_.get(), pause)) return {};
+    if (keeps && news) ::inotify_add_watch(news.get(), session_.tasks_path().c_str(), IN_MOVED_TO | IN_ONLYDIR);
+    std::array<pollfd, 2> fds = {{{.fd = cancel_.get(), .events = POLLIN, .revents = 0},
+                                  {.fd = keeps ? news.get() : -1, .events = POLLIN, .revents = 0}}};
+    static_cast<void>(::poll(fds.data(), fds.size(), static_cast<int>(pause)));
+    if (fds[0].revents != 0) return {};
+    if (fds[1].revents == 0) continue;
+    drain(news);
+    if (is_readable(cancel_.get(), kBetweenNewsMs)) return {};
   }
 }
 

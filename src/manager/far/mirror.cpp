@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "contract/names.h"
+#include "manager/far/turn.h"
 #include "manager/status/reconcile.h"
 #include "store/active.h"
 #include "store/records.h"
@@ -174,6 +175,7 @@ Result<Task> take_over(const store::Session& session, Telemetry& telemetry, cons
   }
   if (is_terminal(there.status)) {
     copy_end(there, *task);
+    if (task->stop_reason) task->stop_reason = in_our_words(session, *sent, std::move(*task->stop_reason));
     auto ended = finish(session, telemetry, std::move(*task), *lock, sent->stop);
     if (!ended) return give_up(ended.error());
     return ended;

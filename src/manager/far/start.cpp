@@ -5,6 +5,7 @@
 #include "contract/names.h"
 #include "far/far_task.h"
 #include "manager/far/contact.h"
+#include "manager/far/turn.h"
 #include "manager/link/idempotency.h"
 #include "manager/link/program.h"
 #include "manager/link/task_ids.h"
@@ -51,8 +52,6 @@ Result<> check_far(const ExecutorDefinition& executor, const StartOptions& optio
   if (work.is_agent) return refuse("a subagent", "only commands run elsewhere");
   if (!options.detached) return refuse("--foreground", "a task elsewhere runs in the background: use --wait");
   if (options.terminal) return refuse("--pty", "a task elsewhere has no terminal");
-  if (!options.after.empty() || !options.after_any.empty())
-    return refuse("--after", "a task elsewhere does not wait for one here");
   if (options.queue && !to_slurm) return refuse("--queue", "a task on another host does not wait for a slot");
   if (options.input == Input::pipe && to_slurm) return refuse("--stdin pipe", "a job has no input");
   if (!options.cwd.empty() && options.cwd.front() != '/') return refuse("--cwd", "give an absolute path of that host");
@@ -143,11 +142,10 @@ Result<Task> send(const FarSide& side, const far::FarTask& sent, std::optional<K
   if (!right) return give_up(right.error());
   if (key)
     if (auto noted = key->note(id); !noted) return give_up(noted.error());
-  if (sent.is_parked) {
-    if (auto shown = far::unplaced(side.session, id)) return std::move(*shown);
-  }
+  if (sent.is_parked) *right = std::nullopt;
   auto task = side.contact.submit(sent);
   if (!task) return give_up(task.error());
+  if (sent.is_parked) return task;
   side.telemetry.started_alone(*task);
   return task;
 }
@@ -188,7 +186,7 @@ Result<Task> start_job(const FarSide& side, const StartOptions& options, const W
   Task constant = sent.planned;
   constant.notification.on_end.clear();
   constant.notification.signature.reset();
-  constant.queue.queued_at.reset();
+  constant.queue = {};
   constant.origin.idempotency_key.reset();
   launch.constant_members = codec::constant_members(constant);
   launch.description = constant.description;
@@ -204,7 +202,12 @@ Result<Task> start_job(const FarSide& side, const StartOptions& options, const W
     take_back(side.session, *id);
     return std::unexpected(prepared.error());
   }
-  sent.is_parked = is_full;
+  // What has ended meanwhile is known before it is decided who waits for it.
+  for (const auto& id_before : predecessors_of(sent))
+    if (auto before = far::read_far_task(side.session, id_before);
+        before && before->place && before->executor() == options.on && far::is_entered(side.session, id_before))
+      static_cast<void>(Cluster(side.session, **executor, side.telemetry).look({*before}));
+  sent.is_parked = is_full || turn_of(side.session, sent).state != Turn::State::may_start;
   auto task = send(side, sent, key);
   if (!task) static_cast<void>(cluster.remove(*id));
   return task;
@@ -228,15 +231,15 @@ Result<Task> start_far(const FarSide& side, const StartOptions& options, const W
   if (!host->machine.empty()) planned.executor->machine_id = host->machine;
   const std::string far_key = fmt::format("perdure:{}:{}", machine_id(), id->str());
   const std::string description = planned.description;
-  return send(side,
-              {.planned = std::move(planned),
-               .key = far_key,
-               .machine = host->machine,
-               .place = {},
-               .words = far_words(**executor, options, description, far_key),
-               .in_scope = host->in_scope,
-               .stop = {}},
-              key);
+  far::FarTask sent{.planned = std::move(planned),
+                    .key = far_key,
+                    .machine = host->machine,
+                    .place = {},
+                    .words = far_words(**executor, options, description, far_key),
+                    .in_scope = host->in_scope,
+                    .stop = {}};
+  sent.is_parked = turn_of(side.session, sent).state != Turn::State::may_start;
+  return send(side, sent, key);
 }
 
 }  // namespace perdure::manager

@@ -58,6 +58,11 @@ bool waits_in_queue(int tasks_folder, std::string_view id) {
 }  // namespace
 
 Predecessor look_at_predecessor(int tasks_folder, std::string_view id) {
+  // It runs elsewhere and has not ended, as far as is known here. Looked at first: the entry goes after the record of
+  // its end is there.
+  const Fd far_entry(
+      sys::open_at(tasks_folder, (Text<96>() << "../" << kFarDir << "/" << id).c_str(), O_RDONLY | O_NOFOLLOW));
+  if (far_entry) return Predecessor::unknown;
   const Fd folder(sys::open_at(tasks_folder, (Text<80>() << id).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   Fd lock;
   if (folder) lock = Fd(sys::open_at(folder.get(), kRunnerLock, O_RDONLY | O_NOFOLLOW));
