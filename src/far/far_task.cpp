@@ -30,6 +30,7 @@ std::string body_of(const FarTask& task) {
       fmt::format(R"({{"version":1,"key":{},"machine":{},"words":[{}],"inScope":{},"attempts":{},"parked":{})",
                   codec::json_quoted(task.key), codec::json_quoted(task.machine), words, task.in_scope, task.attempts,
                   task.is_parked);
+  if (!task.input.empty()) body += fmt::format(R"(,"input":{})", codec::json_quoted(task.input));
   if (task.place) body += fmt::format(R"(,"place":{})", codec::json_quoted(*task.place));
   if (task.stop)
     body += fmt::format(R"(,"stop":{{"reason":{},"grace":{},"quiet":{}}})", codec::json_quoted(task.stop->reason),
@@ -53,6 +54,7 @@ std::optional<FarTask> task_of(std::string_view body, const TaskId& id) {
                .machine = fields.text("machine", codec::Need::required).value_or(""),
                .place = fields.text("place", codec::Need::optional),
                .words = std::move(*read_words),
+               .input = fields.text("input", codec::Need::optional).value_or(""),
                .is_parked = fields.boolean("parked").value_or(false),
                .attempts = static_cast<int>(fields.integer("attempts", codec::Need::optional, 0, 1'000).value_or(0)),
                .in_scope = fields.boolean("inScope").value_or(false),

@@ -24,12 +24,13 @@ struct StopWanted {
 };
 
 struct FarTask {
-  Task planned;                      ///< the record before the host has answered; `executor` is set
-  std::string key;                   ///< its idempotency key on the other host
-  std::string machine;               ///< id of the machine that was asked; "": unknown
-  std::optional<std::string> place;  ///< its id on the other host, or its job; absent: unknown
-  std::vector<std::string> words;    ///< the words for `perdure` on the other host: run ...
-  bool is_parked = false;            ///< slurm: not submitted, since as many as allowed are
+  Task planned;                      ///< the record before anything is known of the place; `executor` is there
+  std::string key;                   ///< the idempotency key there
+  std::string machine;               ///< id of the machine that was asked; "": not known
+  std::optional<std::string> place;  ///< absent: not known yet
+  std::vector<std::string> words;    ///< for `perdure` there: run ...
+  std::string input = {};            ///< for its standard input: an agent's prompt
+  bool is_parked = false;            ///< slurm: it was not submitted, since as many as may be are
   int attempts = 0;                  ///< slurm: how often a job was submitted
   bool in_scope = false;             ///< started in a systemd scope, so that it outlives the login there
   std::optional<StopWanted> stop;    ///< a stop that may not have reached the other host yet

@@ -94,10 +94,12 @@ Result<Channel> Host::open(std::span<const std::string> words, const std::string
 }
 
 Result<Answer> Host::call(std::span<const std::string> words, const std::string& machine, const ChannelOptions& options,
-                          bool in_scope) const {
+                          bool in_scope, std::string_view input) const {
   Answer answer;
   auto channel = open(words, machine, options, &answer.from, in_scope);
   if (!channel) return std::unexpected(channel.error());
+  // One that refuses before it has read all says why.
+  if (!input.empty()) static_cast<void>(channel->send(input));
   channel->end_input();
   auto output = channel->rest();
   if (!output) return std::unexpected(output.error());

@@ -36,11 +36,12 @@ class Host {
   Host(const ExecutorDefinition& executor, std::optional<Programs> programs)
       : executor_(executor), programs_(std::move(programs)) {}
 
-  /// Runs `perdure --session SESSION WORDS...` there and waits for its end; copies the programs first if they are not
-  /// there. `machine`: if another machine answers, nothing is run and the error is far_failure(kReplaced). `in_scope`:
-  /// in a systemd scope, so that it outlives the login.
+  /// Runs `perdure --session SESSION WORDS...` there and waits for its end; puts the programs there first where they are
+  /// not. `machine`: where another one answers, nothing is run and the error is far_failure(kReplaced).
+  /// `in_scope`: so that it outlives the login. `input`: what it reads.
   [[nodiscard]] Result<Answer> call(std::span<const std::string> words, const std::string& machine,
-                                    const ChannelOptions& options, bool in_scope = false) const;
+                                    const ChannelOptions& options, bool in_scope = false,
+                                    std::string_view input = {}) const;
 
   /// The same without waiting: the caller reads its output and writes its input.
   [[nodiscard]] Result<Channel> open(std::span<const std::string> words, const std::string& machine,

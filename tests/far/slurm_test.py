@@ -8,6 +8,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+from agent_case import COMMAND  # noqa: E402
 from session import PERDURE, SessionTest, eventually  # noqa: E402
 from slurm_cluster import Cluster, need  # noqa: E402
 
@@ -202,6 +203,40 @@ class After(SlurmTest):
         second = self.job('sleep 1', '--after', first)
         self.assertEqual(self.dependency(second), '(null)')
         self.perdure('wait', second, check=0)
+
+
+class Agent(SlurmTest):
+    """Rule 4.7 of executors.md: a subagent that is a job."""
+
+    def setUp(self):
+        super().setUp()
+        with open(os.path.join(self.config_home, 'perdure', 'config.toml'), 'a', encoding='utf-8') as f:
+            f.write(f'[agents.mock]\ncommand = {json.dumps(COMMAND)}\n'
+                    f'env = {{ ACP_STORE = {json.dumps(os.path.join(CLUSTER.shared, "conversations"))} }}\n')
+
+    def agent(self, prompt, *options):
+        return self.perdure('agent', '--on', 'c', '--permission', 'allow', '--cwd', CLUSTER.shared, *options, prompt,
+                            check=0).stdout.strip()
+
+    def test_47_an_agent_works_on_a_node_and_goes_on_there(self):
+        task = self.agent('say done on a node', '--agent', 'mock', '--cpus', '1')
+        self.perdure('wait', task, check=0)
+        record = self.record(task)
+        self.assertEqual((record['kind'], record['status'], record['subagentType']), ('agent', 'completed', 'mock'))
+        self.assertEqual(self.log(task), b'done on a node\n')
+        self.assertIn(record['executor']['node'], ('n1', 'n2'))
+        again = self.agent('say again', '--resume', record['agentId'])
+        self.perdure('wait', again, check=0)
+        self.assertEqual((self.record(again)['agentId'], self.log(again)), (record['agentId'], b'again\n'))
+
+    def test_47_a_failure_and_a_stop_are_as_for_one_here(self):
+        failed = self.agent('refuse', '--agent', 'mock')
+        self.perdure('wait', failed, check=1)
+        self.assertEqual(self.record(failed)['status'], 'failed')
+        stopped = self.agent('sleep 60', '--agent', 'mock')
+        self.running(stopped)
+        self.perdure('stop', stopped, '--reason', 'enough', check=0)
+        self.assertEqual((self.record(stopped)['status'], self.record(stopped)['stopReason']), ('killed', 'enough'))
 
 
 class Control(SlurmTest):

@@ -8,6 +8,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+from agent_case import COMMAND  # noqa: E402
 from far_host import FarHost, FarTest, need  # noqa: E402
 from session import PERDURE, SessionTest, eventually  # noqa: E402
 
@@ -302,6 +303,77 @@ class After(SshTest):
             waiter.communicate(timeout=60)
             self.assertEqual(waiter.returncode, 0)
         self.assertEqual(self.stamps('chain'), ['0', '1', '2'])
+
+
+class Agent(SshTest):
+    """Rule 4.7 of executors.md: a subagent that works on another host. Its definition, program and login are that host's."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = os.path.join(HOST.home, '.config/perdure')
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, 'config.toml'), 'w', encoding='utf-8') as f:
+            f.write(f'[agents.mock]\ncommand = {json.dumps(["/usr/bin/python3", COMMAND[1]])}\nenv = {{ ACP_STORE = "/root/conversations" }}\n')
+
+    @classmethod
+    def tearDownClass(cls):
+        os.unlink(os.path.join(HOST.home, '.config/perdure/config.toml'))
+        super().tearDownClass()
+
+    def agent(self, prompt, *options, check=0, permission='deny', **kw):
+        return self.perdure('agent', '--on', 'gpu', '--agent', 'mock', *(['--permission', permission] if permission else []),
+                            *options, prompt, check=check, **kw).stdout.strip()
+
+    def test_47_its_final_message_and_its_id_come_back(self):
+        task = self.agent("say it's done")
+        self.perdure('wait', task, check=0)
+        record = self.record(task)
+        self.assertEqual((record['kind'], record['status'], record['subagentType']), ('agent', 'completed', 'mock'))
+        self.assertEqual(self.log(task), b"it's done\n")
+        self.assertEqual(record['executor']['node'], 'gpu1')
+        self.assertTrue(record['agentId'])
+        self.assertTrue(task.startswith('agent-'))
+
+    def test_47_a_conversation_goes_on_where_it_began(self):
+        first = self.finished(self.agent('say one'))
+        task = self.perdure('agent', '--on', 'gpu', '--resume', first['agentId'], '--permission', 'deny', 'say two',
+                            check=0).stdout.strip()
+        second = self.finished(task)
+        self.assertEqual((second['status'], second['agentId'], self.log(task)), ('completed', first['agentId'], b'two\n'))
+        done = self.perdure('agent', '--resume', first['agentId'], 'say three', check=2)
+        self.assertIn('--on gpu', done.stderr)
+
+    def test_47_a_failure_a_deadline_and_a_stop_are_as_for_one_here(self):
+        failed = self.finished(self.agent('refuse'))
+        self.assertEqual(failed['status'], 'failed')
+        self.assertTrue(failed['stopReason'])
+        late = self.agent('sleep 60', '--timeout', '1s', '--grace', '1s')
+        self.perdure('wait', late, check=124)
+        stopped = self.agent('sleep 60')
+        self.perdure('stop', stopped, '--reason', 'enough', check=0)
+        self.assertEqual((self.record(stopped)['status'], self.record(stopped)['stopReason']), ('killed', 'enough'))
+
+    def test_47_what_it_asks_permission_for_is_decided_beforehand(self):
+        for permission in (None, 'ask'):
+            done = self.perdure('agent', '--on', 'gpu', '--agent', 'mock', *(['--permission', permission] if permission else []),
+                                'say x', check=2)
+            self.assertIn('--permission allow or deny', done.stderr)
+        self.assertEqual(self.json('list', '--all'), [])
+        task = self.agent('permission', permission='allow')
+        self.assertEqual(self.finished(task)['status'], 'completed')
+
+    def test_47_an_agent_that_the_host_does_not_know_is_refused_and_leaves_nothing(self):
+        done = self.perdure('agent', '--on', 'gpu', '--agent', 'nobody', '--permission', 'deny', 'say x')
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("no agent is called 'nobody'", done.stderr)
+        self.assertEqual(self.json('list', '--all'), [])
+
+    def test_47_a_prompt_may_be_long_and_hold_anything(self):
+        prompt = 'say ' + '"$x" \'y\' ü ' * 400
+        task = self.agent(prompt)
+        self.perdure('wait', task, check=0)
+        self.assertEqual(self.log(task).decode().split(), prompt[4:].split())
 
 
 class Faults(SshTest):

@@ -69,6 +69,23 @@ Result<> read_task_options(Call& call, StartOptions& start) {
   return read_queue(call, start);
 }
 
+Result<> read_executor(const Call& call, StartOptions& start, const std::string& by_default) {
+  start.on = call.value("--on").value_or(by_default);
+  auto cpus = call.integer("--cpus", 1, 100'000);
+  auto limit = call.duration("--time-limit");
+  if (!cpus) return std::unexpected(cpus.error());
+  if (!limit) return std::unexpected(limit.error());
+  start.cpus = static_cast<int>(cpus->value_or(0));
+  start.time_limit = limit->value_or(std::chrono::milliseconds(0));
+  start.gpus = call.value("--gpus").value_or("");
+  start.partition = call.value("--partition").value_or("");
+  start.executor_options = call.values("--executor-option");
+  if (start.on.empty())
+    for (const auto* option : {"--cpus", "--gpus", "--partition", "--time-limit", "--executor-option"})
+      if (call.has(option)) return fail(ErrorCode::usage, fmt::format("{} is for --on", option));
+  return {};
+}
+
 Result<int> wait_for_outcome(TaskManager& manager, const Task& task, bool json) {
   auto waited = wait_with_progress(manager, {.ids = {task.id}});
   if (!waited) return std::unexpected(waited.error());

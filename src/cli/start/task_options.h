@@ -42,8 +42,11 @@ template <std::size_t N>
 /// Options that are not given leave `start` unchanged. Errors: usage.
 [[nodiscard]] Result<> read_task_options(Call& call, StartOptions& start);
 
-/// With --wait: waits for the task and, if requested, prints its record; returns the exit status that stands for the
-/// outcome.
+/// What is said of a task that runs elsewhere: --on --cpus --gpus --partition --time-limit --executor-option. `by_default`:
+/// the executor where there is no --on.
+[[nodiscard]] Result<> read_executor(const Call& call, StartOptions& start, const std::string& by_default);
+
+/// With --wait: waits for the task and prints its record, if that is wanted; the exit status that stands for its outcome.
 [[nodiscard]] Result<int> wait_for_outcome(TaskManager& manager, const Task& task, bool json);
 
 }  // namespace perdure::cli

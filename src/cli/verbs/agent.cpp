@@ -31,6 +31,13 @@ constexpr std::array kAgentOwnOptions = std::to_array<Option>({
     {"--timeout", "D", "end its turn after that long: 30s, 5m, 2h, 0: never (else as configured)"},
     {"--output-limit", "S", "keep at most so much of its final message, 0: all of it (else as configured)"},
     {"--wait", nullptr, "print the id, then wait and exit with its outcome"},
+    {"--on", "NAME", "have it work elsewhere, on an executor of the configuration; see docs/guide/elsewhere.md", false,
+     false, "executors --names"},
+    {"--cpus", "N", "with --on, in slurm: processors"},
+    {"--gpus", "N|TYPE:N", "with --on, in slurm: graphics processors"},
+    {"--partition", "P", "with --on, in slurm: where to queue"},
+    {"--time-limit", "D", "with --on, in slurm: the job's"},
+    {"--executor-option", "WORD", "with --on, in slurm: a further option of sbatch", true},
 });
 constexpr auto kAgentOptions = with_task_options(kAgentOwnOptions);
 
@@ -48,6 +55,7 @@ Result<AgentOptions> read_agent_options(Call& call, const Config& config) {
   AgentOptions options;
   options.start = default_start(config);
   if (auto read = read_task_options(call, options.start); !read) return std::unexpected(read.error());
+  if (auto read = read_executor(call, options.start, {}); !read) return std::unexpected(read.error());
   auto prompt = read_prompt(call);
   auto permission = call.word("--permission", kPermissions);
   auto patience = call.duration("--permission-timeout");

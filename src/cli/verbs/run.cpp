@@ -88,30 +88,14 @@ Result<> read_limits(const Call& call, StartOptions& start) {
   return {};
 }
 
-// Options of tasks on other hosts. PERDURE_ON is not set inside such a task, so no task is passed on twice.
-Result<> read_executor(const Call& call, StartOptions& start) {
-  start.on = call.value("--on").value_or(call.has("--foreground") ? "" : environment("PERDURE_ON").value_or(""));
-  auto cpus = call.integer("--cpus", 1, 100'000);
-  auto limit = call.duration("--time-limit");
-  if (!cpus) return std::unexpected(cpus.error());
-  if (!limit) return std::unexpected(limit.error());
-  start.cpus = static_cast<int>(cpus->value_or(0));
-  start.time_limit = limit->value_or(std::chrono::milliseconds(0));
-  start.gpus = call.value("--gpus").value_or("");
-  start.partition = call.value("--partition").value_or("");
-  start.executor_options = call.values("--executor-option");
-  if (start.on.empty())
-    for (const auto* option : {"--cpus", "--gpus", "--partition", "--time-limit", "--executor-option"})
-      if (call.has(option)) return fail(ErrorCode::usage, fmt::format("{} is for --on", option));
-  return {};
-}
-
 Result<StartOptions> read_run_options(Call& call, const Config& config) {
   StartOptions start = default_start(config);
   if (auto what = what_to_run(call, start); !what) return std::unexpected(what.error());
   if (auto limits = read_limits(call, start); !limits) return std::unexpected(limits.error());
   if (auto read = read_task_options(call, start); !read) return std::unexpected(read.error());
-  if (auto read = read_executor(call, start); !read) return std::unexpected(read.error());
+  // PERDURE_ON is not there inside of a task that runs elsewhere, so nothing is passed on twice.
+  const std::string on = call.has("--foreground") ? "" : environment("PERDURE_ON").value_or("");
+  if (auto read = read_executor(call, start, on); !read) return std::unexpected(read.error());
   auto idle = call.duration("--idle-timeout");
   auto input = call.word("--stdin", kInputs);
   auto leftovers = call.word("--leftovers", kLeftovers);

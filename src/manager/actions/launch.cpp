@@ -130,7 +130,8 @@ Task constant_part(const TaskId& id, const StartOptions& options, const Work& wo
   if (work.is_agent) {
     task.kind = Kind::agent;
     task.kind_name = name_of(Kind::agent);
-    task.agent.type = work.subagent_type;
+    if (!work.subagent_type.empty()) task.agent.type = work.subagent_type;
+    if (!options.on.empty()) task.agent.id = work.resumes;
   } else {
     task.process.command = options.shell_line ? *options.shell_line : shell_quoted(options.argv);
   }
@@ -307,6 +308,7 @@ Result<Task> TaskManager::launch_job(const StartOptions& options, const Work& wo
   StartOptions there = options;
   there.memory_max = 0;  // limits are the engine's
   there.cpu_max = 0;
+  if (work.is_agent) there.argv.front() = "/bin/sh";  // stands for Perdure's own program on the node
   auto launch = plan_launch(there, state_->options, cwd);
   if (!launch && there.shell_line) return std::unexpected(launch.error());
   if (!launch) {
@@ -314,6 +316,9 @@ Result<Task> TaskManager::launch_job(const StartOptions& options, const Work& wo
     launch = plan_launch(there, state_->options, cwd);
   }
   if (!launch) return std::unexpected(launch.error());
+  launch->agent = work.is_agent;
+  if (work.resumes)
+    launch->note = codec::note_members({.agent_id = work.resumes->text, .model = {}, .stop_code = {}, .usage = {}});
   return start_job({state_->session, *state_->telemetry, *state_->far}, options, work, std::move(*launch),
                    [&](const TaskId& id) { return constant_part(id, options, work, cwd); });
 }

@@ -1,6 +1,8 @@
 #include "base/error.h"
+#include "base/try.h"
 #include "codec/agent_plan.h"
 #include "manager/agent/agent_resume.h"
+#include "manager/far/contact.h"
 #include "manager/link/launch_kind.h"
 #include "manager/link/program.h"
 #include "manager/link/state.h"
@@ -106,6 +108,50 @@ codec::AgentPlan plan_turn(const AgentOptions& options, const AgentDefinition& a
   return plan;
 }
 
+// Nobody is asked for permission elsewhere, and a conversation stays where it began.
+Result<> check_place(const AgentOptions& options, const Task* last) {
+  const std::string here = last != nullptr && last->executor ? last->executor->name : "";
+  const std::string& on = options.start.on;
+  if (last != nullptr && here != on)
+    return fail(
+        ErrorCode::usage,
+        here.empty()
+            ? fmt::format("the conversation '{}' is one of this machine: leave out --on", options.resume.value_or(""))
+            : fmt::format("the conversation '{}' is on {}: say --on {}", options.resume.value_or(""), here, here));
+  const bool is_decided = options.permission && *options.permission != PermissionPolicy::ask;
+  if (!on.empty() && !is_decided)
+    return fail(ErrorCode::usage,
+                fmt::format("--permission allow or deny is needed with --on {}: nobody can be asked there", on));
+  return {};
+}
+
+StartOptions for_a_host(const AgentOptions& options) {
+  StartOptions start = options.start;
+  start.argv = {std::string(kDriver)};
+  start.leftovers = Leftovers::kill;
+  return start;
+}
+
+Work work_of_a_host(const AgentOptions& options, const Task* last) {
+  Work work{.id_prefix = "agent-", .is_agent = true};
+  work.prompt = options.prompt.empty() ? kGoOn : options.prompt;
+  work.subagent_type = last != nullptr ? last->agent.type.value_or("") : options.agent;
+  const auto add = [&](std::string_view option, std::string_view value) {
+    work.words.push_back(fmt::format("{}={}", option, value));
+  };
+  if (!options.agent.empty()) add("--agent", options.agent);
+  if (options.resume) {
+    work.resumes = AgentId{*options.resume};
+    add("--resume", *options.resume);
+  }
+  if (options.model) add("--model", *options.model);
+  if (options.mode) add("--mode", *options.mode);
+  add("--permission", options.permission == PermissionPolicy::allow ? "allow" : "deny");
+  if (options.thoughts) work.words.emplace_back("--thoughts");
+  if (options.no_deadline) add("--timeout", "0");
+  return work;
+}
+
 }  // namespace
 
 Result<Task> TaskManager::start(const AgentOptions& options) {
@@ -118,14 +164,23 @@ Result<Task> TaskManager::start(const AgentOptions& options) {
     conversation = std::move(*taken);
   }
   const Task* const last = conversation ? &conversation->last : nullptr;
+  if (auto fine = check_place(options, last); !fine) return std::unexpected(fine.error());
+  const bool is_elsewhere = !options.start.on.empty();
+  TRY(const ExecutorDefinition* executor,
+      is_elsewhere ? state_->far->find(options.start.on) : Result<const ExecutorDefinition*>(nullptr));
+  // Its definition, program and login are those of that host.
+  if (executor != nullptr && executor->type == ExecutorDefinition::Type::ssh)
+    return launch(for_a_host(options), work_of_a_host(options, last));
   auto agent = find_definition(state_->options, last != nullptr ? last->agent.type.value_or("") : options.agent);
   if (!agent) return std::unexpected(agent.error());
   StartOptions start = with_definition(options, *agent, last);
   auto command = choose_command(*agent, start);
+  // What a node has is found out there.
+  if (!command && is_elsewhere && !agent->commands.empty()) command = agent->commands.front();
   if (!command) return std::unexpected(command.error());
   auto driver = find_companion(kDriver);
   if (!driver) return std::unexpected(driver.error());
-  start.argv = {*driver, "--session", state_->session.path(), "acp-drive"};
+  start.argv = {*driver, "--session", is_elsewhere ? executor->folder : state_->session.path(), "acp-drive"};
   const auto plan = plan_turn(options, *agent, start, std::move(*command));
   Work work{.id_prefix = "agent-", .is_agent = true};
   work.prompt = plan.prompt;

@@ -1,6 +1,7 @@
 #include "manager/agent/agent_resume.h"
 
 #include "base/error.h"
+#include "far/far_task.h"
 #include "manager/status/assess.h"
 #include "store/agent.h"
 
@@ -46,7 +47,7 @@ Result<Turns> turns_of(const TaskManager& manager, const store::Session& session
   bool foreign = false;
   for (auto& task : *all) {
     if (!task.agent.id || task.agent.id->text != *options.resume) continue;
-    const bool ours = task.status == Status::queued || is_own_record(session, task);
+    const bool ours = task.status == Status::queued || is_own_record(session, task) || far::is_mirror(session, task);
     foreign |= !ours;
     if (!ours || (!options.agent.empty() && task.agent.type != options.agent)) continue;
     agents.insert(task.agent.type.value_or(""));

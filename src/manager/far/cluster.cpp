@@ -8,6 +8,7 @@
 #include "far/channel.h"
 #include "manager/far/turn.h"
 #include "manager/status/assess.h"
+#include "store/agent.h"
 #include "store/ownership.h"
 #include "store/records.h"
 #include "store/stale_files.h"
@@ -43,9 +44,8 @@ Result<> copy_program(const std::string& from, const std::string& folder, const 
   return {};
 }
 
-// Copied under another name and renamed: running jobs keep the programs that they were started with.
-Result<std::string> install(const std::string& folder, const far::Programs& programs) {
-  const std::string place = fmt::format("{}/bin/{}", folder, programs.tag);
+// Whole under another name first: running jobs keep the programs that they were started with.
+Result<std::string> install(const std::string& place, const far::Programs& programs) {
   if (::access((place + "/perdure-runner").c_str(), X_OK) == 0) return place;
   const std::string draft = fmt::format("{}.{}", place, ::getpid());
   TRY_VOID(make_folders(draft));
@@ -130,19 +130,25 @@ bool Cluster::is_claimed(const TaskId& id) const {
   return ::access(file(id, "claim").c_str(), F_OK) == 0;
 }
 
-Result<> Cluster::prepare(far::FarTask& task, const StartOptions& options, const far::Programs& programs,
-                          const std::string& launch) const {
+std::string Cluster::folder_of(const ExecutorDefinition& executor, const far::Programs& programs) {
+  return fmt::format("{}/bin/{}", executor.folder, programs.tag);
+}
+
+Result<> Cluster::prepare(far::FarTask& task, const StartOptions& options, const Work& work,
+                          const far::Programs& programs, const std::string& launch) const {
   const TaskId& id = task.planned.id;
   TRY(auto words, sbatch_options(executor_, options));
   task.words = std::move(words);
   if (auto made = there_.create(); !made) return made;
-  if (auto fine = store::check_owner(there_); !fine) return std::unexpected(fine.error());
-  TRY(auto bin, install(executor_.folder, programs));
+  if (auto fine = store::check_owner(there_); !fine) return fine;
+  TRY(auto bin, install(folder_of(executor_, programs), programs));
   task.machine = bin;
   auto claimed = there_.claim(id);
   if (!claimed) return std::unexpected(claimed.error());
   auto folder = there_.open_folder(id);
   if (!folder) return std::unexpected(folder.error());
+  if (work.is_agent)
+    if (auto planned = store::write_plan(there_, id, work.plan); !planned) return planned;
   if (auto written = replace_file(folder->get(), "launch", launch, file(id, "launch")); !written) return written;
   return replace_file(folder->get(), "job.sh", job_script(executor_.folder, id.str(), bin), file(id, "job.sh"));
 }

@@ -4,6 +4,7 @@
 #include "far/programs.h"
 #include "far/slurm.h"
 #include "manager/far/mirror.h"
+#include "manager/link/launch_kind.h"
 #include "manager/link/launch_spec.h"
 #include "manager/link/telemetry.h"
 #include "store/session.h"
@@ -31,8 +32,11 @@ class Cluster {
 
   /// Puts everything that the job needs into the folder, and sets the options of sbatch. Errors: session_unusable for a
   /// folder that others may write.
-  [[nodiscard]] Result<> prepare(far::FarTask& task, const StartOptions& options, const far::Programs& programs,
-                                 const std::string& launch) const;
+  [[nodiscard]] Result<> prepare(far::FarTask& task, const StartOptions& options, const Work& work,
+                                 const far::Programs& programs, const std::string& launch) const;
+
+  /// Where the programs are, as the nodes see it.
+  [[nodiscard]] static std::string folder_of(const ExecutorDefinition& executor, const far::Programs& programs);
 
   /// Submits it. The caller must hold its entry. Errors: as of far::submit_job().
   [[nodiscard]] Result<Task> submit(const far::FarTask& task) const;

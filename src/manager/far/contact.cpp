@@ -153,7 +153,7 @@ Result<Task> FarContact::place(const far::FarTask& task, const std::string& mach
   std::vector<std::string> words = task.words;
   for (const auto& one : turn_of(session_, task).followed)
     words.insert(words.begin() + 1, (one.may_fail ? "--after-any=" : "--after=") + one.place);
-  auto answer = host->call(words, machine, {.until = until, .cancel_fd = cancel_.get()}, task.in_scope);
+  auto answer = host->call(words, machine, {.until = until, .cancel_fd = cancel_.get()}, task.in_scope, task.input);
   if (!answer) return std::unexpected(answer.error());
   if (answer->exit_status != 0) {
     Error error = error_there(*answer, far::place_of(**executor));

@@ -60,6 +60,15 @@ void copy_limits(const Task& there, Task& task) {
   if (there.origin.cwd) task.origin.cwd = there.origin.cwd;
 }
 
+void copy_agent(const Task& there, Task& task) {
+  if (there.agent.id) task.agent.id = there.agent.id;
+  if (there.agent.type) task.agent.type = there.agent.type;
+  task.agent.model = there.agent.model;
+  task.agent.thinking_effort = there.agent.thinking_effort;
+  task.agent.stop_code = there.agent.stop_code;
+  task.agent.usage = there.agent.usage;
+}
+
 void copy_end(const Task& there, Task& task) {
   task.status = there.status;
   task.ended_at = time_at(ms_of(there.ended_at).value_or(std::max(now_ms(), ms_of(task.started_at))));
@@ -147,6 +156,7 @@ Result<Task> take_over(const store::Session& session, Telemetry& telemetry, cons
   if (!task) return give_up(task.error());
   task->started_at = there.started_at;
   copy_limits(there, *task);
+  if (task->kind == Kind::agent) copy_agent(there, *task);
   ExecutorState& executor = *task->executor;
   executor.place = executor.type == "slurm" ? sent->place : there.id.str();
   if (!from.node.empty()) executor.node = from.node;

@@ -22,6 +22,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr std::size_t kMostPrompt = 1 << 20;
+
 std::string in_ms(milliseconds time) {
   return fmt::format("{}ms", time.count());
 }
@@ -49,7 +51,8 @@ Result<> check_far(const ExecutorDefinition& executor, const StartOptions& optio
     return fail(ErrorCode::usage, fmt::format("{} with --on {}: {}", option, executor.name, why));
   };
   const bool to_slurm = executor.type == ExecutorDefinition::Type::slurm || !executor.on.empty();
-  if (work.is_agent) return refuse("a subagent", "only commands run elsewhere");
+  if (work.prompt.size() > kMostPrompt)
+    return refuse("the prompt", "it is longer than 1 MiB: put it into a file there that the agent reads");
   if (!options.detached) return refuse("--foreground", "a task elsewhere runs in the background: use --wait");
   if (options.terminal) return refuse("--pty", "a task elsewhere has no terminal");
   if (options.queue && !to_slurm) return refuse("--queue", "a task on another host does not wait for a slot");
@@ -61,9 +64,10 @@ Result<> check_far(const ExecutorDefinition& executor, const StartOptions& optio
   return {};
 }
 
-std::vector<std::string> far_words(const ExecutorDefinition& executor, const StartOptions& options,
+std::vector<std::string> far_words(const ExecutorDefinition& executor, const StartOptions& options, const Work& work,
                                    const std::string& description, const std::string& key) {
-  std::vector<std::string> words{"run", "--json", "--idempotency-key=" + key, "--description=" + description};
+  std::vector<std::string> words{work.is_agent ? "agent" : "run", "--json", "--idempotency-key=" + key,
+                                 "--description=" + description};
   const auto add = [&](std::string_view option, std::string_view value) {
     words.push_back(fmt::format("{}={}", option, value));
   };
@@ -77,7 +81,7 @@ std::vector<std::string> far_words(const ExecutorDefinition& executor, const Sta
   add("--grace", in_ms(options.grace));
   if (options.output_limit) add("--output-limit", fmt::to_string(*options.output_limit));
   add("--on-output-limit", options.on_output_limit == OnOutputLimit::stop ? "stop" : "truncate");
-  add("--leftovers", word_of(options.leftovers));
+  if (!work.is_agent) add("--leftovers", word_of(options.leftovers));
   if (options.input == Input::pipe) add("--stdin", "pipe");
   if (options.memory_max > 0) add("--memory-max", fmt::to_string(options.memory_max));
   if (options.cpu_max > 0) add("--cpu-max", fmt::to_string(options.cpu_max));
@@ -87,6 +91,11 @@ std::vector<std::string> far_words(const ExecutorDefinition& executor, const Sta
   if (!options.partition.empty()) add("--partition", options.partition);
   if (options.time_limit.count() > 0) add("--time-limit", in_ms(options.time_limit));
   for (const auto& option : options.executor_options) add("--executor-option", option);
+  if (work.is_agent) {
+    words.insert(words.end(), work.words.begin(), work.words.end());
+    words.emplace_back("-");  // the prompt is what it reads
+    return words;
+  }
   words.emplace_back("--");
   if (options.shell_line) {
     words.insert(words.end(), {options.shell, "-c", *options.shell_line});
@@ -178,6 +187,7 @@ Result<Task> start_job(const FarSide& side, const StartOptions& options, const W
                     .machine = {},
                     .place = {},
                     .words = {},
+                    .input = {},
                     .stop = {}};
   const store::Session there((*executor)->folder);
   mark_environment(launch.environment, *id, there.path());
@@ -190,6 +200,10 @@ Result<Task> start_job(const FarSide& side, const StartOptions& options, const W
   constant.origin.idempotency_key.reset();
   launch.constant_members = codec::constant_members(constant);
   launch.description = constant.description;
+  if (work.is_agent) {
+    launch.program = Cluster::folder_of(**executor, *programs) + "/perdure";
+    launch.argv.front() = launch.program;
+  }
   launch.timeout = deadline_in_job(**executor, options);
   launch.sync_output = true;
   launch.queued = false;
@@ -198,7 +212,7 @@ Result<Task> start_job(const FarSide& side, const StartOptions& options, const W
   launch.telemetry_file.clear();
   launch.owner.clear();
   const Cluster cluster(side.session, **executor, side.telemetry);
-  if (auto prepared = cluster.prepare(sent, options, *programs, launch_spec(launch)); !prepared) {
+  if (auto prepared = cluster.prepare(sent, options, work, *programs, launch_spec(launch)); !prepared) {
     take_back(side.session, *id);
     return std::unexpected(prepared.error());
   }
@@ -235,7 +249,8 @@ Result<Task> start_far(const FarSide& side, const StartOptions& options, const W
                     .key = far_key,
                     .machine = host->machine,
                     .place = {},
-                    .words = far_words(**executor, options, description, far_key),
+                    .words = far_words(**executor, options, work, description, far_key),
+                    .input = work.is_agent ? work.prompt : "",
                     .in_scope = host->in_scope,
                     .stop = {}};
   sent.is_parked = turn_of(side.session, sent).state != Turn::State::may_start;

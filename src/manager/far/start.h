@@ -13,7 +13,8 @@ namespace perdure::manager {
 
 /// The words of a `perdure` command that starts the same task on the other host.
 [[nodiscard]] std::vector<std::string> far_words(const ExecutorDefinition& executor, const StartOptions& options,
-                                                 const std::string& description, const std::string& key);
+                                                 const Work& work, const std::string& description,
+                                                 const std::string& key);
 
 /// The same as start_far(), for a job: `launch` is all that its runner needs, except the parts that depend on the id.
 [[nodiscard]] Result<Task> start_job(const FarSide& side, const StartOptions& options, const Work& work, Launch launch,

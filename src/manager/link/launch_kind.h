@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace perdure::manager {
 
@@ -15,7 +16,8 @@ struct Work {
   std::string subagent_type;
   std::optional<AgentId> resumes;  ///< the conversation that is resumed
   std::string plan;                ///< agent.json
-  std::optional<TaskId> replaces;  ///< rerun: a live task, stopped once the new one is known to be startable
+  std::vector<std::string> words;  ///< agent that is to work elsewhere: options of `perdure agent` there
+  std::optional<TaskId> replaces;  ///< rerun: a live task that is stopped once the new one is known to be startable
 };
 
 }  // namespace perdure::manager

@@ -38,6 +38,10 @@ constexpr Parameter kAgentParameters[] = {
      .description = "Seconds after which its turn is ended; it can be resumed after that.",
      .least = kLeastTimeout,
      .most = kMostTimeout},
+    {.name = "on",
+     .description =
+         "In the background: have it work elsewhere, on an executor that the user has configured. What it asks "
+         "permission for is refused."},
 };
 
 constexpr Parameter kAgentAnswers[] = {
@@ -85,6 +89,11 @@ std::expected<AgentOptions, std::string> agent_options(const ToolCall& call) {
   options.start.owner = call.owner();
   options.start.tool_call_id = tool_use_of(call.request);
   if (call.request.caller.has_tasks()) options.start.delivered_by = kDeliveredByTasks;
+  if (auto on = call.arguments.text("on")) {
+    if (!call.arguments.is_true("run_in_background")) return std::unexpected("on: is for run_in_background only");
+    options.start.on = std::move(*on);
+    options.permission = PermissionPolicy::deny;
+  }
   options.start.timeout = seconds(call.arguments.integer("timeout").value_or(0));
   return options;
 }
