@@ -1,10 +1,10 @@
 #include "codec/agent_plan.h"
 
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "codec/ascii.h"
 #include "codec/fields.h"
 #include "codec/json.h"
-#include "codec/json_writer.h"
 #include "codec/record.h"
 
 #include <array>

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/json_writer.h"
 #include "base/utf8.h"
 #include "codec/json.h"
 #include "codec/record.h"
@@ -204,36 +205,6 @@ void add_member(std::string& json, std::string_view key, std::string_view value)
 }
 
 }  // namespace
-
-std::string json_quoted(std::string_view text) {
-  return "\"" + escape(text) + "\"";
-}
-
-std::string escape(std::string_view text) {
-  std::string valid;
-  if (!is_valid_utf8(text)) {
-    valid = to_valid_utf8(text);
-    text = valid;
-  }
-  std::string out;
-  out.reserve(text.size());
-  for (const char c : text) {
-    switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-        } else {
-          out += c;
-        }
-    }
-  }
-  return out;
-}
 
 std::string encode(const Task& task) {
   Writer w;

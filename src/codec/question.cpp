@@ -1,6 +1,7 @@
 #include "codec/question.h"
 
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "codec/json.h"
 #include "codec/record.h"
 
@@ -213,18 +214,18 @@ std::string questions_json(const std::vector<Question>& questions) {
   std::string json = "[";
   for (const auto& question : questions) {
     if (json.size() > 1) json += ",";
-    json += "{\"question\":" + codec::json_quoted(question.text);
-    if (!question.header.empty()) json += ",\"header\":" + codec::json_quoted(question.header);
+    json += "{\"question\":" + json_quoted(question.text);
+    if (!question.header.empty()) json += ",\"header\":" + json_quoted(question.header);
     if (!question.options.empty()) {
       std::string options;
       for (const auto& option : question.options) {
-        options += fmt::format("{}{{\"label\":{}", options.empty() ? "" : ",", codec::json_quoted(option.label));
-        if (!option.description.empty()) options += ",\"description\":" + codec::json_quoted(option.description);
+        options += fmt::format("{}{{\"label\":{}", options.empty() ? "" : ",", json_quoted(option.label));
+        if (!option.description.empty()) options += ",\"description\":" + json_quoted(option.description);
         options += "}";
       }
       json += fmt::format(",\"options\":[{}],\"multi_select\":{}", options, question.multi_select);
     }
-    if (question.default_answer) json += ",\"default\":" + codec::json_quoted(*question.default_answer);
+    if (question.default_answer) json += ",\"default\":" + json_quoted(*question.default_answer);
     json += "}";
   }
   return json + "]";

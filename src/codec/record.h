@@ -34,9 +34,4 @@ struct KimiCliFiles {
 /// pid exitCode questionOutcome signal runner outputBytes droppedBytes unstoredBytes survivors leftovers startedSeq endedSeq.
 [[nodiscard]] std::string constant_members(const Task& task);
 
-/// A string as JSON, without the quotes; made valid UTF-8 first.
-[[nodiscard]] std::string escape(std::string_view text);
-/// The same with the quotes.
-[[nodiscard]] std::string json_quoted(std::string_view text);
-
 }  // namespace perdure::codec

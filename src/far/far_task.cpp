@@ -2,6 +2,7 @@
 
 #include "base/file_lock.h"
 #include "base/files.h"
+#include "base/json_writer.h"
 #include "codec/fields.h"
 #include "codec/json.h"
 #include "codec/record.h"
@@ -25,15 +26,15 @@ constexpr std::string_view kHostPrefix = ".host-";
 
 std::string body_of(const FarTask& task) {
   std::string words;
-  for (const auto& word : task.words) words += (words.empty() ? "" : ",") + codec::json_quoted(word);
+  for (const auto& word : task.words) words += (words.empty() ? "" : ",") + json_quoted(word);
   std::string body =
       fmt::format(R"({{"version":1,"key":{},"machine":{},"words":[{}],"inScope":{},"attempts":{},"parked":{})",
-                  codec::json_quoted(task.key), codec::json_quoted(task.machine), words, task.in_scope, task.attempts,
+                  json_quoted(task.key), json_quoted(task.machine), words, task.in_scope, task.attempts,
                   task.is_parked);
-  if (!task.input.empty()) body += fmt::format(R"(,"input":{})", codec::json_quoted(task.input));
-  if (task.place) body += fmt::format(R"(,"place":{})", codec::json_quoted(*task.place));
+  if (!task.input.empty()) body += fmt::format(R"(,"input":{})", json_quoted(task.input));
+  if (task.place) body += fmt::format(R"(,"place":{})", json_quoted(*task.place));
   if (task.stop)
-    body += fmt::format(R"(,"stop":{{"reason":{},"grace":{},"quiet":{}}})", codec::json_quoted(task.stop->reason),
+    body += fmt::format(R"(,"stop":{{"reason":{},"grace":{},"quiet":{}}})", json_quoted(task.stop->reason),
                         task.stop->grace_ms, task.stop->is_quiet);
   return body + fmt::format(R"(,"record":{}}})", codec::encode(task.planned));
 }

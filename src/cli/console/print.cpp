@@ -2,11 +2,10 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "base/utf8.h"
 #include "cli/console/call.h"
 #include "cli/console/text.h"
-#include "codec/json_writer.h"
-#include "codec/record.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -187,12 +186,8 @@ int exit_status_of(const Task& task) {
   return 1;
 }
 
-std::string json_quoted(std::string_view text) {
-  return codec::json_quoted(text);
-}
-
 std::string task_json(const Task& task) {
-  codec::JsonObject json(record_json(task));
+  JsonObject json(record_json(task));
   if (task.found.runner_gone) json.add("runnerGone", true);
   if (task.found.unverified) json.add("unverified", true);
   if (task.found.unrecorded_end) json.add("unrecordedEnd", *task.found.unrecorded_end);
@@ -203,20 +198,20 @@ std::string task_json(const Task& task) {
 }
 
 std::string tasks_json(const std::vector<Task>& tasks) {
-  codec::JsonArray json;
-  for (const auto& task : tasks) json.add(codec::RawJson{task_json(task)});
+  JsonArray json;
+  for (const auto& task : tasks) json.add(RawJson{task_json(task)});
   return json.json().text;
 }
 
 std::string error_json(const Error& error) {
-  codec::JsonObject details;
+  JsonObject details;
   for (const auto& [name, value] : error.details) details.add(name, value);
-  const auto about = codec::JsonObject()
+  const auto about = JsonObject()
                          .add("code", name_of(error.code))
                          .add("message", error.message)
                          .add("retryable", error.retryable())
                          .add("details", details.json());
-  return codec::JsonObject().add("error", about.json()).str();
+  return JsonObject().add("error", about.json()).str();
 }
 
 Progress::Progress() : wanted_(stderr_is_terminal() && environment("TERM").value_or("dumb") != "dumb") {}

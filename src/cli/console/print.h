@@ -52,7 +52,6 @@ void note(std::string_view line);
 /// A record as in `--json`: the record, and the facts found while reading it.
 [[nodiscard]] std::string task_json(const Task& task);
 [[nodiscard]] std::string tasks_json(const std::vector<Task>& tasks);
-[[nodiscard]] std::string json_quoted(std::string_view text);
 /// `{"error":{"code":...}}`
 [[nodiscard]] std::string error_json(const Error& error);
 

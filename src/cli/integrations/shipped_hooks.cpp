@@ -3,14 +3,13 @@
 #include "base/error.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
-#include "codec/json.h"
 #include "manager/link/program.h"
 
 #include <unistd.h>
 
+#include <boost/json.hpp>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cerrno>
 
 // Commands for use as hooks (docs/guide/hooks.md): they read the event from standard input.
@@ -82,18 +81,17 @@ struct News {
 Result<News> read_news() {
   auto text = read_input();
   if (!text) return std::unexpected(text.error());
-  const auto find = [](const std::vector<codec::Member>& members, std::string_view key, codec::JsonType type) {
-    const auto found = std::ranges::find(members, key, &codec::Member::key);
-    return found != members.end() && found->type == type ? &*found : nullptr;
-  };
-  const auto all = codec::split_object(*text);
-  const auto* const inner = all ? find(*all, "notification", codec::JsonType::object) : nullptr;
-  const auto members = inner == nullptr ? fail(ErrorCode::usage, "") : codec::split_object(inner->raw);
-  if (!members)
+  boost::system::error_code error;
+  const auto input = boost::json::parse(*text, error);
+  const auto* const all = error ? nullptr : input.if_object();
+  const auto* const inner = all == nullptr ? nullptr : all->if_contains("notification");
+  const auto* const members = inner == nullptr ? nullptr : inner->if_object();
+  if (members == nullptr)
     return fail(ErrorCode::usage, "the standard input holds no notification: this command is made to be a hook");
   const auto value = [&](std::string_view key) {
-    const auto* const member = find(*members, key, codec::JsonType::string);
-    return member == nullptr ? std::string() : codec::string_of(*member);
+    const auto* const member = members->if_contains(key);
+    const auto* const found = member == nullptr ? nullptr : member->if_string();
+    return found == nullptr ? std::string() : std::string(*found);
   };
   return News{.title = value("title"), .body = value("body"), .severity = value("severity")};
 }

@@ -1,9 +1,9 @@
 #include "cli/text/question_text.h"
 
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
-#include "codec/question.h"
 
 #include <fmt/format.h>
 
@@ -17,6 +17,15 @@ std::string_view trimmed(std::string_view text) {
   const auto start = text.find_first_not_of(kBlanks);
   if (start == std::string_view::npos) return {};
   return text.substr(start, text.find_last_not_of(kBlanks) - start + 1);
+}
+
+// As the output of a question task has it (docs/internals/disk-format.md).
+std::string answer_json(const Answer& answer) {
+  JsonObject answers;
+  for (const auto& [question, text] : answer.answers) answers.add(question, text);
+  auto json = JsonObject().add("answers", answers.json());
+  if (!answer.note.empty()) json.add("note", answer.note);
+  return json.str();
 }
 
 std::optional<std::string> find_choice(const Question& question, std::string_view choice) {
@@ -86,7 +95,7 @@ Result<std::string> label_of_choice(const Question& question, std::string_view c
 
 std::string question_members(const AskedQuestion& asked) {
   std::string members = "\"questions\":" + questions_json(asked.questions);
-  if (asked.answer) members += ",\"answer\":" + codec::encode_answer(*asked.answer);
+  if (asked.answer) members += ",\"answer\":" + answer_json(*asked.answer);
   return members;
 }
 

@@ -1,10 +1,10 @@
 #include "acp/handshake.h"
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/verbs/verbs.h"
-#include "codec/json_writer.h"
 #include "manager/link/program.h"
 #include <perdure/agent.h>
 
@@ -100,7 +100,7 @@ std::string command_text(const Found& found) {
 }
 
 std::string json_of(const Found& found) {
-  codec::JsonObject json;
+  JsonObject json;
   json.add("name", found.agent.name)
       .add("installed", found.command.has_value())
       .add("throughNpx", found.through_npx)
@@ -109,7 +109,7 @@ std::string json_of(const Found& found) {
   if (!found.answer) return json.add("answers", std::optional<bool>()).str();
   if (!*found.answer) return json.add("answers", false).add("error", found.answer->error().message).str();
   const auto& able = **found.answer;
-  codec::JsonArray methods;
+  JsonArray methods;
   for (const auto& method : able.auth) methods.add(method.id);
   return json.add("answers", true)
       .add("protocolVersion", able.protocol)

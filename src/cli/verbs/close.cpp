@@ -1,8 +1,8 @@
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/verbs/verbs.h"
-#include "codec/json_writer.h"
 
 #include <fmt/format.h>
 
@@ -35,10 +35,7 @@ Result<int> close(Call& call) {
     if (std::ranges::none_of(stopped, [&](const Task& one) { return one.id == task.id; }))
       kept.push_back(std::move(task));
   if (call.json) {
-    put_line(codec::JsonObject()
-                 .add("stopped", codec::RawJson{tasks_json(stopped)})
-                 .add("kept", codec::RawJson{tasks_json(kept)})
-                 .str());
+    put_line(JsonObject().add("stopped", RawJson{tasks_json(stopped)}).add("kept", RawJson{tasks_json(kept)}).str());
     return 0;
   }
   for (const auto& task : stopped) put_line(fmt::format("{}  {}", task.id.str(), outcome_text(task)));

@@ -1,10 +1,10 @@
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/console/variables.h"
 #include "cli/verbs/verbs.h"
-#include "codec/json_writer.h"
 #include "config/config_keys.h"
 #include "manager/link/program.h"
 
@@ -110,10 +110,9 @@ Result<int> trust(Call& call) {
   auto parts = trust_config(*session);
   if (!parts) return std::unexpected(parts.error());
   if (call.json) {
-    codec::JsonArray trusted;
-    for (const auto& part : *parts)
-      trusted.add(codec::JsonObject().add("name", part.name).add("from", part.from).json());
-    put_line(codec::JsonObject().add("trusted", trusted.json()).str());
+    JsonArray trusted;
+    for (const auto& part : *parts) trusted.add(JsonObject().add("name", part.name).add("from", part.from).json());
+    put_line(JsonObject().add("trusted", trusted.json()).str());
     return 0;
   }
   if (parts->empty()) put_line("trusted; nothing in it runs a program");
@@ -129,11 +128,10 @@ Result<int> config(Call& call) {
   auto rows = settings(call);
   if (!rows) return std::unexpected(rows.error());
   if (call.json) {
-    codec::JsonObject json;
+    JsonObject json;
     for (const auto& row : *rows) {
-      const codec::RawJson value{row.value.json.empty() ? json_quoted(row.value.text) : row.value.json};
-      json.add(row.name,
-               codec::JsonObject().add("value", value).add("source", row.from).add("used", row.used_here).json());
+      const RawJson value{row.value.json.empty() ? json_quoted(row.value.text) : row.value.json};
+      json.add(row.name, JsonObject().add("value", value).add("source", row.from).add("used", row.used_here).json());
     }
     put_line(json.str());
     return 0;

@@ -1,11 +1,11 @@
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/console/variables.h"
 #include "cli/start/sweep.h"
 #include "cli/verbs/verbs.h"
-#include "codec/json_writer.h"
 
 #include <fmt/format.h>
 
@@ -24,12 +24,12 @@ Result<int> doctor(Call& call) {
   if (bad_config) findings->insert(findings->begin(), std::move(*bad_config));
   for (const auto& text : misspelt_variables()) findings->push_back({Finding::Level::note, "environment", text});
   bool problems = false;
-  codec::JsonArray json;
+  JsonArray json;
   for (const auto& finding : *findings) {
     const bool problem = finding.level == Finding::Level::problem;
     problems |= problem;
     if (call.json) {
-      json.add(codec::JsonObject()
+      json.add(JsonObject()
                    .add("level", problem ? "problem" : "note")
                    .add("what", finding.what)
                    .add("text", finding.text)

@@ -1,9 +1,9 @@
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/verbs/verbs.h"
-#include "codec/json_writer.h"
 
 #include <poll.h>
 
@@ -32,11 +32,11 @@ std::string_view name_of_event(EventType type) {
 void print(const std::vector<Event>& events) {
   std::string text;
   for (const auto& event : events) {
-    codec::JsonObject json;
+    JsonObject json;
     json.add("type", name_of_event(event.type))
         .add("time", ms_of(event.time))
         .add("seq", event.seq)
-        .add("info", codec::RawJson{task_json(event.task)});
+        .add("info", RawJson{task_json(event.task)});
     if (event.type == EventType::terminated) json.add("outputTail", event.output_tail);
     text += json.str() + "\n";
   }

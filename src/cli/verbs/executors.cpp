@@ -1,9 +1,9 @@
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/verbs/verbs.h"
-#include "codec/json_writer.h"
 
 #include <fmt/format.h>
 
@@ -21,13 +21,13 @@ Result<int> check(Call& call, const std::string& name) {
   auto report = (*manager)->upkeep().check_executor(name);
   if (!report) return std::unexpected(report.error());
   if (call.json) {
-    put_line(codec::JsonObject()
+    put_line(JsonObject()
                  .add("name", report->name)
                  .add("type", report->type)
                  .add("place", report->place)
                  .add("usable", report->is_usable)
-                 .add("facts", codec::JsonArray(report->facts).json())
-                 .add("problems", codec::JsonArray(report->problems).json())
+                 .add("facts", JsonArray(report->facts).json())
+                 .add("problems", JsonArray(report->problems).json())
                  .str());
   } else {
     put_line(harmless_line(fmt::format("{}: {}, {}: {}", report->name, report->type, report->place,
@@ -48,9 +48,9 @@ Result<int> executors(Call& call) {
     return 0;
   }
   if (call.json) {
-    codec::JsonArray json;
+    JsonArray json;
     for (const auto& [name, executor] : known)
-      json.add(codec::JsonObject()
+      json.add(JsonObject()
                    .add("name", name)
                    .add("type", name_of(executor.type))
                    .add("place", described_place(executor))

@@ -1,10 +1,10 @@
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/start/sweep.h"
 #include "cli/verbs/verbs.h"
-#include "codec/json_writer.h"
 
 #include <fmt/format.h>
 
@@ -38,14 +38,14 @@ Result<int> gc(Call& call) {
   auto removed = (*manager)->upkeep().collect_garbage(options);
   if (!removed) return std::unexpected(removed.error());
   if (call.json) {
-    codec::JsonArray ids;
+    JsonArray ids;
     for (const auto& id : removed->tasks) ids.add(id.str());
-    put_line(codec::JsonObject()
+    put_line(JsonObject()
                  .add("removed", ids.json())
                  .add("bytes", removed->bytes)
                  .add("litter", removed->litter)
                  .add("undelivered", removed->undelivered)
-                 .add("kept", codec::JsonArray(removed->kept).json())
+                 .add("kept", JsonArray(removed->kept).json())
                  .add("dryRun", dry)
                  .str());
     return 0;

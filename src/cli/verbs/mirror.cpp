@@ -2,7 +2,6 @@
 #include "base/fd.h"
 #include "cli/console/call.h"
 #include "cli/verbs/verbs.h"
-#include "codec/record.h"
 #include "store/session.h"
 
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/verbs/verbs.h"
-#include "codec/json_writer.h"
 
 #include <sys/resource.h>
 
@@ -39,7 +39,7 @@ Result<int> acknowledge(Call& call) {
   if (!manager) return std::unexpected(manager.error());
   if (auto done = (*manager)->notifications().acknowledge(ids, kVia); !done) return std::unexpected(done.error());
   if (call.json) {
-    put_line(codec::JsonObject().add("acknowledged", codec::JsonArray(ids).json()).str());
+    put_line(JsonObject().add("acknowledged", JsonArray(ids).json()).str());
   }
   return 0;
 }

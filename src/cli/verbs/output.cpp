@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "base/utf8.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
@@ -7,7 +8,6 @@
 #include "cli/text/output_json.h"
 #include "cli/text/terminal_text.h"
 #include "cli/verbs/verbs.h"
-#include "codec/json_writer.h"
 #include "view/task_screen.h"
 
 #include <poll.h>
@@ -237,7 +237,7 @@ Result<int> print_path(Call& call, TaskManager& manager, const TaskId& id) {
   auto path = manager.output_path(id);
   if (!path) return std::unexpected(path.error());
   if (call.json) {
-    put_line(codec::JsonObject().add("outputPath", *path).str());
+    put_line(JsonObject().add("outputPath", *path).str());
     return 0;
   }
   if (!*path) {
@@ -382,7 +382,7 @@ Result<int> run_output(Call& call) {
 }  // namespace
 
 std::string snapshot_json(const OutputSnapshot& o) {
-  return codec::JsonObject()
+  return JsonObject()
       .add("outputPath", o.path)
       .add("outputSizeBytes", o.size_bytes)
       .add("previewBytes", o.preview_bytes)

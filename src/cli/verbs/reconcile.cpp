@@ -1,11 +1,11 @@
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "cli/console/call.h"
 #include "cli/console/input.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/start/sweep.h"
 #include "cli/verbs/verbs.h"
-#include "codec/json_writer.h"
 
 #include <fmt/format.h>
 
@@ -58,9 +58,9 @@ Result<int> reconcile(Call& call) {
       (*manager)->upkeep().reconcile({.queue_only = call.has("--queue"), .assume_lost = call.has("--adopt")});
   if (!verdicts) return std::unexpected(verdicts.error());
   if (call.json) {
-    codec::JsonArray json;
+    JsonArray json;
     for (const auto& v : *verdicts)
-      json.add(codec::JsonObject()
+      json.add(JsonObject()
                    .add("taskId", v.task.id.str())
                    .add("before", name_of(v.before))
                    .add("status", name_of(v.task.status))

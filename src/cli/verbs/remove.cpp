@@ -1,10 +1,10 @@
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/start/sweep.h"
 #include "cli/verbs/verbs.h"
-#include "codec/json_writer.h"
 
 #include <fmt/format.h>
 
@@ -20,7 +20,7 @@ Result<int> remove(Call& call) {
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   std::optional<Error> error;
-  codec::JsonArray gone;
+  JsonArray gone;
   for (const auto& id : *ids) {
     auto removed = (*manager)->upkeep().remove(id);
     if (removed) {
@@ -32,7 +32,7 @@ Result<int> remove(Call& call) {
     }
   }
   if (error) return std::unexpected(*error);
-  if (call.json) put_line(codec::JsonObject().add("removed", gone.json()).str());
+  if (call.json) put_line(JsonObject().add("removed", gone.json()).str());
   return 0;
 }
 

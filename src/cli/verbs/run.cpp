@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
@@ -8,7 +9,6 @@
 #include "cli/start/task_options.h"
 #include "cli/start/terminal.h"
 #include "cli/verbs/verbs.h"
-#include "codec/json_writer.h"
 
 #include <fmt/format.h>
 
@@ -141,7 +141,7 @@ Result<int> wait_until_it_is_so(TaskManager& manager, const Task& task, Conditio
   constexpr int kGaveUp = 75;
   auto met = await_conditions(manager, task.id, conditions, timeout, !task.found.existing);
   if (!met) return std::unexpected(met.error());
-  if (json) put_line(codec::JsonObject().add("taskId", task.id.str()).add("ready", *met == Met::yes).str());
+  if (json) put_line(JsonObject().add("taskId", task.id.str()).add("ready", *met == Met::yes).str());
   switch (*met) {
     case Met::yes: return 0;
     case Met::interrupted: return kInterrupted;

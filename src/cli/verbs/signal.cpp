@@ -1,9 +1,9 @@
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/verbs/verbs.h"
-#include "codec/json_writer.h"
 
 #include <signal.h>
 
@@ -33,7 +33,7 @@ Result<int> signal(Call& call) {
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
   if (auto sent = (*manager)->signal(*id, *number); !sent) return std::unexpected(sent.error());
-  if (call.json) put_line(codec::JsonObject().add("taskId", id->str()).add("signal", *number).str());
+  if (call.json) put_line(JsonObject().add("taskId", id->str()).add("signal", *number).str());
   return 0;
 }
 

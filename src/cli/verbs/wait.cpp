@@ -1,12 +1,12 @@
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/start/conditions.h"
 #include "cli/start/waiting.h"
 #include "cli/verbs/verbs.h"
-#include "codec/json_writer.h"
 
 #include <sys/resource.h>
 
@@ -35,12 +35,12 @@ constexpr Option kWaitOptions[] = {
 };
 
 std::string wait_json(const WaitResult& result) {
-  codec::JsonObject json;
+  JsonObject json;
   json.add("timedOut", result.timed_out)
-      .add("ended", codec::RawJson{tasks_json(result.ended)})
-      .add("running", codec::RawJson{tasks_json(result.running)})
-      .add("unverified", codec::RawJson{tasks_json(result.unverified)});
-  if (result.decisive) json.add("decisive", codec::RawJson{task_json(*result.decisive)});
+      .add("ended", RawJson{tasks_json(result.ended)})
+      .add("running", RawJson{tasks_json(result.running)})
+      .add("unverified", RawJson{tasks_json(result.unverified)});
+  if (result.decisive) json.add("decisive", RawJson{task_json(*result.decisive)});
   return json.str();
 }
 

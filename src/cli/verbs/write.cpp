@@ -1,11 +1,11 @@
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/json_writer.h"
 #include "base/terminal_line.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/verbs/verbs.h"
-#include "codec/json_writer.h"
 
 #include <poll.h>
 #include <unistd.h>
@@ -87,7 +87,7 @@ Result<int> write(Call& call) {
   if (call.has("--eof"))
     if (auto closed = (*manager)->close_input(*id); !closed) return std::unexpected(closed.error());
   if (call.json)
-    put_line(codec::JsonObject().add("taskId", id->str()).add("bytes", *copied).add("eof", call.has("--eof")).str());
+    put_line(JsonObject().add("taskId", id->str()).add("bytes", *copied).add("eof", call.has("--eof")).str());
   return 0;
 }
 

@@ -1,9 +1,9 @@
 #include "manager/actions/start_file.h"
 
 #include "base/files.h"
+#include "base/json_writer.h"
 #include "codec/fields.h"
 #include "codec/json.h"
-#include "codec/json_writer.h"
 #include "codec/record.h"
 #include "contract/names.h"
 #include "trust/signature.h"
@@ -26,16 +26,16 @@ constexpr std::int64_t kLongest = std::int64_t{1} << 53;
 constexpr std::array<std::pair<Leftovers, std::string_view>, 3> kLeftovers = {
     {{Leftovers::keep, "keep"}, {Leftovers::kill, "kill"}, {Leftovers::wait, "wait"}}};
 
-codec::RawJson pairs_of(const std::map<std::string, std::string>& pairs) {
-  codec::JsonObject json;
+RawJson pairs_of(const std::map<std::string, std::string>& pairs) {
+  JsonObject json;
   for (const auto& [name, value] : pairs) json.add(name, value);
   return json.json();
 }
 
 std::string encode(const StartOptions& options, const std::string& cwd) {
-  codec::JsonObject json;
+  JsonObject json;
   json.add("format", 1);
-  if (!options.shell_line) json.add("argv", codec::JsonArray(options.argv).json());
+  if (!options.shell_line) json.add("argv", JsonArray(options.argv).json());
   if (options.shell_line) json.add("shellLine", *options.shell_line);
   json.add("shell", options.shell)
       .add("description", options.description)
@@ -59,7 +59,7 @@ std::string encode(const StartOptions& options, const std::string& cwd) {
   if (options.name) json.add("name", *options.name);
   json.add("stopSignal", options.stop_signal)
       .add("sessionLifetime", options.session_lifetime)
-      .add("onEnd", codec::JsonArray(options.on_end).json());
+      .add("onEnd", JsonArray(options.on_end).json());
   return json.str();
 }
 

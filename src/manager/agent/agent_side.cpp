@@ -1,6 +1,7 @@
 #include "manager/agent/agent_side.h"
 
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "base/utf8.h"
 #include "codec/ascii.h"
 #include "codec/record.h"
@@ -24,11 +25,11 @@ constexpr std::size_t kMostReason = 1'000;  // escaped, up to six times as long;
 std::string reason_line(const std::string& reason) {
   std::string line = to_plain_text(reason, false);
   if (line.find_first_not_of(' ') == std::string::npos) return "The turn failed, and the agent did not say why";
-  std::string escaped = codec::in_ascii(codec::escape(line));
+  std::string escaped = codec::in_ascii(json_escaped(line));
   while (escaped.size() > static_cast<std::size_t>(contract::kMaxReasonBytes)) {
     line.resize(std::min(line.size() / 2, kMostReason));
     line.resize(line.size() - incomplete_suffix(line));
-    escaped = codec::in_ascii(codec::escape(line + "..."));
+    escaped = codec::in_ascii(json_escaped(line + "..."));
   }
   return escaped;
 }

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/json_writer.h"
 #include "codec/record.h"
 #include "contract/launch_spec.h"
 
@@ -81,9 +82,9 @@ std::string launch_spec(const Launch& launch) {
   for (const auto& word : launch.argv) add(bytes, word);
   for (const auto& [name, value] : launch.environment) add(bytes, name + "=" + value);
   add(bytes, launch.told_first);
-  add(bytes, codec::escape(launch.description));
+  add(bytes, json_escaped(launch.description));
   add(bytes, launch.limits.cgroup_parent);
-  add(bytes, codec::escape(launch.limits.cgroup));
+  add(bytes, json_escaped(launch.limits.cgroup));
   add(bytes, launch.note);
   for (const auto& hook : launch.hooks)
     add(bytes, fmt::format("{} {} {}", hook.events, std::chrono::milliseconds(hook.timeout).count(), hook.command));

@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/json_writer.h"
 #include "codec/ascii.h"
-#include "codec/record.h"
 #include "contract/control.h"
 #include "contract/names.h"
 #include "contract/output_marker.h"
@@ -123,7 +123,7 @@ std::unexpected<Error> unresponsive(const TaskId& id) {
 Result<std::string> escaped_reason(const std::string& reason) {
   // A blank reason counts as none (L13).
   if (reason.find_first_not_of(" \t\r\n") == std::string::npos) return std::string();
-  std::string text = codec::in_ascii(codec::escape(reason));
+  std::string text = codec::in_ascii(json_escaped(reason));
   if (text.size() > static_cast<std::size_t>(contract::kMaxReasonBytes))
     return fail(ErrorCode::usage, fmt::format("the reason is too long: {} bytes when escaped, at most {}", text.size(),
                                               contract::kMaxReasonBytes));

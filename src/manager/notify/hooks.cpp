@@ -1,6 +1,7 @@
 #include "manager/notify/hooks.h"
 
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "codec/record.h"
 #include "contract/hook_events.h"
 #include "contract/names.h"
@@ -56,9 +57,8 @@ std::string news_of(const store::Session& session, const Task& task) {
       R"({{"event":"{}",{},"task":{},"notification":{{"id":{},"type":"{}","source_kind":"{}","source_id":"{}",)"
       R"("severity":"{}","title":{},"body":{}}}}})"
       "\n",
-      news.type, told_first(session, task.origin.cwd.value_or("")), record_json(task), codec::json_quoted(news.id),
-      news.type, news.source_kind, news.source_id, name_of(news.severity), codec::json_quoted(news.title),
-      codec::json_quoted(news.body));
+      news.type, told_first(session, task.origin.cwd.value_or("")), record_json(task), json_quoted(news.id), news.type,
+      news.source_kind, news.source_id, name_of(news.severity), json_quoted(news.title), json_quoted(news.body));
 }
 
 }  // namespace
@@ -90,7 +90,7 @@ std::vector<PlannedHook> plan_hooks(const std::vector<Hook>& configured, const s
 }
 
 std::string told_first(const store::Session& session, const std::string& cwd) {
-  return fmt::format(R"("session":{},"cwd":{})", codec::json_quoted(session.path()), codec::json_quoted(cwd));
+  return fmt::format(R"("session":{},"cwd":{})", json_quoted(session.path()), json_quoted(cwd));
 }
 
 void tell_end(const store::Session& session, const ManagerOptions& options, const Task& task, bool runs_on_end) {

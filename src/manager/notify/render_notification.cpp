@@ -1,6 +1,6 @@
+#include "base/json_writer.h"
 #include "base/readable.h"
 #include "base/utf8.h"
-#include "codec/record.h"
 #include <perdure/notification.h>
 
 #include <fmt/format.h>
@@ -15,7 +15,7 @@ namespace {
 // JSON requires escapes for ASCII controls only. DEL and C1 are escaped too, since a terminal may interpret them.
 std::string json_string(std::string_view text) {
   std::string out = "\"";
-  const std::string escaped = codec::escape(text);
+  const std::string escaped = json_escaped(text);
   for (std::size_t i = 0; i < escaped.size(); ++i) {
     const auto c = static_cast<unsigned char>(escaped[i]);
     if (c == 0x7F) {

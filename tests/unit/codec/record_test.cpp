@@ -1,6 +1,7 @@
 #include "codec/record.h"
 
 #include "base/clock.h"
+#include "base/json_writer.h"
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -345,8 +346,8 @@ TEST(Hostile, OverAMebibyteIsRefused) {
 
 TEST(Escape, WhatIsEscapedComesBack) {
   const std::string text = std::string("a\"b\\c\n\t\r\x01\x1F") + "\xC3\xA9\xF0\x9F\x98\x80";
-  EXPECT_EQ(json::parse("\"" + escape(text) + "\"").as_string(), text);
-  EXPECT_EQ(escape("\xFF"), "\xEF\xBF\xBD");
+  EXPECT_EQ(json::parse("\"" + json_escaped(text) + "\"").as_string(), text);
+  EXPECT_EQ(json_escaped("\xFF"), "\xEF\xBF\xBD");
 }
 
 TEST(KimiCli, SpecAndRuntimeMakeATask) {

@@ -1,7 +1,5 @@
 #pragma once
 
-#include "codec/record.h"
-
 #include <fmt/format.h>
 
 #include <concepts>
@@ -10,7 +8,12 @@
 #include <string_view>
 #include <vector>
 
-namespace perdure::codec {
+namespace perdure {
+
+/// A string as JSON, without the quotes; made valid UTF-8 first.
+[[nodiscard]] std::string json_escaped(std::string_view text);
+/// The same with the quotes.
+[[nodiscard]] std::string json_quoted(std::string_view text);
 
 /// JSON text that is a complete value.
 struct RawJson {
@@ -79,4 +82,4 @@ class JsonObject {
   std::string text_ = "{";
 };
 
-}  // namespace perdure::codec
+}  // namespace perdure
