@@ -1,4 +1,4 @@
-#include "acp/fields.h"
+#include "acp/protocol/fields.h"
 #include "acp/turn.h"
 
 #include <fmt/format.h>

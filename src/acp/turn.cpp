@@ -1,6 +1,6 @@
 #include "acp/turn.h"
 
-#include "acp/fields.h"
+#include "acp/protocol/fields.h"
 #include "base/error.h"
 #include "base/utf8.h"
 

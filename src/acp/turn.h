@@ -1,14 +1,14 @@
 #pragma once
 
-#include "acp/activity.h"
-#include "acp/connection.h"
-#include "acp/files.h"
-#include "acp/handshake.h"
-#include "acp/message.h"
-#include "acp/owner.h"
-#include "acp/permission.h"
-#include "acp/process.h"
-#include "acp/terminals.h"
+#include "acp/protocol/connection.h"
+#include "acp/protocol/handshake.h"
+#include "acp/protocol/process.h"
+#include "acp/record/activity.h"
+#include "acp/record/message.h"
+#include "acp/requests/files.h"
+#include "acp/requests/owner.h"
+#include "acp/requests/permission.h"
+#include "acp/requests/terminals.h"
 #include "manager/agent/agent_side.h"
 
 #include <atomic>

@@ -1,5 +1,5 @@
-#include "acp/elicitation.h"
-#include "acp/fields.h"
+#include "acp/protocol/fields.h"
+#include "acp/requests/elicitation.h"
 #include "acp/turn.h"
 #include "base/utf8.h"
 

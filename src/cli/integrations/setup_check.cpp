@@ -1,6 +1,6 @@
 #include "cli/integrations/setup_check.h"
 
-#include "acp/process.h"
+#include "acp/protocol/process.h"
 #include "base/clock.h"
 #include "base/files.h"
 #include "config/toml.h"

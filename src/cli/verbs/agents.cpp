@@ -1,4 +1,4 @@
-#include "acp/handshake.h"
+#include "acp/protocol/handshake.h"
 #include "base/error.h"
 #include "base/json_writer.h"
 #include "cli/console/call.h"

@@ -1,4 +1,4 @@
-#include "acp/activity.h"
+#include "acp/record/activity.h"
 
 #include "support/temp_folder.h"
 

@@ -1,4 +1,4 @@
-#include "acp/elicitation.h"
+#include "acp/requests/elicitation.h"
 
 #include <gtest/gtest.h>
 

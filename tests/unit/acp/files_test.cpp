@@ -1,4 +1,4 @@
-#include "acp/files.h"
+#include "acp/requests/files.h"
 
 #include "support/temp_folder.h"
 

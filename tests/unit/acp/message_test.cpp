@@ -1,4 +1,4 @@
-#include "acp/message.h"
+#include "acp/record/message.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "acp/permission.h"
+#include "acp/requests/permission.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

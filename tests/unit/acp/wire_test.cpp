@@ -1,4 +1,4 @@
-#include "acp/wire.h"
+#include "acp/protocol/wire.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
-#include "acp/connection.h"
+#include "acp/protocol/connection.h"
 
-#include "acp/wire.h"
+#include "acp/protocol/wire.h"
 #include "base/clock.h"
 #include "base/utf8.h"
 

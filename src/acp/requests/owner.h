@@ -1,6 +1,6 @@
 #pragma once
 
-#include "acp/activity.h"
+#include "acp/record/activity.h"
 #include "codec/agent_plan.h"
 #include "jsonrpc/peer.h"
 #include <perdure/manager.h>

@@ -1,6 +1,6 @@
-#include "acp/elicitation.h"
+#include "acp/requests/elicitation.h"
 
-#include "acp/fields.h"
+#include "acp/protocol/fields.h"
 #include "base/utf8.h"
 
 #include <fmt/format.h>

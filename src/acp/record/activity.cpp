@@ -1,4 +1,4 @@
-#include "acp/activity.h"
+#include "acp/record/activity.h"
 
 #include "base/clock.h"
 #include "base/utf8.h"

@@ -1,4 +1,4 @@
-#include "acp/process.h"
+#include "acp/protocol/process.h"
 
 #include "base/error.h"
 #include "base/process.h"

@@ -1,4 +1,4 @@
-#include "acp/owner.h"
+#include "acp/requests/owner.h"
 
 namespace perdure::acp {
 

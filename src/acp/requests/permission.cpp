@@ -1,6 +1,6 @@
-#include "acp/permission.h"
+#include "acp/requests/permission.h"
 
-#include "acp/fields.h"
+#include "acp/protocol/fields.h"
 #include "base/utf8.h"
 
 #include <fmt/format.h>

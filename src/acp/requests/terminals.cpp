@@ -1,6 +1,6 @@
-#include "acp/terminals.h"
+#include "acp/requests/terminals.h"
 
-#include "acp/fields.h"
+#include "acp/protocol/fields.h"
 
 #include <fmt/format.h>
 

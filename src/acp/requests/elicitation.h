@@ -1,7 +1,7 @@
 #pragma once
 
-#include "acp/connection.h"
-#include "acp/owner.h"
+#include "acp/protocol/connection.h"
+#include "acp/requests/owner.h"
 
 #include <optional>
 #include <vector>

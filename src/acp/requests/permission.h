@@ -1,8 +1,8 @@
 #pragma once
 
-#include "acp/activity.h"
-#include "acp/connection.h"
-#include "acp/owner.h"
+#include "acp/protocol/connection.h"
+#include "acp/record/activity.h"
+#include "acp/requests/owner.h"
 
 #include <map>
 #include <mutex>

@@ -1,7 +1,7 @@
-#include "acp/handshake.h"
+#include "acp/protocol/handshake.h"
 
-#include "acp/fields.h"
-#include "acp/process.h"
+#include "acp/protocol/fields.h"
+#include "acp/protocol/process.h"
 #include "base/error.h"
 #include "base/utf8.h"
 

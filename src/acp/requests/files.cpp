@@ -1,6 +1,6 @@
-#include "acp/files.h"
+#include "acp/requests/files.h"
 
-#include "acp/fields.h"
+#include "acp/protocol/fields.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/utf8.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "acp/connection.h"
+#include "acp/protocol/connection.h"
 #include <perdure/error.h>
 
 #include <chrono>
