@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/try.h"
 #include "base/words.h"
 #include "config/config_keys.h"
 #include "config/config_tables.h"
@@ -120,8 +121,7 @@ std::unexpected<Error> unknown_section(const TomlEntry& entry, const std::string
 Result<> read_entries(const TomlTable& entries, const std::string& path, bool untrusted, Config& config) {
   // The older name first, so that [task] takes precedence wherever it is in the file.
   for (const auto& entry : entries)
-    if (entry.key == kOldTask)
-      if (auto read = read_section(entry, kTask, path, config); !read) return read;
+    if (entry.key == kOldTask) TRY_VOID(read_section(entry, kTask, path, config));
   const auto known = sections();
   for (const auto& entry : entries) {
     if (entry.key == kOldTask) continue;
@@ -136,12 +136,10 @@ Result<> read_entries(const TomlTable& entries, const std::string& path, bool un
 }
 
 Result<> read_own_file(const std::string& path, Config& config) {
-  auto text = read_file(path);
-  if (!text) return std::unexpected(text.error());
-  if (!*text) return {};
-  auto entries = parse_toml(**text, path);
-  if (!entries) return std::unexpected(entries.error());
-  return read_entries(*entries, path, false, config);
+  TRY(auto text, read_file(path));
+  if (!text) return {};
+  TRY(auto entries, parse_toml(*text, path));
+  return read_entries(entries, path, false, config);
 }
 
 // Takes what would have Perdure run a program, send something elsewhere or look into other folders out of the entries
@@ -183,24 +181,21 @@ Result<std::optional<SessionFile>> read_session_file(const std::string& session)
   // Most sessions have none: then nobody needs to know the session's true path, by which it is trusted.
   if (!store::Session::may_have_config(session)) return std::nullopt;
   file.path = store::Session(session).config_path();
-  auto text = read_file(file.path);
-  if (!text) return std::unexpected(text.error());
-  if (!*text) return std::nullopt;
-  file.text = std::move(**text);
-  auto entries = parse_toml(file.text, file.path);
-  if (!entries) return std::unexpected(entries.error());
-  file.entries = std::move(*entries);
+  TRY(auto text, read_file(file.path));
+  if (!text) return std::nullopt;
+  file.text = std::move(*text);
+  TRY(auto entries, parse_toml(file.text, file.path));
+  file.entries = std::move(entries);
   return file;
 }
 
 Result<> read_session_part(const std::string& session, Config& config) {
-  auto file = read_session_file(session);
-  if (!file) return std::unexpected(file.error());
-  if (!*file) return {};
+  TRY(auto file, read_session_file(session));
+  if (!file) return {};
   // Another user or program may have made the session: the user decides what it may run or contact (L51).
-  const bool is_trusted = trust::is_trusted_file((*file)->path, (*file)->text);
-  if (!is_trusted) config.untrusted = take_untrusted((*file)->entries, (*file)->path);
-  return read_entries((*file)->entries, (*file)->path, !is_trusted, config);
+  const bool is_trusted = trust::is_trusted_file(file->path, file->text);
+  if (!is_trusted) config.untrusted = take_untrusted(file->entries, file->path);
+  return read_entries(file->entries, file->path, !is_trusted, config);
 }
 
 }  // namespace
@@ -208,27 +203,22 @@ Result<> read_session_part(const std::string& session, Config& config) {
 
 Result<Config> load_config(const std::string& session) {
   Config config;
-  if (const std::string own = manager::own_file(); !own.empty())
-    if (auto read = manager::read_own_file(own, config); !read) return std::unexpected(read.error());
-  if (!session.empty())
-    if (auto read = manager::read_session_part(session, config); !read) return std::unexpected(read.error());
-  for (const auto& key : manager::config_keys())
-    if (auto read = manager::read_environment(key, config); !read) return std::unexpected(read.error());
+  if (const std::string own = manager::own_file(); !own.empty()) TRY_VOID(manager::read_own_file(own, config));
+  if (!session.empty()) TRY_VOID(manager::read_session_part(session, config));
+  for (const auto& key : manager::config_keys()) TRY_VOID(manager::read_environment(key, config));
   return config;
 }
 
 Result<std::vector<UntrustedPart>> trust_config(const std::string& session) {
-  auto file = manager::read_session_file(session);
-  if (!file) return std::unexpected(file.error());
-  if (!*file)
+  TRY(auto file, manager::read_session_file(session));
+  if (!file)
     return manager::bad_config(store::Session(session).config_path(), 0, "",
                                "does not exist: there is nothing to trust");
   // Invalid settings are reported now, and not by the next command.
   Config all;
-  if (auto fine = manager::read_entries((*file)->entries, (*file)->path, false, all); !fine)
-    return std::unexpected(fine.error());
-  if (auto trusted = trust::trust_file((*file)->path, (*file)->text); !trusted) return std::unexpected(trusted.error());
-  return manager::take_untrusted((*file)->entries, (*file)->path);
+  TRY_VOID(manager::read_entries(file->entries, file->path, false, all));
+  TRY_VOID(trust::trust_file(file->path, file->text));
+  return manager::take_untrusted(file->entries, file->path);
 }
 
 StartOptions default_start(const Config& config) {

@@ -1,5 +1,6 @@
 #include "config/config_keys.h"
 
+#include "base/try.h"
 #include "config/toml.h"
 
 #include <fmt/format.h>
@@ -56,9 +57,8 @@ constexpr ConfigKey key(std::string_view section, std::string_view name, std::st
           .meaning = meaning,
           .takes = [] { return kRule.takes(); },
           .read = [](Config& config, const Given& given, const std::string& from) -> Checked<void> {
-            auto value = kRule.read(given);
-            if (!value) return std::unexpected(value.error());
-            (config.*kField).value = std::move(*value);
+            TRY(auto value, kRule.read(given));
+            (config.*kField).value = std::move(value);
             (config.*kField).from = from;
             return {};
           },
@@ -144,7 +144,7 @@ Result<> read_environment(const ConfigKey& key, Config& config) {
 Result<std::optional<int>> cap_from_environment(std::optional<int> configured) {
   Config config;
   config.max_running_tasks.value = configured;
-  if (auto read = read_environment(kKeyTable[0], config); !read) return std::unexpected(read.error());
+  TRY_VOID(read_environment(kKeyTable[0], config));
   const auto cap = config.max_running_tasks.value;
   return cap ? std::optional(static_cast<int>(*cap)) : std::nullopt;
 }

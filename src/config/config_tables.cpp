@@ -1,5 +1,6 @@
 #include "config/config_tables.h"
 
+#include "base/try.h"
 #include "base/words.h"
 #include "config/config_rules.h"
 
@@ -44,19 +45,17 @@ Checked<void> check_matcher(const std::string& matcher) {
 Checked<void> set_hook_key(const TomlEntry& entry, ConfiguredHook& hook) {
   const Given given{.value = entry.value};
   if (entry.key == "timeout") {
-    const auto time = kHookTime.read(given);
-    if (!time) return std::unexpected(time.error());
-    hook.timeout = std::chrono::duration_cast<seconds>(*time);
-    if (hook.timeout != *time) return not_allowed(given, "whole seconds");
+    TRY(const auto time, kHookTime.read(given));
+    hook.timeout = std::chrono::duration_cast<seconds>(time);
+    if (hook.timeout != time) return not_allowed(given, "whole seconds");
     return {};
   }
-  auto text = read_text(given);
-  if (!text) return std::unexpected(text.error());
+  TRY(auto text, read_text(given));
   if (entry.key == "matcher") {
-    if (auto fine = check_matcher(*text); !fine) return fine;
-    hook.matcher = std::move(*text);
+    TRY_VOID(check_matcher(text));
+    hook.matcher = std::move(text);
   } else {
-    hook.command = std::move(*text);
+    hook.command = std::move(text);
   }
   return {};
 }
@@ -123,9 +122,8 @@ Checked<std::vector<std::string>> read_words(const Given& given) {
   if (array == nullptr) return not_allowed(given, "an array of texts");
   std::vector<std::string> words;
   for (const auto& item : *array) {
-    auto word = read_text({.value = item});
-    if (!word) return std::unexpected(word.error());
-    words.push_back(std::move(*word));
+    TRY(auto word, read_text({.value = item}));
+    words.push_back(std::move(word));
   }
   return words;
 }

@@ -1,6 +1,7 @@
 #include "far/channel.h"
 
 #include "base/clock.h"
+#include "base/try.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -105,14 +106,13 @@ std::string path_for_shell(std::string_view path) {
 
 Result<Channel> Channel::open(const ExecutorDefinition& executor, std::string_view body,
                               const ChannelOptions& options) {
-  auto child = Child::spawn(command_for(executor, options.may_be_master), plain_environment());
-  if (!child) return std::unexpected(child.error());
-  Channel channel(std::move(*child), random_mark(), place_of(executor), options);
+  TRY(auto child, Child::spawn(command_for(executor, options.may_be_master), plain_environment()));
+  Channel channel(std::move(child), random_mark(), place_of(executor), options);
   const auto script = fmt::format(
       "unset PERDURE_SESSION PERDURE_ON PERDURE_TASK_ID PERDURE_TASK_KEY PERDURE_MAX_RUNNING_TASKS\n"
       "say() {{ printf '%s %s\\n' {} \"$*\"; }}\nmain() {{\n{}\nexit 0\n}}\nmain\n",
       channel.mark_, body);
-  if (auto sent = channel.send(script); !sent) return std::unexpected(sent.error());
+  TRY_VOID(channel.send(script));
   return channel;
 }
 
@@ -168,9 +168,8 @@ Result<std::string> Channel::line() {
     }
     looked = buffer_.size();
     if (looked > kMostLine) return far_failure(kUnreachable, fmt::format("{} sends a line without an end", place_));
-    auto more = read_more();
-    if (!more) return std::unexpected(more.error());
-    if (*more) continue;
+    TRY(auto more, read_more());
+    if (more) continue;
     static_cast<void>(finish());
     return cut();
   }
@@ -190,9 +189,8 @@ Result<std::string> Channel::hear() {
 
 Result<std::string> Channel::bytes(std::size_t count) {
   while (buffer_.size() < count) {
-    auto more = read_more();
-    if (!more) return std::unexpected(more.error());
-    if (!*more) return cut();
+    TRY(auto more, read_more());
+    if (!more) return cut();
   }
   std::string taken = buffer_.substr(0, count);
   buffer_.erase(0, count);
@@ -201,9 +199,8 @@ Result<std::string> Channel::bytes(std::size_t count) {
 
 Result<std::string> Channel::rest() {
   while (true) {
-    auto more = read_more();
-    if (!more) return std::unexpected(more.error());
-    if (!*more) return std::exchange(buffer_, {});
+    TRY(auto more, read_more());
+    if (!more) return std::exchange(buffer_, {});
   }
 }
 

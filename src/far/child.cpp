@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/process.h"
+#include "base/try.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -51,20 +52,17 @@ std::vector<char*> words_of(const std::vector<std::string>& texts) {
 }  // namespace
 
 Result<Child> Child::spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment) {
-  auto input = input_ends();
-  if (!input) return std::unexpected(input.error());
-  auto output = output_ends();
-  if (!output) return std::unexpected(output.error());
-  auto errors = output_ends();
-  if (!errors) return std::unexpected(errors.error());
+  TRY(auto input, input_ends());
+  TRY(auto output, output_ends());
+  TRY(auto errors, output_ends());
 
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawnattr_init(&attributes);
-  ::posix_spawn_file_actions_adddup2(&actions, input->theirs.get(), STDIN_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, output->theirs.get(), STDOUT_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, errors->theirs.get(), STDERR_FILENO);
+  ::posix_spawn_file_actions_adddup2(&actions, input.theirs.get(), STDIN_FILENO);
+  ::posix_spawn_file_actions_adddup2(&actions, output.theirs.get(), STDOUT_FILENO);
+  ::posix_spawn_file_actions_adddup2(&actions, errors.theirs.get(), STDERR_FILENO);
   sigset_t all;
   sigset_t none;
   ::sigfillset(&all);
@@ -79,8 +77,8 @@ Result<Child> Child::spawn(const std::vector<std::string>& argv, const std::vect
   ::posix_spawnattr_destroy(&attributes);
   if (error != 0) return fail_os(error, "starting", argv.front(), ErrorCode::task_launch_failed);
   auto pidfd = open_pidfd(pid);
-  return Child(pid, pidfd ? std::move(*pidfd) : Fd(), std::move(input->ours), std::move(output->ours),
-               std::move(errors->ours));
+  return Child(pid, pidfd ? std::move(*pidfd) : Fd(), std::move(input.ours), std::move(output.ours),
+               std::move(errors.ours));
 }
 
 Child::Child(Child&& other) noexcept

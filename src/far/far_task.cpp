@@ -3,6 +3,7 @@
 #include "base/file_lock.h"
 #include "base/files.h"
 #include "base/json_writer.h"
+#include "base/try.h"
 #include "codec/fields.h"
 #include "codec/json.h"
 #include "codec/record.h"
@@ -85,11 +86,9 @@ Result<> synced(const Fd& folder, const std::string& path) {
 
 Result<> write_far_task(const store::Session& session, const FarTask& task) {
   const TaskId& id = task.planned.id;
-  auto text = trust::with_signature(session, id, trust::Purpose::far_task, body_of(task));
-  if (!text) return std::unexpected(text.error());
-  auto folder = session.open_folder(id);
-  if (!folder) return std::unexpected(folder.error());
-  return replace_file(folder->get(), contract::kFarFile, *text, session.folder_path(id) + "/" + contract::kFarFile);
+  TRY(auto text, trust::with_signature(session, id, trust::Purpose::far_task, body_of(task)));
+  TRY(auto folder, session.open_folder(id));
+  return replace_file(folder.get(), contract::kFarFile, text, session.folder_path(id) + "/" + contract::kFarFile);
 }
 
 std::optional<FarTask> read_far_task(const store::Session& session, const TaskId& id) {
@@ -107,15 +106,13 @@ std::string entries_path(const store::Session& session) {
 
 Result<> enter(const store::Session& session, const TaskId& id) {
   const std::string path = entries_path(session);
-  if (auto made = make_folder_at(AT_FDCWD, path, path); !made) return made;
-  auto folder = open_entries(session);
-  if (!folder) return std::unexpected(folder.error());
+  TRY_VOID(make_folder_at(AT_FDCWD, path, path));
+  TRY(auto folder, open_entries(session));
   // Touching the file is enough: closing it wakes the others, and there is nothing new to store.
-  if (open_at(folder->get(), id.str(), O_WRONLY, path + "/" + id.str())) return {};
-  auto file = open_at(folder->get(), id.str(), O_WRONLY | O_CREAT, path + "/" + id.str());
-  if (!file) return std::unexpected(file.error());
-  file->reset();
-  return synced(*folder, path);
+  if (open_at(folder.get(), id.str(), O_WRONLY, path + "/" + id.str())) return {};
+  TRY(auto file, open_at(folder.get(), id.str(), O_WRONLY | O_CREAT, path + "/" + id.str()));
+  file.reset();
+  return synced(folder, path);
 }
 
 Result<std::optional<Fd>> take_entry(const store::Session& session, const TaskId& id) {
@@ -123,9 +120,8 @@ Result<std::optional<Fd>> take_entry(const store::Session& session, const TaskId
   auto file = open_at(AT_FDCWD, path, O_RDWR, path);
   if (!file && is_absence(file.error().os_error)) return std::nullopt;
   if (!file) return std::unexpected(file.error());
-  auto taken = try_lock(file->get(), path);
-  if (!taken) return std::unexpected(taken.error());
-  if (!*taken) return std::nullopt;
+  TRY(auto taken, try_lock(file->get(), path));
+  if (!taken) return std::nullopt;
   return std::move(*file);
 }
 
@@ -148,9 +144,8 @@ Result<std::vector<TaskId>> entries(const store::Session& session) {
   auto folder = open_entries(session);
   if (!folder && is_absence(folder.error().os_error)) return ids;
   if (!folder) return std::unexpected(folder.error());
-  auto names = read_folder(folder->get(), entries_path(session));
-  if (!names) return std::unexpected(names.error());
-  for (const auto& entry : *names)
+  TRY(auto names, read_folder(folder->get(), entries_path(session)));
+  for (const auto& entry : names)
     if (auto id = TaskId::parse(entry.name); id && id->has_record_form()) ids.push_back(std::move(*id));
   std::ranges::sort(ids);
   return ids;
@@ -168,10 +163,9 @@ std::optional<KnownHost> known_host(const store::Session& session, const std::st
 
 Result<> note_host(const store::Session& session, const std::string& executor, const KnownHost& host) {
   const std::string path = entries_path(session);
-  if (auto made = make_folder_at(AT_FDCWD, path, path); !made) return made;
-  auto folder = open_entries(session);
-  if (!folder) return std::unexpected(folder.error());
-  return replace_file(folder->get(), std::string(kHostPrefix) + executor,
+  TRY_VOID(make_folder_at(AT_FDCWD, path, path));
+  TRY(auto folder, open_entries(session));
+  return replace_file(folder.get(), std::string(kHostPrefix) + executor,
                       fmt::format("{} {}\n", host.machine, host.in_scope ? "scope" : "plain"), path);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "trust/sha256.h"
 #include "trust/signature.h"
 
@@ -56,9 +57,8 @@ Result<std::string> tag_of(const Programs& programs) {
     const std::string parent = folder_in(real);
     const Fd dir(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!dir) return fail_errno("opening", parent);
-    auto bytes = read_regular_file(dir.get(), real.substr(parent.size() + 1), kMostProgram, real);
-    if (!bytes) return std::unexpected(bytes.error());
-    digests += trust::in_hex(trust::sha256(*bytes));
+    TRY(auto bytes, read_regular_file(dir.get(), real.substr(parent.size() + 1), kMostProgram, real));
+    digests += trust::in_hex(trust::sha256(bytes));
   }
   return trust::in_hex(trust::sha256(digests)).substr(0, kTagDigits);
 }
@@ -66,9 +66,8 @@ Result<std::string> tag_of(const Programs& programs) {
 }  // namespace
 
 Result<Programs> find_programs(const std::string& runner) {
-  auto perdure = find_perdure(runner);
-  if (!perdure) return std::unexpected(perdure.error());
-  Programs programs{.perdure = std::move(*perdure), .runner = runner, .tag = {}};
+  TRY(auto perdure, find_perdure(runner));
+  Programs programs{.perdure = std::move(perdure), .runner = runner, .tag = {}};
   const auto first = look_of(programs.perdure);
   const auto second = look_of(programs.runner);
   if (!first || !second) return fail_errno("looking at", first ? programs.runner : programs.perdure);
@@ -81,9 +80,8 @@ Result<Programs> find_programs(const std::string& runner) {
         programs.tag = known->substr(looks.size());
         return programs;
       }
-  auto tag = tag_of(programs);
-  if (!tag) return std::unexpected(tag.error());
-  programs.tag = std::move(*tag);
+  TRY(auto tag, tag_of(programs));
+  programs.tag = std::move(tag);
   // A cache only: if the folder can't be written, the tag is computed at each call.
   if (dir) static_cast<void>(replace_file(dir.get(), kTagFile, looks + programs.tag, kTagFile));
   return programs;

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/try.h"
 #include "far/channel.h"
 #include "far/child.h"
 
@@ -104,16 +105,15 @@ Result<std::string> submit_job(const JobRequest& request) {
   words.insert(words.end(),
                {"--parsable", "--no-requeue", "--open-mode=append", "--kill-on-invalid-dep=yes", "--export=ALL",
                 "--job-name=" + request.token, "--chdir=" + request.folder, "--output=" + request.log, request.script});
-  auto done = run(words, {});
-  if (!done) return std::unexpected(done.error());
-  if (done->exit_status != 0) {
-    if (speaks_of_silence(done->errors) || done->exit_status < 0) return silent("sbatch", *done);
-    auto refused = fail(ErrorCode::task_launch_failed, fmt::format("Slurm refused the job: {}", trimmed(done->errors)));
+  TRY(auto done, run(words, {}));
+  if (done.exit_status != 0) {
+    if (speaks_of_silence(done.errors) || done.exit_status < 0) return silent("sbatch", done);
+    auto refused = fail(ErrorCode::task_launch_failed, fmt::format("Slurm refused the job: {}", trimmed(done.errors)));
     refused.error().details["exit"] = "126";
     refused.error().details["refused"] = "true";
     return refused;
   }
-  std::string id = trimmed(done->output);
+  std::string id = trimmed(done.output);
   id.resize(std::min(id.size(), id.find(';')));
   if (id.empty() || id.find_first_not_of("0123456789") != std::string::npos)
     return far_failure(kUnreachable, fmt::format("an answer of sbatch is not understood: '{}'", id));
@@ -130,10 +130,9 @@ Result<std::map<std::string, JobState>> ask_jobs(const std::vector<std::string>&
                                        fmt::format("--name={}", fmt::join(tokens, ",")),
                                        "-O",
                                        "JobID:|,Name:64|,State:24|,exit_code:|,Reason:64|,NodeList:64|"};
-  auto done = run(words, {});
-  if (!done) return std::unexpected(done.error());
-  if (done->exit_status != 0) return silent("squeue", *done);
-  std::string_view rest = done->output;
+  TRY(auto done, run(words, {}));
+  if (done.exit_status != 0) return silent("squeue", done);
+  std::string_view rest = done.output;
   while (!rest.empty()) {
     std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
@@ -159,19 +158,17 @@ Result<std::map<std::string, JobState>> ask_jobs(const std::vector<std::string>&
 }
 
 Result<> cancel_job(const std::string& token, const std::string& id) {
-  auto done = run({"scancel", "--name=" + token, id}, {});
-  if (!done) return std::unexpected(done.error());
-  if (done->exit_status != 0) return silent("scancel", *done);
+  TRY(auto done, run({"scancel", "--name=" + token, id}, {}));
+  if (done.exit_status != 0) return silent("scancel", done);
   return {};
 }
 
 Result<StepAnswer> run_beside(const std::string& id, const std::vector<std::string>& words, std::int64_t limit_ms) {
   std::vector<std::string> all{"srun", "--jobid=" + id, "--overlap", "--quiet", "-N1", "-n1", "--immediate=8"};
   all.insert(all.end(), words.begin(), words.end());
-  auto done = run(all, {}, limit_ms);
-  if (!done) return std::unexpected(done.error());
+  TRY(auto done, run(all, {}, limit_ms));
   return StepAnswer{
-      .exit_status = done->exit_status, .output = std::move(done->output), .errors = std::move(done->errors)};
+      .exit_status = done.exit_status, .output = std::move(done.output), .errors = std::move(done.errors)};
 }
 
 std::optional<std::chrono::milliseconds> parse_time_left(std::string_view text) {
@@ -203,17 +200,15 @@ std::optional<std::chrono::milliseconds> parse_time_left(std::string_view text) 
 }
 
 Result<std::optional<std::chrono::milliseconds>> time_left(const std::string& id) {
-  auto done = run({"squeue", "-h", "-j", id, "-o", "%L"}, {});
-  if (!done) return std::unexpected(done.error());
-  if (done->exit_status != 0) return silent("squeue", *done);
-  return parse_time_left(trimmed(done->output));
+  TRY(auto done, run({"squeue", "-h", "-j", id, "-o", "%L"}, {}));
+  if (done.exit_status != 0) return silent("squeue", done);
+  return parse_time_left(trimmed(done.output));
 }
 
 Result<bool> is_node_up(const std::string& node) {
-  auto done = run({"sinfo", "-h", "-N", "-n", node, "-o", "%T"}, {});
-  if (!done) return std::unexpected(done.error());
-  if (done->exit_status != 0) return silent("sinfo", *done);
-  const std::string state = trimmed(done->output.substr(0, done->output.find('\n')));
+  TRY(auto done, run({"sinfo", "-h", "-N", "-n", node, "-o", "%T"}, {}));
+  if (done.exit_status != 0) return silent("sinfo", done);
+  const std::string state = trimmed(done.output.substr(0, done.output.find('\n')));
   return state == "idle" || state == "mixed" || state == "allocated" || state == "completing";
 }
 
@@ -260,18 +255,16 @@ Result<> check_option(std::string_view word) {
 }
 
 Result<std::string> slurm_version() {
-  auto done = run({"sbatch", "--version"}, {});
-  if (!done) return std::unexpected(done.error());
-  if (done->exit_status != 0) return silent("sbatch", *done);
-  return trimmed(done->output);
+  TRY(auto done, run({"sbatch", "--version"}, {}));
+  if (done.exit_status != 0) return silent("sbatch", done);
+  return trimmed(done.output);
 }
 
 Result<std::map<std::string, std::string>> slurm_settings() {
-  auto done = run({"scontrol", "show", "config"}, {});
-  if (!done) return std::unexpected(done.error());
-  if (done->exit_status != 0) return silent("scontrol", *done);
+  TRY(auto done, run({"scontrol", "show", "config"}, {}));
+  if (done.exit_status != 0) return silent("scontrol", done);
   std::map<std::string, std::string> settings;
-  std::string_view rest = done->output;
+  std::string_view rest = done.output;
   while (!rest.empty()) {
     const std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));

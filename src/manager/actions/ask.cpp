@@ -32,7 +32,7 @@ namespace {
 constexpr const char* kDismissedNote = "The question was dismissed without an answer.";
 
 Result<> check(const AskOptions& options) {
-  if (auto fine = codec::check_questions(options.questions); !fine) return fine;
+  TRY_VOID(codec::check_questions(options.questions));
   if (options.deadline.count() < 0) return fail(ErrorCode::usage, "the deadline is negative: 0 means none");
   if (options.on_deadline == OnDeadline::take_default && options.deadline.count() > 0 &&
       !codec::default_answer(options.questions))
@@ -119,13 +119,12 @@ Result<Task> find_open(const store::Session& session, HeldTasks& held, Telemetry
   if (!is_own_record(session, task))
     return fail(ErrorCode::usage, fmt::format("{} was asked by another program: answer it there", id.str()));
   // Is it decided already, while no record says so?
-  auto verdict = settle_own(session, task, telemetry);
-  if (!verdict) return std::unexpected(verdict.error());
-  if (is_terminal(verdict->task.status)) return is_closed(verdict->task);
+  TRY(auto verdict, settle_own(session, task, telemetry));
+  if (is_terminal(verdict.task.status)) return is_closed(verdict.task);
   // The answer is the decision, even while its writer still holds the lock and has not written the record.
   TRY(auto stored, store::read_answer(session, id));
-  if (!stored) return std::move(verdict->task);
-  TRY(auto decided, assess_question(session, std::move(verdict->task)));
+  if (!stored) return std::move(verdict.task);
+  TRY(auto decided, assess_question(session, std::move(verdict.task)));
   return is_closed(decided.task);
 }
 
@@ -157,11 +156,10 @@ Result<Task> Questions::ask(const AskOptions& options) const {
     runner = std::move(found);
   }
   TRY_VOID(session.create());
-  auto id = claim_id(session, "question-");
-  if (!id) return std::unexpected(id.error());
-  Task task = as_asked(*id, options);
+  TRY(auto id, claim_id(session, "question-"));
+  Task task = as_asked(id, options);
   const std::string json = fmt::format("{{\"questions\":{}}}", questions_json(options.questions));
-  Result<> written = store::write_question(session, *id, json);
+  Result<> written = store::write_question(session, id, json);
   if (written && codec::constant_members(task).size() > codec::kMaxRecordBytes - 65536)
     written = fail(ErrorCode::usage, "the description and the labels are too long for a record");
   auto asked = !written       ? Result<Task>(std::unexpected(written.error()))
@@ -169,8 +167,8 @@ Result<Task> Questions::ask(const AskOptions& options) const {
                               : record_alone(session, std::move(task), *state_->telemetry);
   if (!asked) {
     // It exists after all if only the runner's last line was lost.
-    if (auto record = store::find_record(session, *id); record && *record) return std::move(**record);
-    store::remove_question(session, *id);
+    if (auto record = store::find_record(session, id); record && *record) return std::move(**record);
+    store::remove_question(session, id);
   }
   if (asked && needs_runner) state_->telemetry->started(*asked);
   return asked;
@@ -180,9 +178,8 @@ Result<Task> Questions::answer(const TaskId& id, const std::map<std::string, std
   TRY_VOID(state_->act_and_revive());
   auto task = find_open(state_->session, *state_->held, *state_->telemetry, id);
   if (!task) return task;
-  auto json = store::read_question(state_->session, id);
-  if (!json) return std::unexpected(json.error());
-  auto questions = questions_from_json(*json);
+  TRY(auto json, store::read_question(state_->session, id));
+  auto questions = questions_from_json(json);
   if (!questions) return fail(ErrorCode::record_invalid, fmt::format("{}: {}", id.str(), questions.error().message));
   TRY(auto whole, codec::complete_answer(*questions, {.answers = answers, .note = {}}));
   auto ended = end_question(state_->session, *state_->held, *state_->telemetry, *task,
@@ -208,15 +205,13 @@ Result<AskedQuestion> Questions::get(const TaskId& id) const {
     return fail(ErrorCode::usage, fmt::format("{} is no question: it is a {}", id.str(), task.kind_name));
   AskedQuestion asked{.task = std::move(task), .questions = {}, .answer = {}};
   if (!is_own_record(state_->session, asked.task)) return asked;  // the questions are not stored for it
-  auto json = store::read_question(state_->session, id);
-  if (!json) return std::unexpected(json.error());
-  auto questions = questions_from_json(*json);
+  TRY(auto json, store::read_question(state_->session, id));
+  auto questions = questions_from_json(json);
   if (!questions) return fail(ErrorCode::record_invalid, fmt::format("{}: {}", id.str(), questions.error().message));
   asked.questions = std::move(*questions);
-  auto stored = store::read_answer(state_->session, id);
-  if (!stored) return std::unexpected(stored.error());
-  if (*stored) {
-    if (auto answer = answer_from_json((*stored)->json)) asked.answer = std::move(*answer);
+  TRY(auto stored, store::read_answer(state_->session, id));
+  if (stored) {
+    if (auto answer = answer_from_json(stored->json)) asked.answer = std::move(*answer);
   } else if (asked.task.question.outcome == QuestionOutcome::answered) {
     asked.answer = codec::default_answer(asked.questions);  // its deadline decided, and no process has recorded it yet
   }

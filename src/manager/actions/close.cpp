@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/try.h"
 #include "contract/control.h"
 #include "manager/link/runner_client.h"
 #include "manager/link/state.h"
@@ -17,7 +18,7 @@ constexpr const char* kReason = "Session closed";
 }  // namespace
 
 Result<std::vector<Task>> TaskManager::close() {
-  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->check_may_act());
   auto active = list({.leftovers = true});
   if (!active) return active;
   // A caller inside a task must be able to finish that task's work (L60).

@@ -69,10 +69,9 @@ struct Answer {
 };
 
 Result<Answer> ask_for_input(const store::Session& session, const Task& task) {
-  auto client = ask_runner(session, task, contract::kInput);
-  if (!client) return std::unexpected(client.error());
-  auto message = client->receive_message();
-  if (!message && client->is_silent()) return manager::unresponsive(task.id);
+  TRY(auto client, ask_runner(session, task, contract::kInput));
+  auto message = client.receive_message();
+  if (!message && client.is_silent()) return manager::unresponsive(task.id);
   if (!message) return not_running(task.id);
   Answer answer{.word = std::move(message->line), .descriptor = {}};
   if (!message->files.empty()) answer.descriptor = std::move(message->files.front());
@@ -182,10 +181,9 @@ Result<Task> TaskManager::extend(const TaskId& id, std::chrono::milliseconds tim
   if (!task) return task;
   if (is_elsewhere(*task))
     return manager::extend_far({state_->session, *state_->telemetry, *state_->far}, *task, timeout);
-  auto client = ask_runner(state_->session, *task, fmt::format("{} {}", contract::kExtend, timeout.count()));
-  if (!client) return std::unexpected(client.error());
-  const auto answer = client->receive();
-  if (client->is_silent()) return manager::unresponsive(id);
+  TRY(auto client, ask_runner(state_->session, *task, fmt::format("{} {}", contract::kExtend, timeout.count())));
+  const auto answer = client.receive();
+  if (client.is_silent()) return manager::unresponsive(id);
   if (!answer || *answer == contract::kNo) return not_running(id);
   if (*answer == contract::kOk) return get(id);
   const std::string_view word = *answer;
@@ -195,14 +193,13 @@ Result<Task> TaskManager::extend(const TaskId& id, std::chrono::milliseconds tim
 
 Result<Descriptor> TaskManager::open_input(const TaskId& id) {
   TRY_VOID(state_->check_may_act());
-  auto task = get(id);
-  if (!task) return std::unexpected(task.error());
-  if (is_elsewhere(*task)) {
-    TRY(auto input, manager::open_input_far({state_->session, *state_->telemetry, *state_->far}, *task));
+  TRY(auto task, get(id));
+  if (is_elsewhere(task)) {
+    TRY(auto input, manager::open_input_far({state_->session, *state_->telemetry, *state_->far}, task));
     return Descriptor(input);
   }
   if (const auto holder = input_holder(id)) return held(id, *holder);
-  TRY(auto answer, ask_for_input(state_->session, *task));
+  TRY(auto answer, ask_for_input(state_->session, task));
   return Descriptor(answer.descriptor.release());
 }
 
@@ -237,19 +234,17 @@ Result<std::int64_t> TaskManager::write_once(const TaskId& id, std::string_view 
 
 Result<TaskManager::HeldInput> TaskManager::hold_input(const TaskId& id) {
   TRY_VOID(state_->check_may_act());
-  auto task = get(id);
-  if (!task) return std::unexpected(task.error());
+  TRY(auto task, get(id));
   // Before the lock file is made: for a task without an input none must be left.
-  TRY(auto answer, ask_for_input(state_->session, *task));
+  TRY(auto answer, ask_for_input(state_->session, task));
   const std::string path = lock_path(state_->session, id);
-  auto lock = open_at(AT_FDCWD, path, O_RDWR | O_CREAT, path);
-  if (!lock) return std::unexpected(lock.error());
-  TRY(auto taken, try_lock(lock->get(), path));
+  TRY(auto lock, open_at(AT_FDCWD, path, O_RDWR | O_CREAT, path));
+  TRY(auto taken, try_lock(lock.get(), path));
   if (!taken) return held(id, input_holder(id).value_or(0));
-  if (::ftruncate(lock->get(), 0) != 0) return fail_errno("writing", path);
-  TRY_VOID(write_all(lock->get(), fmt::format("{}\n", ::getpid()), path));
+  if (::ftruncate(lock.get(), 0) != 0) return fail_errno("writing", path);
+  TRY_VOID(write_all(lock.get(), fmt::format("{}\n", ::getpid()), path));
   return HeldInput{.input = Descriptor(answer.descriptor.release()),
-                   .lock = Descriptor(lock->release()),
+                   .lock = Descriptor(lock.release()),
                    .is_terminal = answer.word == contract::kTerminal};
 }
 
@@ -286,12 +281,11 @@ Result<TaskManager::Processes> TaskManager::processes(const TaskId& id) const {
 
 Result<void> TaskManager::close_input(const TaskId& id) {
   TRY_VOID(state_->check_may_act());
-  auto task = get(id);
-  if (!task) return std::unexpected(task.error());
-  if (is_elsewhere(*task)) return manager::close_input_far({state_->session, *state_->telemetry, *state_->far}, *task);
-  TRY(auto answer, ask_for_input(state_->session, *task));
+  TRY(auto task, get(id));
+  if (is_elsewhere(task)) return manager::close_input_far({state_->session, *state_->telemetry, *state_->far}, task);
+  TRY(auto answer, ask_for_input(state_->session, task));
   if (answer.word == contract::kTerminal) return type_end_of_input(answer.descriptor, id);
-  TRY(auto client, ask_runner(state_->session, *task, contract::kCloseInput));
+  TRY(auto client, ask_runner(state_->session, task, contract::kCloseInput));
   if (!client.receive()) return client.is_silent() ? Result<>(manager::unresponsive(id)) : not_running(id);
   return {};
 }

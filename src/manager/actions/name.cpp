@@ -1,6 +1,7 @@
 #include "manager/actions/name.h"
 
 #include "base/error.h"
+#include "base/try.h"
 #include "contract/names.h"
 #include "manager/link/program.h"
 #include "manager/link/state.h"
@@ -87,7 +88,7 @@ Result<std::optional<Task>> decide_about_name(const TaskManager& manager, const 
 }  // namespace manager
 
 Result<std::optional<Task>> TaskManager::named(std::string_view name) const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  TRY_VOID(state_->check_open());
   const std::string text(name);
   if (!manager::check_name(text)) return std::nullopt;
   const auto id = manager::KeyReservation::look_up(state_->session, text, contract::kNamesDir);

@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/try.h"
 #include "base/words.h"
 #include "manager/actions/start_file.h"
 #include "manager/link/launch_kind.h"
@@ -22,7 +23,7 @@ std::unexpected<Error> not_known(const Task& task, std::string_view why) {
 }  // namespace
 
 Result<Task> TaskManager::rerun(const TaskId& id, const RerunOptions& options) {
-  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->act_and_revive());
   auto task = get(id);
   if (!task) return std::unexpected(task.error());
   if (task->kind != Kind::process)

@@ -159,8 +159,7 @@ Result<Task> stop_foreign(const store::Session& session, const Task& recorded, c
     tree.signal(SIGKILL);
     static_cast<void>(tree.await_end(kKillPatienceMs));
   }
-  auto lock = store::lock_record(recorded);
-  if (!lock) return std::unexpected(lock.error());
+  TRY(const auto lock, store::lock_record(recorded));
   auto again = store::reread(recorded);
   if (!again) return std::unexpected(again.error());
   if (is_terminal(again->status)) return again;  // its owner was quicker
@@ -169,9 +168,8 @@ Result<Task> stop_foreign(const store::Session& session, const Task& recorded, c
   again->stop_reason = options.reason;
   if (!store::can_be_written(*again)) return again;  // the task was stopped, only not recorded
   TRY_VOID(store::write_record(*again));
-  auto written = store::find_record(session, recorded.id);
-  if (!written) return std::unexpected(written.error());
-  return *written ? std::move(**written) : std::move(*again);
+  TRY(auto written, store::find_record(session, recorded.id));
+  return written ? std::move(*written) : std::move(*again);
 }
 
 // A queued task has a record only after its end. A foreground task reports its end with the descriptors that it sends.
@@ -181,16 +179,15 @@ Result<Task> stop_without_record(const store::Session& session, HeldTasks& held,
   const TaskId id = task.id;
   const std::int64_t until = steady_ms() + kLockLingersMs;
   while (true) {
-    auto client = RunnerClient::connect(session, id);
-    if (!client) return std::unexpected(client.error());
+    TRY(auto client, RunnerClient::connect(session, id));
     // Connected before it is asked to stop: afterwards the runner may have exited.
-    if (*client && (*client)->send(contract::kWait) && (*client)->send(request)) {
-      const auto answer = (*client)->receive();
-      if ((*client)->is_silent()) return unresponsive(id);
+    if (client && client->send(contract::kWait) && client->send(request)) {
+      const auto answer = client->receive();
+      if (client->is_silent()) return unresponsive(id);
       if (answer && *answer != contract::kOk)
         return fail(ErrorCode::usage, fmt::format("the runner of {} refused '{}': {}", id.str(), request, *answer));
       if (answer) {
-        auto message = (*client)->receive_message(-1);
+        auto message = client->receive_message(-1);
         if (message && !message->files.empty()) {
           TRY(auto look, read_look(session, id, std::move(*message)));
           return std::move(look.task);
@@ -221,11 +218,10 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
   TRY_VOID(state_->check_may_act());
   const auto& session = state_->session;
   StopOptions options = given;
-  auto reason = manager::escaped_reason(options.reason);
-  if (!reason) return std::unexpected(reason.error());
-  if (reason->empty()) {
+  TRY(auto reason, manager::escaped_reason(options.reason));
+  if (reason.empty()) {
     options.reason = manager::kNoReason;
-    *reason = manager::kNoReason;
+    reason = manager::kNoReason;
   }
   TRY(auto found, manager::find_task(session, *state_->held, id));
   if (!found) return manager::unknown_task(session, id);
@@ -233,7 +229,7 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
     return manager::stop_far({state_->session, *state_->telemetry, *state_->far}, found->task, options);
   const std::int64_t grace = options.grace ? options.grace->count() : -1;
   const char* const word = manager::is_quiet(options, found->task) ? contract::kStopQuietly : contract::kStop;
-  const auto request = fmt::format("{} {} {}", word, grace, *reason);
+  const auto request = fmt::format("{} {} {}", word, grace, reason);
   if (!found->has_record)
     return manager::stop_without_record(session, *state_->held, *state_->telemetry, std::move(found->task), request,
                                         options);
@@ -257,14 +253,14 @@ Result<Task> TaskManager::stop(const TaskId& id, const StopOptions& given) {
     const manager::Closing withdrawal{.outcome = QuestionOutcome::withdrawn,
                                       .output = {},
                                       .reason = options.reason,
-                                      .escaped_reason = *reason,
+                                      .escaped_reason = reason,
                                       .quiet = manager::is_quiet(options, *task)};
     TRY_VOID(manager::close_question(session, *task, withdrawal, *state_->telemetry));
   } else {
     manager::StopRequest stop(session, *task, request,
                               {.grace_ms = options.grace ? options.grace->count() : -1,
                                .is_quiet = manager::is_quiet(options, *task),
-                               .escaped_reason = *reason});
+                               .escaped_reason = reason});
     TRY_VOID(stop.ask_and_wait());
     TRY(auto now, manager::assess(session, *task));
     if (now.task.found.unverified)
@@ -284,25 +280,23 @@ Result<void> TaskManager::signal(const TaskId& id, int signal_number) {
   const auto& session = state_->session;
   if (signal_number < 1 || signal_number > SIGRTMAX)
     return fail(ErrorCode::usage, fmt::format("{} is no signal number", signal_number));
-  auto task = get(id);
-  if (!task) return std::unexpected(task.error());
+  TRY(auto task, get(id));
   const auto not_running = [&] {
-    return fail(ErrorCode::task_not_running, fmt::format("{} is not running: {}", id.str(), name_of(task->status)));
+    return fail(ErrorCode::task_not_running, fmt::format("{} is not running: {}", id.str(), name_of(task.status)));
   };
-  if (is_terminal(task->status)) return not_running();
-  if (task->executor && !task->host.runner)
-    return manager::signal_far({state_->session, *state_->telemetry, *state_->far}, *task, signal_number);
-  if (!manager::is_own_record(session, *task)) {
-    const auto process = manager::live_foreign_process(*task);
+  if (is_terminal(task.status)) return not_running();
+  if (task.executor && !task.host.runner)
+    return manager::signal_far({state_->session, *state_->telemetry, *state_->far}, task, signal_number);
+  if (!manager::is_own_record(session, task)) {
+    const auto process = manager::live_foreign_process(task);
     auto pidfd = process ? open_pidfd(process->pid) : fail(ErrorCode::task_not_running, "");
     if (!pidfd || !is_alive(*process)) return not_running();
     return signal_pidfd(pidfd->get(), signal_number);
   }
-  auto client = manager::RunnerClient::connect(session, id);
-  if (!client) return std::unexpected(client.error());
-  if (!*client || !(*client)->send(fmt::format("{} {}", contract::kSignal, signal_number))) return not_running();
-  const auto answer = (*client)->receive();
-  if ((*client)->is_silent()) return manager::unresponsive(id);
+  TRY(auto client, manager::RunnerClient::connect(session, id));
+  if (!client || !client->send(fmt::format("{} {}", contract::kSignal, signal_number))) return not_running();
+  const auto answer = client->receive();
+  if (client->is_silent()) return manager::unresponsive(id);
   if (answer && *answer == contract::kOk) return {};
   return not_running();
 }

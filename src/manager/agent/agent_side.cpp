@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json_writer.h"
+#include "base/try.h"
 #include "base/utf8.h"
 #include "codec/ascii.h"
 #include "codec/record.h"
@@ -43,16 +44,14 @@ Result<AgentSide> AgentSide::open(const std::string& path) {
     return fail(
         ErrorCode::usage,
         fmt::format("this is no part of a subagent's task in {}: start one with `perdure agent`", session.path()));
-  auto json = store::read_plan(session, *task);
-  if (!json) return std::unexpected(json.error());
-  auto plan = codec::decode_plan(*json);
+  TRY(auto json, store::read_plan(session, *task));
+  auto plan = codec::decode_plan(json);
   if (!plan)
     return fail(ErrorCode::record_invalid,
                 fmt::format("{}/{}: {}", session.folder_path(*task), contract::kAgentFile, plan.error().message));
-  auto runner = RunnerClient::connect(session, *task);
-  if (!runner) return std::unexpected(runner.error());
-  if (!*runner) return fail(ErrorCode::task_not_running, fmt::format("{} has no runner any more", task->str()));
-  return AgentSide(std::move(session), std::move(*task), std::move(*plan), std::move(**runner));
+  TRY(auto runner, RunnerClient::connect(session, *task));
+  if (!runner) return fail(ErrorCode::task_not_running, fmt::format("{} has no runner any more", task->str()));
+  return AgentSide(std::move(session), std::move(*task), std::move(*plan), std::move(*runner));
 }
 
 Result<Fd> AgentSide::open_activity() const {

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/try.h"
 #include "codec/fields.h"
 #include "codec/record.h"
 
@@ -39,9 +40,8 @@ Frame frame_of(std::string_view line) {
 }
 
 Result<Task> decode_any(std::string_view json) {
-  auto members = codec::split_object(json);
-  if (!members) return std::unexpected(members.error());
-  codec::Fields fields(*members);
+  TRY(auto members, codec::split_object(json));
+  codec::Fields fields(members);
   const auto id = fields.text("taskId", codec::Need::required);
   if (!id) return fail(ErrorCode::record_invalid, fields.problem());
   return codec::decode(json, *id);
@@ -73,9 +73,8 @@ Result<Task> note_waiting(const store::Session& session, const TaskId& id, const
     executor.state = waiting.state;
     executor.reason = waiting.reason;
     executor.seen_at = time_at(now_ms());
-    if (auto written = far::write_far_task(session, *sent); !written) return std::unexpected(written.error());
-    if (is_new)
-      if (auto told = far::enter(session, id); !told) return std::unexpected(told.error());
+    TRY_VOID(far::write_far_task(session, *sent));
+    if (is_new) TRY_VOID(far::enter(session, id));
   }
   if (auto shown = far::unplaced(session, id)) return std::move(*shown);
   return sent->planned;

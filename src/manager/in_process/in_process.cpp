@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "codec/unescape.h"
 #include "contract/lock_page.h"
 #include "contract/names.h"
@@ -80,10 +81,9 @@ InProcessRun::InProcessRun(store::Session session, std::shared_ptr<Telemetry> te
 
 Result<> InProcessRun::register_task() {
   const std::scoped_lock guard(mutex_);
-  auto lock = store::RunnerLock::take(session_, id_);
-  if (!lock) return std::unexpected(lock.error());
-  if (!*lock) return fail(ErrorCode::session_unusable, id_.str() + " is another task's id");
-  lock_.emplace(std::move(**lock));
+  TRY(auto lock, store::RunnerLock::take(session_, id_));
+  if (!lock) return fail(ErrorCode::session_unusable, id_.str() + " is another task's id");
+  lock_.emplace(std::move(*lock));
   Result<> done = lock_->introduce(*task_.host.runner);
   if (done) done = open_control();
   task_.started_at = time_at(now_ms());
@@ -101,16 +101,15 @@ Result<> InProcessRun::register_task() {
 
 Result<> InProcessRun::open_control() {
   const std::string path = session_.folder_path(id_) + "/" + contract::kControlSocket;
-  auto folder = session_.open_folder(id_);
-  if (!folder) return std::unexpected(folder.error());
+  TRY(auto folder, session_.open_folder(id_));
   listener_ = Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!listener_) return fail_errno("making", path);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   // Through the folder's descriptor: a socket address has room for 107 bytes only.
-  const std::string name = fmt::format("/proc/self/fd/{}/{}", folder->get(), contract::kControlSocket);
+  const std::string name = fmt::format("/proc/self/fd/{}/{}", folder.get(), contract::kControlSocket);
   std::memcpy(address.sun_path, name.c_str(), name.size() + 1);
-  ::unlinkat(folder->get(), contract::kControlSocket, 0);
+  ::unlinkat(folder.get(), contract::kControlSocket, 0);
   if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       ::listen(listener_.get(), kBacklog) != 0)
     return fail_errno("making", path);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/process.h"
+#include "base/try.h"
 #include "contract/control.h"
 #include "contract/names.h"
 #include "manager/link/state.h"
@@ -272,7 +273,7 @@ void InProcessService::serve() {
 }  // namespace manager
 
 Result<Task> TaskManager::start(const std::shared_ptr<InProcessTask>& task, const InProcessOptions& options) {
-  if (auto fine = state_->check_may_act(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->check_may_act());
   if (!task) return fail(ErrorCode::usage, "there is no task to start");
   if (options.kind != Kind::process && options.kind != Kind::agent)
     return fail(ErrorCode::usage, "an in-process task is of kind process or agent");
@@ -280,11 +281,10 @@ Result<Task> TaskManager::start(const std::shared_ptr<InProcessTask>& task, cons
   if (options.timeout.count() < 0) return fail(ErrorCode::usage, "the timeout is negative: 0 means none");
   if (options.grace.count() < 0) return fail(ErrorCode::usage, "the grace is negative: 0 means none");
   const auto& session = state_->session;
-  if (auto made = session.create(); !made) return std::unexpected(made.error());
-  auto id = manager::claim_id(session, options.kind == Kind::agent ? "agent-" : "bash-");
-  if (!id) return std::unexpected(id.error());
+  TRY_VOID(session.create());
+  TRY(auto id, manager::claim_id(session, options.kind == Kind::agent ? "agent-" : "bash-"));
 
-  Task record{.id = *id, .kind = options.kind, .kind_name = std::string(name_of(options.kind))};
+  Task record{.id = id, .kind = options.kind, .kind_name = std::string(name_of(options.kind))};
   record.description = options.description;
   record.process.command = options.description;
   record.detached = options.detached;
@@ -300,12 +300,12 @@ Result<Task> TaskManager::start(const std::shared_ptr<InProcessTask>& task, cons
   record.host.runner = ProcessIdentity{::getpid(), self ? self->start_ticks : 0};
   if (!boot_id().empty()) record.host.boot_id = boot_id();
   if (!machine_id().empty()) record.host.machine_id = machine_id();
-  record.found.source = session.record_path(*id);
+  record.found.source = session.record_path(id);
 
   auto run = std::make_shared<manager::InProcessRun>(session, state_->telemetry, state_->in_process->waker(), task,
                                                      record, options.grace);
   if (auto done = run->register_task(); !done) {
-    ::rmdir(session.folder_path(*id).c_str());
+    ::rmdir(session.folder_path(id).c_str());
     return std::unexpected(done.error());
   }
   state_->telemetry->started_alone(record);
@@ -318,7 +318,7 @@ Result<Task> TaskManager::start(const std::shared_ptr<InProcessTask>& task, cons
   } catch (...) {
     static_cast<void>(sink.settle({.succeeded = false, .exit_code = {}, .reason = "It threw", .stop_code = {}}));
   }
-  return get(*id);
+  return get(id);
 }
 
 }  // namespace perdure

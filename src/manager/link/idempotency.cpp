@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file_lock.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "contract/names.h"
 #include "store/queue.h"
 #include "store/records.h"
@@ -59,18 +60,17 @@ std::optional<TaskId> KeyReservation::look_up(const store::Session& session, con
 Result<KeyReservation> KeyReservation::take(const store::Session& session, const std::string& key,
                                             const char* folder_name) {
   const std::string folder = session.path() + "/" + folder_name;
-  if (auto made = make_folder_at(AT_FDCWD, folder, folder); !made) return std::unexpected(made.error());
+  TRY_VOID(make_folder_at(AT_FDCWD, folder, folder));
   KeyReservation reservation;
   reservation.path_ = file_of(session, key, folder_name);
   // gc may remove the file of a removed task between the opening and the locking: then try again.
   while (true) {
-    auto file = open_at(AT_FDCWD, reservation.path_, O_RDWR | O_CREAT, reservation.path_);
-    if (!file) return std::unexpected(file.error());
-    if (auto locked = lock(file->get(), reservation.path_); !locked) return std::unexpected(locked.error());
+    TRY(auto file, open_at(AT_FDCWD, reservation.path_, O_RDWR | O_CREAT, reservation.path_));
+    TRY_VOID(lock(file.get(), reservation.path_));
     struct stat held{};
-    if (::fstat(file->get(), &held) != 0) return fail_errno("reading", reservation.path_);
+    if (::fstat(file.get(), &held) != 0) return fail_errno("reading", reservation.path_);
     if (held.st_nlink == 0) continue;
-    reservation.file_ = std::move(*file);
+    reservation.file_ = std::move(file);
     break;
   }
   reservation.known_ = noted_in(reservation.file_.get());
@@ -101,17 +101,15 @@ std::optional<TaskId> KeyReservation::find_known(const store::Session& session) 
 Result<> KeyReservation::note(const TaskId& id) {
   // One write within one page: whole or absent. Ids may differ in length, so the old one is truncated first.
   if (::ftruncate(file_.get(), 0) != 0 || ::lseek(file_.get(), 0, SEEK_SET) != 0) return fail_errno("writing", path_);
-  if (auto written = write_all(file_.get(), id.str() + "\n", path_); !written) return written;
+  TRY_VOID(write_all(file_.get(), id.str() + "\n", path_));
   if (::fsync(file_.get()) != 0) return fail_errno("syncing", path_);
   if (known_) return {};  // its name has been durable since then
   const std::string folder = path_.substr(0, path_.rfind('/'));
-  auto opened = open_folder_at(AT_FDCWD, folder, folder);
-  if (!opened) return std::unexpected(opened.error());
-  if (::fsync(opened->get()) != 0) return fail_errno("syncing", folder);
+  TRY(auto opened, open_folder_at(AT_FDCWD, folder, folder));
+  if (::fsync(opened.get()) != 0) return fail_errno("syncing", folder);
   // The folder's own name too (D02): no other step of a start is sure to sync it before the answer.
-  auto session = open_folder_at(AT_FDCWD, folder.substr(0, folder.rfind('/')), folder);
-  if (!session) return std::unexpected(session.error());
-  return ::fsync(session->get()) == 0 ? Result<>() : fail_errno("syncing the folder of", folder);
+  TRY(auto session, open_folder_at(AT_FDCWD, folder.substr(0, folder.rfind('/')), folder));
+  return ::fsync(session.get()) == 0 ? Result<>() : fail_errno("syncing the folder of", folder);
 }
 
 }  // namespace perdure::manager

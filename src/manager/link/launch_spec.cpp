@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json_writer.h"
+#include "base/try.h"
 #include "codec/record.h"
 #include "contract/launch_spec.h"
 
@@ -97,7 +98,7 @@ std::string launch_spec(const Launch& launch) {
 Result<Fd> memory_file(std::string_view bytes) {
   Fd file(::memfd_create("perdure-launch", MFD_CLOEXEC));
   if (!file) return fail_errno("making", "the launch specification", ErrorCode::task_launch_failed);
-  if (auto done = write_all(file.get(), bytes, "the launch specification"); !done) return std::unexpected(done.error());
+  TRY_VOID(write_all(file.get(), bytes, "the launch specification"));
   return file;
 }
 

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/process.h"
+#include "base/try.h"
 #include "contract/names.h"
 #include "store/runner_lock.h"
 
@@ -51,9 +52,8 @@ std::optional<RunnerProcess> find_runner_process(const store::Session& session, 
 }
 
 Result<> leave_stop_wish(const store::Session& session, const TaskId& id, const StopWish& wish) {
-  auto folder = session.open_folder(id);
-  if (!folder) return std::unexpected(folder.error());
-  return replace_file(folder->get(), contract::kStopWish,
+  TRY(auto folder, session.open_folder(id));
+  return replace_file(folder.get(), contract::kStopWish,
                       fmt::format("{} {}\n{}\n", wish.grace_ms, wish.is_quiet ? 1 : 0, wish.escaped_reason),
                       session.folder_path(id) + "/" + contract::kStopWish);
 }

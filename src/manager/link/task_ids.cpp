@@ -1,6 +1,7 @@
 #include "manager/link/task_ids.h"
 
 #include "base/error.h"
+#include "base/try.h"
 
 #include <sys/random.h>
 
@@ -25,9 +26,8 @@ Result<TaskId> claim_id(const store::Session& session, std::string_view prefix) 
   while (true) {
     auto id = make_id(prefix);
     if (!id) return id;
-    auto claimed = session.claim(*id);
-    if (!claimed) return std::unexpected(claimed.error());
-    if (*claimed) return id;
+    TRY(auto claimed, session.claim(*id));
+    if (claimed) return id;
   }
 }
 

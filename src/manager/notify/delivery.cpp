@@ -93,18 +93,17 @@ Result<> note_in_record(const store::Session& session, const Task& seen, std::st
 
 Result<> acknowledge_one(const store::Session& session, const TaskId& id, std::optional<Status> status,
                          std::string_view via) {
-  auto task = store::find_record(session, id);
-  if (!task) return std::unexpected(task.error());
-  if (!*task) return unknown_task(session, id);
-  if (status && (*task)->status != *status)
+  TRY(auto task, store::find_record(session, id));
+  if (!task) return unknown_task(session, id);
+  if (status && task->status != *status)
     return fail(ErrorCode::task_not_found, fmt::format("no such notification: {} is {}, not {}", id.str(),
-                                                       name_of((*task)->status), name_of(*status)));
-  if (!is_terminal((*task)->status))
+                                                       name_of(task->status), name_of(*status)));
+  if (!is_terminal(task->status))
     return fail(ErrorCode::usage, fmt::format("{} has not ended: there is nothing to acknowledge yet", id.str()));
   // Perdure does not notify of another program's tasks, and does not write their records (L38).
-  const bool is_ours = is_own_record(session, **task) || store::is_in_outbox(session, id);
-  if (!is_ours || is_nobodys_news(**task)) return store::remove_from_outbox(session, id);
-  if (auto noted = note_in_record(session, **task, via); !noted) return noted;
+  const bool is_ours = is_own_record(session, *task) || store::is_in_outbox(session, id);
+  if (!is_ours || is_nobodys_news(*task)) return store::remove_from_outbox(session, id);
+  TRY_VOID(note_in_record(session, *task, via));
   return store::remove_from_outbox(session, id);
 }
 
@@ -121,10 +120,9 @@ void Claims::drop(const TaskId& id) {
 }
 
 Result<Pending> find_pending(const store::Session& session, const std::optional<std::string>& owner, Whose whose) {
-  auto ids = store::outbox_entries(session);
-  if (!ids) return std::unexpected(ids.error());
+  TRY(auto ids, store::outbox_entries(session));
   Pending pending;
-  for (const auto& id : *ids) {
+  for (const auto& id : ids) {
     TRY(auto task, ended_task(session, id));
     if (task && is_nobodys_news(*task)) pending.stale.push_back(id);
     if (!task || is_nobodys_news(*task) || (owner && task->owner != *owner)) continue;
@@ -142,10 +140,9 @@ Result<Pending> find_pending(const store::Session& session, const std::optional<
 }
 
 Result<> settle_lost(const store::Session& session, Telemetry& telemetry) {
-  auto found = store::scan_records(session, {.terminal = false, .own_only = true});
-  if (!found) return std::unexpected(found.error());
-  store::tidy_active(session, found->looked_at);
-  for (const auto& task : found->tasks) {
+  TRY(auto found, store::scan_records(session, {.terminal = false, .own_only = true}));
+  store::tidy_active(session, found.looked_at);
+  for (const auto& task : found.tasks) {
     if (!is_own_record(session, task)) continue;
     auto verdict = settle_own(session, task, telemetry);
     if (!verdict && verdict.error().os_error != ENOENT) return std::unexpected(verdict.error());
@@ -167,11 +164,10 @@ Result<std::vector<Notification>> Notifications::claim(const ClaimOptions& optio
   if (options.lease && options.lease->count() <= 0)
     return fail(ErrorCode::usage, "the lease is not positive: leave it out to claim for as long as this process lives");
   TRY_VOID(manager::settle_lost(session, *state_->telemetry));
-  auto pending = manager::find_pending(session, options.owner, manager::Whose::nobodys);
-  if (!pending) return std::unexpected(pending.error());
-  for (const auto& id : pending->stale) TRY_VOID(store::remove_from_outbox(session, id));
+  TRY(auto pending, manager::find_pending(session, options.owner, manager::Whose::nobodys));
+  for (const auto& id : pending.stale) TRY_VOID(store::remove_from_outbox(session, id));
   std::vector<Task> claimed;
-  for (auto& task : pending->tasks) {
+  for (auto& task : pending.tasks) {
     if (claimed.size() >= options.most) break;
     auto claim = manager::claim_one(session, task.id, options);
     if (!claim && claimed.empty()) return std::unexpected(claim.error());

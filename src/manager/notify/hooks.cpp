@@ -72,7 +72,8 @@ Result<> check_hooks(const std::vector<Hook>& hooks) {
                                                          hook.command, hook.timeout.count(), kMostTimeout.count()));
     if (!events_matched(hook.matcher))
       return fail(ErrorCode::config_invalid,
-                  fmt::format("the matcher of the hook '{}' is no regular expression: {}", hook.command, hook.matcher));
+                  fmt::format("the matcher of the hook '{}' is not a valid regular expression: {}", hook.command,
+                              hook.matcher));
   }
   return {};
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/readable.h"
+#include "base/try.h"
 #include "base/utf8.h"
 #include "manager/watch/output.h"
 #include "store/output_log.h"
@@ -186,9 +187,8 @@ Result<std::vector<TaskId>> split_ids(std::string_view text) {
   std::vector<TaskId> ids;
   while (true) {
     const auto end = text.find(kBetweenIds);
-    auto id = TaskId::parse(text.substr(0, end));
-    if (!id) return std::unexpected(id.error());
-    ids.push_back(std::move(*id));
+    TRY(auto id, TaskId::parse(text.substr(0, end)));
+    ids.push_back(std::move(id));
     if (end == std::string_view::npos) return ids;
     text.remove_prefix(end + 1);
   }
@@ -257,9 +257,8 @@ Result<Meant> tasks_meant_by(std::string_view id) {
                   "this is no id of a notification: they look like task:bash-1a2b3c4d:completed");
     id = id.substr(0, colon);
   }
-  auto tasks = split_ids(id);
-  if (!tasks) return std::unexpected(tasks.error());
-  meant.tasks = std::move(*tasks);
+  TRY(auto tasks, split_ids(id));
+  meant.tasks = std::move(tasks);
   return meant;
 }
 

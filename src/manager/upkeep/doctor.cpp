@@ -51,16 +51,14 @@ void look_at_copy(const store::Session& session, const TaskId& id, const std::st
 
 // Ids with a record in more than one folder: one takes precedence, the others are copies (L54).
 Result<> look_for_doubles(const store::Session& session, std::vector<Finding>& findings) {
-  auto folders = session.record_folders();
-  if (!folders) return std::unexpected(folders.error());
+  TRY(auto folders, session.record_folders());
   store::Precedence precedence(session);
   std::map<std::string, std::string> first;
-  for (const auto& path : *folders) {
+  for (const auto& path : folders) {
     auto folder = open_folder_at(AT_FDCWD, path, path);
     if (!folder) continue;
-    auto entries = read_folder(folder->get(), path);
-    if (!entries) return std::unexpected(entries.error());
-    for (const auto& entry : *entries) {
+    TRY(auto entries, read_folder(folder->get(), path));
+    for (const auto& entry : entries) {
       constexpr std::string_view kSuffix = ".json";
       if (!entry.name.ends_with(kSuffix)) continue;
       const auto id = TaskId::parse(std::string_view(entry.name).substr(0, entry.name.size() - kSuffix.size()));
@@ -205,20 +203,18 @@ Result<std::vector<Finding>> Upkeep::doctor() const {
     findings.push_back({Finding::Level::note, session.path(), "does not exist yet: the first task makes it"});
     return findings;
   }
-  auto found = store::scan_records(session);
-  if (!found) return std::unexpected(found.error());
-  std::ranges::sort(found->bad, {}, &BadRecord::path);
-  for (const auto& bad : found->bad)
+  TRY(auto found, store::scan_records(session));
+  std::ranges::sort(found.bad, {}, &BadRecord::path);
+  for (const auto& bad : found.bad)
     findings.push_back(
         {Finding::Level::problem, bad.path, bad.reason + ": it is left as it is: put it right, or remove it"});
   TRY_VOID(manager::look_for_doubles(session, findings));
-  std::ranges::sort(found->tasks, {}, &Task::id);
-  TRY_VOID(manager::look_at_tasks(session, std::move(found->tasks), findings));
+  std::ranges::sort(found.tasks, {}, &Task::id);
+  TRY_VOID(manager::look_at_tasks(session, std::move(found.tasks), findings));
   TRY_VOID(manager::look_at_admission(session, findings));
   TRY_VOID(manager::look_at_outbox(session, findings));
-  auto litter = store::find_litter(session);
-  if (!litter) return std::unexpected(litter.error());
-  for (const auto& one : *litter)
+  TRY(auto litter, store::find_litter(session));
+  for (const auto& one : litter)
     findings.push_back(
         {Finding::Level::note, one.path, fmt::format("is {}: `perdure gc` sweeps it", manager::name_of(one.what))});
   std::ranges::move(manager::look_at_surroundings(session, state_->options), std::back_inserter(findings));

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/file_lock.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "contract/names.h"
 #include "manager/status/queue.h"
 #include "manager/upkeep/doctor.h"
@@ -65,9 +66,8 @@ bool is_held_by_nobody_known(const store::Session& session, const std::string& p
 
 Result<> look_at_slots(const store::Session& session, std::vector<Finding>& findings) {
   const std::string folder = session.path() + "/" + contract::kSlotsDir;
-  auto entries = entries_of(folder);
-  if (!entries) return std::unexpected(entries.error());
-  for (const auto& entry : *entries) {
+  TRY(auto entries, entries_of(folder));
+  for (const auto& entry : entries) {
     const std::string path = folder + "/" + entry.name;
     if (!std::ranges::all_of(entry.name, [](unsigned char c) { return std::isdigit(c) != 0; })) {
       findings.push_back({Level::note, path, "is no slot, and in nobody's way: remove it if it is not yours"});
@@ -85,12 +85,10 @@ Result<> look_at_slots(const store::Session& session, std::vector<Finding>& find
 
 Result<> look_at_queue(const store::Session& session, std::vector<Finding>& findings) {
   const std::string folder = session.path() + "/" + contract::kQueueDir;
-  auto entries = store::list_queue(session);
-  if (!entries) return std::unexpected(entries.error());
-  for (const auto& entry : *entries) {
-    const auto alive = store::is_runner_alive(session, entry.id);
-    if (!alive) return std::unexpected(alive.error());
-    if (*alive) continue;
+  TRY(auto entries, store::list_queue(session));
+  for (const auto& entry : entries) {
+    TRY(const auto alive, store::is_runner_alive(session, entry.id));
+    if (alive) continue;
     const std::string& id = entry.id.str();
     auto why = cannot_start_again(session, entry);
     if (!why) {
@@ -112,17 +110,16 @@ Result<> look_at_queue(const store::Session& session, std::vector<Finding>& find
 }  // namespace
 
 Result<> look_at_admission(const store::Session& session, std::vector<Finding>& findings) {
-  if (auto looked = look_at_queue(session, findings); !looked) return looked;
+  TRY_VOID(look_at_queue(session, findings));
   return look_at_slots(session, findings);
 }
 
 Result<> look_at_outbox(const store::Session& session, std::vector<Finding>& findings) {
   const std::string folder = store::outbox_path(session);
-  auto entries = entries_of(folder);
-  if (!entries) return std::unexpected(entries.error());
+  TRY(auto entries, entries_of(folder));
   std::int64_t waiting = 0;
   std::int64_t oldest_ms = now_ms();
-  for (const auto& entry : *entries) {
+  for (const auto& entry : entries) {
     if (entry.name.starts_with('.')) continue;  // a temporary: reported as stale once it is old
     const auto id = TaskId::parse(entry.name);
     if (!id) {

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/try.h"
 #include "far/far_task.h"
 #include "manager/far/contact.h"
 #include "manager/far/mirror.h"
@@ -18,15 +19,13 @@ namespace {
 
 // The host was asked already: its answer counts, or the user's decision.
 Result<ReconcileResult> settle_mirror(const FarSide& side, const Task& recorded, bool assume_lost) {
-  auto found = assess(side.session, recorded);
-  if (!found) return std::unexpected(found.error());
+  TRY(auto found, assess(side.session, recorded));
   ReconcileResult verdict{
-      .task = std::move(found->task), .before = recorded.status, .explained = std::move(found->explained)};
+      .task = std::move(found.task), .before = recorded.status, .explained = std::move(found.explained)};
   if (!assume_lost || !verdict.task.found.unverified) return verdict;
-  auto ended = end_without_record(side.session, side.telemetry, recorded.id,
-                                  {.status = Status::lost, .evidence = Evidence::adopted, .reason = {}});
-  if (!ended) return std::unexpected(ended.error());
-  verdict.task = std::move(*ended);
+  TRY(auto ended, end_without_record(side.session, side.telemetry, recorded.id,
+                                     {.status = Status::lost, .evidence = Evidence::adopted, .reason = {}}));
+  verdict.task = std::move(ended);
   verdict.changed = true;
   verdict.explained = "the user said so: " + verdict.explained;
   return verdict;
@@ -36,16 +35,15 @@ Result<ReconcileResult> settle_mirror(const FarSide& side, const Task& recorded,
 }  // namespace manager
 
 Result<std::vector<ReconcileResult>> Upkeep::reconcile(const ReconcileOptions& options) const {
-  if (auto fine = state_->act_and_revive(); !fine) return std::unexpected(fine.error());
+  TRY_VOID(state_->act_and_revive());
   if (options.queue_only) return std::vector<ReconcileResult>();
   state_->far->refresh();
-  auto found = store::scan_records(state_->session, {.terminal = false});
-  if (!found) return std::unexpected(found.error());
+  TRY(auto found, store::scan_records(state_->session, {.terminal = false}));
   if (const auto own = store::scan_records(state_->session, {.terminal = false, .own_only = true}))
     store::tidy_active(state_->session, own->looked_at);
-  std::ranges::sort(found->tasks, {}, &Task::started_at);
+  std::ranges::sort(found.tasks, {}, &Task::started_at);
   std::vector<ReconcileResult> verdicts;
-  for (const auto& task : found->tasks) {
+  for (const auto& task : found.tasks) {
     auto verdict =
         far::is_mirror(state_->session, task)
             ? manager::settle_mirror({state_->session, *state_->telemetry, *state_->far}, task, options.assume_lost)
@@ -61,12 +59,12 @@ Result<std::vector<ReconcileResult>> Upkeep::reconcile(const ReconcileOptions& o
 }
 
 Result<ExecutorReport> Upkeep::check_executor(const std::string& name) const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  TRY_VOID(state_->check_open());
   return state_->far->check(name);
 }
 
 Result<void> Upkeep::refresh() const {
-  if (auto fine = state_->check_may_act(); !fine) return fine;
+  TRY_VOID(state_->check_may_act());
   state_->far->refresh();
   return {};
 }

@@ -75,9 +75,8 @@ std::vector<Task> choose(const store::Session& session, std::vector<Task> ended,
 }
 
 Result<> sweep_litter(const store::Session& session, bool dry_run, GcResult& removed) {
-  auto litter = store::find_litter(session);
-  if (!litter) return std::unexpected(litter.error());
-  for (const auto& one : *litter) {
+  TRY(auto litter, store::find_litter(session));
+  for (const auto& one : litter) {
     const auto swept = dry_run ? Result<bool>(true) : store::sweep(session, one);
     if (!swept) {
       removed.kept.push_back(swept.error().message);
@@ -107,8 +106,7 @@ Result<void> Upkeep::remove(const TaskId& id) const {
   if (!is_terminal(task.status))
     return manager::still_running(id, "it has not ended: see `perdure stop` and `perdure reconcile`");
   if (far::is_mirror(session, task))
-    if (auto removed = manager::remove_far({state_->session, *state_->telemetry, *state_->far}, id); !removed)
-      return removed;
+    TRY_VOID(manager::remove_far({state_->session, *state_->telemetry, *state_->far}, id));
   return manager::remove_ended(session, task);
 }
 
@@ -118,16 +116,15 @@ Result<GcResult> Upkeep::collect_garbage(const RetentionOptions& options) const 
   if (options.keep.value_or(0) < 0 || options.max_bytes.value_or(0) < 0 ||
       options.older_than.value_or(std::chrono::milliseconds(0)).count() < 0)
     return fail(ErrorCode::usage, "an age, a number or a size is negative");
-  auto found = store::scan_records(session);
-  if (!found) return std::unexpected(found.error());
+  TRY(auto found, store::scan_records(session));
   // Other programs remove their own tasks (L38).
-  std::erase_if(found->tasks, [&](const Task& task) {
+  std::erase_if(found.tasks, [&](const Task& task) {
     return !is_terminal(task.status) || (!manager::is_own_record(session, task) && !far::is_mirror(session, task));
   });
-  std::ranges::sort(found->tasks, std::ranges::greater(),
+  std::ranges::sort(found.tasks, std::ranges::greater(),
                     [](const Task& task) { return std::tuple(ms_of(task.ended_at).value_or(0), task.id); });
   GcResult removed;
-  for (const auto& task : manager::choose(session, std::move(found->tasks), options)) {
+  for (const auto& task : manager::choose(session, std::move(found.tasks), options)) {
     if (!options.undelivered && manager::is_undelivered(session, task)) {
       ++removed.undelivered;
       continue;

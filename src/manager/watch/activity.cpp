@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/try.h"
 #include "manager/link/state.h"
 #include "store/agent.h"
 
@@ -8,18 +9,16 @@
 namespace perdure {
 
 Result<OutputChunk> TaskManager::read_activity(const TaskId& id, std::int64_t offset, std::int64_t limit) const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  TRY_VOID(state_->check_open());
   if (offset < 0) return fail(ErrorCode::usage, fmt::format("the offset {} is negative", offset));
   if (limit < 0) return fail(ErrorCode::usage, fmt::format("the limit {} is negative", limit));
   // Reads the task before the file: if it has ended, the file is complete.
-  auto task = get(id);
-  if (!task) return std::unexpected(task.error());
-  auto part = store::read_activity(state_->session, id, offset, limit);
-  if (!part) return std::unexpected(part.error());
-  OutputChunk chunk{.bytes = std::move(part->bytes), .offset = offset};
+  TRY(auto task, get(id));
+  TRY(auto part, store::read_activity(state_->session, id, offset, limit));
+  OutputChunk chunk{.bytes = std::move(part.bytes), .offset = offset};
   chunk.next_offset = offset + static_cast<std::int64_t>(chunk.bytes.size());
-  chunk.size = part->size;
-  chunk.eof = is_terminal(task->status) && chunk.next_offset >= chunk.size;
+  chunk.size = part.size;
+  chunk.eof = is_terminal(task.status) && chunk.next_offset >= chunk.size;
   return chunk;
 }
 

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/process.h"
+#include "base/try.h"
 #include "contract/control.h"
 #include "manager/far/contact.h"
 #include "manager/link/cancel_fd.h"
@@ -83,10 +84,9 @@ class OutputWait {
  private:
   Result<> connect(const Task& task) {
     if (runner_) return {};
-    auto client = RunnerClient::connect(session_, task.id);
-    if (!client) return std::unexpected(client.error());
-    if (*client && (*client)->send(contract::kWait)) {
-      runner_ = std::move(*client);
+    TRY(auto client, RunnerClient::connect(session_, task.id));
+    if (client && client->send(contract::kWait)) {
+      runner_ = std::move(client);
     } else if (is_own_question(task)) {
       // Its answer and its record are watched. A deadline without a runner causes no event.
       if (const auto deadline = deadline_of(task); deadline && look_again_ < 0)
@@ -131,24 +131,20 @@ class OutputWait {
 // A foreground task's files have no names; a queued task has no files.
 Result<std::int64_t> size_now(const store::Session& session, const Task& task, OutputWait& waiting) {
   if (!task.detached) {
-    auto look = look_at_foreground(session, task.id);
-    if (!look) return std::unexpected(look.error());
-    if (*look) {
-      waiting.watch_unnamed((*look)->log);
-      auto log = store::OutputLog::of((*look)->log, (*look)->task);
-      if (!log) return std::unexpected(log.error());
-      return log->size();
+    TRY(auto look, look_at_foreground(session, task.id));
+    if (look) {
+      waiting.watch_unnamed(look->log);
+      TRY(auto log, store::OutputLog::of(look->log, look->task));
+      return log.size();
     }
   }
-  auto log = store::OutputLog::open(session, task);
-  if (!log) return std::unexpected(log.error());
-  return log->size();
+  TRY(auto log, store::OutputLog::open(session, task));
+  return log.size();
 }
 
 Result<std::int64_t> size_of_activity(const store::Session& session, const Task& task) {
-  auto part = store::read_activity(session, task.id, 0, 0);
-  if (!part) return std::unexpected(part.error());
-  return part->size;
+  TRY(auto part, store::read_activity(session, task.id, 0, 0));
+  return part.size;
 }
 
 struct Patience {
@@ -161,22 +157,20 @@ Result<> await_growth(const TaskManager& manager, const store::Session& session,
                       const Patience& patience, const auto& size_now) {
   const auto until = patience.timeout ? std::optional(steady_ms() + patience.timeout->count()) : std::nullopt;
   CancelFd cancelled;
-  if (auto begun = cancelled.begin(patience.cancel); !begun) return begun;
+  TRY_VOID(cancelled.begin(patience.cancel));
   OutputWait waiting(session);
   auto task = manager.get(id);
   while (true) {
     if (!task) return std::unexpected(task.error());
     if (is_terminal(task->status)) return {};
-    if (auto armed = waiting.arm(*task); !armed) return armed;
-    auto size = size_now(session, *task, waiting);
-    if (!size) return std::unexpected(size.error());
-    if (*size > offset) return {};
+    TRY_VOID(waiting.arm(*task));
+    TRY(auto size, size_now(session, *task, waiting));
+    if (size > offset) return {};
     // Everything is watched now: if the task still runs here, an event will report its end.
     task = manager.get(id);
     if (!task || is_terminal(task->status)) continue;
-    auto more = waiting.sleep(until, cancelled.get());
-    if (!more) return std::unexpected(more.error());
-    if (!*more) return {};
+    TRY(auto more, waiting.sleep(until, cancelled.get()));
+    if (!more) return {};
     task = manager.get(id);
   }
 }
@@ -187,7 +181,7 @@ Result<> await_growth(const TaskManager& manager, const store::Session& session,
 Result<void> TaskManager::await_output(const TaskId& id, std::int64_t offset,
                                        std::optional<std::chrono::milliseconds> timeout,
                                        const Cancellation& cancel) const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  TRY_VOID(state_->check_open());
   if (state_->check_may_act()) state_->far->follow();
   return manager::await_growth(*this, state_->session, id, offset, {timeout, cancel}, manager::size_now);
 }
@@ -195,7 +189,7 @@ Result<void> TaskManager::await_output(const TaskId& id, std::int64_t offset,
 Result<void> TaskManager::await_activity(const TaskId& id, std::int64_t offset,
                                          std::optional<std::chrono::milliseconds> timeout,
                                          const Cancellation& cancel) const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  TRY_VOID(state_->check_open());
   return manager::await_growth(*this, state_->session, id, offset, {timeout, cancel},
                                [](const store::Session& session, const Task& task, manager::OutputWait&) {
                                  return manager::size_of_activity(session, task);

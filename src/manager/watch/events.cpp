@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "contract/names.h"
 #include "manager/far/contact.h"
 #include "manager/link/state.h"
@@ -109,7 +110,7 @@ EventWatch::EventWatch(store::Session session, bool uses_inotify)
 
 Result<int> EventWatch::fd() {
   const std::scoped_lock lock(mutex_);
-  if (auto done = start(); !done) return std::unexpected(done.error());
+  TRY_VOID(start());
   return waker_.get();
 }
 
@@ -129,9 +130,8 @@ Result<> EventWatch::start() {
   }
   // Watched first, then read: an event in between is found by the read or reported later.
   arm();
-  auto found = store::scan_records(session_);
-  if (!found) return std::unexpected(found.error());
-  for (const auto& task : found->tasks) {
+  TRY(auto found, store::scan_records(session_));
+  for (const auto& task : found.tasks) {
     told_[task.id.str()] = {.started = task.detached,
                             .terminated = is_terminal(task.status),
                             .timeout_ms = task.limits.timeout_ms,
@@ -229,9 +229,8 @@ EventWatch::Changes EventWatch::drain() {
 
 Result<std::vector<Task>> EventWatch::read_changed(const Changes& changes) const {
   if (changes.everything) {
-    auto found = store::scan_records(session_);
-    if (!found) return std::unexpected(found.error());
-    return std::move(found->tasks);
+    TRY(auto found, store::scan_records(session_));
+    return std::move(found.tasks);
   }
   std::vector<Task> tasks;
   for (const auto& text : changes.ids) {
@@ -283,7 +282,7 @@ Result<std::vector<Event>> EventWatch::read() {
   {
     const std::scoped_lock lock(mutex_);
     if (!waker_) {
-      if (auto done = start(); !done) return std::unexpected(done.error());
+      TRY_VOID(start());
       return events;
     }
     changes = drain();
@@ -311,13 +310,13 @@ Result<std::vector<Event>> EventWatch::read() {
 }  // namespace manager
 
 Result<int> Events::fd() const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  TRY_VOID(state_->check_open());
   if (state_->check_may_act()) state_->far->follow();
   return state_->events->fd();
 }
 
 Result<std::vector<Event>> Events::read() const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  TRY_VOID(state_->check_open());
   if (state_->check_may_act()) state_->far->follow();
   auto events = state_->events->read();
   if (events)
@@ -326,11 +325,10 @@ Result<std::vector<Event>> Events::read() const {
 }
 
 Result<std::vector<Event>> Events::since(std::int64_t since) const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
-  auto found = store::scan_records(state_->session);
-  if (!found) return std::unexpected(found.error());
+  TRY_VOID(state_->check_open());
+  TRY(auto found, store::scan_records(state_->session));
   std::vector<Event> events;
-  for (const auto& task : found->tasks) manager::append_recorded_events(state_->session, task, since, events);
+  for (const auto& task : found.tasks) manager::append_recorded_events(state_->session, task, since, events);
   manager::sort_events(events);
   return events;
 }

@@ -1,6 +1,7 @@
 #include "manager/watch/output.h"
 
 #include "base/error.h"
+#include "base/try.h"
 #include "base/utf8.h"
 #include "contract/control.h"
 #include "manager/link/runner_client.h"
@@ -61,9 +62,8 @@ struct Reading {
 };
 
 Result<Task> assessed(const store::Session& session, Task task) {
-  auto found = assess(session, std::move(task));
-  if (!found) return std::unexpected(found.error());
-  return std::move(found->task);
+  TRY(auto found, assess(session, std::move(task)));
+  return std::move(found.task);
 }
 
 // Reads a task and its log consistently. `use` reads the wanted part before it is known whether both match.
@@ -72,16 +72,13 @@ auto with_log(const store::Session& session, HeldTasks& held, const TaskId& id, 
     -> decltype(use(std::declval<const Reading&>())) {
   constexpr int kMostAttempts = 3;  // at the second the task has ended, or its runner is dead
   for (int attempt = 1;; ++attempt) {
-    auto found = find_task(session, held, id);
-    if (!found) return std::unexpected(found.error());
-    if (!*found) return unknown_task(session, id);
-    auto task = (*found)->has_record ? assessed(session, std::move((*found)->task)) : std::move((*found)->task);
-    if (!task) return std::unexpected(task.error());
-    auto log = (*found)->log ? store::OutputLog::of(*(*found)->log, *task) : store::OutputLog::open(session, *task);
-    if (!log) return std::unexpected(log.error());
-    const Reading reading{std::move(*task), std::move(*log)};
+    TRY(auto found, find_task(session, held, id));
+    if (!found) return unknown_task(session, id);
+    TRY(auto task, found->has_record ? assessed(session, std::move(found->task)) : std::move(found->task));
+    TRY(auto log, found->log ? store::OutputLog::of(*found->log, task) : store::OutputLog::open(session, task));
+    const Reading reading{std::move(task), std::move(log)};
     auto used = use(reading);
-    if (attempt == kMostAttempts || !(*found)->has_record || !may_have_been_joined(session, reading.task)) return used;
+    if (attempt == kMostAttempts || !found->has_record || !may_have_been_joined(session, reading.task)) return used;
   }
 }
 
@@ -102,12 +99,11 @@ std::int64_t missing_bytes(const store::Session& session, const Reading& reading
 
 Result<Preview> preview_of(const store::OutputLog& log, std::int64_t limit, bool ended) {
   const auto window = log.tail(limit);
-  auto bytes = log.read(window.begin, window.end - window.begin);
-  if (!bytes) return std::unexpected(bytes.error());
-  std::string_view kept = *bytes;
+  TRY(auto bytes, log.read(window.begin, window.end - window.begin));
+  std::string_view kept = bytes;
   bool cut = window.cut;
   if (cut) kept.remove_prefix(continuation_prefix(kept));
-  Preview preview{.end = window.begin + static_cast<std::int64_t>(bytes->size())};
+  Preview preview{.end = window.begin + static_cast<std::int64_t>(bytes.size())};
   if (!ended) {
     const std::size_t waiting = incomplete_suffix(kept);
     kept.remove_suffix(waiting);
@@ -135,21 +131,19 @@ std::string output_tail(const store::Session& session, const Task& task, std::in
 }  // namespace manager
 
 Result<std::optional<std::string>> TaskManager::output_path(const TaskId& id) const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
-  auto task = get(id);
-  if (!task) return std::unexpected(task.error());
-  return store::output_log_path(state_->session, *task);
+  TRY_VOID(state_->check_open());
+  TRY(auto task, get(id));
+  return store::output_log_path(state_->session, task);
 }
 
 Result<OutputChunk> TaskManager::read_output(const TaskId& id, std::int64_t offset, std::int64_t limit) const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  TRY_VOID(state_->check_open());
   if (offset < 0) return fail(ErrorCode::usage, fmt::format("the offset {} is negative", offset));
   if (limit < 0) return fail(ErrorCode::usage, fmt::format("the limit {} is negative", limit));
   return manager::with_log(state_->session, *state_->held, id,
                            [&](const manager::Reading& reading) -> Result<OutputChunk> {
-                             auto bytes = reading.log.read(offset, limit);
-                             if (!bytes) return std::unexpected(bytes.error());
-                             OutputChunk chunk{.bytes = std::move(*bytes), .offset = offset};
+                             TRY(auto bytes, reading.log.read(offset, limit));
+                             OutputChunk chunk{.bytes = std::move(bytes), .offset = offset};
                              chunk.next_offset = offset + static_cast<std::int64_t>(chunk.bytes.size());
                              chunk.size = reading.log.size();
                              chunk.dropped = reading.log.dropped();
@@ -160,21 +154,20 @@ Result<OutputChunk> TaskManager::read_output(const TaskId& id, std::int64_t offs
 }
 
 Result<OutputSnapshot> TaskManager::output_snapshot(const TaskId& id, std::int64_t tail) const {
-  if (auto open = state_->check_open(); !open) return std::unexpected(open.error());
+  TRY_VOID(state_->check_open());
   if (tail < 0) return fail(ErrorCode::usage, fmt::format("the tail of {} bytes is negative", tail));
   const auto& session = state_->session;
   return manager::with_log(session, *state_->held, id, [&](const manager::Reading& reading) -> Result<OutputSnapshot> {
     const bool ended = is_terminal(reading.task.status);
-    auto preview = manager::preview_of(reading.log, tail, ended);
-    if (!preview) return std::unexpected(preview.error());
+    TRY(auto preview, manager::preview_of(reading.log, tail, ended));
     OutputSnapshot snapshot;
     snapshot.path = store::output_log_path(session, reading.task);
     snapshot.size_bytes = reading.log.size();
-    snapshot.preview_bytes = static_cast<std::int64_t>(preview->text.size());
-    snapshot.preview = std::move(preview->text);
-    snapshot.truncated = !preview->whole && snapshot.size_bytes > 0;
+    snapshot.preview_bytes = static_cast<std::int64_t>(preview.text.size());
+    snapshot.preview = std::move(preview.text);
+    snapshot.truncated = !preview.whole && snapshot.size_bytes > 0;
     snapshot.dropped_bytes = reading.log.dropped();
-    snapshot.next_offset = ended ? snapshot.size_bytes : preview->end;
+    snapshot.next_offset = ended ? snapshot.size_bytes : preview.end;
     snapshot.eof = ended;
     std::int64_t unstored = reading.task.output.unstored_bytes.value_or(0);
     std::optional<manager::RunnerCounts> counts;

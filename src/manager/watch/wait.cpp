@@ -178,17 +178,16 @@ class Waiting {
       const bool listens = client && client->send(wait_request(session_));
       const bool is_open_question = !listens && is_own_question(watched.task);
       if (is_open_question) watch_question(watched.task);
-      auto again = store::reread(watched.task);
-      if (!again) return std::unexpected(again.error());
-      if (is_terminal(again->status)) {
-        watched.task = std::move(*again);
+      TRY(auto again, store::reread(watched.task));
+      if (is_terminal(again.status)) {
+        watched.task = std::move(again);
         return true;
       }
       if (listens) {
         watched.runner = std::move(client);
         return note_refusal(watched);
       }
-      TRY(auto verdict, settle_own(session_, *again, telemetry_));
+      TRY(auto verdict, settle_own(session_, again, telemetry_));
       watched.task = std::move(verdict.task);
       if (is_terminal(watched.task.status)) return true;
       if (is_open_question) {
@@ -209,9 +208,8 @@ class Waiting {
   // It has ended and the disk refuses the record: the wait continues, and this is reported once (D29).
   Result<bool> note_refusal(Watched& watched) {
     if (store::refusal_of(session_, watched.task.id) == 0) return false;
-    auto found = assess(session_, watched.task);
-    if (!found) return std::unexpected(found.error());
-    watched.task = std::move(found->task);
+    TRY(auto found, assess(session_, watched.task));
+    watched.task = std::move(found.task);
     if (is_terminal(watched.task.status)) return true;
     if (watched.task.found.unrecorded_end && unrecorded_ && refused_.insert(watched.task.id.str()).second)
       unrecorded_(watched.task);
@@ -221,9 +219,8 @@ class Waiting {
   // The manager that follows the executor writes the record: watched before it is read.
   Result<bool> look_at_mirror(Watched& watched) {
     watch_folder_of(watched.task);
-    auto again = store::reread(watched.task);
-    if (!again) return std::unexpected(again.error());
-    TRY(auto found, assess(session_, std::move(*again)));
+    TRY(auto again, store::reread(watched.task));
+    TRY(auto found, assess(session_, std::move(again)));
     watched.task = std::move(found.task);
     if (is_terminal(watched.task.status)) return true;
     if (!folders_) watched.look_again_at = steady_ms() + kAfterHangUpMs;
@@ -234,9 +231,8 @@ class Waiting {
 
   Result<bool> look_at_foreign(Watched& watched) {
     watch_folder_of(watched.task);
-    auto again = store::reread(watched.task);
-    if (!again) return std::unexpected(again.error());
-    TRY(auto found, assess(session_, std::move(*again)));
+    TRY(auto again, store::reread(watched.task));
+    TRY(auto found, assess(session_, std::move(again)));
     watched.task = std::move(found.task);
     if (is_terminal(watched.task.status)) return true;
     if (const auto process = live_foreign_process(watched.task)) {
@@ -304,18 +300,16 @@ Result<WaitResult> wait_for(const store::Session& session, HeldTasks& held, Tele
   const auto self = task_inside(session);
 
   const auto add_active = [&]() -> Result<> {
-    auto found = store::scan_records(session, {.terminal = false});
-    if (!found) return std::unexpected(found.error());
-    std::ranges::sort(found->tasks, {}, &Task::started_at);
-    for (auto& task : found->tasks) {
+    TRY(auto found, store::scan_records(session, {.terminal = false}));
+    std::ranges::sort(found.tasks, {}, &Task::started_at);
+    for (auto& task : found.tasks) {
       if (task.id == self || (options.owner && task.owner != options.owner)) continue;
       if (auto added = waiting.add(std::move(task)); !added && added.error().os_error != ENOENT) return added;
     }
-    auto queued = queued_tasks(session);
-    if (!queued) return std::unexpected(queued.error());
+    TRY(auto queued, queued_tasks(session));
     for (const auto& id : far::entries(session).value_or(std::vector<TaskId>()))
-      if (auto sent = far::unplaced(session, id)) queued->push_back(std::move(*sent));
-    for (auto& task : *queued) {
+      if (auto sent = far::unplaced(session, id)) queued.push_back(std::move(*sent));
+    for (auto& task : queued) {
       if (options.owner && task.owner != options.owner) continue;
       auto added = waiting.add(std::move(task), false);
       if (!added && added.error().code != ErrorCode::task_not_found) return added;

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/readable.h"
+#include "base/try.h"
 #include "base/utf8.h"
 #include "mcp/service/shown_output.h"
 
@@ -182,13 +183,12 @@ Result<ToolResult> result_of_ended(Service& service, const Caller& caller, const
   if (task.kind == Kind::question) {
     if (auto asked = service.manager().questions().get(task.id)) return result_of_question(*asked);
   }
-  auto shown = show_tail(service, caller, task, kTailOfEnded);
-  if (!shown) return std::unexpected(shown.error());
+  TRY(auto shown, show_tail(service, caller, task, kTailOfEnded));
   ToolResult result;
-  result.structured = answer_members(caller, task, *shown, "");
+  result.structured = answer_members(caller, task, shown, "");
   result.text = answer_text(result.structured);
   result.command_failed = task.status != Status::completed;
-  if (shown->path) result.outputs.push_back(task.id);
+  if (shown.path) result.outputs.push_back(task.id);
   result.delivered.push_back(task);
   return result;
 }

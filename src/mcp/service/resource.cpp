@@ -1,6 +1,7 @@
 #include "mcp/service/resource.h"
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "base/utf8.h"
 #include "mcp/service/describe.h"
 
@@ -91,14 +92,13 @@ json::object list_resource_templates() {
 }
 
 Reply read_resource(const Service& service, const Request& request) {
-  auto uri = text_param(request, "uri");
-  if (!uri) return std::unexpected(uri.error());
-  const auto name = ResourceName::parse(*uri);
-  if (!name) return unknown_resource(request.caller, *uri);
+  TRY(auto uri, text_param(request, "uri"));
+  const auto name = ResourceName::parse(uri);
+  if (!name) return unknown_resource(request.caller, uri);
   auto task = service.look_at(name->id.str());
-  if (!task && task.error().code == ErrorCode::task_not_found) return unknown_resource(request.caller, *uri);
+  if (!task && task.error().code == ErrorCode::task_not_found) return unknown_resource(request.caller, uri);
   if (!task) return fault(jsonrpc::kInternalError, task.error().message);
-  json::object contents{{"uri", *uri}};
+  json::object contents{{"uri", uri}};
   if (name->is_output) {
     auto output = service.manager().output_snapshot(name->id, Service::preview_limit(request.caller));
     if (!output) return fault(jsonrpc::kInternalError, output.error().message);

@@ -62,7 +62,7 @@ std::expected<Task, std::string> Service::find(const Caller& caller, std::string
   if (!task) return std::unexpected(task.error().message);
   if (!all_owners && task->owner != owner_of(caller))
     return std::unexpected(fmt::format("{} belongs to {}, not to you: pass all_owners=true if you mean it", id,
-                                       task->owner ? "another owner, " + *task->owner : "nobody"));
+                                       task->owner ? "another owner, " + *task->owner : "no owner"));
   return std::move(*task);
 }
 

@@ -1,6 +1,7 @@
 #include "mcp/service/shown_output.h"
 
 #include "base/readable.h"
+#include "base/try.h"
 #include "base/utf8.h"
 #include "mcp/protocol/client.h"
 #include "mcp/service/describe.h"
@@ -64,19 +65,18 @@ Result<ShownOutput> show_tail(const Service& service, const Caller& caller, cons
                               bool exact) {
   const std::int64_t limit = std::min(tail, Service::preview_limit(caller));
   const std::int64_t window = exact || limit == 0 ? limit : std::clamp(limit * kReadAhead, kLeastRead, kMostRead);
-  auto snapshot = service.manager().output_snapshot(task.id, window);
-  if (!snapshot) return std::unexpected(snapshot.error());
-  ShownOutput shown{.size = snapshot->size_bytes,
-                    .dropped = snapshot->dropped_bytes,
-                    .next_offset = snapshot->next_offset,
-                    .eof = snapshot->eof,
-                    .is_whole = !snapshot->truncated,
-                    .path = std::move(snapshot->path)};
+  TRY(auto snapshot, service.manager().output_snapshot(task.id, window));
+  ShownOutput shown{.size = snapshot.size_bytes,
+                    .dropped = snapshot.dropped_bytes,
+                    .next_offset = snapshot.next_offset,
+                    .eof = snapshot.eof,
+                    .is_whole = !snapshot.truncated,
+                    .path = std::move(snapshot.path)};
   if (exact) {
-    shown.text = std::move(snapshot->preview);
+    shown.text = std::move(snapshot.preview);
     return shown;
   }
-  Readable readable = make_readable(snapshot->preview);
+  Readable readable = make_readable(snapshot.preview);
   const std::string_view end = end_of(readable.text, static_cast<std::size_t>(limit));
   if (end.size() < readable.text.size()) shown.is_whole = false;
   if (limit > 0) shown.collapsed = collapsed_words(readable);
@@ -90,22 +90,21 @@ Result<ShownOutput> show_tail(const Service& service, const Caller& caller, cons
 Result<ShownOutput> show_window(const Service& service, const Caller& caller, const Task& task, std::int64_t offset,
                                 std::optional<std::int64_t> limit, bool exact) {
   const std::int64_t most = Service::preview_limit(caller);
-  auto chunk = service.manager().read_output(task.id, offset, std::min(limit.value_or(most), most));
-  if (!chunk) return std::unexpected(chunk.error());
-  ShownOutput shown{.size = chunk->size,
-                    .dropped = chunk->dropped,
-                    .next_offset = chunk->next_offset,
-                    .eof = chunk->eof,
+  TRY(auto chunk, service.manager().read_output(task.id, offset, std::min(limit.value_or(most), most)));
+  ShownOutput shown{.size = chunk.size,
+                    .dropped = chunk.dropped,
+                    .next_offset = chunk.next_offset,
+                    .eof = chunk.eof,
                     .is_window = true};
-  if (const std::size_t cut = incomplete_suffix(chunk->bytes); cut > 0 && cut < chunk->bytes.size() && !chunk->eof) {
-    chunk->bytes.resize(chunk->bytes.size() - cut);
+  if (const std::size_t cut = incomplete_suffix(chunk.bytes); cut > 0 && cut < chunk.bytes.size() && !chunk.eof) {
+    chunk.bytes.resize(chunk.bytes.size() - cut);
     shown.next_offset -= static_cast<std::int64_t>(cut);
   }
-  shown.is_whole = chunk->offset == 0 && shown.next_offset >= chunk->size;
+  shown.is_whole = chunk.offset == 0 && shown.next_offset >= chunk.size;
   if (exact) {
-    shown.text = to_valid_utf8(chunk->bytes);
+    shown.text = to_valid_utf8(chunk.bytes);
   } else {
-    Readable readable = make_readable(chunk->bytes);
+    Readable readable = make_readable(chunk.bytes);
     shown.collapsed = collapsed_words(readable);
     shown.text = std::move(readable.text);
   }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/try.h"
 #include "base/utf8.h"
 #include "conditions/line_match.h"
 #include "conditions/ready.h"
@@ -41,34 +42,29 @@ Result<Waited> Waiting::for_ends(WaitMode mode) {
   const auto progress = [this](std::size_t running) {
     report(fmt::format("{} of {} have ended", ids_.size() - std::min(running, ids_.size()), ids_.size()));
   };
-  auto result = call_.manager().wait({.ids = ids_,
-                                      .mode = mode,
-                                      .timeout = most(milliseconds(until_ - begun_)),
-                                      .cancel = Cancellation::when_readable(call_.stop_fd()),
-                                      .progress = progress});
-  if (!result) return std::unexpected(result.error());
-  return Waited{.result = std::move(*result)};
+  TRY(auto result, call_.manager().wait({.ids = ids_,
+                                         .mode = mode,
+                                         .timeout = most(milliseconds(until_ - begun_)),
+                                         .cancel = Cancellation::when_readable(call_.stop_fd()),
+                                         .progress = progress}));
+  return Waited{.result = std::move(result)};
 }
 
 Result<Waited> Waiting::for_match(const std::string& pattern) {
   auto match = conditions::LineMatch::compile(call_.manager(), ids_.front(), pattern);
   if (!match) return fail(ErrorCode::usage, match_fault(pattern, match.error()));
   while (true) {
-    auto found = match->look();
-    if (!found) return std::unexpected(found.error());
-    if (*found || match->is_at_end() || is_over()) {
-      auto now = slice(milliseconds(0));
-      if (!now) return std::unexpected(now.error());
-      Waited outcome{.result = std::move(*now), .matched = *found};
-      outcome.result.timed_out = !*found && !match->is_at_end();
-      if (*found) outcome.line = to_valid_utf8(match->line());
+    TRY(auto found, match->look());
+    if (found || match->is_at_end() || is_over()) {
+      TRY(auto now, slice(milliseconds(0)));
+      Waited outcome{.result = std::move(now), .matched = found};
+      outcome.result.timed_out = !found && !match->is_at_end();
+      if (found) outcome.line = to_valid_utf8(match->line());
       return outcome;
     }
     const auto patience = std::min(kProgressEvery, match->settles_in().value_or(kProgressEvery));
-    if (auto more = call_.manager().await_output(ids_.front(), match->offset(), most(patience),
-                                                 Cancellation::when_readable(call_.stop_fd()));
-        !more)
-      return std::unexpected(more.error());
+    TRY_VOID(call_.manager().await_output(ids_.front(), match->offset(), most(patience),
+                                          Cancellation::when_readable(call_.stop_fd())));
     report(fmt::format("{} bytes of output, no match yet", match->offset()));
   }
 }
@@ -77,17 +73,16 @@ Result<Waited> Waiting::for_ready(conditions::ReadyCheck& check) {
   while (true) {
     auto ready = check.look();
     if (!ready) return std::unexpected(ready.error());
-    auto now = slice(*ready ? milliseconds(0) : conditions::kReadyEvery);
-    if (!now) return std::unexpected(now.error());
-    const bool ended = now->running.empty();
+    TRY(auto now, slice(*ready ? milliseconds(0) : conditions::kReadyEvery));
+    const bool ended = now.running.empty();
     if (ended && !*ready) {
       // The task may have put a server into the background.
       ready = check.look();
       if (!ready) return std::unexpected(ready.error());
     }
     if (*ready || ended || is_over()) {
-      now->timed_out = !*ready && !ended;
-      Waited outcome{.result = std::move(*now), .matched = *ready};
+      now.timed_out = !*ready && !ended;
+      Waited outcome{.result = std::move(now), .matched = *ready};
       if (*ready) outcome.note = to_valid_utf8(check.note());
       return outcome;
     }

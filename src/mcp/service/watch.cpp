@@ -1,5 +1,7 @@
 #include "mcp/service/watch.h"
 
+#include "base/try.h"
+
 #include <poll.h>
 
 #include <algorithm>
@@ -39,7 +41,7 @@ Watch::~Watch() {
 
 Result<Watch::Ticket> Watch::tell(Interest interest) {
   const std::lock_guard lock(mutex_);
-  if (auto started = start(); !started) return std::unexpected(started.error());
+  TRY_VOID(start());
   for (const auto& uri : interest.uris)
     if (const auto name = ResourceName::parse(uri); name && name->is_output) follow(name->id);
   interests_[++last_] = std::move(interest);
@@ -71,11 +73,10 @@ void Watch::forget(Ticket ticket) {
 
 Result<> Watch::start() {
   if (thread_.joinable()) return {};
-  auto event_fd = service_.manager().events().fd();
-  if (!event_fd) return std::unexpected(event_fd.error());
+  TRY(auto event_fd, service_.manager().events().fd());
   // The first call only starts the watch; later events are reported.
-  if (auto begun = service_.manager().events().read(); !begun) return std::unexpected(begun.error());
-  thread_ = std::thread([this, fd = *event_fd] { run(fd); });
+  TRY_VOID(service_.manager().events().read());
+  thread_ = std::thread([this, fd = event_fd] { run(fd); });
   return {};
 }
 

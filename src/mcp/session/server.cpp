@@ -1,5 +1,6 @@
 #include "mcp/session/server.h"
 
+#include "base/try.h"
 #include "mcp/protocol/client.h"
 #include "mcp/service/delivery.h"
 #include "mcp/service/describe.h"
@@ -154,10 +155,9 @@ Reply Server::discover(const Request& request) const {
 }
 
 Reply Server::initialize(Request& request) const {
-  auto version = text_param(request, "protocolVersion");
-  if (!version) return std::unexpected(version.error());
-  Caller caller{.era = Era::legacy, .version = *version};
-  if (std::ranges::find(kLegacyVersions, std::string_view(*version)) == kLegacyVersions.end())
+  TRY(auto version, text_param(request, "protocolVersion"));
+  Caller caller{.era = Era::legacy, .version = version};
+  if (std::ranges::find(kLegacyVersions, std::string_view(version)) == kLegacyVersions.end())
     caller.version = kLegacyVersions.front();
   caller.name = client_name(object_in(request.params, "clientInfo"));
   if (const auto* const declared = object_in(request.params, "capabilities")) caller.capabilities = *declared;
@@ -181,11 +181,10 @@ Reply Server::list_tools(const Request& request) const {
 }
 
 Reply Server::call_tool(Request& request) {
-  auto name = text_param(request, "name");
-  if (!name) return std::unexpected(name.error());
+  TRY(auto name, text_param(request, "name"));
   const auto tools = all_tools();
-  const auto found = std::ranges::find(tools, std::string_view(*name), &Tool::name);
-  if (found == tools.end()) return fault(jsonrpc::kInvalidParams, fmt::format("Unknown tool: {}", *name));
+  const auto found = std::ranges::find(tools, std::string_view(name), &Tool::name);
+  if (found == tools.end()) return fault(jsonrpc::kInvalidParams, fmt::format("Unknown tool: {}", name));
   const Tool& tool = **found;
   const auto* const given = request.param("arguments");
   if (given != nullptr && !given->is_object() && !given->is_null())

@@ -1,5 +1,6 @@
 // subscriptions/listen of the modern era, resources/subscribe of the legacy one.
 
+#include "base/try.h"
 #include "mcp/session/server.h"
 #include "mcp/session/task_methods.h"
 
@@ -94,17 +95,16 @@ Reply Server::listen(Request& request) {
 }
 
 Reply Server::subscribe(Request& request) {
-  auto uri = text_param(request, "uri");
-  if (!uri) return std::unexpected(uri.error());
+  TRY(auto uri, text_param(request, "uri"));
   Conversation& conversation = *request.conversation;
   {
     const std::lock_guard lock(conversation.mutex);
-    if (conversation.subscriptions.contains(*uri)) return json::object();
+    if (conversation.subscriptions.contains(uri)) return json::object();
     if (conversation.subscriptions.size() >= kMostSubscriptions)
       return fault(jsonrpc::kInvalidRequest, fmt::format("more than {} subscriptions", kMostSubscriptions));
   }
   auto ticket =
-      watch_.tell({.uris = {*uri},
+      watch_.tell({.uris = {uri},
                    .on_resource =
                        [&outlet = conversation.outlet](const std::string& changed) {
                          outlet.send(jsonrpc::make_notification("notifications/resources/updated", {{"uri", changed}}));
@@ -112,17 +112,16 @@ Reply Server::subscribe(Request& request) {
                    .on_task = [](const Task&) {}});
   if (!ticket) return fault(jsonrpc::kInternalError, ticket.error().message);
   const std::lock_guard lock(conversation.mutex);
-  conversation.subscriptions[*uri] = *ticket;
+  conversation.subscriptions[uri] = *ticket;
   return json::object();
 }
 
 Reply Server::unsubscribe(Request& request) {
-  auto uri = text_param(request, "uri");
-  if (!uri) return std::unexpected(uri.error());
+  TRY(auto uri, text_param(request, "uri"));
   Watch::Ticket ticket = 0;
   {
     const std::lock_guard lock(request.conversation->mutex);
-    const auto found = request.conversation->subscriptions.find(*uri);
+    const auto found = request.conversation->subscriptions.find(uri);
     if (found == request.conversation->subscriptions.end()) return json::object();
     ticket = found->second;
     request.conversation->subscriptions.erase(found);

@@ -1,6 +1,7 @@
 #include "mcp/session/task_methods.h"
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "mcp/service/delivery.h"
 #include "mcp/service/describe.h"
 #include "mcp/session/elicitation.h"
@@ -40,13 +41,12 @@ std::string iso_last_update(const Task& task) {
 
 // The task, of any owner: an id can't be guessed, so a client that has it was given it.
 std::expected<Task, Fault> task_of(const Service& service, const Request& request) {
-  auto text = text_param(request, "taskId");
-  if (!text) return std::unexpected(text.error());
-  auto task = service.look_at(*text);
+  TRY(auto text, text_param(request, "taskId"));
+  auto task = service.look_at(text);
   if (task) return std::move(*task);
   if (task.error().code == ErrorCode::session_unusable || task.error().code == ErrorCode::record_invalid)
     return fault(jsonrpc::kInternalError, task.error().message);
-  return fault(jsonrpc::kInvalidParams, fmt::format("Invalid params: unknown task {}", *text));
+  return fault(jsonrpc::kInvalidParams, fmt::format("Invalid params: unknown task {}", text));
 }
 
 // The answer contains the outcome: its owner is not notified again (L33) once these bytes are written.
@@ -82,17 +82,16 @@ Reply answer_extension(Service& service, Request& request) {
   if (!request.caller.has_tasks())
     return missing_capability(fmt::format("{} needs the extension {}", request.method, kTasksExtension),
                               {{"extensions", json::object{{kTasksExtension, json::object()}}}});
-  auto task = task_of(service, request);
-  if (!task) return std::unexpected(task.error());
-  if (request.method == "tasks/cancel") return cancel(service, request, *task);
+  TRY(auto task, task_of(service, request));
+  if (request.method == "tasks/cancel") return cancel(service, request, task);
   if (request.method == "tasks/update") {
     const auto* const responses = request.param("inputResponses");
     if (responses == nullptr || !responses->is_object())
       return fault(jsonrpc::kInvalidParams, "Invalid params: inputResponses must be an object");
-    return update(service, *task, responses->get_object());
+    return update(service, task, responses->get_object());
   }
-  told(service, request, *task);
-  return detailed_task(service, request.caller, *task);
+  told(service, request, task);
+  return detailed_task(service, request.caller, task);
 }
 
 Reply list_legacy(const Service& service, const Request& request) {
@@ -147,17 +146,16 @@ std::optional<Reply> answer_legacy(Service& service, Request& request) {
   if (request.method == "tasks/list") return list_legacy(service, request);
   if (request.method != "tasks/get" && request.method != "tasks/result" && request.method != "tasks/cancel")
     return std::nullopt;
-  auto task = task_of(service, request);
-  if (!task) return std::unexpected(task.error());
-  if (request.method == "tasks/result") return result_legacy(service, request, std::move(*task));
+  TRY(auto task, task_of(service, request));
+  if (request.method == "tasks/result") return result_legacy(service, request, std::move(task));
   if (request.method == "tasks/cancel") {
-    if (is_terminal(task->status))
-      return fault(jsonrpc::kInvalidParams, fmt::format("Invalid params: task {} has ended already", task->id.str()));
-    return cancel(service, request, *task);
+    if (is_terminal(task.status))
+      return fault(jsonrpc::kInvalidParams, fmt::format("Invalid params: task {} has ended already", task.id.str()));
+    return cancel(service, request, task);
   }
-  told(service, request, *task);
-  json::object shown = legacy_task(*task);
-  if (questions_for(service, request, *task)) shown["status"] = "input_required";
+  told(service, request, task);
+  json::object shown = legacy_task(task);
+  if (questions_for(service, request, task)) shown["status"] = "input_required";
   return shown;
 }
 

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/try.h"
 #include "base/utf8.h"
 #include "mcp/service/describe.h"
 #include "mcp/service/news.h"
@@ -79,9 +80,8 @@ std::expected<AgentOptions, std::string> agent_options(const ToolCall& call) {
   if (options.resume && call.arguments.has("subagent_type"))
     return std::unexpected("subagent_type: excludes resume; the agent_id says which agent it is");
   if (!options.resume) {
-    auto agent = choose_agent(call);
-    if (!agent) return std::unexpected(agent.error());
-    options.agent = std::move(*agent);
+    TRY(auto agent, choose_agent(call));
+    options.agent = std::move(agent);
   }
   options.start.description = call.arguments.text("description").value_or("");
   if (options.start.description.find_first_not_of(' ') == std::string::npos)
@@ -140,16 +140,13 @@ std::string last_activity(const TaskManager& manager, const TaskId& id) {
 Result<Task> await_agent_id(const ToolCall& call, const TaskId& id) {
   const std::int64_t until = steady_ms() + kIdPatienceMs;
   while (true) {
-    const auto seen = call.manager().read_activity(id, 0, 0);
-    if (!seen) return std::unexpected(seen.error());
+    TRY(const auto seen, call.manager().read_activity(id, 0, 0));
     auto task = call.manager().get(id);
     if (!task || task->agent.id || is_terminal(task->status)) return task;
     const std::int64_t left = until - steady_ms();
     if (left <= 0 || call.request.call.stop.is_raised() || task->status == Status::queued) return task;
-    if (auto more = call.manager().await_activity(id, seen->size, milliseconds(left),
-                                                  Cancellation::when_readable(call.stop_fd()));
-        !more)
-      return std::unexpected(more.error());
+    TRY_VOID(
+        call.manager().await_activity(id, seen.size, milliseconds(left), Cancellation::when_readable(call.stop_fd())));
   }
 }
 

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/try.h"
 #include "base/utf8.h"
 #include "mcp/service/describe.h"
 #include "mcp/service/prompt_guess.h"
@@ -65,9 +66,8 @@ std::expected<std::vector<TaskId>, std::string> wanted(ToolCall& call) {
   if (one) several = {*one};
   if (several) {
     for (const auto& text : *several) {
-      auto task = call.service.find(call.request.caller, text, call.all_owners());
-      if (!task) return std::unexpected(task.error());
-      if (std::ranges::find(ids, task->id) == ids.end()) ids.push_back(task->id);
+      TRY(auto task, call.service.find(call.request.caller, text, call.all_owners()));
+      if (std::ranges::find(ids, task.id) == ids.end()) ids.push_back(task.id);
     }
     return ids;
   }

@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "base/readable.h"
 #include "base/terminal_line.h"
+#include "base/try.h"
 #include "base/utf8.h"
 #include "conditions/pattern.h"
 #include "mcp/service/describe.h"
@@ -96,8 +97,8 @@ std::expected<std::string, std::string> bytes_of(std::string_view key, bool is_t
       (key.size() <= 4 && is_valid_utf8(key) && continuation_prefix(key.substr(1)) == key.size() - 1))
     return std::string(key);
   return std::unexpected(
-      fmt::format("keys: '{}' is none of enter, tab, escape, up, down, left, right, backspace, delete, home, end, "
-                  "page-up, page-down, space, ctrl-LETTER, or one character",
+      fmt::format("keys: expected enter, tab, escape, up, down, left, right, backspace, delete, home, end, page-up, "
+                  "page-down, space, ctrl-LETTER or one character, got '{}'",
                   to_plain_text(key, false)));
 }
 
@@ -146,10 +147,9 @@ Result<CommandReply> await_reply(const ToolCall& call, const TaskId& id, std::in
   std::string seen;
   CommandReply reply{.next_offset = offset};
   while (true) {
-    auto chunk = call.manager().read_output(id, reply.next_offset, static_cast<std::int64_t>(kMostOfReply));
-    if (!chunk) return std::unexpected(chunk.error());
-    seen += chunk->bytes;
-    reply.next_offset = chunk->next_offset;
+    TRY(auto chunk, call.manager().read_output(id, reply.next_offset, static_cast<std::int64_t>(kMostOfReply)));
+    seen += chunk.bytes;
+    reply.next_offset = chunk.next_offset;
     if (seen.size() > kMostOfReply) seen.erase(0, seen.size() - kMostOfReply);
     const std::string readable = make_readable(without_echo(seen, typed)).text;
     reply.output = std::string(end_of(readable, static_cast<std::size_t>(Service::preview_limit(call.request.caller))));
@@ -160,11 +160,9 @@ Result<CommandReply> await_reply(const ToolCall& call, const TaskId& id, std::in
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }
     const std::int64_t left = until - steady_ms();
-    if (reply.matched || chunk->eof || left <= 0 || call.request.call.stop.is_raised()) return reply;
-    if (auto more = call.manager().await_output(id, reply.next_offset, std::chrono::milliseconds(left),
-                                                Cancellation::when_readable(call.stop_fd()));
-        !more)
-      return std::unexpected(more.error());
+    if (reply.matched || chunk.eof || left <= 0 || call.request.call.stop.is_raised()) return reply;
+    TRY_VOID(call.manager().await_output(id, reply.next_offset, std::chrono::milliseconds(left),
+                                         Cancellation::when_readable(call.stop_fd())));
   }
 }
 
@@ -180,9 +178,8 @@ std::expected<std::optional<conditions::Pattern>, std::string> pattern_in(const 
 std::expected<std::string, std::string> typed_bytes(const Arguments& arguments, bool is_terminal) {
   std::string bytes = arguments.text("text").value_or("");
   for (const auto& key : arguments.texts("keys").value_or(std::vector<std::string>())) {
-    auto sent = bytes_of(key, is_terminal);
-    if (!sent) return std::unexpected(sent.error());
-    bytes += *sent;
+    TRY(auto sent, bytes_of(key, is_terminal));
+    bytes += sent;
   }
   return bytes;
 }
