@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json_writer.h"
+#include "base/try.h"
 #include "codec/ascii.h"
 #include "codec/fields.h"
 #include "codec/json.h"
@@ -41,9 +42,8 @@ std::string encode_plan(const AgentPlan& plan) {
 }
 
 Result<AgentPlan> decode_plan(std::string_view json) {
-  const auto members = split_object(json);
-  if (!members) return std::unexpected(members.error());
-  Fields fields(*members);
+  TRY(const auto members, split_object(json));
+  Fields fields(members);
   AgentPlan plan;
   plan.agent = fields.text("agent", Need::required).value_or("");
   if (const Member* const command = fields.find("command")) {

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json_writer.h"
+#include "base/try.h"
 #include "codec/json.h"
 #include "codec/record.h"
 
@@ -49,9 +50,8 @@ Result<Choice> decode_choice(const Member& item, std::string_view where) {
                               : member.key == "description" ? &choice.description
                                                             : nullptr;
     if (into == nullptr) return wrong(fmt::format("{}: an option has no '{}'", where, member.key));
-    auto text = string_in(member, where);
-    if (!text) return std::unexpected(text.error());
-    *into = std::move(*text);
+    TRY(auto text, string_in(member, where));
+    *into = std::move(text);
   }
   return choice;
 }
@@ -61,9 +61,8 @@ Result<std::vector<Choice>> decode_choices(const Member& options, std::string_vi
   if (!items) return wrong(fmt::format("{}: options is {}, not an array", where, name_of(options.type)));
   std::vector<Choice> choices;
   for (const auto& item : *items) {
-    auto choice = decode_choice(item, where);
-    if (!choice) return std::unexpected(choice.error());
-    choices.push_back(std::move(*choice));
+    TRY(auto choice, decode_choice(item, where));
+    choices.push_back(std::move(choice));
   }
   return choices;
 }
@@ -75,9 +74,8 @@ Result<Question> decode_question(const Member& item, std::size_t number) {
   Question question;
   for (const auto& member : *members) {
     if (member.key == "options") {
-      auto choices = decode_choices(member, where);
-      if (!choices) return std::unexpected(choices.error());
-      question.options = std::move(*choices);
+      TRY(auto choices, decode_choices(member, where));
+      question.options = std::move(choices);
       continue;
     }
     if (member.key == "multi_select") {
@@ -88,11 +86,10 @@ Result<Question> decode_question(const Member& item, std::size_t number) {
     if (member.key != "question" && member.key != "header" && member.key != "default")
       return wrong(fmt::format("{}: '{}' is not known: question, header, options, multi_select and default are", where,
                                member.key));
-    auto text = string_in(member, where);
-    if (!text) return std::unexpected(text.error());
-    if (member.key == "question") question.text = std::move(*text);
-    if (member.key == "header") question.header = std::move(*text);
-    if (member.key == "default") question.default_answer = std::move(*text);
+    TRY(auto text, string_in(member, where));
+    if (member.key == "question") question.text = std::move(text);
+    if (member.key == "header") question.header = std::move(text);
+    if (member.key == "default") question.default_answer = std::move(text);
   }
   return question;
 }
@@ -152,7 +149,7 @@ Result<> check_questions(const std::vector<Question>& questions) {
     return wrong(fmt::format("1 to {} questions can be asked together, not {}", kMostQuestions, questions.size()));
   std::unordered_set<std::string_view> texts;
   for (const auto& question : questions) {
-    if (auto fine = check_question(question); !fine) return fine;
+    TRY_VOID(check_question(question));
     if (!texts.insert(question.text).second) return wrong(fmt::format("'{}' is asked twice", question.text));
   }
   if (questions_json(questions).size() > kMaxQuestionBytes) return wrong("the questions are too long");
@@ -202,11 +199,10 @@ Result<std::vector<Question>> questions_from_json(std::string_view json) {
   if (!items) return codec::wrong("the questions: " + items.error().message);
   std::vector<Question> questions;
   for (const auto& item : *items) {
-    auto question = codec::decode_question(item, questions.size() + 1);
-    if (!question) return std::unexpected(question.error());
-    questions.push_back(std::move(*question));
+    TRY(auto question, codec::decode_question(item, questions.size() + 1));
+    questions.push_back(std::move(question));
   }
-  if (auto fine = codec::check_questions(questions); !fine) return std::unexpected(fine.error());
+  TRY_VOID(codec::check_questions(questions));
   return questions;
 }
 
@@ -237,9 +233,8 @@ Result<Answer> answer_from_json(std::string_view json) {
   if (!members) return codec::wrong("the answers: " + members.error().message);
   Answer answer;
   for (const auto& member : *members) {
-    auto text = codec::decode_one_answer(member);
-    if (!text) return std::unexpected(text.error());
-    answer.answers[codec::text_of_key(member)] = std::move(*text);
+    TRY(auto text, codec::decode_one_answer(member));
+    answer.answers[codec::text_of_key(member)] = std::move(text);
   }
   if (map.data() == json.data()) return answer;
   if (const auto outer = codec::split_object(json))

@@ -1,6 +1,7 @@
 #include "codec/record.h"
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "codec/fields.h"
 #include "codec/json.h"
 
@@ -252,9 +253,8 @@ void read_own(Fields& fields, Task& task) {
 
 Result<Task> decode_current(const std::vector<Member>& members, std::string_view stem) {
   Fields fields(members);
-  auto id = checked_id(fields, "taskId", stem);
-  if (!id) return std::unexpected(id.error());
-  Task task{.id = std::move(*id)};
+  TRY(auto id, checked_id(fields, "taskId", stem));
+  Task task{.id = std::move(id)};
   read_common(fields, task);
   read_kind(fields, task);
   read_own(fields, task);
@@ -283,15 +283,14 @@ Result<Task> decode(std::string_view bytes, std::string_view stem) {
   if (bytes.size() > kMaxRecordBytes)
     return fail(ErrorCode::record_invalid,
                 fmt::format("is {} bytes long, more than {}", bytes.size(), kMaxRecordBytes));
-  auto members = split_object(bytes);
-  if (!members) return std::unexpected(members.error());
-  const Fields fields(*members);
+  TRY(auto members, split_object(bytes));
+  const Fields fields(members);
   const bool current = fields.find("taskId") != nullptr;
   const bool legacy = fields.find("task_id") != nullptr;
   if (current && legacy) return fail(ErrorCode::record_invalid, "taskId and task_id: only one of them may be there");
   // Without either key, the spelling of the times says which of them is missing.
   const bool reads_legacy = legacy || (!current && fields.find("started_at") != nullptr);
-  auto task = reads_legacy ? decode_legacy(*members, stem) : decode_current(*members, stem);
+  auto task = reads_legacy ? decode_legacy(members, stem) : decode_current(members, stem);
   if (!task) return task;
   task->found.shape = legacy ? Shape::legacy : Shape::current;
   task->found.raw = bytes;

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/try.h"
 #include "codec/fields.h"
 #include "codec/record.h"
 
@@ -82,9 +83,8 @@ void read_agent(Fields& fields, Task& task) {
 
 Result<Task> decode_kimi_cli(const KimiCliFiles& files, std::string_view folder) {
   if (files.spec.size() > kMaxRecordBytes) return fail(ErrorCode::record_invalid, "is too long");
-  const auto members = split_object(files.spec);
-  if (!members) return std::unexpected(members.error());
-  Fields fields(*members);
+  TRY(const auto members, split_object(files.spec));
+  Fields fields(members);
   const auto id_text = fields.text("id", Need::required);
   if (!id_text) return fail(ErrorCode::record_invalid, fields.problem());
   auto id = TaskId::parse(*id_text);

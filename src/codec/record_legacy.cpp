@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/try.h"
 #include "codec/fields.h"
 
 // The records of builds before the current shape: snake_case, one shape for processes and agents (docs/internals/disk-format.md).
@@ -39,10 +40,9 @@ void check_shell(Fields& fields) {
 
 Result<Task> decode_legacy(const std::vector<Member>& members, std::string_view stem) {
   Fields fields(members);
-  auto id = checked_id(fields, "task_id", stem);
-  if (!id) return std::unexpected(id.error());
-  const bool agent = id->str().starts_with("agent-");
-  Task task{.id = std::move(*id)};
+  TRY(auto id, checked_id(fields, "task_id", stem));
+  const bool agent = id.str().starts_with("agent-");
+  Task task{.id = std::move(id)};
   task.kind = agent ? Kind::agent : Kind::process;
   task.kind_name = name_of(task.kind);
   task.description = fields.text("description", Need::required).value_or("");

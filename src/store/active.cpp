@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "contract/names.h"
 #include "contract/seq.h"
 #include "store/outbox.h"
@@ -102,11 +103,9 @@ class Found {
 
 Result<> add_to_active(const Session& session, const TaskId& id) {
   const std::string path = active_path(session);
-  if (auto made = make_folder_at(AT_FDCWD, path, path); !made) return made;
-  auto folder = open_active(session);
-  if (!folder) return std::unexpected(folder.error());
-  auto entry = open_at(folder->get(), id.str(), O_RDONLY | O_CREAT, path + "/" + id.str());
-  if (!entry) return std::unexpected(entry.error());
+  TRY_VOID(make_folder_at(AT_FDCWD, path, path));
+  TRY(auto folder, open_active(session));
+  TRY_VOID(open_at(folder.get(), id.str(), O_RDONLY | O_CREAT, path + "/" + id.str()));
   return {};
 }
 
@@ -127,9 +126,8 @@ Result<std::vector<TaskId>> active_entries(const Session& session) {
   auto folder = open_active(session);
   if (!folder && is_absence(folder.error().os_error)) return ids;
   if (!folder) return std::unexpected(folder.error());
-  auto entries = read_folder(folder->get(), active_path(session));
-  if (!entries) return std::unexpected(entries.error());
-  for (const auto& entry : *entries) {
+  TRY(auto entries, read_folder(folder->get(), active_path(session)));
+  for (const auto& entry : entries) {
     if (entry.type != DT_REG || !TaskId::names_record(entry.name)) continue;
     if (auto id = TaskId::parse(entry.name)) ids.push_back(std::move(*id));
   }
@@ -166,25 +164,19 @@ Result<> complete_active(const Session& session) {
   Found found(session);
   ScanOptions options;
   options.take = [&](const Task& task) { found.note(task); };
-  auto parts = scan_in_parts(session, options);
-  if (!parts) return std::unexpected(parts.error());
+  TRY(auto parts, scan_in_parts(session, options));
   std::vector<TaskId> live = found.live();
   // A runner of 0.1 takes the number of its start after it made the folder and before it wrote the record.
-  for (auto& part : *parts) live.insert(live.end(), part.recordless.begin(), part.recordless.end());
-  auto queue = list_queue(session);
-  if (!queue) return std::unexpected(queue.error());
-  for (const auto& entry : *queue) live.push_back(entry.id);
+  for (auto& part : parts) live.insert(live.end(), part.recordless.begin(), part.recordless.end());
+  TRY(auto queue, list_queue(session));
+  for (const auto& entry : queue) live.push_back(entry.id);
   const std::string path = active_path(session);
-  if (auto made = make_folder_at(AT_FDCWD, path, path); !made) return made;
-  auto folder = open_active(session);
-  if (!folder) return std::unexpected(folder.error());
-  for (const auto& id : live)
-    if (auto entry = open_at(folder->get(), id.str(), O_RDONLY | O_CREAT, path + "/" + id.str()); !entry)
-      return std::unexpected(entry.error());
-  if (auto written = replace_file(folder->get(), kEndedIds, found.ended(), path + "/" + kEndedIds); !written)
-    return written;
+  TRY_VOID(make_folder_at(AT_FDCWD, path, path));
+  TRY(auto folder, open_active(session));
+  for (const auto& id : live) TRY_VOID(open_at(folder.get(), id.str(), O_RDONLY | O_CREAT, path + "/" + id.str()));
+  TRY_VOID(replace_file(folder.get(), kEndedIds, found.ended(), path + "/" + kEndedIds));
   note_seq(session, seen);
-  return replace_file(folder->get(), kActiveComplete, here, path + "/" + kActiveComplete);
+  return replace_file(folder.get(), kActiveComplete, here, path + "/" + kActiveComplete);
 }
 
 EndedIds::EndedIds(const Session& session) {

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file_lock.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "contract/names.h"
 
 #include <fcntl.h>
@@ -27,9 +28,8 @@ Result<> write_plan(const Session& session, const TaskId& id, const std::string&
   const std::string path = session.folder_path(id) + "/" + kAgentFile;
   if (json.size() > kMostPlanBytes)
     return fail(ErrorCode::usage, "the prompt is longer than 16 MiB: put it into a file that the agent reads");
-  auto folder = session.open_folder(id);
-  if (!folder) return std::unexpected(folder.error());
-  return replace_file(folder->get(), kAgentFile, json, path);
+  TRY(auto folder, session.open_folder(id));
+  return replace_file(folder.get(), kAgentFile, json, path);
 }
 
 void remove_plan(const Session& session, const TaskId& id) {
@@ -48,9 +48,8 @@ Result<std::string> read_plan(const Session& session, const TaskId& id) {
 }
 
 Result<Fd> append_activity(const Session& session, const TaskId& id) {
-  auto folder = session.open_folder(id);
-  if (!folder) return std::unexpected(folder.error());
-  return open_at(folder->get(), kActivityFile, O_WRONLY | O_APPEND | O_CREAT,
+  TRY(auto folder, session.open_folder(id));
+  return open_at(folder.get(), kActivityFile, O_WRONLY | O_APPEND | O_CREAT,
                  session.folder_path(id) + "/" + kActivityFile);
 }
 
@@ -83,11 +82,10 @@ Result<ActivityPart> read_activity(const Session& session, const TaskId& id, std
 
 Result<Fd> lock_conversations(const Session& session) {
   const std::string path = session.path() + "/" + kConversationsLock;
-  auto root = session.open_root();
-  if (!root) return std::unexpected(root.error());
-  auto file = open_at(root->get(), kConversationsLock, O_RDWR | O_CREAT, path);
+  TRY(auto root, session.open_root());
+  auto file = open_at(root.get(), kConversationsLock, O_RDWR | O_CREAT, path);
   if (!file) return file;
-  if (auto locked = lock(file->get(), path); !locked) return std::unexpected(locked.error());
+  TRY_VOID(lock(file->get(), path));
   return file;
 }
 

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file_lock.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "contract/names.h"
 
 #include <fcntl.h>
@@ -60,11 +61,10 @@ Result<Fd> open_outbox(const Session& session) {
 Result<std::optional<Fd>> take_over(const Fd& folder, const TaskId& id, const std::string& path) {
   static std::atomic<unsigned> counter{0};
   const std::string temporary = fmt::format(".{}.{}.{}.tmp", id.str(), ::getpid(), counter.fetch_add(1));
-  auto file = open_at(folder.get(), temporary, O_RDWR | O_CREAT | O_EXCL, path);
-  if (!file) return std::unexpected(file.error());
-  auto locked = try_lock(file->get(), path);
+  TRY(auto file, open_at(folder.get(), temporary, O_RDWR | O_CREAT | O_EXCL, path));
+  auto locked = try_lock(file.get(), path);
   if (locked && *locked && ::renameat(folder.get(), temporary.c_str(), folder.get(), id.str().c_str()) == 0)
-    return std::optional(std::move(*file));
+    return std::optional(std::move(file));
   Result<std::optional<Fd>> failed = !locked ? std::unexpected(locked.error()) : fail_errno("claiming", path);
   ::unlinkat(folder.get(), temporary.c_str(), 0);
   return failed;
@@ -78,13 +78,11 @@ std::string outbox_path(const Session& session) {
 
 Result<> add_to_outbox(const Session& session, const TaskId& id) {
   const std::string path = outbox_path(session);
-  if (auto made = make_folder_at(AT_FDCWD, path, path); !made) return made;
-  auto folder = open_outbox(session);
-  if (!folder) return std::unexpected(folder.error());
-  auto entry = open_at(folder->get(), id.str(), O_RDONLY | O_CREAT, path + "/" + id.str());
-  if (!entry) return std::unexpected(entry.error());
+  TRY_VOID(make_folder_at(AT_FDCWD, path, path));
+  TRY(auto folder, open_outbox(session));
+  TRY_VOID(open_at(folder.get(), id.str(), O_RDONLY | O_CREAT, path + "/" + id.str()));
   // Before the record is written: else a power cut may leave the record without its entry (D41).
-  if (::fsync(folder->get()) != 0) return fail_errno("syncing the folder", path);
+  if (::fsync(folder.get()) != 0) return fail_errno("syncing the folder", path);
   return {};
 }
 
@@ -109,9 +107,8 @@ Result<std::vector<TaskId>> outbox_entries(const Session& session) {
   auto folder = open_outbox(session);
   if (!folder && is_absence(folder.error().os_error)) return ids;
   if (!folder) return std::unexpected(folder.error());
-  auto entries = read_folder(folder->get(), outbox_path(session));
-  if (!entries) return std::unexpected(entries.error());
-  for (const auto& entry : *entries) {
+  TRY(auto entries, read_folder(folder->get(), outbox_path(session)));
+  for (const auto& entry : entries) {
     auto id = TaskId::parse(entry.name);
     if (entry.type == DT_REG && id && id->has_record_form()) ids.push_back(std::move(*id));
   }
@@ -124,11 +121,10 @@ Result<std::optional<std::int64_t>> claimed_until(const Session& session, const 
   auto file = open_at(AT_FDCWD, path, O_RDONLY, path);
   if (!file && is_absence(file.error().os_error)) return std::nullopt;
   if (!file) return std::unexpected(file.error());
-  auto locked = is_locked_by_another(file->get(), path);
-  if (!locked) return std::unexpected(locked.error());
+  TRY(auto locked, is_locked_by_another(file->get(), path));
   struct stat about{};
   if (::fstat(file->get(), &about) != 0) return fail_errno("looking at", path);
-  return end_of_claim(about, *locked);
+  return end_of_claim(about, locked);
 }
 
 Result<std::optional<OutboxClaim>> OutboxClaim::take(const Session& session, const TaskId& id,
@@ -141,15 +137,13 @@ Result<std::optional<OutboxClaim>> OutboxClaim::take(const Session& session, con
     auto file = open_at(folder->get(), id.str(), O_RDWR, path);
     if (!file && is_absence(file.error().os_error)) return std::nullopt;
     if (!file) return std::unexpected(file.error());
-    auto locked = try_lock(file->get(), path);
-    if (!locked) return std::unexpected(locked.error());
+    TRY(auto locked, try_lock(file->get(), path));
     struct stat about{};
     if (::fstat(file->get(), &about) != 0) return fail_errno("looking at", path);
-    if (end_of_claim(about, !*locked)) return std::nullopt;
-    if (!*locked) {
-      auto fresh = take_over(*folder, id, path);
-      if (!fresh) return std::unexpected(fresh.error());
-      file = std::move(**fresh);
+    if (end_of_claim(about, !locked)) return std::nullopt;
+    if (!locked) {
+      TRY(auto fresh, take_over(*folder, id, path));
+      file = std::move(*fresh);
     }
     struct stat held{};
     struct stat named{};
@@ -158,7 +152,7 @@ Result<std::optional<OutboxClaim>> OutboxClaim::take(const Session& session, con
     if (held.st_nlink == 0 || ::fstatat(folder->get(), id.str().c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
         named.st_ino != held.st_ino)
       continue;
-    if (auto stamped = stamp(*file, lease, path); !stamped) return std::unexpected(stamped.error());
+    TRY_VOID(stamp(*file, lease, path));
     if (lease) file->reset();
     return OutboxClaim(std::move(*file));
   }

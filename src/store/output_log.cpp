@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "contract/names.h"
 #include "contract/output_marker.h"
 
@@ -74,9 +75,8 @@ std::optional<Marker> parse_marker(std::string_view text) {
 }
 
 Result<std::optional<Marker>> marker_at(int file, std::int64_t at, const std::string& path) {
-  auto text = read_at(file, at, kMaxMarkerBytes, path);
-  if (!text) return std::unexpected(text.error());
-  auto marker = parse_marker(*text);
+  TRY(auto text, read_at(file, at, kMaxMarkerBytes, path));
+  auto marker = parse_marker(text);
   if (marker) marker->at = at;
   return marker;
 }
@@ -87,11 +87,10 @@ Result<std::optional<Marker>> find_marker(int file, std::int64_t size, std::int6
                                           std::int64_t segment_bytes, const std::string& path) {
   constexpr std::int64_t kChunk = 1 << 20;
   for (std::int64_t from = 0; from < size; from += kChunk) {
-    auto text = read_at(file, from, kChunk + static_cast<std::int64_t>(kMaxMarkerBytes), path);
-    if (!text) return std::unexpected(text.error());
-    for (auto i = text->find(kMarkerBefore); i != std::string::npos && i < static_cast<std::size_t>(kChunk);
-         i = text->find(kMarkerBefore, i + 1)) {
-      auto marker = parse_marker(std::string_view(*text).substr(i, kMaxMarkerBytes));
+    TRY(auto text, read_at(file, from, kChunk + static_cast<std::int64_t>(kMaxMarkerBytes), path));
+    for (auto i = text.find(kMarkerBefore); i != std::string::npos && i < static_cast<std::size_t>(kChunk);
+         i = text.find(kMarkerBefore, i + 1)) {
+      auto marker = parse_marker(std::string_view(text).substr(i, kMaxMarkerBytes));
       if (!marker) continue;
       marker->at = from + static_cast<std::int64_t>(i);
       const std::int64_t end = size - marker->length + marker->dropped;
@@ -119,24 +118,21 @@ std::optional<std::string> output_log_path(const Session& session, const Task& t
 Result<> name_log(const Session& session, const TaskId& id, const LogFiles& files) {
   struct stat about{};
   if (!files.head || (::fstat(files.head.get(), &about) == 0 && about.st_size == 0)) return {};
-  auto folder = session.open_folder(id);
-  if (!folder) return std::unexpected(folder.error());
+  TRY(auto folder, session.open_folder(id));
   const std::string path = session.folder_path(id) + "/" + kOutputFile;
   const std::string unnamed = fmt::format("/proc/self/fd/{}", files.head.get());
-  if (::linkat(AT_FDCWD, unnamed.c_str(), folder->get(), kOutputFile, AT_SYMLINK_FOLLOW) == 0) return {};
+  if (::linkat(AT_FDCWD, unnamed.c_str(), folder.get(), kOutputFile, AT_SYMLINK_FOLLOW) == 0) return {};
   // A file whose name was removed can't be linked again.
-  auto copy = open_at(folder->get(), kOutputFile, O_WRONLY | O_CREAT | O_EXCL, path);
-  if (!copy) return std::unexpected(copy.error());
+  TRY(auto copy, open_at(folder.get(), kOutputFile, O_WRONLY | O_CREAT | O_EXCL, path));
   constexpr std::int64_t kPart = 1 << 20;
   for (std::int64_t at = 0;;) {
-    auto part = read_at(files.head.get(), at, kPart, path);
-    if (!part) return std::unexpected(part.error());
-    if (part->empty()) return {};
-    if (auto written = write_all(copy->get(), *part, path); !written) {
-      ::unlinkat(folder->get(), kOutputFile, 0);
+    TRY(auto part, read_at(files.head.get(), at, kPart, path));
+    if (part.empty()) return {};
+    if (auto written = write_all(copy.get(), part, path); !written) {
+      ::unlinkat(folder.get(), kOutputFile, 0);
       return written;
     }
-    at += static_cast<std::int64_t>(part->size());
+    at += static_cast<std::int64_t>(part.size());
   }
 }
 
@@ -154,17 +150,15 @@ Result<OutputLog> OutputLog::open(const Session& session, const Task& task) {
   // Segments before the head: once there is a segment the head is complete, so the bytes between them were dropped.
   std::vector<Segment> segments;
   for (int looks = 0; folder && looks < kMostLooks; ++looks) {
-    auto complete = log.open_segments(folder->get(), segments);
-    if (!complete) return std::unexpected(complete.error());
-    if (*complete) break;  // else the oldest segment was dropped between the listing and the opening
+    TRY(auto complete, log.open_segments(folder->get(), segments));
+    if (complete) break;  // else the oldest segment was dropped between the listing and the opening
   }
   Fd head;
   if (folder) {
-    auto part = open_part(folder->get(), kOutputFile, log.path_);
-    if (!part) return std::unexpected(part.error());
-    if (*part) head = std::move((*part)->first);
+    TRY(auto part, open_part(folder->get(), kOutputFile, log.path_));
+    if (part) head = std::move(part->first);
   }
-  if (auto done = log.lay_out(task, std::move(head), std::move(segments)); !done) return std::unexpected(done.error());
+  TRY_VOID(log.lay_out(task, std::move(head), std::move(segments)));
   return log;
 }
 
@@ -182,26 +176,24 @@ Result<OutputLog> OutputLog::of(const LogFiles& files, const Task& task) {
   std::ranges::sort(segments, {}, &Segment::at);
   Fd head = files.head ? copy(files.head) : Fd();
   if (files.head && !head) return fail_errno("reading", log.path_);
-  if (auto done = log.lay_out(task, std::move(head), std::move(segments)); !done) return std::unexpected(done.error());
+  TRY_VOID(log.lay_out(task, std::move(head), std::move(segments)));
   return log;
 }
 
 Result<bool> OutputLog::open_segments(int folder, std::vector<Segment>& segments) const {
   segments.clear();
-  auto entries = read_folder(folder, path_);
-  if (!entries) return std::unexpected(entries.error());
+  TRY(auto entries, read_folder(folder, path_));
   const std::string_view prefix = kTailPrefix;
-  for (const auto& entry : *entries) {
+  for (const auto& entry : entries) {
     if (!entry.name.starts_with(prefix)) continue;
     Segment segment;
     const char* const last = entry.name.data() + entry.name.size();
     const auto [end, error] = std::from_chars(entry.name.data() + prefix.size(), last, segment.at);
     if (error != std::errc() || end != last || segment.at < 0) continue;
-    auto part = open_part(folder, entry.name, path_);
-    if (!part) return std::unexpected(part.error());
-    if (!*part) return false;
-    segment.file = std::move((*part)->first);
-    segment.bytes = (*part)->second;
+    TRY(auto part, open_part(folder, entry.name, path_));
+    if (!part) return false;
+    segment.file = std::move(part->first);
+    segment.bytes = part->second;
     segments.push_back(std::move(segment));
   }
   std::ranges::sort(segments, {}, &Segment::at);
@@ -221,13 +213,11 @@ Result<> OutputLog::lay_out(const Task& task, Fd head, std::vector<Segment> segm
   }
   std::optional<Marker> marker;
   if (head && task.output.dropped_at && *task.output.dropped_at <= bytes) {
-    auto found = marker_at(head.get(), *task.output.dropped_at, path_);
-    if (!found) return std::unexpected(found.error());
-    marker = *found;
+    TRY(auto found, marker_at(head.get(), *task.output.dropped_at, path_));
+    marker = found;
   } else if (head && !segments.empty() && (is_terminal(task.status) || task.found.runner_gone)) {
-    auto found = find_marker(head.get(), bytes, segments.front().at, segments.front().bytes, path_);
-    if (!found) return std::unexpected(found.error());
-    marker = *found;
+    TRY(auto found, find_marker(head.get(), bytes, segments.front().at, segments.front().bytes, path_));
+    marker = found;
   }
   if (!marker) {
     if (bytes > 0) add(0, bytes, 0, std::move(head));

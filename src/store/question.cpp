@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "contract/names.h"
 
 #include <fcntl.h>
@@ -24,9 +25,8 @@ constexpr std::size_t kMostQuestionBytes = 2 << 20;
 }  // namespace
 
 Result<> write_question(const Session& session, const TaskId& id, const std::string& json) {
-  auto folder = session.open_folder(id);
-  if (!folder) return std::unexpected(folder.error());
-  return replace_file(folder->get(), kQuestionFile, json + "\n", session.folder_path(id) + "/" + kQuestionFile);
+  TRY(auto folder, session.open_folder(id));
+  return replace_file(folder.get(), kQuestionFile, json + "\n", session.folder_path(id) + "/" + kQuestionFile);
 }
 
 void remove_question(const Session& session, const TaskId& id) {
@@ -58,18 +58,16 @@ Result<std::optional<StoredAnswer>> read_answer(const Session& session, const Ta
 }
 
 Result<DraftAnswer> DraftAnswer::write(const Session& session, const TaskId& id, const std::string& json) {
-  auto folder = session.open_folder(id);
-  if (!folder) return std::unexpected(folder.error());
+  TRY(auto folder, session.open_folder(id));
   // Not a pid: a process in another container may have the same pid and use the same session.
   std::uint64_t random = 0;
   if (::getrandom(&random, sizeof random, 0) != sizeof random) return fail_errno("reading", "random bytes");
   const std::string name = fmt::format("{}{:016x}", kDraftPrefix, random);
   const std::string path = session.folder_path(id) + "/" + name;
-  DraftAnswer draft(std::move(*folder), path, name);
-  auto file = open_at(draft.folder_.get(), name, O_WRONLY | O_CREAT | O_EXCL, path);
-  if (!file) return std::unexpected(file.error());
-  if (auto done = write_all(file->get(), json + "\n", path); !done) return std::unexpected(done.error());
-  if (::fsync(file->get()) != 0) return fail_errno("syncing", path);
+  DraftAnswer draft(std::move(folder), path, name);
+  TRY(auto file, open_at(draft.folder_.get(), name, O_WRONLY | O_CREAT | O_EXCL, path));
+  TRY_VOID(write_all(file.get(), json + "\n", path));
+  if (::fsync(file.get()) != 0) return fail_errno("syncing", path);
   return draft;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "contract/names.h"
 
 #include <fcntl.h>
@@ -42,9 +43,8 @@ Result<std::vector<QueueEntry>> list_queue(const Session& session) {
   auto folder = open_folder_at(AT_FDCWD, path, path);
   if (!folder && is_absence(folder.error().os_error)) return entries;
   if (!folder) return std::unexpected(folder.error());
-  auto names = read_folder(folder->get(), path);
-  if (!names) return std::unexpected(names.error());
-  for (const auto& entry : *names)
+  TRY(auto names, read_folder(folder->get(), path));
+  for (const auto& entry : names)
     if (auto parsed = parse(entry.name)) entries.push_back(std::move(*parsed));
   // Digits sort before letters, so those that follow another task come last.
   std::ranges::sort(entries, {}, &QueueEntry::name);

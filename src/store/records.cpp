@@ -98,12 +98,11 @@ class Scanner {
     if (!folder && is_absence(folder.error().os_error)) return {};
     if (!folder) return std::unexpected(folder.error());
     std::unordered_set<std::string> queued;
-    auto queue = list_queue(session_);
-    if (!queue) return std::unexpected(queue.error());
+    TRY(auto queue, list_queue(session_));
     // A runner killed between writing its record and removing its entry had one of the first places; those behind still
     // wait.
     constexpr std::size_t kFirst = 8;
-    for (std::size_t i = kFirst; i < queue->size(); ++i) queued.insert((*queue)[i].id.str());
+    for (std::size_t i = kFirst; i < queue.size(); ++i) queued.insert(queue[i].id.str());
     Scan& into = found_.emplace_back();
     std::string buffer;
     for (const auto& id : active) {
@@ -123,14 +122,12 @@ class Scanner {
 
   // Scans the folders in the order of Session::record_folders(): `<session>/tasks` comes last.
   Result<> scan(const std::string& path) {
-    auto folder = open_folder_at(AT_FDCWD, path, path);
-    if (!folder) return std::unexpected(folder.error());
-    auto entries = read_folder(folder->get(), path);
-    if (!entries) return std::unexpected(entries.error());
+    TRY(auto folder, open_folder_at(AT_FDCWD, path, path));
+    TRY(auto entries, read_folder(folder.get(), path));
     std::unordered_set<std::string_view> here;
     std::vector<const FolderEntry*> folders;
     std::vector<const FolderEntry*> records;
-    for (const auto& entry : *entries) {
+    for (const auto& entry : entries) {
       if (entry.type == DT_DIR && !has_ended(path, entry.name)) folders.push_back(&entry);
       const auto stem = stem_of(entry.name);
       if (has_ended(path, stem)) continue;
@@ -139,12 +136,12 @@ class Scanner {
       here.insert(stem);
       records.push_back(&entry);
     }
-    read_all(folder->get(), path, records);
+    read_all(folder.get(), path, records);
     // A folder beside a record belongs to that record; only one without a record may be a task of the oldest format.
     for (const auto* entry : folders) {
       if (here.contains(entry->name) || is_taken(entry->name) || !TaskId::parse(entry->name)) continue;
       const std::string inside = path + "/" + entry->name;
-      auto task = read_kimi_cli(folder->get(), entry->name, inside);
+      auto task = read_kimi_cli(folder.get(), entry->name, inside);
       if (!task) {
         found_.back().bad.push_back(as_bad(inside + "/spec.json", task.error()));
       } else if (*task) {
@@ -218,12 +215,11 @@ class Scanner {
 }  // namespace
 
 Result<std::optional<Task>> find_record(const Session& session, const TaskId& id) {
-  auto folders = session.record_folders();
-  if (!folders) return std::unexpected(folders.error());
+  TRY(auto folders, session.record_folders());
   std::string buffer;
-  const bool has_others = folders->size() > 1 || (folders->size() == 1 && folders->front() != session.tasks_path());
+  const bool has_others = folders.size() > 1 || (folders.size() == 1 && folders.front() != session.tasks_path());
   const bool is_ours = has_others && id.has_record_form() && Precedence(session).is_ours(id);
-  for (const auto& path : *folders) {
+  for (const auto& path : folders) {
     if (is_ours && path != session.tasks_path()) continue;
     auto folder = open_folder_at(AT_FDCWD, path, path);
     if (!folder && is_absence(folder.error().os_error)) continue;
@@ -246,9 +242,8 @@ Result<Task> reread(const Task& task) {
   const std::string name = task.found.source.substr(slash + 1);
   if (task.found.shape == Shape::kimi_cli) {
     const auto parent = folder_path.rfind('/');
-    auto tasks = open_folder_at(AT_FDCWD, folder_path.substr(0, parent), folder_path);
-    if (!tasks) return std::unexpected(tasks.error());
-    TRY(auto again, read_kimi_cli(tasks->get(), folder_path.substr(parent + 1), folder_path));
+    TRY(auto tasks, open_folder_at(AT_FDCWD, folder_path.substr(0, parent), folder_path));
+    TRY(auto again, read_kimi_cli(tasks.get(), folder_path.substr(parent + 1), folder_path));
     if (again) return std::move(*again);
     return fail(ErrorCode::task_not_found, task.found.source + ": is gone");
   }
@@ -268,17 +263,15 @@ Result<std::vector<Scan>> scan_in_parts(const Session& session, const ScanOption
     }
     scanner.believe(active);
   }
-  auto folders = session.record_folders();
-  if (!folders) return std::unexpected(folders.error());
-  for (const auto& path : *folders) TRY_VOID(scanner.scan(path));
+  TRY(auto folders, session.record_folders());
+  for (const auto& path : folders) TRY_VOID(scanner.scan(path));
   return found;
 }
 
 Result<Scan> scan_records(const Session& session, const ScanOptions& options) {
-  auto parts = scan_in_parts(session, options);
-  if (!parts) return std::unexpected(parts.error());
+  TRY(auto parts, scan_in_parts(session, options));
   Scan all;
-  for (auto& part : *parts) {
+  for (auto& part : parts) {
     std::ranges::move(part.tasks, std::back_inserter(all.tasks));
     std::ranges::move(part.bad, std::back_inserter(all.bad));
     std::ranges::move(part.recordless, std::back_inserter(all.recordless));

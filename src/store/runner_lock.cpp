@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file_lock.h"
 #include "base/files.h"
+#include "base/try.h"
 #include "codec/unescape.h"
 #include "contract/lock_page.h"
 #include "contract/names.h"
@@ -131,8 +132,7 @@ Result<std::optional<RunnerLock>> RunnerLock::take(const Session& session, const
   const std::string path = session.folder_path(id) + "/" + kRunnerLock;
   // The file was unlinked or replaced between opening and locking: try again.
   while (true) {
-    if (auto made = make_folder_at(AT_FDCWD, session.folder_path(id), session.folder_path(id)); !made)
-      return std::unexpected(made.error());
+    TRY_VOID(make_folder_at(AT_FDCWD, session.folder_path(id), session.folder_path(id)));
     auto folder = session.open_folder(id);
     if (!folder) {
       if (folder.error().os_error == ENOENT) continue;
@@ -143,9 +143,8 @@ Result<std::optional<RunnerLock>> RunnerLock::take(const Session& session, const
       if (file.error().os_error == ENOENT) continue;
       return std::unexpected(file.error());
     }
-    auto taken = try_lock(file->get(), path);
-    if (!taken) return std::unexpected(taken.error());
-    if (!*taken) return std::nullopt;
+    TRY(auto taken, try_lock(file->get(), path));
+    if (!taken) return std::nullopt;
     struct stat held{};
     struct stat named{};
     if (::fstat(file->get(), &held) == 0 && held.st_nlink > 0 &&

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/process.h"
+#include "base/try.h"
 #include "codec/unescape.h"
 #include "contract/outcome.h"
 #include "far/far_task.h"
@@ -287,11 +288,10 @@ Result<Assessment> assess(const store::Session& session, Task recorded) {
     return Assessment{.task = std::move(recorded), .is_own = true, .explained = "its runner is alive"};
   }
   // The record counts only now: the runner may have committed the end after `recorded` was read.
-  auto again = store::reread(recorded);
-  if (!again) return std::unexpected(again.error());
-  if (is_terminal(again->status))
-    return Assessment{.task = std::move(*again), .is_own = true, .explained = "it has ended"};
-  return assess_own(session, std::move(*again));
+  TRY(auto again, store::reread(recorded));
+  if (is_terminal(again.status))
+    return Assessment{.task = std::move(again), .is_own = true, .explained = "it has ended"};
+  return assess_own(session, std::move(again));
 }
 
 }  // namespace perdure::manager

@@ -1,6 +1,7 @@
 #include "manager/status/find.h"
 
 #include "base/error.h"
+#include "base/try.h"
 #include "far/far_task.h"
 #include "manager/status/queue.h"
 #include "store/queue.h"
@@ -16,22 +17,19 @@ namespace perdure::manager {
 namespace {
 
 Result<std::optional<Found>> find_queued(const store::Session& session, const TaskId& id) {
-  auto entries = store::list_queue(session);
-  if (!entries) return std::unexpected(entries.error());
+  TRY(auto entries, store::list_queue(session));
   const auto is_it = [&](const store::QueueEntry& entry) { return entry.id == id; };
-  if (std::ranges::none_of(*entries, is_it)) return std::nullopt;
-  auto tasks = queued_tasks(session);
-  if (!tasks) return std::unexpected(tasks.error());
-  for (auto& task : *tasks)
+  if (std::ranges::none_of(entries, is_it)) return std::nullopt;
+  TRY(auto tasks, queued_tasks(session));
+  for (auto& task : tasks)
     if (task.id == id) return Found{.task = std::move(task), .log = {}, .has_record = false};
   return std::nullopt;
 }
 
 Result<std::optional<Found>> find_recorded(const store::Session& session, const TaskId& id) {
-  auto task = store::find_record(session, id);
-  if (!task) return std::unexpected(task.error());
-  if (!*task) return std::nullopt;
-  return Found{.task = std::move(**task), .log = {}};
+  TRY(auto task, store::find_record(session, id));
+  if (!task) return std::nullopt;
+  return Found{.task = std::move(*task), .log = {}};
 }
 
 Result<store::LogFiles> copies(const store::LogFiles& files) {
@@ -50,9 +48,8 @@ Result<std::optional<Found>> find_held(HeldTasks& held, const TaskId& id) {
   if (!one) return std::nullopt;
   const std::scoped_lock lock(one->mutex);
   if (!one->ended) return std::nullopt;
-  auto files = copies(one->ended->log);
-  if (!files) return std::unexpected(files.error());
-  return Found{.task = one->ended->task, .log = std::move(*files), .has_record = false};
+  TRY(auto files, copies(one->ended->log));
+  return Found{.task = one->ended->task, .log = std::move(files), .has_record = false};
 }
 
 }  // namespace
@@ -73,9 +70,8 @@ Result<std::optional<Found>> find_task(const store::Session& session, HeldTasks&
     if (!placed || *placed) return placed;
     return Found{.task = std::move(*sent), .log = {}, .has_record = false};
   }
-  auto look = look_at_foreground(session, id);
-  if (!look) return std::unexpected(look.error());
-  if (*look) return Found{.task = std::move((*look)->task), .log = std::move((*look)->log), .has_record = false};
+  TRY(auto look, look_at_foreground(session, id));
+  if (look) return Found{.task = std::move(look->task), .log = std::move(look->log), .has_record = false};
   return find_recorded(session, id);
 }
 
@@ -93,9 +89,8 @@ Result<std::vector<Task>> tasks_without_record(const store::Session& session, co
       continue;
     }
     if (queued.contains(id.str()) || !store::is_runner_alive(session, id).value_or(false)) continue;
-    auto look = look_at_foreground(session, id);
-    if (!look) return std::unexpected(look.error());
-    if (*look) tasks->push_back(std::move((*look)->task));
+    TRY(auto look, look_at_foreground(session, id));
+    if (look) tasks->push_back(std::move(look->task));
   }
   return tasks;
 }

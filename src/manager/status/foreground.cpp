@@ -53,9 +53,8 @@ Result<std::string> read_whole(const Fd& file) {
 Result<Look> read_look(const store::Session& session, const TaskId& id, RunnerMessage message) {
   if (message.files.empty())
     return fail(ErrorCode::session_unusable, fmt::format("the runner of {} said '{}'", id.str(), message.line));
-  auto text = read_whole(message.files.front());
-  if (!text) return std::unexpected(text.error());
-  TRY(auto task, codec::decode(*text, id.str()));
+  TRY(auto text, read_whole(message.files.front()));
+  TRY(auto task, codec::decode(text, id.str()));
   task.found.source = session.record_path(id);
   Look look{.task = std::move(task), .log = {}};
   std::string_view words = message.line;
@@ -78,12 +77,11 @@ Result<Look> read_look(const store::Session& session, const TaskId& id, RunnerMe
 }
 
 Result<std::optional<Look>> look_at_foreground(const store::Session& session, const TaskId& id) {
-  auto client = RunnerClient::connect(session, id);
-  if (!client) return std::unexpected(client.error());
-  if (!*client || !(*client)->send(contract::kLook)) return std::nullopt;
-  pollfd answered{.fd = (*client)->fd(), .events = POLLIN, .revents = 0};
+  TRY(auto client, RunnerClient::connect(session, id));
+  if (!client || !client->send(contract::kLook)) return std::nullopt;
+  pollfd answered{.fd = client->fd(), .events = POLLIN, .revents = 0};
   if (::poll(&answered, 1, kAnswerPatienceMs) <= 0) return std::nullopt;
-  auto message = (*client)->receive_message();
+  auto message = client->receive_message();
   if (!message || message->files.empty()) return std::nullopt;
   TRY(auto look, read_look(session, id, std::move(*message)));
   return std::optional(std::move(look));
@@ -130,17 +128,16 @@ Result<Task> settle_foreground(const store::Session& session, Task started) {
   if (!started.host.runner) started.host.runner = notes.holder;
   TRY(auto lock, store::RunnerLock::take(session, started.id));
   const auto survivors = end_remains(session, started);
-  auto found = assess_without_runner(session, std::move(started));
-  if (!found) return std::unexpected(found.error());
+  TRY(auto found, assess_without_runner(session, std::move(started)));
   if (lock) lock->clean_up_and_release();
-  found->task.found.runner_gone = false;
-  for (const auto& process : survivors) found->task.process.survivors.push_back(process.pid);
-  if (!is_terminal(found->task.status)) {  // some processes survived: the record names them
-    found->task.status = Status::lost;
-    found->task.lost_evidence = Evidence::runner_killed;
-    found->task.ended_at = time_at(now_ms());
+  found.task.found.runner_gone = false;
+  for (const auto& process : survivors) found.task.process.survivors.push_back(process.pid);
+  if (!is_terminal(found.task.status)) {  // some processes survived: the record names them
+    found.task.status = Status::lost;
+    found.task.lost_evidence = Evidence::runner_killed;
+    found.task.ended_at = time_at(now_ms());
   }
-  return std::move(found->task);
+  return std::move(found.task);
 }
 
 namespace {
@@ -223,11 +220,10 @@ Result<Task> TaskManager::detach(const TaskId& id, std::optional<std::chrono::mi
   TRY_VOID(state_->check_may_act());
   if (timeout && timeout->count() < 0) return fail(ErrorCode::usage, "the timeout is negative: 0 means none");
   const auto& session = state_->session;
-  auto client = manager::RunnerClient::connect(session, id);
-  if (!client) return std::unexpected(client.error());
-  if (*client && (*client)->send(fmt::format("{} {}", contract::kDetach, timeout ? timeout->count() : -1))) {
-    const auto answer = (*client)->receive();
-    if ((*client)->is_silent()) return manager::unresponsive(id);
+  TRY(auto client, manager::RunnerClient::connect(session, id));
+  if (client && client->send(fmt::format("{} {}", contract::kDetach, timeout ? timeout->count() : -1))) {
+    const auto answer = client->receive();
+    if (client->is_silent()) return manager::unresponsive(id);
     if (answer && answer->starts_with("error ")) {
       int os_error = 0;
       std::from_chars(answer->data() + 6, answer->data() + answer->size(), os_error);

@@ -64,12 +64,10 @@ Result<Assessment> at_deadline(const store::Session& session, Task task, std::in
 Result<> commit(const store::Session& session, Task& task, store::RunnerLock& lock, Telemetry& telemetry) {
   TRY(auto answer, store::read_answer(session, task.id));
   if (task.question.outcome == QuestionOutcome::answered && !answer) {
-    auto defaults = stored_default(session, task.id);
-    if (!defaults) return std::unexpected(defaults.error());
-    if (*defaults) {
-      auto draft = store::DraftAnswer::write(session, task.id, codec::encode_answer(**defaults));
-      if (!draft) return std::unexpected(draft.error());
-      if (auto given = draft->give(); !given) return given;
+    TRY(auto defaults, stored_default(session, task.id));
+    if (defaults) {
+      TRY(auto draft, store::DraftAnswer::write(session, task.id, codec::encode_answer(*defaults)));
+      TRY_VOID(draft.give());
     }
   }
   return commit_end(session, task, lock, telemetry);
@@ -120,14 +118,13 @@ std::optional<std::int64_t> deadline_of(const Task& question) {
 }
 
 Result<Assessment> assess_question(const store::Session& session, Task task) {
-  auto stored = store::read_answer(session, task.id);
-  if (!stored) return std::unexpected(stored.error());
-  if (*stored) {
-    const auto answer = answer_from_json((*stored)->json);
+  TRY(auto stored, store::read_answer(session, task.id));
+  if (stored) {
+    const auto answer = answer_from_json(stored->json);
     const bool dismissed = answer && answer->answers.empty();
     task.recovered = true;
     return ended(std::move(task), dismissed ? QuestionOutcome::dismissed : QuestionOutcome::answered,
-                 (*stored)->written_ms, "whoever answered it was killed before the record was written");
+                 stored->written_ms, "whoever answered it was killed before the record was written");
   }
   const auto notes = store::read_runner_notes(session, task.id);
   if (notes.decision && notes.decision->cause == contract::Cause::deadline) {
@@ -155,19 +152,18 @@ Result<ReconcileResult> settle_question(const store::Session& session, const Tas
   auto found = assess(session, recorded);
   if (!found) return std::unexpected(found.error());
   if (!found->settles) return as_found(std::move(*found));
-  auto lock = store::RunnerLock::take(session, recorded.id);
-  if (!lock) return std::unexpected(lock.error());
-  if (!*lock) return as_found(std::move(*found));  // another process is settling it
+  TRY(auto lock, store::RunnerLock::take(session, recorded.id));
+  if (!lock) return as_found(std::move(*found));  // another process is settling it
   // The previous holder of the lock may have decided it.
   auto again = store::reread(recorded);
-  if (!again || is_terminal(again->status)) (*lock)->clean_up_and_release();
+  if (!again || is_terminal(again->status)) lock->clean_up_and_release();
   if (!again) return std::unexpected(again.error());
   if (is_terminal(again->status))
     return ReconcileResult{.task = std::move(*again), .before = recorded.status, .explained = "it has ended"};
   found = assess_question(session, std::move(*again));
   if (!found) return std::unexpected(found.error());
   if (!found->settles) return as_found(std::move(*found));
-  TRY_VOID(commit(session, found->task, **lock, telemetry));
+  TRY_VOID(commit(session, found->task, *lock, telemetry));
   ReconcileResult verdict = as_found(std::move(*found));
   verdict.changed = true;
   return verdict;
@@ -183,10 +179,9 @@ Result<bool> close_question(const store::Session& session, const Task& recorded,
   const std::string request = request_for(closing, draft);
   const std::int64_t until = steady_ms() + kLockPatienceMs;
   while (true) {
-    auto client = RunnerClient::connect(session, recorded.id);
-    if (!client) return std::unexpected(client.error());
-    if (*client && (*client)->send(request)) {
-      const auto answer = (*client)->receive();
+    TRY(auto client, RunnerClient::connect(session, recorded.id));
+    if (client && client->send(request)) {
+      const auto answer = client->receive();
       if (answer && answer->starts_with(contract::kError)) {
         int error = EIO;
         const std::string_view number = std::string_view(*answer).substr(sizeof contract::kError);
@@ -194,8 +189,8 @@ Result<bool> close_question(const store::Session& session, const Task& recorded,
         return fail_os(error, "answering", recorded.id.str());
       }
       // Waits until it is committed; the record then says how it ended.
-      if (answer && (*client)->send(contract::kWait)) static_cast<void>((*client)->receive(-1));
-      if (!answer && (*client)->is_silent()) return unresponsive(recorded.id);
+      if (answer && client->send(contract::kWait)) static_cast<void>(client->receive(-1));
+      if (!answer && client->is_silent()) return unresponsive(recorded.id);
       if (answer) return *answer == contract::kOk;
       if (draft && draft->was_given()) return true;  // the answer was written before the runner was killed
       continue;

@@ -45,13 +45,12 @@ std::string bytes_to_sign(const store::Session& session, const TaskId& id, std::
 }
 
 Result<std::optional<Entry>> read_entry(const store::Session& session, const store::QueueEntry& entry) {
-  auto text = store::read_queue_entry(session, entry);
-  if (!text) return std::unexpected(text.error());
-  if (!*text) return std::nullopt;
+  TRY(auto text, store::read_queue_entry(session, entry));
+  if (!text) return std::nullopt;
   const auto bad = [&](std::string_view why) {
     return fail(ErrorCode::record_invalid, fmt::format("{}/queue/{}: {}", session.path(), entry.name, why));
   };
-  auto members = codec::split_object(**text);
+  auto members = codec::split_object(*text);
   if (!members) return bad(members.error().message);
   Entry read{.task = Task{.id = entry.id}};
   bool has_task = false;
@@ -77,7 +76,7 @@ Result<std::optional<Entry>> read_entry(const store::Session& session, const sto
   }
   if (!has_task || read.launch_spec.empty()) return bad("the task or its launch specification is missing");
   read.signed_bytes =
-      bytes_to_sign(session, entry.id, std::string_view(**text).substr(0, (*text)->rfind(kSignatureMember)));
+      bytes_to_sign(session, entry.id, std::string_view(*text).substr(0, text->rfind(kSignatureMember)));
   read.task.status = Status::queued;
   read.task.found.raw.clear();
   read.task.found.source = session.record_path(entry.id);
@@ -91,13 +90,12 @@ bool is_signed_entry(const store::Session& session, const Entry& entry) {
 // Its runner was killed, perhaps while it started the command. True: the command did not run, so it may be started
 // again.
 Result<bool> has_not_run(const store::Session& session, const store::QueueEntry& entry) {
-  const auto record = store::find_record(session, entry.id);
-  if (!record) return std::unexpected(record.error());
-  if (!*record) return true;
-  if (is_terminal((*record)->status)) return false;
+  TRY(const auto record, store::find_record(session, entry.id));
+  if (!record) return true;
+  if (is_terminal(record->status)) return false;
   // runner.lock is not fsynced: it proves that the command was not let go only under the boot that wrote the record
   // (D44).
-  const bool is_this_boot = (*record)->host.boot_id && *(*record)->host.boot_id == boot_id();
+  const bool is_this_boot = record->host.boot_id && *record->host.boot_id == boot_id();
   return is_this_boot && !store::read_runner_notes(session, entry.id).gate_opened;
 }
 
@@ -107,27 +105,23 @@ Result<> revive(const store::Session& session, const store::QueueEntry& entry, c
   // The runner was killed just before it removed the entry.
   if (!waits) return store::remove_queue_entry(session, entry);
   if (const auto notes = store::read_runner_notes(session, entry.id); notes.decision) {
-    auto ended = end_queued(session, entry.id, {.reason = notes.decision->reason}, telemetry);
-    if (!ended) return std::unexpected(ended.error());
+    TRY_VOID(end_queued(session, entry.id, {.reason = notes.decision->reason}, telemetry));
     return {};
   }
-  auto read = read_entry(session, entry);
-  if (!read) return std::unexpected(read.error());
-  if (!*read || (*read)->spec_version != contract::kSpecVersion) return {};  // doctor reports the latter
+  TRY(auto read, read_entry(session, entry));
+  if (!read || read->spec_version != contract::kSpecVersion) return {};  // doctor reports the latter
   // Another program may have put files into queue/: only what this user signed is run (L51).
-  if (!is_signed_entry(session, **read)) return {};
-  auto program = find_runner(runner);
-  if (!program) return std::unexpected(program.error());
+  if (!is_signed_entry(session, *read)) return {};
+  TRY(auto program, find_runner(runner));
   TRY_VOID(session.claim(entry.id));
-  TRY(auto spec, memory_file((*read)->launch_spec));
+  TRY(auto spec, memory_file(read->launch_spec));
   // The answer does not matter: if another manager was quicker, its runner has the lock.
-  auto answer = spawn_runner({.runner = *program,
-                              .session = session.path(),
-                              .id = entry.id.str(),
-                              .marker = session.marker(entry.id),
-                              .spec = spec,
-                              .entry = entry.name});
-  if (!answer) return std::unexpected(answer.error());
+  TRY_VOID(spawn_runner({.runner = program,
+                         .session = session.path(),
+                         .id = entry.id.str(),
+                         .marker = session.marker(entry.id),
+                         .spec = spec,
+                         .entry = entry.name}));
   return {};
 }
 
@@ -157,10 +151,9 @@ Result<std::optional<Task>> read_queued(const store::Session& session, const sto
 
 Result<std::vector<Task>> queued_tasks(const store::Session& session) {
   std::vector<Task> tasks;
-  auto entries = store::list_queue(session);
-  if (!entries) return std::unexpected(entries.error());
+  TRY(auto entries, store::list_queue(session));
   int place = 0;
-  for (const auto& entry : *entries) {
+  for (const auto& entry : entries) {
     TRY(auto task, read_queued(session, entry));
     if (!task) continue;
     if (!entry.follows) task->queue.place = ++place;
@@ -181,24 +174,21 @@ Result<> revive_if_dead(const store::Session& session, const store::QueueEntry& 
 }  // namespace
 
 Result<> revive_queue(const store::Session& session, const std::string& runner, Telemetry& telemetry) {
-  auto entries = store::list_queue(session);
-  if (!entries) return std::unexpected(entries.error());
-  for (const auto& entry : *entries)
-    if (auto revived = revive_if_dead(session, entry, runner, telemetry); !revived) return revived;
+  TRY(auto entries, store::list_queue(session));
+  for (const auto& entry : entries) TRY_VOID(revive_if_dead(session, entry, runner, telemetry));
   return {};
 }
 
 Result<> revive_next(const store::Session& session, const std::string& runner, Telemetry& telemetry,
                      const std::vector<TaskId>& asked_for) {
   constexpr int kFew = 4;  // of those that compete for a slot, and as many of those that follow another task
-  auto entries = store::list_queue(session);
-  if (!entries) return std::unexpected(entries.error());
+  TRY(auto entries, store::list_queue(session));
   int left[2] = {kFew, kFew};
-  for (const auto& entry : *entries) {
+  for (const auto& entry : entries) {
     int& more = left[entry.follows ? 1 : 0];
     if (more <= 0 && std::ranges::find(asked_for, entry.id) == asked_for.end()) continue;
     --more;
-    if (auto revived = revive_if_dead(session, entry, runner, telemetry); !revived) return revived;
+    TRY_VOID(revive_if_dead(session, entry, runner, telemetry));
   }
   return {};
 }
@@ -213,9 +203,8 @@ Result<std::string> cannot_start_again(const store::Session& session, const stor
 
 Result<std::vector<Untrusted>> untrusted_entries(const store::Session& session) {
   std::vector<Untrusted> found;
-  auto entries = store::list_queue(session);
-  if (!entries) return std::unexpected(entries.error());
-  for (const auto& entry : *entries) {
+  TRY(auto entries, store::list_queue(session));
+  for (const auto& entry : entries) {
     const auto alive = store::is_runner_alive(session, entry.id);
     const auto read = alive && !*alive ? read_entry(session, entry) : Result<std::optional<Entry>>(std::nullopt);
     if (!read || !*read || is_signed_entry(session, **read)) continue;
@@ -225,10 +214,9 @@ Result<std::vector<Untrusted>> untrusted_entries(const store::Session& session) 
 }
 
 Result<> trust_entry(const store::Session& session, const TaskId& id) {
-  auto entries = store::list_queue(session);
-  if (!entries) return std::unexpected(entries.error());
-  const auto entry = std::ranges::find(*entries, id, &store::QueueEntry::id);
-  if (entry == entries->end()) return {};
+  TRY(auto entries, store::list_queue(session));
+  const auto entry = std::ranges::find(entries, id, &store::QueueEntry::id);
+  if (entry == entries.end()) return {};
   auto text = store::read_queue_entry(session, *entry);
   if (!text || !*text) return text ? Result<>() : std::unexpected(text.error());
   // The signature covers the folder too.
@@ -241,10 +229,9 @@ Result<> trust_entry(const store::Session& session, const TaskId& id) {
 
 Result<bool> end_queued(const store::Session& session, const TaskId& id, const StopOptions& options,
                         Telemetry& telemetry) {
-  auto entries = store::list_queue(session);
-  if (!entries) return std::unexpected(entries.error());
-  const auto entry = std::ranges::find(*entries, id, &store::QueueEntry::id);
-  if (entry == entries->end()) return false;
+  TRY(auto entries, store::list_queue(session));
+  const auto entry = std::ranges::find(entries, id, &store::QueueEntry::id);
+  if (entry == entries.end()) return false;
   TRY(auto lock, store::RunnerLock::take(session, id));
   if (!lock) return false;
   TRY(auto task, read_queued(session, *entry));
