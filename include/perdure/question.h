@@ -72,7 +72,7 @@ class PERDURE_API Questions {
   /// Ends a question without an answer. `note`: why, for the caller of ask(). Errors: as of answer().
   [[nodiscard]] Result<Task> dismiss(const TaskId& id, const std::string& note = {}) const;
 
-  /// What was asked, and what was answered. Errors: usage where it is no question. Of another program's question only
+  /// What was asked, and what was answered. Errors: usage where it is not a question. Of another program's question only
   /// the task is known.
   [[nodiscard]] Result<AskedQuestion> get(const TaskId& id) const;
 

@@ -18,7 +18,7 @@ struct ReconcileResult {
   Task task;                        ///< as it is now
   Status before = Status::running;  ///< what its record said
   bool changed = false;             ///< this call wrote the record
-  std::string explained = {};       ///< in words: what was looked at, and what it showed
+  std::string explained = {};       ///< in words: what was checked, and the result
 };
 
 struct ReconcileOptions {
@@ -30,14 +30,14 @@ struct ReconcileOptions {
 struct Finding {
   enum class Level { note, problem } level = Level::note;
   std::string what = {};  ///< which file or task
-  std::string text = {};  ///< what is the matter, and what to do
+  std::string text = {};  ///< the problem, and what to do
 };
 
 struct RetentionOptions {
   std::optional<std::chrono::milliseconds> older_than = {};  ///< by the end of the task
   std::optional<std::int64_t> keep = {};                     ///< keep the newest N ended tasks
   std::optional<std::int64_t> max_bytes = {};                ///< of all ended tasks together
-  bool undelivered = false;                                  ///< also tasks whose owner has not been told of the end
+  bool undelivered = false;                                  ///< also tasks with an undelivered notification
   bool dry_run = false;
 };
 

@@ -1,6 +1,6 @@
 // Made from the table of methods by tools/rpc_reference.py: change src/rpc, not this.
 
-/** A task, as its record tells it. Keys that are not listed here may be present. */
+/** A task, as in its record. Keys that are not listed here may be present. */
 export interface TaskInfo {
   /** its id */
   taskId: string;
@@ -224,7 +224,7 @@ export interface Answer {
   note?: string;
 }
 
-/** The news that a task has ended, for its owner. */
+/** The notification that a task has ended, for its owner. */
 export interface Notification {
   /** `task:<taskId>:<status>`, or `lost:...` of several */
   id: string;
@@ -255,7 +255,7 @@ export interface Notification {
   outputBytes: number;
   /** the last 1,024 bytes of the output at most */
   preview: string;
-  /** ids of the tasks it tells of */
+  /** ids of its tasks */
   tasks: string[];
 }
 
@@ -270,7 +270,7 @@ export interface Verdict {
   changed: boolean;
   /** why it is lost */
   evidence: string | null;
-  /** what was looked at, and what it showed */
+  /** what was checked, and the result */
   explained: string;
 }
 
@@ -279,7 +279,7 @@ export interface Finding {
   level: 'note' | 'problem';
   /** which file or task */
   what: string;
-  /** what is the matter, and what to do */
+  /** the problem, and what to do */
   text: string;
 }
 
@@ -410,7 +410,7 @@ export interface SessionGcParams {
   keep?: number;
   /** the oldest, until the rest takes no more */
   maxBytes?: number;
-  /** also tasks whose owner has not been told of the end */
+  /** also tasks with an undelivered notification */
   undelivered?: boolean;
   /** only say what would go */
   dryRun?: boolean;
@@ -423,7 +423,7 @@ export interface SessionGcResult {
   bytes: number;
   /** files of dead processes that were removed besides */
   litter: number;
-  /** tasks that were kept because their owner has not been told of the end */
+  /** tasks kept because of an undelivered notification */
   undelivered: number;
   /** what could not be removed, and why */
   kept: string[];
@@ -866,7 +866,7 @@ export interface TaskSearchParams {
 }
 
 export interface TaskSearchResult {
-  /** matches, also those that were not told */
+  /** matches, also those that are not returned */
   total: number;
   /** tasks with at least one */
   tasks: number;
@@ -895,7 +895,7 @@ export interface TaskWaitParams {
   timeoutMs?: number;
   /** without ids: wait for tasks that start meanwhile, too */
   drain?: boolean;
-  /** only this owner's tasks; it is not notified of what is answered here */
+  /** only this owner's tasks; it is not notified of those in the result */
   owner?: string;
   /** of one task: until a line of its output matches this regular expression (RE2) */
   match?: string;
@@ -1019,7 +1019,7 @@ export interface NotificationsAwaitResult {
 }
 
 export interface EventsSubscribeParams {
-  /** everything after this number first, then what happens; 0: all that the records tell (absent: only what happens) */
+  /** all events after this number first, then new ones; 0: all events in the records (absent: only what happens) */
   since?: number;
   /** only of these tasks */
   filter?: Filter;
@@ -1028,7 +1028,7 @@ export interface EventsSubscribeParams {
 }
 
 export interface EventsSubscribeResult {
-  /** names it in what is delivered */
+  /** identifies it in delivered events */
   subscription: string;
   /** the last event before */
   seq: number;
@@ -1210,17 +1210,17 @@ export interface Methods {
   'question.get': { params: QuestionGetParams; result: QuestionGetResult };
   /** Answers all questions of a task, or dismisses them. Of two who answer at once exactly one succeeds. */
   'question.answer': { params: QuestionAnswerParams; result: QuestionAnswerResult };
-  /** Endings that their owners have not been told of. Claims nothing. */
+  /** The undelivered notifications. Claims nothing. */
   'notifications.list': { params: NotificationsListParams; result: NotificationsListResult };
   /** The same, but only what no other process delivers; others leave them to this connection. Deliver them, then acknowledge them. */
   'notifications.claim': { params: NotificationsClaimParams; result: NotificationsClaimResult };
-  /** The owner knows: it is not told again. Idempotent. */
+  /** The owner has been notified: it is not notified again. Idempotent. */
   'notifications.ack': { params: NotificationsAckParams; result: NotificationsAckResult };
   /** Waits until there is something to claim. */
   'notifications.await': { params: NotificationsAwaitParams; result: NotificationsAwaitResult };
   /** Has `event` notifications sent. A client that connects again subscribes with `since`. Numbers are given out before a record is visible: go back some seconds, in microseconds, and drop what you have seen. */
   'events.subscribe': { params: EventsSubscribeParams; result: EventsSubscribeResult };
-  /** Ends a subscription. Nothing of it is sent after the answer. */
+  /** Ends a subscription. No event is sent after the answer. */
   'events.unsubscribe': { params: EventsUnsubscribeParams; result: EventsUnsubscribeResult };
   /** Where tasks can run besides this machine. Contacts none of them. */
   'executors.list': { params: ExecutorsListParams; result: ExecutorsListResult };

@@ -63,20 +63,20 @@ std::string in_whole_units(std::int64_t amount, const std::array<Unit, N>& units
 Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
   if (const auto ms = parse_amount(text, kTimes)) return std::chrono::milliseconds(*ms);
   return fail(ErrorCode::usage,
-              fmt::format("'{}' is no duration: write 500ms, 30s, 5m or 2h; a bare number is seconds", text));
+              fmt::format("'{}' is not a duration: write 500ms, 30s, 5m or 2h; a bare number is seconds", text));
 }
 
 Result<std::int64_t> parse_size(std::string_view text) {
   if (const auto bytes = parse_amount(text, kSizes)) return *bytes;
   return fail(ErrorCode::usage,
-              fmt::format("'{}' is no size: write 64KiB, 16MiB or 1GiB; a bare number is bytes", text));
+              fmt::format("'{}' is not a size: write 64KiB, 16MiB or 1GiB; a bare number is bytes", text));
 }
 
 Result<std::int64_t> parse_integer(std::string_view text, std::int64_t least, std::int64_t most) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc() && end == text.data() + text.size() && value >= least && value <= most) return value;
-  return fail(ErrorCode::usage, fmt::format("'{}' is no whole number from {} to {}", text, least, most));
+  return fail(ErrorCode::usage, fmt::format("'{}' is not a whole number from {} to {}", text, least, most));
 }
 
 std::string exact_duration(std::chrono::milliseconds duration) {

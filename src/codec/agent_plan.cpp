@@ -49,7 +49,7 @@ Result<AgentPlan> decode_plan(std::string_view json) {
   if (const Member* const command = fields.find("command")) {
     if (auto words = strings_of(*command)) plan.command = std::move(*words);
   }
-  if (plan.command.empty()) fields.refuse("command", "is no array of texts");
+  if (plan.command.empty()) fields.refuse("command", "is not an array of strings");
   plan.cwd = fields.text("cwd", Need::required).value_or("");
   plan.prompt = fields.text("prompt", Need::required).value_or("");
   plan.resume = fields.text("resume", Need::optional);
@@ -64,7 +64,7 @@ Result<AgentPlan> decode_plan(std::string_view json) {
       plan.permission = value;
       known = true;
     }
-  if (!known) fields.refuse("permission", "is none of allow, deny, ask");
+  if (!known) fields.refuse("permission", "is not one of allow, deny, ask");
   plan.permission_timeout =
       std::chrono::milliseconds(fields.integer("permissionTimeoutMs", Need::required, 1, kLongest).value_or(1));
   plan.thoughts = fields.boolean("thoughts").value_or(false);

@@ -30,7 +30,7 @@ class Scanner {
     std::vector<Member> members;
     members.reserve(24);
     blanks();
-    if (!take('{')) return wrong("is no JSON object");
+    if (!take('{')) return wrong("is not a JSON object");
     blanks();
     if (!take('}')) {
       do {
@@ -58,7 +58,7 @@ class Scanner {
   Result<std::vector<Member>> array() {
     std::vector<Member> values;
     blanks();
-    if (!take('[')) return wrong("is no JSON array");
+    if (!take('[')) return wrong("is not a JSON array");
     blanks();
     if (!take(']')) {
       do {

@@ -196,7 +196,7 @@ void read_survivors(Fields& fields, Task& task) {
     item.remove_prefix(std::min(item.size(), item.find_first_not_of(" \t\r\n")));
     item = item.substr(0, item.find_last_not_of(" \t\r\n") + 1);
     const auto pid = integer_of({.raw = item, .type = JsonType::integer});
-    if (!pid || *pid < 1 || *pid > kMostPid) return fields.refuse("survivors", "holds something that is no pid");
+    if (!pid || *pid < 1 || *pid > kMostPid) return fields.refuse("survivors", "contains a value that is not a pid");
     task.process.survivors.push_back(*pid);
   }
 }
@@ -230,7 +230,7 @@ void read_own(Fields& fields, Task& task) {
     task.process.stop_signal = static_cast<int>(*signal);
   if (const Member* const on_end = fields.find("onEnd")) {
     auto commands = strings_of(*on_end);
-    if (!commands) fields.refuse("onEnd", "is no array of strings");
+    if (!commands) fields.refuse("onEnd", "is not an array of strings");
     task.notification.on_end = std::move(commands).value_or(std::vector<std::string>());
   }
   task.notification.channel = fields.text("notifiedVia", Need::optional);
@@ -273,7 +273,7 @@ Result<TaskId> checked_id(Fields& fields, std::string_view key, std::string_view
   const auto text = fields.text(key, Need::required);
   if (!text) return fail(ErrorCode::record_invalid, fields.problem());
   auto id = TaskId::parse(*text);
-  if (!id || !id->has_record_form()) return fail(ErrorCode::record_invalid, fmt::format("{}: is no task id", key));
+  if (!id || !id->has_record_form()) return fail(ErrorCode::record_invalid, fmt::format("{}: is not a task id", key));
   if (*text != stem)
     return fail(ErrorCode::record_invalid, fmt::format("{}: is {}, but the file is {}.json", key, *text, stem));
   return id;

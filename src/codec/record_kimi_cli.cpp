@@ -88,7 +88,7 @@ Result<Task> decode_kimi_cli(const KimiCliFiles& files, std::string_view folder)
   const auto id_text = fields.text("id", Need::required);
   if (!id_text) return fail(ErrorCode::record_invalid, fields.problem());
   auto id = TaskId::parse(*id_text);
-  if (!id) return fail(ErrorCode::record_invalid, "id: is no task id");
+  if (!id) return fail(ErrorCode::record_invalid, "id: is not a task id");
   if (*id_text != folder)
     return fail(ErrorCode::record_invalid, fmt::format("id: is {}, but the folder is {}", *id_text, folder));
 

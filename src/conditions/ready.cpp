@@ -60,7 +60,7 @@ void add_sockets(std::int64_t pid, std::unordered_set<std::uint64_t>& inodes) {
   const std::string path = fmt::format("/proc/{}/fd", pid);
   DIR* const folder = ::opendir(path.c_str());
   if (folder == nullptr) return;
-  while (const dirent* const entry = ::readdir(folder)) {  // NOLINT(concurrency-mt-unsafe): the stream is ours alone
+  while (const dirent* const entry = ::readdir(folder)) {  // NOLINT(concurrency-mt-unsafe): no other thread uses it
     char target[64] = {};
     constexpr std::string_view kSocket = "socket:[";
     if (::readlinkat(::dirfd(folder), entry->d_name, target, sizeof target - 1) <= 0) continue;

@@ -53,7 +53,7 @@ Result<std::optional<std::string>> read_file(const std::string& path) {
   if (!file) return unreadable(errno);
   struct stat about{};
   if (::fstat(file.get(), &about) != 0) return unreadable(errno);
-  if (!S_ISREG(about.st_mode)) return bad_config(path, 0, "", "is no file");
+  if (!S_ISREG(about.st_mode)) return bad_config(path, 0, "", "is not a file");
   // It names commands that are run: a user who may write it could do everything that this user may.
   if (about.st_uid != ::geteuid() && about.st_uid != 0)
     return bad_config(path, 0, "", "belongs to another user: it is not trusted");
@@ -90,7 +90,7 @@ std::vector<std::string_view> sections() {
 Result<> read_section(const TomlEntry& section, std::string_view name, const std::string& path, Config& config) {
   const auto* const table = std::get_if<TomlTable>(&section.value.content);
   if (table == nullptr)
-    return bad_config(path, section.line, section.key, fmt::format("is no section: write [{}]", section.key));
+    return bad_config(path, section.line, section.key, fmt::format("is not a section: write [{}]", section.key));
   for (const auto& entry : *table) {
     const ConfigKey* const key = find_key(name, entry.key);
     if (key == nullptr) {

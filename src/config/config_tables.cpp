@@ -38,7 +38,7 @@ Checked<void> check_matcher(const std::string& matcher) {
     static_cast<void>(std::regex(matcher));
     return {};
   } catch (const std::regex_error& error) {
-    return std::unexpected(fmt::format("'{}' is no regular expression: {}", matcher, error.what()));
+    return std::unexpected(fmt::format("'{}' is not a valid regular expression: {}", matcher, error.what()));
   }
 }
 
@@ -91,7 +91,7 @@ Checked<void> read_variables(const std::string& path, const TomlEntry& entry, Co
     const auto* const text = std::get_if<std::string>(&variable.value.content);
     if (variable.key.empty() || variable.key.contains('=') || variable.key.contains('\0') || text == nullptr ||
         text->contains('\0'))
-      return std::unexpected(fmt::format("'{}' is no variable with a text", variable.key));
+      return std::unexpected(fmt::format("'{}' is not a variable with a string value", variable.key));
     agent.env[variable.key] = *text;
     agent.from["env." + variable.key] = at(path, variable);
   }
@@ -199,9 +199,9 @@ Result<> read_agents(const TomlEntry& entry, const std::string& path, Config& co
   const auto known = names_of(kAgentKeys);
   for (const auto& one : *agents) {
     const auto* const table = std::get_if<TomlTable>(&one.value.content);
-    if (table == nullptr) return bad_config(path, one.line, one.key, "is no table: write it as [agents.NAME]");
+    if (table == nullptr) return bad_config(path, one.line, one.key, "is not a table: write it as [agents.NAME]");
     if (!is_agent_name(one.key))
-      return bad_config(path, one.line, one.key, "is no name: letters, digits, '-', '_' and '.', at most 64");
+      return bad_config(path, one.line, one.key, "is not a valid name: letters, digits, '-', '_' and '.', at most 64");
     ConfiguredAgent& agent = config.agents[one.key];
     const std::string within = fmt::format("[agents.{}]", one.key);
     for (const auto& member : *table) {
@@ -219,9 +219,9 @@ Result<> read_executors(const TomlEntry& entry, const std::string& path, bool un
   const auto known = names_of(kExecutorKeys);
   for (const auto& one : *executors) {
     const auto* const table = std::get_if<TomlTable>(&one.value.content);
-    if (table == nullptr) return bad_config(path, one.line, one.key, "is no table: write it as [executors.NAME]");
+    if (table == nullptr) return bad_config(path, one.line, one.key, "is not a table: write it as [executors.NAME]");
     if (!is_executor_name(one.key))
-      return bad_config(path, one.line, one.key, "is no name: small letters, digits and '-', at most 32");
+      return bad_config(path, one.line, one.key, "is not a valid name: small letters, digits and '-', at most 32");
     ExecutorDefinition& executor = config.executors[one.key];
     executor.name = one.key;
     if (untrusted) executor.untrusted = path;

@@ -69,7 +69,7 @@ Result<TomlTable> parse_toml(std::string_view text, const std::string& path) {
   const toml::parse_result parsed = toml::parse(text, path);
   if (!parsed) {
     const auto& error = parsed.error();
-    return bad_config(path, error.source().begin.line, "", fmt::format("is no TOML: {}", error.description()));
+    return bad_config(path, error.source().begin.line, "", fmt::format("is not valid TOML: {}", error.description()));
   }
   return convert_table(parsed.table());
 }

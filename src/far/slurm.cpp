@@ -250,7 +250,7 @@ Result<> check_option(std::string_view word) {
       return fail(ErrorCode::usage, fmt::format("the option {} of sbatch is Perdure's own: leave it out", word));
   }
   if (!word.starts_with('-'))
-    return fail(ErrorCode::usage, fmt::format("'{}' is no option of sbatch: write --NAME=VALUE", word));
+    return fail(ErrorCode::usage, fmt::format("'{}' is not an option of sbatch: write --NAME=VALUE", word));
   return {};
 }
 

@@ -177,7 +177,7 @@ std::string Endpoint::text() const {
 
 Result<Listener> Listener::open(const Endpoint& endpoint) {
   const auto address = address_of(endpoint);
-  if (!address) return fail(ErrorCode::usage, fmt::format("'{}' is no address", endpoint.address));
+  if (!address) return fail(ErrorCode::usage, fmt::format("'{}' is not an address", endpoint.address));
   Fd socket(::socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return fail_errno("opening", "a socket");
   const int yes = 1;

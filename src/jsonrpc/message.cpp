@@ -107,7 +107,7 @@ std::expected<json::value, Unreadable> parse_text(std::string_view text) {
 
 std::expected<Message, Unreadable> read_message(json::value value) {
   auto* const object = value.if_object();
-  if (object == nullptr) return refuse("it is no object", nullptr);
+  if (object == nullptr) return refuse("it is not an object", nullptr);
   Message message;
   const auto* const id = object->if_contains("id");
   if (id != nullptr && is_id(*id)) message.id = *id;
@@ -118,13 +118,13 @@ std::expected<Message, Unreadable> read_message(json::value value) {
     return refuse("id is neither a string nor an integer", nullptr);
   auto* const method = object->if_contains("method");
   if (method == nullptr) return read_response(*object, std::move(message));
-  if (!method->is_string()) return refuse("method is no string", std::move(message.id));
+  if (!method->is_string()) return refuse("method is not a string", std::move(message.id));
   message.method = method->get_string();
   message.kind = id == nullptr ? Message::Kind::notification : Message::Kind::request;
   if (auto* const params = object->if_contains("params")) {
     if (!params->is_object())
       return std::unexpected(
-          Unreadable{{kInvalidParams, "Invalid params: params is no object"}, std::move(message.id)});
+          Unreadable{{kInvalidParams, "Invalid params: params is not an object"}, std::move(message.id)});
     message.params = std::move(params->get_object());
   }
   return message;

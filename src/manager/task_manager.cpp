@@ -135,9 +135,9 @@ Result<TaskManager> TaskManager::open(ManagerOptions options) {
   if (options.max_running_tasks && *options.max_running_tasks < 1)
     return fail(ErrorCode::config_invalid, "max_running_tasks is below 1: give 1 or more, or leave it out");
   if (!options.telemetry_file.empty() && options.telemetry_file.front() != '/')
-    return fail(
-        ErrorCode::config_invalid,
-        fmt::format("the telemetry file '{}' is no absolute path: runners have other folders", options.telemetry_file));
+    return fail(ErrorCode::config_invalid,
+                fmt::format("the telemetry file '{}' is not an absolute path: runners have other folders",
+                            options.telemetry_file));
   TRY(auto cap, manager::cap_from_environment(options.max_running_tasks));
   options.max_running_tasks = cap;
   TRY_VOID(manager::check_hooks(options.hooks));

@@ -63,7 +63,7 @@ Result<ActivityPart> read_activity(const Session& session, const TaskId& id, std
   if (!file) return std::unexpected(file.error());
   struct stat about{};
   if (::fstat(file->get(), &about) != 0) return fail_errno("reading", path);
-  if (!S_ISREG(about.st_mode)) return fail(ErrorCode::record_invalid, path + ": is no regular file");
+  if (!S_ISREG(about.st_mode)) return fail(ErrorCode::record_invalid, path + ": is not a regular file");
   part.size = about.st_size;
   part.bytes.resize(
       static_cast<std::size_t>(std::clamp<std::int64_t>(part.size - offset, 0, std::min(limit, kMostAtOnce))));

@@ -48,7 +48,7 @@ Result<TaskId> TaskId::parse(std::string_view text) {
     for (const char c : text.substr(0, 40)) shown += (c >= 0x20 && c < 0x7F) ? c : '?';
     if (text.size() > 40) shown += "...";
     return fail(ErrorCode::task_id_invalid,
-                "'" + shown + "' is no task id: ids look like bash-1a2b3c4d; see `perdure list --all`");
+                "'" + shown + "' is not a task id: ids look like bash-1a2b3c4d; see `perdure list --all`");
   }
   return TaskId(std::string(text));
 }

@@ -132,7 +132,7 @@ void App::send_answer() {
 }
 
 void App::open_activity(const view::Row& task) {
-  if (task.kind != Kind::agent) return say(fmt::format("{} is no agent: it has no activity", task.id.str()));
+  if (task.kind != Kind::agent) return say(fmt::format("{} is not an agent: it has no activity", task.id.str()));
   activity_ = std::make_unique<LogView>(view::activity_of(manager_, task.id), wake_.get(), activity_line);
   shown_ = Shown::activity;
   say(fmt::format("$ {} output --activity {}", options_.command, task.id.str()));
@@ -178,7 +178,7 @@ bool App::on_task_key(const Key& key) {
     ask(fmt::format("stop {}, because:", id.str()), [this, id](const std::string& why) { stop_task(id, why); });
   } else if (key.is("a")) {
     if (task->kind != Kind::question) {
-      say(fmt::format("{} is no question", id.str()));
+      say(fmt::format("{} is not a question", id.str()));
     } else {
       open_question(id);
     }

@@ -172,8 +172,9 @@ Result<Pattern> Pattern::compile(const std::string& pattern, Mode mode, Case whi
     const std::string text = mode == Mode::text ? RE2::QuoteMeta(pattern) : pattern;
     program->expression = std::make_unique<RE2>("(?m)" + text, options);
     if (!program->expression->ok())
-      return fail(ErrorCode::usage, fmt::format("'{}' is no regular expression: {}", to_plain_text(pattern, false),
-                                                to_plain_text(program->expression->error(), false)));
+      return fail(ErrorCode::usage,
+                  fmt::format("'{}' is not a valid regular expression: {}", to_plain_text(pattern, false),
+                              to_plain_text(program->expression->error(), false)));
   }
   Pattern made;
   made.program_ = std::move(program);

@@ -121,7 +121,7 @@ class Asking(QuestionTest):
         self.perdure('answer', 'question-00000000', 'x', check=1)
         self.assertFalse(os.path.exists(self.session))
         task = self.sh('true')
-        self.assertIn('is no question', self.perdure('answer', task, 'x', check=2).stderr)
+        self.assertIn('is not a question', self.perdure('answer', task, 'x', check=2).stderr)
         foreign = 'question-aaaaaaaa'
         with open(self.path(foreign), 'w', encoding='utf-8') as f:
             json.dump({'taskId': foreign, 'description': 'd', 'kind': 'question', 'status': 'running', 'startedAt': int(time.time() * 1000),

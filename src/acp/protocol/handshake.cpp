@@ -80,11 +80,12 @@ std::optional<std::expected<Capabilities, jsonrpc::Fault>> introduce(Connection&
   if (!answer) return std::nullopt;
   if (!*answer) return std::unexpected((*answer).error());
   if (!(*answer)->is_object())
-    return std::unexpected(jsonrpc::Fault{.message = "its answer to initialize is no object"});
+    return std::unexpected(jsonrpc::Fault{.message = "its answer to initialize is not an object"});
   Capabilities found = read_capabilities((*answer)->get_object());
   if (found.protocol != kProtocol)
-    return std::unexpected(jsonrpc::Fault{
-        .message = fmt::format("it speaks version {} of the protocol, and we speak {}", found.protocol, kProtocol)});
+    return std::unexpected(
+        jsonrpc::Fault{.message = fmt::format("it speaks version {} of the protocol, and Perdure speaks {}",
+                                              found.protocol, kProtocol)});
   return found;
 }
 
@@ -107,7 +108,7 @@ Result<Capabilities> probe(const std::vector<std::string>& command,
   const auto failed = [](std::string what) { return fail(ErrorCode::task_launch_failed, std::move(what)); };
   if (answer && *answer) return std::move(**answer);
   if (answer) return failed((*answer).error().message);
-  if (!violation.empty()) return failed(fmt::format("it sent what is no message: {}", violation));
+  if (!violation.empty()) return failed(fmt::format("it sent an invalid message: {}", violation));
   if (how.empty()) return failed(fmt::format("it did not answer within {} s", patience.count() / 1000));
   const std::string last = nobody.last_line();
   return failed(fmt::format("it ended with {}{}{}", how, last.empty() ? "" : ": ", last));

@@ -77,7 +77,7 @@ Files::Files(std::string folder)
 
 Files::Opened Files::open(const std::string& path, int flags, bool with_folders) const {
   if (path.empty() || path.front() != '/' || path.contains('\0'))
-    return wrong(fmt::format("'{}' is no absolute path", to_valid_utf8(path)));
+    return wrong(fmt::format("'{}' is not an absolute path", to_valid_utf8(path)));
   std::string name = below(path, folder_);
   if (name.empty()) name = below(path, real_folder_);
   if (name.empty()) return wrong(fmt::format("{}: is outside of {}", to_valid_utf8(path), folder_));
@@ -98,7 +98,7 @@ Files::Opened Files::open(const std::string& path, int flags, bool with_folders)
   if (!file) return refused(path, errno);
   struct stat about{};
   if (::fstat(file.get(), &about) != 0) return refused(path, errno);
-  if (!S_ISREG(about.st_mode)) return wrong(fmt::format("{}: is no regular file", path));
+  if (!S_ISREG(about.st_mode)) return wrong(fmt::format("{}: is not a regular file", path));
   if (static_cast<std::size_t>(about.st_size) > kMostBytes && (flags & O_ACCMODE) == O_RDONLY)
     return wrong(fmt::format("{}: is larger than 16 MiB", path));
   return file;

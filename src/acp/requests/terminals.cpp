@@ -34,7 +34,7 @@ std::expected<StartOptions, jsonrpc::Fault> read_command(const json::object& par
   if (command.empty()) return wrong("command: is missing");
   if (const auto* const args = params.if_contains("args"); args != nullptr && args->is_array())
     for (const auto& arg : args->get_array()) {
-      if (!arg.is_string()) return wrong("args: holds something that is no text");
+      if (!arg.is_string()) return wrong("args: contains a value that is not a string");
       start.argv.emplace_back(arg.get_string());
     }
   // Some agents send a whole shell line without arguments.

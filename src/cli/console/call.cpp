@@ -66,7 +66,7 @@ Result<std::optional<std::string>> Call::word(std::string_view option, std::span
   auto text = value(option);
   if (!text || std::ranges::find(words, std::string_view(*text)) != words.end()) return text;
   return fail(ErrorCode::usage,
-              fmt::format("{}: '{}' is none of {}", option, harmless_line(*text), fmt::join(words, ", ")));
+              fmt::format("{}: expected one of {}, got '{}'", option, fmt::join(words, ", "), harmless_line(*text)));
 }
 
 std::string_view long_name(const Option& option) {

@@ -256,7 +256,7 @@ Result<int> hook_claude_code(Call& call) {
   if (event == "session-start") return hook.session_start();
   if (event == "precompact") return hook.precompact();
   return fail(ErrorCode::usage,
-              fmt::format("claude-code: '{}' is none of stop, rewake, prompt, session-start, precompact",
+              fmt::format("claude-code: expected stop, rewake, prompt, session-start or precompact, got '{}'",
                           harmless_line(event)));
 }
 

@@ -15,7 +15,7 @@ inline constexpr std::array kTaskOptions = std::to_array<Option>({
     {"--grace", "D", "between SIGTERM and SIGKILL (else as configured)"},
     {"--on-output-limit", "truncate|stop", "drop output from the middle, or stop the command"},
     {"--lifetime", "detached|session", "session: ends with the session's close (default: detached)"},
-    {"--owner", "O", "who is told of its end"},
+    {"--owner", "O", "who is notified of its end"},
     {"--tool-call", "ID", "the tool call it belongs to"},
     {"--label", "K=V", "a label of your own", true},
     {"--name", "N", "a name that one live task at most has; every ID can be a name"},
@@ -25,7 +25,7 @@ inline constexpr std::array kTaskOptions = std::to_array<Option>({
     {"--priority", "N", "place in the queue: 0 to 999, the higher the sooner (default: 0)"},
     {"--after", "ID", "start when that task has completed; if it does not complete, never", true, false, "__ids"},
     {"--after-any", "ID", "start when that task has ended, however", true, false, "__ids"},
-    {"--on-end", "CMD", "a shell line that is told of its end; see docs/guide/hooks.md", true},
+    {"--on-end", "CMD", "a shell command that runs when it ends; see docs/guide/hooks.md", true},
 });
 
 /// The verb's own options, followed by those of every task.

@@ -106,7 +106,7 @@ std::string perdure_page(std::string_view date) {
   page.paragraph(
       "Perdure starts commands as tasks that outlive the program, the terminal and the agent that started them. The "
       "output, the exit status and the outcome of a task are kept in files and can be read by any process later. There "
-      "is no daemon: one small process, `perdure-runner(8)`, stands beside each running task.");
+      "is not a daemon: one small process, `perdure-runner(8)`, stands beside each running task.");
   page.paragraph(
       "A session is a folder of tasks: the one of `--session`, else of `PERDURE_SESSION`, else the default one. "
       "Durations are written 500ms, 30s, 5m, 2h, 1d; a number alone is seconds. Sizes are written 64KiB, 16MiB, 1GiB; "

@@ -86,11 +86,12 @@ Result<std::string> label_of_choice(const Question& question, std::string_view c
   std::string labels;
   for (const auto& option : question.options)
     labels += fmt::format("{}'{}'", labels.empty() ? "" : ", ", harmless_line(option.label));
-  return fail(ErrorCode::usage,
-              question.options.empty()
-                  ? fmt::format("the question has no options to choose '{}' from: answer in your own words",
-                                harmless_line(choice))
-                  : fmt::format("'{}' is none of the options {}, and no number of one", harmless_line(choice), labels));
+  return fail(
+      ErrorCode::usage,
+      question.options.empty()
+          ? fmt::format("the question has no options to choose '{}' from: answer in your own words",
+                        harmless_line(choice))
+          : fmt::format("'{}' is neither one of the options {} nor the number of one", harmless_line(choice), labels));
 }
 
 std::string question_members(const AskedQuestion& asked) {

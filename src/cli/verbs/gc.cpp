@@ -15,7 +15,7 @@ constexpr Option kGcOptions[] = {
     {"--older-than", "D", "tasks that ended before that"},
     {"--keep", "N", "all but the newest N"},
     {"--max-bytes", "S", "the oldest, until the rest takes no more"},
-    {"--undelivered", nullptr, "also tasks whose owner has not been told of the end"},
+    {"--undelivered", nullptr, "also tasks with an undelivered notification"},
     {"--dry-run", nullptr, "only say what would go"},
 };
 
@@ -54,7 +54,7 @@ Result<int> gc(Call& call) {
   for (const auto& text : removed->kept) note("perdure: kept " + harmless_line(text));
   if (removed->undelivered > 0)
     note(
-        fmt::format("perdure: kept {} whose owners have not been told of the end: see `perdure notifications`, or say "
+        fmt::format("perdure: kept {} with an undelivered notification: see `perdure notifications`, or say "
                     "--undelivered",
                     removed->undelivered));
   note(fmt::format("perdure: {} {} task{} and {} leftover file{}, {}", dry ? "would remove" : "removed",

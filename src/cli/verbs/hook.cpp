@@ -24,7 +24,7 @@ Result<int> run_hook(Call& call) {
   if (what == "notify") return hook_notify(call);
   if (what == "claude-code") return hook_claude_code(call);
   return fail(ErrorCode::usage,
-              fmt::format("'{}' is no hook command: webhook, notify or claude-code", harmless_line(what)));
+              fmt::format("'{}' is not a hook command: webhook, notify or claude-code", harmless_line(what)));
 }
 
 }  // namespace

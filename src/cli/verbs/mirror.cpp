@@ -30,7 +30,7 @@ namespace perdure::cli {
 namespace {
 
 constexpr Option kMirrorOptions[] = {
-    {"--once", nullptr, "tell how things stand, and leave"},
+    {"--once", nullptr, "report the present state and exit"},
 };
 
 constexpr std::size_t kPart = 256 << 10;

@@ -84,7 +84,7 @@ Result<> read_limits(const Call& call, StartOptions& start) {
   if (!cpu) return {};
   const auto [end, error] = std::from_chars(cpu->data(), cpu->data() + cpu->size(), start.cpu_max);
   if (error != std::errc() || end != cpu->data() + cpu->size())
-    return fail(ErrorCode::usage, fmt::format("--cpu-max: '{}' is no number of processors, such as 2 or 0.5", *cpu));
+    return fail(ErrorCode::usage, fmt::format("--cpu-max: '{}' is not a number of processors such as 2 or 0.5", *cpu));
   return {};
 }
 

@@ -28,7 +28,7 @@ Result<int> signal(Call& call) {
   if (!id) return std::unexpected(id.error());
   const auto number = signal_number(call.arguments[1]);
   if (!number)
-    return fail(ErrorCode::usage, fmt::format("'{}' is no signal: write a name such as HUP or USR1, or a number",
+    return fail(ErrorCode::usage, fmt::format("'{}' is not a signal: write a name such as HUP or USR1, or a number",
                                               harmless_line(call.arguments[1])));
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());

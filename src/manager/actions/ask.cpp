@@ -114,7 +114,7 @@ Result<Task> find_open(const store::Session& session, HeldTasks& held, Telemetry
   if (!found) return unknown_task(session, id);
   Task task = std::move(found->task);
   if (task.kind != Kind::question)
-    return fail(ErrorCode::usage, fmt::format("{} is no question: it is a {}", id.str(), task.kind_name));
+    return fail(ErrorCode::usage, fmt::format("{} is not a question: it is a {}", id.str(), task.kind_name));
   if (is_terminal(task.status)) return is_closed(task);
   if (!is_own_record(session, task))
     return fail(ErrorCode::usage, fmt::format("{} was asked by another program: answer it there", id.str()));
@@ -202,7 +202,7 @@ Result<Task> Questions::dismiss(const TaskId& id, const std::string& note) const
 Result<AskedQuestion> Questions::get(const TaskId& id) const {
   TRY(auto task, state_->get(id));
   if (task.kind != Kind::question)
-    return fail(ErrorCode::usage, fmt::format("{} is no question: it is a {}", id.str(), task.kind_name));
+    return fail(ErrorCode::usage, fmt::format("{} is not a question: it is a {}", id.str(), task.kind_name));
   AskedQuestion asked{.task = std::move(task), .questions = {}, .answer = {}};
   if (!is_own_record(state_->session, asked.task)) return asked;  // the questions are not stored for it
   TRY(auto json, store::read_question(state_->session, id));

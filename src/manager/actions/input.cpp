@@ -53,7 +53,7 @@ Result<RunnerClient> ask_runner(const store::Session& session, const Task& task,
   if (is_terminal(task.status)) return not_running(task.id);
   if (!manager::is_own_record(session, task))
     return fail(ErrorCode::task_not_running,
-                fmt::format("{} is run by another program, which takes no such wishes", task.id.str()));
+                fmt::format("{} is run by another program, which accepts no such requests", task.id.str()));
   TRY(auto client, RunnerClient::connect(session, task.id));
   if (!client || !client->send(request)) return not_running(task.id);
   return std::move(*client);

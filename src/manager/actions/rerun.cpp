@@ -27,7 +27,7 @@ Result<Task> TaskManager::rerun(const TaskId& id, const RerunOptions& options) {
   auto task = get(id);
   if (!task) return std::unexpected(task.error());
   if (task->kind != Kind::process)
-    return fail(ErrorCode::usage, fmt::format("{} is no command: only a command can be started again{}", id.str(),
+    return fail(ErrorCode::usage, fmt::format("{} is not a command: only a command can be started again{}", id.str(),
                                               task->kind == Kind::agent ? "; see `perdure agent --resume`" : ""));
   if (task->executor) return not_known(*task, "it ran on an executor");
   auto start = read_start(state_->session, id);

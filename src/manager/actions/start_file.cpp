@@ -67,7 +67,7 @@ std::vector<std::string> words_in(codec::Fields& fields, std::string_view key) {
   const codec::Member* const member = fields.find(key);
   if (member == nullptr) return {};
   auto words = codec::strings_of(*member);
-  if (!words) fields.refuse(key, "is no array of texts");
+  if (!words) fields.refuse(key, "is not an array of strings");
   return words.value_or(std::vector<std::string>());
 }
 
@@ -81,7 +81,7 @@ std::map<std::string, std::string> pairs_in(codec::Fields& fields, std::string_v
     return pairs;
   }
   for (const auto& one : *members) {
-    if (one.type != codec::JsonType::string) fields.refuse(key, "holds what is no text");
+    if (one.type != codec::JsonType::string) fields.refuse(key, "contains a value that is not a string");
     if (one.type != codec::JsonType::string) continue;
     const std::string name = fmt::format("\"{}\"", one.key);
     pairs[codec::string_of({.key = {}, .raw = name, .type = codec::JsonType::string})] = codec::string_of(one);

@@ -279,7 +279,7 @@ Result<void> TaskManager::signal(const TaskId& id, int signal_number) {
   TRY_VOID(state_->check_may_act());
   const auto& session = state_->session;
   if (signal_number < 1 || signal_number > SIGRTMAX)
-    return fail(ErrorCode::usage, fmt::format("{} is no signal number", signal_number));
+    return fail(ErrorCode::usage, fmt::format("{} is not a signal number", signal_number));
   TRY(auto task, get(id));
   const auto not_running = [&] {
     return fail(ErrorCode::task_not_running, fmt::format("{} is not running: {}", id.str(), name_of(task.status)));

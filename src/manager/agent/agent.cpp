@@ -73,7 +73,7 @@ Result<std::vector<std::string>> choose_command(const AgentDefinition& agent, co
   for (const auto& command : agent.commands)
     if (!command.empty()) looked_for.push_back(command.front());
   return launch_failure(127, ENOENT,
-                        fmt::format("the agent '{}' is not installed: there is no {}; `perdure agents` tells of all",
+                        fmt::format("the agent '{}' is not installed: there is no {}; `perdure agents` lists all",
                                     agent.name, fmt::join(looked_for, " and no ")));
 }
 

@@ -41,9 +41,9 @@ Result<AgentSide> AgentSide::open(const std::string& path) {
   store::Session session(path);
   auto task = task_inside(session);
   if (!task)
-    return fail(
-        ErrorCode::usage,
-        fmt::format("this is no part of a subagent's task in {}: start one with `perdure agent`", session.path()));
+    return fail(ErrorCode::usage,
+                fmt::format("this process is not part of a subagent's task in {}: start one with `perdure agent`",
+                            session.path()));
   TRY(auto json, store::read_plan(session, *task));
   auto plan = codec::decode_plan(json);
   if (!plan)

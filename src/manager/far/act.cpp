@@ -20,7 +20,7 @@ Result<far::FarTask> sent_from_here(const store::Session& session, const TaskId&
   auto sent = far::read_far_task(session, id);
   if (!sent)
     return fail(ErrorCode::record_invalid,
-                fmt::format("what was sent of {} is not signed by this user: nothing is done with it", id.str()));
+                fmt::format("the data sent for {} is not signed by this user: nothing is done with it", id.str()));
   return std::move(*sent);
 }
 

@@ -145,7 +145,7 @@ Result<Task> take_over(const store::Session& session, Telemetry& telemetry, cons
   if (!sent)
     return give_up(
         fail(ErrorCode::record_invalid,
-             fmt::format("what was sent of {} is not signed by this user: nothing is done with it", id.str()))
+             fmt::format("the data sent for {} is not signed by this user: nothing is done with it", id.str()))
             .error());
   if (*known && is_terminal((*known)->status)) {
     if (auto removed = far::remove_entry(session, id); !removed) return give_up(removed.error());
@@ -208,7 +208,7 @@ Result<Task> end_without_record(const store::Session& session, Telemetry& teleme
   if (!sent)
     return give_up(
         fail(ErrorCode::record_invalid,
-             fmt::format("what was sent of {} is not signed by this user: nothing is done with it", id.str()))
+             fmt::format("the data sent for {} is not signed by this user: nothing is done with it", id.str()))
             .error());
   if (*known && is_terminal((*known)->status)) {
     lock->release();

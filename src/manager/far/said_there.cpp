@@ -65,7 +65,7 @@ std::optional<WaitingThere> waiting_in(std::string_view json) {
 
 Result<Task> note_waiting(const store::Session& session, const TaskId& id, const WaitingThere& waiting) {
   auto sent = far::read_far_task(session, id);
-  if (!sent) return fail(ErrorCode::record_invalid, fmt::format("what was sent of {} is not signed", id.str()));
+  if (!sent) return fail(ErrorCode::record_invalid, fmt::format("the data sent for {} is not signed", id.str()));
   ExecutorState& executor = *sent->planned.executor;
   if (sent->place != waiting.id || executor.state != waiting.state || executor.reason != waiting.reason) {
     const bool is_new = !sent->place;

@@ -74,7 +74,7 @@ std::string_view in_words(Evidence evidence) {
     case Evidence::runner_killed: return "the process that looked after it was killed";
     case Evidence::rebooted: return "the machine was started anew meanwhile";
     case Evidence::never_started: return "what was to start it was killed before it ran";
-    case Evidence::process_gone: return "its process is gone, and nobody noted how it ended";
+    case Evidence::process_gone: return "its process is gone, and how it ended was not recorded";
     case Evidence::adopted: return "a person said so";
     case Evidence::engine_gone: return "the place where it ran does not know it any more";
     case Evidence::node_fail: return "the node that it ran on failed";
@@ -169,7 +169,7 @@ Notification summary_of_lost(const store::Session& session, const std::vector<Ta
   news.severity = Severity::error;
   news.title = fmt::format("{} tasks were lost", tasks.size());
   news.body =
-      "Nobody could note how these ended, and how much of their work was done is not known. What they printed is kept: "
+      "How these ended was not recorded, and how much of their work was done is unknown. Their output is kept: "
       "`perdure output ID`. To acknowledge all of them, acknowledge this notification.";
   for (const auto& task : tasks) {
     if (!news.tasks.empty()) news.id += kBetweenIds;
@@ -254,7 +254,7 @@ Result<Meant> tasks_meant_by(std::string_view id) {
     meant.status = colon == std::string_view::npos ? std::nullopt : status_from(id.substr(colon + 1));
     if (!meant.status)
       return fail(ErrorCode::task_id_invalid,
-                  "this is no id of a notification: they look like task:bash-1a2b3c4d:completed");
+                  "this is not the id of a notification: those look like task:bash-1a2b3c4d:completed");
     id = id.substr(0, colon);
   }
   TRY(auto tasks, split_ids(id));

@@ -202,9 +202,9 @@ Result<Assessment> assess_own(const store::Session& session, Task task) {
 Assessment assess_mirror(Task task) {
   const ExecutorState& executor = *task.executor;
   if (executor.silent_since)
-    return unverified_own(std::move(task), fmt::format("{} is not heard from: {}", executor.name,
+    return unverified_own(std::move(task), fmt::format("{} does not answer: {}", executor.name,
                                                        executor.reason.value_or("no reason is known")));
-  return {.task = task, .is_own = true, .explained = fmt::format("it runs on {}, by its last word", executor.name)};
+  return {.task = task, .is_own = true, .explained = fmt::format("it runs on {}, by its last report", executor.name)};
 }
 
 // It has ended, and its runner is still trying to write the terminal record (D29).

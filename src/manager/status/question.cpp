@@ -124,7 +124,7 @@ Result<Assessment> assess_question(const store::Session& session, Task task) {
     const bool dismissed = answer && answer->answers.empty();
     task.recovered = true;
     return ended(std::move(task), dismissed ? QuestionOutcome::dismissed : QuestionOutcome::answered,
-                 stored->written_ms, "whoever answered it was killed before the record was written");
+                 stored->written_ms, "the process that answered it was killed before it wrote the record");
   }
   const auto notes = store::read_runner_notes(session, task.id);
   if (notes.decision && notes.decision->cause == contract::Cause::deadline) {

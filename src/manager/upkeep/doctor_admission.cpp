@@ -70,7 +70,7 @@ Result<> look_at_slots(const store::Session& session, std::vector<Finding>& find
   for (const auto& entry : entries) {
     const std::string path = folder + "/" + entry.name;
     if (!std::ranges::all_of(entry.name, [](unsigned char c) { return std::isdigit(c) != 0; })) {
-      findings.push_back({Level::note, path, "is no slot, and in nobody's way: remove it if it is not yours"});
+      findings.push_back({Level::note, path, "is not a slot and is ignored: remove it if it is not yours"});
       continue;
     }
     std::string holder;
@@ -124,7 +124,7 @@ Result<> look_at_outbox(const store::Session& session, std::vector<Finding>& fin
     const auto id = TaskId::parse(entry.name);
     if (!id) {
       findings.push_back({Level::note, folder + "/" + entry.name,
-                          "names no task, and is in nobody's way: remove it if it is not yours"});
+                          "does not name a task and is ignored: remove it if it is not yours"});
       continue;
     }
     auto task = store::find_record(session, *id);
@@ -136,7 +136,7 @@ Result<> look_at_outbox(const store::Session& session, std::vector<Finding>& fin
   constexpr std::int64_t kMinute = 60'000;
   if (waiting > 0)
     findings.push_back({Level::note, folder,
-                        fmt::format("endings that their owners were not told of yet: {}, the oldest for {} minutes: "
+                        fmt::format("undelivered notifications: {}, the oldest for {} minutes: "
                                     "`perdure notifications` shows them",
                                     waiting, std::max<std::int64_t>(0, now_ms() - oldest_ms) / kMinute)});
   return {};

@@ -46,7 +46,7 @@ std::optional<std::string> fault_in(const Parameter& parameter, json::value& val
       if (!value.is_string()) return wrong_type();
       const std::string_view text = value.get_string();
       if (!parameter.words.empty() && std::ranges::find(parameter.words, text) == parameter.words.end())
-        return fmt::format("{}: '{}' is none of {}", parameter.name, text, fmt::join(parameter.words, ", "));
+        return fmt::format("{}: expected one of {}, got '{}'", parameter.name, fmt::join(parameter.words, ", "), text);
       if (parameter.required && text.empty()) return fmt::format("{}: is empty", parameter.name);
       return std::nullopt;
     }

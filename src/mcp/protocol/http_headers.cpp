@@ -32,7 +32,7 @@ std::optional<Fault> mismatch(const http::Request& http, std::string_view header
   };
   if (!http.has_header(header)) return told("is missing");
   const auto value = decoded(http.header(header));
-  if (!value) return told("is no valid base64");
+  if (!value) return told("is not valid base64");
   if (*value != body) return told("differs from the body");
   return std::nullopt;
 }

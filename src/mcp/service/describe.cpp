@@ -146,7 +146,7 @@ std::string outcome_sentence(const Task& task) {
     case Status::running:
       if (task.found.unrecorded_end) return fmt::format("It has {}.", *task.found.unrecorded_end);
       if (task.kind == Kind::question) return "It waits for an answer.";
-      return task.found.runner_gone  ? "Its keeper was killed; what is left of it is being ended."
+      return task.found.runner_gone  ? "Its runner was killed; its remaining processes are being ended."
              : task.found.unverified ? "It runs by its record; nothing here can prove it."
                                      : "It is running.";
     case Status::completed: return task.process.exit_code ? "It completed with exit code 0." : "It completed.";

@@ -86,7 +86,7 @@ Result<Waited> Waiting::for_ready(conditions::ReadyCheck& check) {
       if (*ready) outcome.note = to_valid_utf8(check.note());
       return outcome;
     }
-    report("nothing of the task listens there yet");
+    report("no process of the task listens there yet");
   }
 }
 

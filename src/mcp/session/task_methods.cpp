@@ -69,7 +69,7 @@ Reply update(Service& service, const Task& task, const json::object& responses) 
   auto asked = service.manager().questions().get(task.id);
   if (!asked) return fault(jsonrpc::kInternalError, asked.error().message);
   const auto form = read_form(asked->questions, *response);
-  if (!form) return fault(jsonrpc::kInvalidParams, "Invalid params: this is no answer to an elicitation");
+  if (!form) return fault(jsonrpc::kInvalidParams, "Invalid params: this is not an answer to an elicitation");
   if (!form->is_dismissed && !form->is_complete) return json::object();
   auto done = form->is_dismissed ? service.manager().questions().dismiss(task.id, "The person dismissed the question")
                                  : service.manager().questions().answer(task.id, form->answers);
@@ -100,7 +100,7 @@ Reply list_legacy(const Service& service, const Request& request) {
     const std::string_view text = cursor->is_string() ? std::string_view(cursor->get_string()) : "";
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), from);
     if (text.empty() || error != std::errc() || end != text.data() + text.size())
-      return fault(jsonrpc::kInvalidParams, "Invalid params: cursor is none of ours");
+      return fault(jsonrpc::kInvalidParams, "Invalid params: unknown cursor");
   }
   auto tasks = service.manager().list({.ended = true, .owner = service.owner_of(request.caller)});
   if (!tasks) return fault(jsonrpc::kInternalError, tasks.error().message);

@@ -99,7 +99,7 @@ std::expected<AgentOptions, std::string> agent_options(const ToolCall& call) {
 }
 
 std::string how_to_resume(const ToolCall& call, const Task& task) {
-  if (!task.agent.id) return call.words("The agent has no id yet: @TaskOutput tells it once it has.");
+  if (!task.agent.id) return call.words("The agent has no id yet: @TaskOutput shows it once it has one.");
   return call.words("To go on with this subagent later, call @Agent with resume=") +
          fmt::format("\"{}\" (not with the task_id).", to_plain_text(task.agent.id->text, false));
 }

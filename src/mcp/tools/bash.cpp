@@ -69,7 +69,7 @@ constexpr Parameter kBashParameters[] = {
      .default_text = "45"},
     {.name = "on",
      .description =
-         "In the background: run it elsewhere, on an executor that the user has configured. cwd is a path there."},
+         "In the background: run it on an executor that the user has configured. cwd is a path on that host."},
 };
 
 constexpr Parameter kBashAnswers[] = {

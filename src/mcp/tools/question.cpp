@@ -56,7 +56,7 @@ TaskStarted open_question(ToolCall& call, Task task) {
   if (call.request.asks_for_task()) told.structured["automatic_notification"] = true;
   told.structured["next"] = call.words(
       fmt::format("The question is open. The person can answer it with `perdure answer {}`; @WaitFor waits for the "
-                  "answer, which is also told with your next call of a tool of this server",
+                  "answer, which also comes with your next call of a tool of this server",
                   task.id.str()));
   told.text = lines_of(told.structured);
   return {std::move(task), std::move(told)};

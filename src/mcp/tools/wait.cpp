@@ -20,7 +20,7 @@ constexpr std::array<std::string_view, 3> kModes = {"any", "all", "first_failure
 constexpr Parameter kWaitParameters[] = {
     {.name = "timeout",
      .type = Parameter::Type::integer,
-     .description = "Seconds to wait at most. When they pass, the tasks run on and that is no error.",
+     .description = "Seconds to wait at most. When they expire, the tasks continue; that is not an error.",
      .required = true,
      .least = 1,
      .most = 600},
@@ -171,7 +171,7 @@ const Tool kWaitForTool{
     .title = "Wait for tasks",
     .description =
         "Blocks until tasks end, without polling: yours that run now, or those you name. Also until a line of a task's "
-        "output matches, or a port is open (a server is ready). Tells how each ended, with the end of its output.",
+        "output matches, or a port is open (a server is ready). Reports how each ended, with the end of its output.",
     .parameters = kWaitParameters,
     .answers = kWaitAnswers,
     .read_only = true,

@@ -207,13 +207,13 @@ Reply unsubscribe(Request& request) {
 
 constexpr Field kSubscribeParams[] = {
     {"since", "integer",
-     "everything after this number first, then what happens; 0: all that the records tell "
+     "all events after this number first, then new ones; 0: all events in the records "
      "(absent: only what happens)"},
     {"filter", "Filter", "only of these tasks"},
     {"rows", "boolean", "rows instead of records"},
 };
 constexpr Field kSubscribeResult[] = {
-    {"subscription", "string", "names it in what is delivered", true},
+    {"subscription", "string", "identifies it in delivered events", true},
     {"seq", "integer", "the last event before", true},
 };
 constexpr Field kUnsubscribeParams[] = {{"subscription", "string", "", true}};
@@ -227,7 +227,7 @@ constexpr Method kEventMethods[] = {
      .result = kSubscribeResult,
      .handle = subscribe},
     {.name = "events.unsubscribe",
-     .help = "Ends a subscription. Nothing of it is sent after the answer.",
+     .help = "Ends a subscription. No event is sent after the answer.",
      .repeat = Repeat::no,
      .params = kUnsubscribeParams,
      .result = kUnsubscribeResult,

@@ -70,7 +70,7 @@ constexpr Field kAwaitResult[] = {{"available", "boolean", "false: the time pass
 
 constexpr Method kNotificationMethods[] = {
     {.name = "notifications.list",
-     .help = "Endings that their owners have not been told of. Claims nothing.",
+     .help = "The undelivered notifications. Claims nothing.",
      .params = kOwner,
      .result = kNews,
      .handle = list_notifications},
@@ -83,7 +83,7 @@ constexpr Method kNotificationMethods[] = {
      .result = kNews,
      .handle = claim},
     {.name = "notifications.ack",
-     .help = "The owner knows: it is not told again. Idempotent.",
+     .help = "The owner has been notified: it is not notified again. Idempotent.",
      .writes = true,
      .repeat = Repeat::yes,
      .params = kAckParams,

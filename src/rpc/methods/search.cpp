@@ -124,7 +124,7 @@ constexpr Field kSearchParams[] = {
      "task.search.progress"},
 };
 constexpr Field kSearchResult[] = {
-    {"total", "integer", "matches, also those that were not told", true},
+    {"total", "integer", "matches, also those that are not returned", true},
     {"tasks", "integer", "tasks with at least one", true},
     {"hits", "Hit[]", "unless they were streamed"},
 };

@@ -168,14 +168,14 @@ constexpr Field kGcParams[] = {
     {"olderThanMs", "integer", "tasks that ended before that"},
     {"keep", "integer", "all but the newest N"},
     {"maxBytes", "integer", "the oldest, until the rest takes no more"},
-    {"undelivered", "boolean", "also tasks whose owner has not been told of the end"},
+    {"undelivered", "boolean", "also tasks with an undelivered notification"},
     {"dryRun", "boolean", "only say what would go"},
 };
 constexpr Field kGcResult[] = {
     {"removed", "string[]", "ids", true},
     {"bytes", "integer", "given back to the disk", true},
     {"litter", "integer", "files of dead processes that were removed besides", true},
-    {"undelivered", "integer", "tasks that were kept because their owner has not been told of the end", true},
+    {"undelivered", "integer", "tasks kept because of an undelivered notification", true},
     {"kept", "string[]", "what could not be removed, and why", true},
     {"dryRun", "boolean", "", true},
 };

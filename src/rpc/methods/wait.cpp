@@ -113,7 +113,7 @@ constexpr Field kParams[] = {
     {"mode", "all|any|first_failure", "default: all"},
     {"timeoutMs", "integer", "give up after that long; the tasks run on"},
     {"drain", "boolean", "without ids: wait for tasks that start meanwhile, too"},
-    {"owner", "string", "only this owner's tasks; it is not notified of what is answered here"},
+    {"owner", "string", "only this owner's tasks; it is not notified of those in the result"},
     {"match", "string", "of one task: until a line of its output matches this regular expression (RE2)"},
     {"ready", "string",
      "of one task: `tcp:PORT` or `http://localhost:PORT/PATH`, until a process of the task serves it; `tcp:any:PORT`, "

@@ -46,7 +46,8 @@ Result<> remove_dead_socket(const Bound& bound) {
   if (::fstatat(bound.folder.get(), bound.name.c_str(), &about, AT_SYMLINK_NOFOLLOW) != 0)
     return errno == ENOENT ? Result<>() : fail_errno("looking at", bound.path);
   if (!S_ISSOCK(about.st_mode))
-    return fail(ErrorCode::usage, fmt::format("--socket: {} is there and is no socket: name another path", bound.path));
+    return fail(ErrorCode::usage,
+                fmt::format("--socket: {} exists and is not a socket: name another path", bound.path));
   if (::unlinkat(bound.folder.get(), bound.name.c_str(), 0) != 0 && errno != ENOENT)
     return fail_errno("removing the dead socket", bound.path);
   return {};

@@ -137,7 +137,7 @@ constexpr Field kNotification[] = {
     {"outputPath", "string?", "absolute path of the log", true},
     {"outputBytes", "integer", "bytes that it printed", true},
     {"preview", "string", "the last 1,024 bytes of the output at most", true},
-    {"tasks", "string[]", "ids of the tasks it tells of", true},
+    {"tasks", "string[]", "ids of its tasks", true},
 };
 
 constexpr Field kVerdict[] = {
@@ -146,13 +146,13 @@ constexpr Field kVerdict[] = {
     {"status", "string", "status now", true},
     {"changed", "boolean", "this call wrote the record", true},
     {"evidence", "string?", "why it is lost", true},
-    {"explained", "string", "what was looked at, and what it showed", true},
+    {"explained", "string", "what was checked, and the result", true},
 };
 
 constexpr Field kFinding[] = {
     {"level", "note|problem", "", true},
     {"what", "string", "which file or task", true},
-    {"text", "string", "what is the matter, and what to do", true},
+    {"text", "string", "the problem, and what to do", true},
 };
 
 constexpr Field kSession[] = {
@@ -215,7 +215,7 @@ constexpr Field kCapabilities[] = {
 };
 
 constexpr Shape kShapes[] = {
-    {"Task", "A task, as its record tells it. Keys that are not listed here may be present.", kTask},
+    {"Task", "A task, as in its record. Keys that are not listed here may be present.", kTask},
     {"Row", "A task in a list.", kRow},
     {"Counts", "Number of tasks by status.", kCounts},
     {"Filter", "Which tasks.", kFilter},
@@ -226,7 +226,7 @@ constexpr Shape kShapes[] = {
     {"Option", "One of the answers that are offered.", kOption},
     {"Question", "One thing to be asked.", kQuestion},
     {"Answer", "What was answered.", kAnswer},
-    {"Notification", "The news that a task has ended, for its owner.", kNotification},
+    {"Notification", "The notification that a task has ended, for its owner.", kNotification},
     {"Verdict", "What reconcile found out about a task.", kVerdict},
     {"Finding", "One thing that doctor found.", kFinding},
     {"Session", "A folder of tasks.", kSession},

@@ -69,7 +69,7 @@ std::expected<json::object, rpc::Fault> body_of(const http::Request& request) {
   auto value = jsonrpc::parse_text(request.body);
   if (!value) return std::unexpected(rpc::Fault{jsonrpc::kInvalidParams, value.error().fault.message});
   auto* const object = value->if_object();
-  if (object == nullptr) return std::unexpected(rpc::Fault{jsonrpc::kInvalidParams, "the body is no object"});
+  if (object == nullptr) return std::unexpected(rpc::Fault{jsonrpc::kInvalidParams, "the body is not an object"});
   return std::move(*object);
 }
 

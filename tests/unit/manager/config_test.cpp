@@ -141,10 +141,10 @@ TEST_F(ConfigTest, WhatIsWrongIsNamedWithFileLineAndKey) {
       {"max_running_tasks = 4\n", "1", "it belongs in [task]"},
       {"[task]\nmax_running_tasks = 0\n", "2", "0 is not allowed"},
       {"[task]\nmax_running_tasks = \"4\"\n", "2", "'4' is not allowed"},
-      {"[task]\nmax_running_tasks = 1\nmax_running_tasks = 1\n", "3", "is no TOML"},
+      {"[task]\nmax_running_tasks = 1\nmax_running_tasks = 1\n", "3", "is not valid TOML"},
       {"[retention]\nolder_than = 0\n", "2", "or \"none\""},
       {"[task]\nshell = \"sh\"\n", "2", "an absolute path"},
-      {"[task\n", "1", "is no TOML"},
+      {"[task\n", "1", "is not valid TOML"},
       {"hooks = 1\n", "1", "[[hooks]]"},
       {"[[hooks]]\nmatcher = \"(\"\ncommand = \"true\"\n", "2", "no regular expression"},
       {"[[hooks]]\ntimeout = 5\n", "1", "has no command"},
@@ -301,7 +301,7 @@ TEST_F(ConfigTest, AManagerKnowsTheConfiguredAgents) {
 
 TEST_F(ConfigTest, AFileThatIsThereButCannotBeReadIsAnError) {
   testing::HandMadeSession::make(own_file());
-  EXPECT_THAT(refused().message, HasSubstr("is no file"));
+  EXPECT_THAT(refused().message, HasSubstr("is not a file"));
   std::filesystem::remove(own_file());
   std::filesystem::create_symlink("config.toml", own_file());
   EXPECT_EQ(load().hooks.size(), 0U) << "a link that leads nowhere is no file";

@@ -240,7 +240,7 @@ TEST_F(DoctorTest, L32_EndingsThatNobodyWasToldOfAreCounted) {
   disk.write(disk.path() + "/outbox/" + kId, "");
   disk.write(disk.path() + "/outbox/bash-00000002", "");
   disk.write(disk.path() + "/outbox/A b", "");
-  EXPECT_THAT(about(disk.path() + "/outbox"), HasSubstr("note: endings that their owners were not told of yet: 1,"));
+  EXPECT_THAT(about(disk.path() + "/outbox"), HasSubstr("note: undelivered notifications: 1,"));
   EXPECT_THAT(about(disk.path() + "/outbox"), HasSubstr("for 5 minutes"));
   EXPECT_THAT(about(disk.path() + "/outbox/A b"), HasSubstr("names no task"));
 }
