@@ -107,7 +107,7 @@ void Run::on_request(int client, const request::Figures& /*wanted*/) {
 // First the record, then the timer: a client that reads "ok" finds the new deadline in both.
 void Run::on_request(int client, const request::Extend& wanted) {
   if (life_.has_ended()) return control_.answer(client, kNo);
-  look_at_children();  // an exit before this request wins
+  look_at_children();  // an exit before the extension wins
   if (!life_.is_open()) return control_.answer(client, kNo);
   if (wanted.timeout_ms < 0) return control_.answer_result(client, -EINVAL);
   const Facts before = durable_.facts;
