@@ -1,6 +1,8 @@
 #include "mcp/json_edit.h"
 
 #include "base/error.h"
+#include "base/try.h"
+#include "mcp/json_tree.h"
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -12,167 +14,6 @@ namespace perdure::mcp {
 namespace {
 
 namespace json = boost::json;
-
-constexpr int kDeepest = 64;
-constexpr std::string_view kBom = "\xEF\xBB\xBF";
-constexpr std::string_view kBlank = " \t\r\n";
-
-struct Node {
-  char kind = 0;  // '{', '[', or 's' for a scalar
-  std::size_t begin = 0, end = 0;
-  std::string key;            // of a member
-  std::size_t key_begin = 0;  // of a member; else the same as begin
-  bool has_comma = false;     // behind it, at `comma`
-  std::size_t comma = 0;
-  std::vector<Node> children;
-};
-
-class Parser {
- public:
-  explicit Parser(std::string_view text) : text_(text) {}
-
-  Result<Node> parse() {
-    if (text_.starts_with(kBom)) at_ = kBom.size();
-    if (!skip()) return fault();
-    if (at_ >= text_.size() || text_[at_] != '{') {
-      expected_ = "an object";
-      return fault();
-    }
-    Node top;
-    if (!value(top, 0) || !skip()) return fault();
-    if (at_ != text_.size()) {
-      expected_ = "the end of the file";
-      return fault();
-    }
-    return top;
-  }
-
- private:
-  bool wrong(std::string_view expected) {
-    expected_ = expected;
-    return false;
-  }
-
-  [[nodiscard]] std::unexpected<Error> fault() const {
-    const std::string_view before = text_.substr(0, std::min(at_, text_.size()));
-    const auto line = std::ranges::count(before, '\n') + 1;
-    const std::size_t column = before.size() - (before.rfind('\n') + 1) + 1;
-    return fail(ErrorCode::config_invalid, fmt::format("line {}, column {}: expected {}", line, column, expected_));
-  }
-
-  // Blanks and comments.
-  bool skip() {
-    while (at_ < text_.size()) {
-      if (kBlank.find(text_[at_]) != std::string_view::npos) {
-        ++at_;
-      } else if (text_.substr(at_, 2) == "//") {
-        at_ = std::min(text_.find('\n', at_), text_.size());
-      } else if (text_.substr(at_, 2) == "/*") {
-        const auto end = text_.find("*/", at_ + 2);
-        if (end == std::string_view::npos) return wrong("the end of a comment");
-        at_ = end + 2;
-      } else {
-        break;
-      }
-    }
-    return true;
-  }
-
-  bool string(std::string& decoded) {
-    const std::size_t begin = at_;
-    if (at_ >= text_.size() || text_[at_] != '"') return wrong("a string");
-    for (++at_; at_ < text_.size() && text_[at_] != '"'; ++at_) {
-      if (text_[at_] == '\\') ++at_;
-      if (at_ < text_.size() && static_cast<unsigned char>(text_[at_]) < 0x20) return wrong("the end of a string");
-    }
-    if (at_ >= text_.size()) return wrong("the end of a string");
-    ++at_;
-    boost::system::error_code error;
-    const json::value value = json::parse(text_.substr(begin, at_ - begin), error);
-    if (error || !value.is_string()) {
-      at_ = begin;
-      return wrong("a string of valid UTF-8");
-    }
-    decoded = value.get_string();
-    return true;
-  }
-
-  bool scalar() {
-    const std::size_t begin = at_;
-    std::string ignored;
-    if (text_[at_] == '"') return string(ignored);
-    at_ = std::min(text_.find_first_of(" \t\r\n,]}/", at_), text_.size());
-    boost::system::error_code error;
-    const json::value value = json::parse(text_.substr(begin, at_ - begin), error);
-    if (!error) return true;
-    at_ = begin;
-    return wrong("a value");
-  }
-
-  bool value(Node& node, int depth) {
-    if (depth > kDeepest) return wrong("fewer levels");
-    if (at_ >= text_.size()) return wrong("a value");
-    node.begin = at_;
-    if (node.key_begin == 0) node.key_begin = at_;
-    if (text_[at_] == '{' || text_[at_] == '[') {
-      node.kind = text_[at_];
-      ++at_;
-      if (!children(node, depth)) return false;
-    } else {
-      node.kind = 's';
-      if (!scalar()) return false;
-    }
-    node.end = at_;
-    return true;
-  }
-
-  bool children(Node& node, int depth) {
-    const char close = node.kind == '{' ? '}' : ']';
-    while (true) {
-      if (!skip()) return false;
-      if (at_ < text_.size() && text_[at_] == close) {
-        ++at_;
-        return true;
-      }
-      if (!node.children.empty() && !node.children.back().has_comma)
-        return wrong(node.kind == '{' ? "',' or '}'" : "',' or ']'");
-      Node child;
-      child.key_begin = at_;
-      if (node.kind == '{') {
-        if (!string(child.key) || !skip()) return false;
-        if (at_ >= text_.size() || text_[at_] != ':') return wrong("':'");
-        ++at_;
-        if (!skip()) return false;
-      }
-      if (!value(child, depth + 1) || !skip()) return false;
-      if (at_ < text_.size() && text_[at_] == ',') {
-        child.has_comma = true;
-        child.comma = at_++;
-      }
-      node.children.push_back(std::move(child));
-    }
-  }
-
-  std::string_view text_;
-  std::size_t at_ = 0;
-  std::string_view expected_;
-};
-
-// The node as strict JSON.
-json::value strict(std::string_view text, const Node& node) {
-  if (node.kind == '{') {
-    json::object object;
-    for (const auto& child : node.children) object[child.key] = strict(text, child);
-    return object;
-  }
-  if (node.kind == '[') {
-    json::array array;
-    for (const auto& child : node.children) array.push_back(strict(text, child));
-    return array;
-  }
-  boost::system::error_code error;
-  return json::parse(text.substr(node.begin, node.end - node.begin), error);
-}
 
 // How the file is written.
 struct Style {
@@ -188,7 +29,7 @@ std::string indent_at(std::string_view text, std::size_t at) {
   return std::string(text.substr(begin, end - begin));
 }
 
-Style style_of(std::string_view text, const Node& top) {
+Style style_of(std::string_view text, const JsonNode& top) {
   Style style;
   if (const auto line = text.find('\n'); line != std::string_view::npos && line > 0 && text[line - 1] == '\r')
     style.line_end = "\r\n";
@@ -276,7 +117,7 @@ std::size_t behind_comments(std::string_view text, std::size_t at) {
 }
 
 // Puts a child, `"key": value` or an item, at the end of a container.
-Splice added(std::string_view text, const Node& top, const Node& container, const std::string& key,
+Splice added(std::string_view text, const JsonNode& top, const JsonNode& container, const std::string& key,
              const json::value& value) {
   const Style style = style_of(text, top);
   const std::string outer = indent_at(text, container.begin);
@@ -294,7 +135,7 @@ Splice added(std::string_view text, const Node& top, const Node& container, cons
     if (rest.find('\n') != std::string_view::npos) return {at, "", inserted};
     return {at, std::string(rest), inserted + style.line_end + outer};
   }
-  const Node& last = container.children.back();
+  const JsonNode& last = container.children.back();
   const std::size_t behind = last.has_comma ? last.comma + 1 : last.end;
   if (is_one_line) return {behind, "", (last.has_comma ? " " : ", ") + name + on_one_line(value)};
   const std::size_t at = behind_comments(text, behind);
@@ -312,19 +153,19 @@ Splice added(std::string_view text, const Node& top, const Node& container, cons
 
 // The node at the path, or the deepest one on the way to it; `depth` says how many keys were found.
 struct Found {
-  const Node* node;
+  const JsonNode* node;
   std::size_t depth;
 };
 
-Result<Found> walk(const Node& top, const JsonPath& path) {
+Result<Found> walk(const JsonNode& top, const JsonPath& path) {
   Found found{&top, 0};
   for (const auto& key : path) {
     if (found.node->kind != '{')
       return fail(ErrorCode::config_invalid, fmt::format("expected an object at '{}'", path[found.depth - 1]));
-    const auto count = std::ranges::count(found.node->children, key, &Node::key);
+    const auto count = std::ranges::count(found.node->children, key, &JsonNode::key);
     if (count == 0) return found;
     if (count > 1) return fail(ErrorCode::config_invalid, fmt::format("the key '{}' is there twice", key));
-    found = {&*std::ranges::find(found.node->children, key, &Node::key), found.depth + 1};
+    found = {&*std::ranges::find(found.node->children, key, &JsonNode::key), found.depth + 1};
   }
   return found;
 }
@@ -342,8 +183,8 @@ Splice whole_file(std::string_view text, const json::value& value) {
   return {at, std::string(text.substr(at)), file + "\n"};
 }
 
-Splice without_child(std::string_view text, const Node& container, std::size_t index) {
-  const Node& child = container.children[index];
+Splice without_child(std::string_view text, const JsonNode& container, std::size_t index) {
+  const JsonNode& child = container.children[index];
   std::size_t begin = child.key_begin;
   std::size_t end = child.end;
   if (child.has_comma) {
@@ -370,90 +211,76 @@ std::string spliced(std::string_view text, const Splice& splice) {
 }
 
 Result<> check_json(std::string_view text) {
-  auto top = Parser(text).parse();
-  if (!top) return std::unexpected(top.error());
+  TRY_VOID(parse_json_tree(text));
   return {};
 }
 
 Result<std::optional<std::string>> json_value_at(std::string_view text, const JsonPath& path) {
   if (is_blank(text)) return std::nullopt;
-  auto top = Parser(text).parse();
-  if (!top) return std::unexpected(top.error());
-  auto found = walk(*top, path);
-  if (!found) return std::unexpected(found.error());
-  if (found->depth != path.size()) return std::nullopt;
-  return json::serialize(strict(text, *found->node));
+  TRY(auto top, parse_json_tree(text));
+  TRY(const auto found, walk(top, path));
+  if (found.depth != path.size()) return std::nullopt;
+  return json::serialize(strict_json(text, *found.node));
 }
 
 Result<std::optional<Splice>> set_json_member(std::string_view text, const JsonPath& path, std::string_view value) {
-  auto wanted = parsed(value);
-  if (!wanted) return std::unexpected(wanted.error());
-  if (is_blank(text)) return whole_file(text, wrapped(path, 0, *wanted));
-  auto top = Parser(text).parse();
-  if (!top) return std::unexpected(top.error());
-  auto found = walk(*top, path);
-  if (!found) return std::unexpected(found.error());
-  const Node& node = *found->node;
-  if (found->depth == path.size()) {
-    if (strict(text, node) == *wanted) return std::nullopt;
+  TRY(auto wanted, parsed(value));
+  if (is_blank(text)) return whole_file(text, wrapped(path, 0, wanted));
+  TRY(auto top, parse_json_tree(text));
+  TRY(const auto found, walk(top, path));
+  const JsonNode& node = *found.node;
+  if (found.depth == path.size()) {
+    if (strict_json(text, node) == wanted) return std::nullopt;
     const bool is_one_line = text.substr(node.begin, node.end - node.begin).find('\n') == std::string_view::npos &&
                              node.kind == '{' && !node.children.empty();
     std::string inserted;
     if (is_one_line) {
-      inserted = on_one_line(*wanted);
+      inserted = on_one_line(wanted);
     } else {
-      print(*wanted, style_of(text, *top), indent_at(text, node.key_begin), inserted);
+      print(wanted, style_of(text, top), indent_at(text, node.key_begin), inserted);
     }
     return Splice{node.begin, std::string(text.substr(node.begin, node.end - node.begin)), inserted};
   }
   if (node.kind != '{')
-    return fail(ErrorCode::config_invalid, fmt::format("expected an object at '{}'", path[found->depth - 1]));
-  return added(text, *top, node, path[found->depth], wrapped(path, found->depth + 1, *wanted));
+    return fail(ErrorCode::config_invalid, fmt::format("expected an object at '{}'", path[found.depth - 1]));
+  return added(text, top, node, path[found.depth], wrapped(path, found.depth + 1, wanted));
 }
 
 Result<std::optional<Splice>> append_json_item(std::string_view text, const JsonPath& path, std::string_view item) {
-  auto wanted = parsed(item);
-  if (!wanted) return std::unexpected(wanted.error());
-  if (is_blank(text)) return whole_file(text, wrapped(path, 0, json::array{*wanted}));
-  auto top = Parser(text).parse();
-  if (!top) return std::unexpected(top.error());
-  auto found = walk(*top, path);
-  if (!found) return std::unexpected(found.error());
-  const Node& node = *found->node;
-  if (found->depth == path.size()) {
+  TRY(auto wanted, parsed(item));
+  if (is_blank(text)) return whole_file(text, wrapped(path, 0, json::array{wanted}));
+  TRY(auto top, parse_json_tree(text));
+  TRY(const auto found, walk(top, path));
+  const JsonNode& node = *found.node;
+  if (found.depth == path.size()) {
     if (node.kind != '[') return fail(ErrorCode::config_invalid, fmt::format("expected an array at '{}'", path.back()));
     for (const auto& child : node.children)
-      if (strict(text, child) == *wanted) return std::nullopt;
-    return added(text, *top, node, "", *wanted);
+      if (strict_json(text, child) == wanted) return std::nullopt;
+    return added(text, top, node, "", wanted);
   }
   if (node.kind != '{')
-    return fail(ErrorCode::config_invalid, fmt::format("expected an object at '{}'", path[found->depth - 1]));
-  return added(text, *top, node, path[found->depth], wrapped(path, found->depth + 1, json::array{*wanted}));
+    return fail(ErrorCode::config_invalid, fmt::format("expected an object at '{}'", path[found.depth - 1]));
+  return added(text, top, node, path[found.depth], wrapped(path, found.depth + 1, json::array{wanted}));
 }
 
 Result<std::optional<Splice>> remove_json_member(std::string_view text, const JsonPath& path) {
   if (is_blank(text)) return std::nullopt;
-  auto top = Parser(text).parse();
-  if (!top) return std::unexpected(top.error());
-  auto found = walk(*top, path);
-  if (!found) return std::unexpected(found.error());
-  if (found->depth != path.size()) return std::nullopt;
-  const auto above = walk(*top, JsonPath(path.begin(), path.end() - 1));
-  const auto index = static_cast<std::size_t>(found->node - above->node->children.data());
+  TRY(auto top, parse_json_tree(text));
+  TRY(const auto found, walk(top, path));
+  if (found.depth != path.size()) return std::nullopt;
+  const auto above = walk(top, JsonPath(path.begin(), path.end() - 1));
+  const auto index = static_cast<std::size_t>(found.node - above->node->children.data());
   return without_child(text, *above->node, index);
 }
 
 Result<std::optional<Splice>> remove_json_item(std::string_view text, const JsonPath& path, std::string_view item) {
-  auto wanted = parsed(item);
-  if (!wanted) return std::unexpected(wanted.error());
+  TRY(auto wanted, parsed(item));
   if (is_blank(text)) return std::nullopt;
-  auto top = Parser(text).parse();
-  if (!top) return std::unexpected(top.error());
-  auto found = walk(*top, path);
-  if (!found) return std::unexpected(found.error());
-  if (found->depth != path.size() || found->node->kind != '[') return std::nullopt;
-  for (std::size_t i = 0; i < found->node->children.size(); ++i)
-    if (strict(text, found->node->children[i]) == *wanted) return without_child(text, *found->node, i);
+  TRY(auto top, parse_json_tree(text));
+  TRY(const auto found, walk(top, path));
+  if (found.depth != path.size() || found.node->kind != '[') return std::nullopt;
+  for (std::size_t i = 0; i < found.node->children.size(); ++i)
+    if (strict_json(text, found.node->children[i]) == wanted) return without_child(text, *found.node, i);
   return std::nullopt;
 }
 

@@ -1,14 +1,12 @@
 #include "cli/integrations/setup.h"
 
 #include "base/error.h"
+#include "base/try.h"
 #include "cli/console/input.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
-#include "cli/integrations/setup_agents.h"
-#include "cli/integrations/setup_check.h"
+#include "cli/integrations/setup_change.h"
 #include "cli/integrations/setup_diff.h"
-#include "cli/integrations/setup_file.h"
-#include "cli/integrations/setup_record.h"
 #include "manager/link/program.h"
 
 #include <boost/json.hpp>
@@ -16,7 +14,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <ranges>
 
 namespace perdure::cli {
 namespace {
@@ -24,20 +21,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t kWidestLine = 500;  // of a file that consists of one line
-
-// A file before and after. All changes of an agent are prepared before the first one is written.
-struct Change {
-  ConfigFile file;
-  std::optional<std::string> after;  ///< absent: the file is removed
-  RecordedFile recorded;             ///< stored after the change
-  bool has_server = false;
-
-  [[nodiscard]] bool is_needed() const { return !after || *after != file.text; }
-  [[nodiscard]] std::string_view action() const {
-    if (!is_needed()) return "none";
-    return !after ? "remove" : file.exists ? "change" : "create";
-  }
-};
 
 enum class Phase { not_set_up, already, would_change, declined, nobody_to_ask, set_up, removed, failed };
 constexpr std::string_view kPhaseNames[] = {"not_set_up",    "already", "would_change", "declined",
@@ -52,156 +35,6 @@ struct Report {
   std::optional<ServerCheck> check;
   std::optional<Error> error;
 };
-
-// Only blanks, or an empty object: the rest of a file that setup made, even if its program has rewritten it.
-bool is_empty_config(std::string text) {
-  std::erase_if(text, [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; });
-  return text.empty() || text == "{}";
-}
-
-std::unexpected<Error> nothing_changed(const std::string& path, const Error& error) {
-  return fail(error.code, fmt::format("{}: {}; nothing was changed", path, error.message));
-}
-
-// Folders that setup made for another file in them: the last of the files to be removed removes them, too.
-std::vector<std::string> shared_folders(const std::string& path) {
-  std::vector<std::string> shared;
-  for (const auto& agent : setup_agents()) {
-    const auto record = load_setup_record(std::string(agent.name));
-    if (!record) continue;
-    for (const auto& file : record->files)
-      for (const auto& folder : file.folders)
-        if (path.starts_with(folder + "/") && std::ranges::find(shared, folder) == shared.end())
-          shared.push_back(folder);
-  }
-  std::ranges::sort(shared, {}, &std::string::size);
-  return shared;
-}
-
-Result<std::vector<Change>> prepare_setup(const SetupAgent& agent, const SetupOptions& options,
-                                          std::vector<std::string>& notes) {
-  auto record = load_setup_record(std::string(agent.name));
-  if (!record) return std::unexpected(record.error());
-  auto plans = plan_for(agent, options, *record, notes);
-  if (!plans) return std::unexpected(plans.error());
-  std::vector<Change> changes;
-  for (const auto& plan : *plans) {
-    auto file = read_config_file(plan.path);
-    if (!file) return std::unexpected(file.error());
-    if (auto fine = check_format(file->text, plan.is_toml); !fine) return nothing_changed(plan.path, fine.error());
-    Change change{.file = std::move(*file), .after = {}, .recorded = {}, .has_server = plan.has_server};
-    change.recorded = {.path = plan.path, .created = !change.file.exists, .folders = {}, .steps = {}};
-    change.recorded.folders = shared_folders(change.file.real);
-    // The changes of an earlier setup are undone first, so that --remove restores the file as it was before all of
-    // them.
-    std::string base = change.file.text;
-    if (const auto* const earlier = record->find(plan.path)) {
-      if (auto undone = undo_edits(base, earlier->steps)) {
-        base = std::move(*undone);
-        change.recorded.created = earlier->created;
-      } else {
-        notes.push_back(fmt::format("{}: {}", plan.path, "the entry was changed since the last setup"));
-      }
-    }
-    auto edited = make_edits(base, plan.edits);
-    if (!edited) return nothing_changed(plan.path, edited.error());
-    change.after = std::move(edited->text);
-    change.recorded.steps = std::move(edited->steps);
-    if (change.is_needed())
-      if (auto reason = why_not_writable(change.file)) return fail(ErrorCode::config_invalid, *reason);
-    changes.push_back(std::move(change));
-  }
-  return changes;
-}
-
-Result<std::vector<Change>> prepare_removal(const SetupRecord& record) {
-  std::vector<Change> changes;
-  // Backwards: a folder made for the first file contains the others.
-  for (const auto& recorded : std::views::reverse(record.files)) {
-    auto file = read_config_file(recorded.path);
-    if (!file) return std::unexpected(file.error());
-    Change change{.file = std::move(*file), .after = {}, .recorded = recorded};
-    auto undone = undo_edits(change.file.text, recorded.steps);
-    if (!undone) return nothing_changed(recorded.path, undone.error());
-    if (!change.file.exists || !recorded.created || !is_empty_config(*undone)) change.after = std::move(*undone);
-    if (change.is_needed())
-      if (auto reason = why_not_writable(change.file)) return fail(ErrorCode::config_invalid, *reason);
-    changes.push_back(std::move(change));
-  }
-  return changes;
-}
-
-Result<> write_change(Change& change) {
-  if (!change.is_needed()) return {};
-  if (!change.after) return remove_config_file(change.file, change.recorded.folders);
-  return replace_config_file(change.file, *change.after, change.recorded.folders);
-}
-
-// Restores the files after a change that could not be completed. Best effort: the error that led here is reported.
-void take_back(const std::vector<Change>& changes, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) {
-    const Change& change = changes[i];
-    if (!change.is_needed()) continue;
-    auto now = read_config_file(change.file.path);
-    if (!now) continue;
-    std::vector<std::string> ignored;
-    if (change.file.exists) {
-      now->mode = change.file.mode;
-      static_cast<void>(replace_config_file(*now, change.file.text, ignored));
-    } else {
-      static_cast<void>(remove_config_file(*now, change.recorded.folders));
-    }
-  }
-}
-
-Result<> write_changes(std::vector<Change>& changes) {
-  for (std::size_t i = 0; i < changes.size(); ++i)
-    if (auto done = write_change(changes[i]); !done) {
-      take_back(changes, i);
-      return done;
-    }
-  return {};
-}
-
-SetupRecord with_changes(SetupRecord record, const std::vector<Change>& changes) {
-  for (const auto& change : changes) {
-    std::erase_if(record.files, [&](const RecordedFile& file) { return file.path == change.recorded.path; });
-    if (!change.recorded.steps.empty()) record.files.push_back(change.recorded);
-  }
-  return record;
-}
-
-Result<ServerCheck> check_written(const SetupAgent& agent, const std::vector<Change>& changes) {
-  for (const auto& change : changes) {
-    if (!change.has_server) continue;
-    auto file = read_config_file(change.file.path);
-    if (!file) return std::unexpected(file.error());
-    return check_server(agent, file->text);
-  }
-  return fail(ErrorCode::config_invalid, "no file has the server's entry");
-}
-
-// Record, files, check. The record comes first: after a crash --remove can undo everything.
-Result<> carry_out(Report& report) {
-  const std::string name(report.agent->name);
-  auto earlier = load_setup_record(name);
-  if (!earlier) return std::unexpected(earlier.error());
-  if (auto saved = save_setup_record(name, with_changes(*earlier, report.changes)); !saved) return saved;
-  auto written = write_changes(report.changes);
-  if (written) written = save_setup_record(name, with_changes(*earlier, report.changes));
-  if (written) {
-    auto check = check_written(*report.agent, report.changes);
-    if (check) {
-      report.check = std::move(*check);
-      return {};
-    }
-    take_back(report.changes, report.changes.size());
-    written = fail(check.error().code, fmt::format("the server does not start as {} starts it: {}; nothing was changed",
-                                                   report.agent->title, check.error().message));
-  }
-  static_cast<void>(save_setup_record(name, *earlier));
-  return written;
-}
 
 class Setup {
  public:
@@ -225,38 +58,31 @@ class Setup {
 
  private:
   Result<> set_up(Report& report, const SetupOptions& options) {
-    auto changes = prepare_setup(*report.agent, options, report.notes);
-    if (!changes) return std::unexpected(changes.error());
-    report.changes = std::move(*changes);
+    TRY(report.changes, prepare_setup(*report.agent, options, report.notes));
     if (std::ranges::none_of(report.changes, &Change::is_needed)) {
       report.phase = Phase::already;
       if (is_dry_) return {};
-      auto check = check_written(*report.agent, report.changes);
-      if (!check) return std::unexpected(check.error());
-      report.check = std::move(*check);
+      TRY(report.check, check_written(*report.agent, report.changes));
       return {};
     }
     if (!may_write(report, fmt::format("Change this for {}?", report.agent->title))) return {};
-    if (auto done = carry_out(report); !done) return done;
+    TRY(report.check, cli::set_up(*report.agent, report.changes));
     report.phase = Phase::set_up;
     return {};
   }
 
   Result<> remove(Report& report) {
     const std::string name(report.agent->name);
-    auto record = load_setup_record(name);
-    if (!record) return std::unexpected(record.error());
-    if (record->files.empty()) {
+    TRY(const auto record, load_setup_record(name));
+    if (record.files.empty()) {
       report.phase = Phase::not_set_up;
       return {};
     }
-    auto changes = prepare_removal(*record);
-    if (!changes) return std::unexpected(changes.error());
-    report.changes = std::move(*changes);
+    TRY(report.changes, prepare_removal(record));
     const bool is_gone = std::ranges::none_of(report.changes, &Change::is_needed);
     if (!(is_gone && !is_dry_) && !may_write(report, fmt::format("Undo this for {}?", report.agent->title))) return {};
-    if (auto done = write_changes(report.changes); !done) return done;
-    if (auto done = save_setup_record(name, {}); !done) return done;
+    TRY_VOID(write_changes(report.changes));
+    TRY_VOID(save_setup_record(name, {}));
     report.phase = Phase::removed;
     return {};
   }
@@ -386,9 +212,7 @@ std::vector<std::string> notes_on_program() {
 Result<SetupOptions> options_of(const Call& call) {
   SetupOptions options{.session = call.session, .owner = call.value("--owner")};
   if (!options.session) return options;
-  auto session = absolute_path(*options.session);
-  if (!session) return std::unexpected(session.error());
-  options.session = std::move(*session);
+  TRY(options.session, absolute_path(*options.session));
   return options;
 }
 
@@ -397,13 +221,11 @@ Result<SetupOptions> options_of(const Call& call) {
 Result<int> set_up_agents(Call& call) {
   if (call.json && !call.has("--yes") && !call.has("--dry-run"))
     return fail(ErrorCode::usage, "--json: give --yes or --dry-run too; no question is asked");
-  auto options = options_of(call);
-  if (!options) return std::unexpected(options.error());
-  auto chosen = choose(call);
-  if (!chosen) return std::unexpected(chosen.error());
+  TRY(const auto options, options_of(call));
+  TRY(const auto chosen, choose(call));
   Setup setup(call);
   std::vector<Report> reports;
-  for (const auto* const agent : *chosen) reports.push_back(setup.run(*agent, *options));
+  for (const auto* const agent : chosen) reports.push_back(setup.run(*agent, options));
   const bool is_removal = call.has("--remove");
   const std::vector<std::string> notes = is_removal ? std::vector<std::string>() : notes_on_program();
   if (call.json) {

@@ -1,11 +1,13 @@
 #include "base/error.h"
 #include "base/json_writer.h"
+#include "base/try.h"
 #include "base/utf8.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/text/activity_text.h"
 #include "cli/text/output_json.h"
+#include "cli/text/output_tail.h"
 #include "cli/text/terminal_text.h"
 #include "cli/verbs/verbs.h"
 #include "view/task_screen.h"
@@ -70,14 +72,14 @@ class Sink {
 
 struct WantedOutput {
   std::int64_t offset = 0, limit = INT64_MAX;
-  std::optional<std::int64_t> tail_lines, tail_bytes;
+  std::optional<TailLength> tail;
   bool follow = false, raw = false;
 };
 
-constexpr std::int64_t kMostTailLines = 100'000, kMostTailBytes = 16 << 20;
+constexpr std::int64_t kMostTailLines = 100'000;
 
 // `N` is lines, `4KiB` bytes (I40).
-Result<> read_tail(const Call& call, WantedOutput& wanted) {
+Result<> read_tail_option(const Call& call, WantedOutput& wanted) {
   const auto text = call.value("--tail");
   if (!text) return {};
   if (text->find_first_not_of("0123456789") == std::string::npos) {
@@ -86,96 +88,15 @@ Result<> read_tail(const Call& call, WantedOutput& wanted) {
       return fail(ErrorCode::usage,
                   fmt::format("--tail: expected at most {} lines, got '{}'; a size such as 4KiB is bytes",
                               kMostTailLines, harmless_line(*text)));
-    wanted.tail_lines = *lines;
+    wanted.tail = TailLength{.lines = *lines};
     return {};
   }
   auto bytes = parse_size(*text);
   if (!bytes)
     return fail(ErrorCode::usage, fmt::format("--tail: expected a number of lines, or a size such as 4KiB, got '{}'",
                                               harmless_line(*text)));
-  wanted.tail_bytes = *bytes;
+  wanted.tail = TailLength{.bytes = *bytes};
   return {};
-}
-
-// The last `bytes` kept bytes, and where they begin.
-Result<OutputChunk> read_end(const TaskManager& manager, const TaskId& id, std::int64_t bytes) {
-  auto all = manager.read_output(id, 0, 0);
-  while (!all && all.error().code == ErrorCode::output_expired) {
-    auto next = parse_integer(all.error().details["nextOffset"], 0, INT64_MAX);
-    if (!next) return all;
-    all = manager.read_output(id, *next, 0);
-  }
-  if (!all) return all;
-  OutputChunk end = *all;
-  end.bytes.clear();
-  end.offset = end.next_offset = std::max<std::int64_t>(0, all->size - bytes);
-  while (end.next_offset < all->size) {
-    auto part = manager.read_output(id, end.next_offset, std::min(kWindow, all->size - end.next_offset));
-    if (!part && part.error().code == ErrorCode::output_expired) {
-      auto next = parse_integer(part.error().details["nextOffset"], 0, INT64_MAX);
-      if (!next) return part;
-      end.bytes.clear();
-      end.offset = end.next_offset = *next;
-      continue;
-    }
-    if (!part) return part;
-    if (part->bytes.empty()) break;
-    end.bytes += part->bytes;
-    end.next_offset = part->next_offset;
-    end.eof = part->eof;
-    end.missing = part->missing;
-  }
-  return end;
-}
-
-// Offset in `text` of its last `lines` lines.
-std::size_t start_of_lines(std::string_view text, std::int64_t lines) {
-  std::size_t at = text.size();
-  if (at > 0 && text[at - 1] == '\n') --at;
-  for (; lines > 0; --lines) {
-    const auto end = at == 0 ? std::string_view::npos : text.rfind('\n', at - 1);
-    if (end == std::string_view::npos) return 0;
-    at = end;
-  }
-  return at + 1;
-}
-
-struct Tail {
-  OutputChunk chunk;
-  bool cut_line = false;  // it begins within a line
-};
-
-Result<Tail> read_tail_of(const TaskManager& manager, const TaskId& id, const WantedOutput& wanted) {
-  const bool by_lines = wanted.tail_lines.has_value();
-  std::int64_t window = by_lines ? 64 << 10 : *wanted.tail_bytes;
-  while (true) {
-    // One more byte shows whether the first line is complete.
-    auto end = read_end(manager, id, window + 1);
-    if (!end) return std::unexpected(end.error());
-    if (wanted.tail_lines.value_or(1) == 0 || wanted.tail_bytes.value_or(1) == 0) {
-      end->bytes.clear();
-      end->offset = end->next_offset;
-      return Tail{.chunk = std::move(*end)};
-    }
-    const bool is_short = static_cast<std::int64_t>(end->bytes.size()) <= window;
-    const bool is_all = is_short || (by_lines && end->offset == 0);
-    std::size_t from = 0;
-    bool cut = false;
-    if (by_lines) from = start_of_lines(end->bytes, *wanted.tail_lines);
-    if (by_lines && from == 0 && !is_all && window < kMostTailBytes) {
-      window *= 8;
-      continue;
-    }
-    if (from == 0 && !is_all) {
-      const auto line = end->bytes.find('\n');
-      cut = line == std::string::npos || line + 1 == end->bytes.size();
-      from = cut ? 1 : line + 1;
-      while (cut && from < end->bytes.size() && (static_cast<unsigned char>(end->bytes[from]) & 0xC0U) == 0x80U) ++from;
-    }
-    end->bytes.erase(0, from);
-    end->offset += static_cast<std::int64_t>(from);
-    return Tail{.chunk = std::move(*end), .cut_line = cut};
-  }
 }
 
 bool is_readable(int fd) {
@@ -275,33 +196,30 @@ Result<OutputSnapshot> window(const TaskManager& manager, const TaskId& id, std:
   return shown;
 }
 
-Result<OutputSnapshot> tail_snapshot(const TaskManager& manager, const TaskId& id, const WantedOutput& wanted) {
+Result<OutputSnapshot> tail_snapshot(const TaskManager& manager, const TaskId& id, const TailLength& length) {
   auto shown = manager.output_snapshot(id, 0);
   if (!shown) return shown;
-  auto tail = read_tail_of(manager, id, wanted);
-  if (!tail) return std::unexpected(tail.error());
-  const std::string& bytes = tail->chunk.bytes;
-  const std::size_t keep = tail->chunk.eof ? bytes.size() : bytes.size() - incomplete_suffix(bytes);
-  shown->preview = to_valid_utf8(std::string_view(bytes).substr(0, keep));
+  TRY(const auto end, read_tail(manager, id, length));
+  const std::size_t keep = end.eof ? end.bytes.size() : end.bytes.size() - incomplete_suffix(end.bytes);
+  shown->preview = to_valid_utf8(std::string_view(end.bytes).substr(0, keep));
   shown->preview_bytes = static_cast<std::int64_t>(shown->preview.size());
-  shown->next_offset = tail->chunk.offset + static_cast<std::int64_t>(keep);
-  shown->eof = tail->chunk.eof && keep == bytes.size();
-  shown->truncated = tail->chunk.offset > 0;
+  shown->next_offset = end.offset + static_cast<std::int64_t>(keep);
+  shown->eof = end.eof && keep == end.bytes.size();
+  shown->truncated = end.offset > 0;
   return shown;
 }
 
 Result<int> print_one(TaskManager& manager, const TaskId& id, const WantedOutput& wanted, Sink& sink, int cancel_fd) {
   std::int64_t from = wanted.offset;
-  if (wanted.tail_lines || wanted.tail_bytes) {
-    auto tail = read_tail_of(manager, id, wanted);
-    if (!tail) return std::unexpected(tail.error());
-    sink.write(tail->chunk.bytes);
-    if (tail->chunk.missing > 0)
-      return fail(ErrorCode::output_expired,
-                  fmt::format("{} bytes of the output of {} are missing: its log was removed or cut",
-                              tail->chunk.missing, id.str()));
+  if (wanted.tail) {
+    TRY(const auto end, read_tail(manager, id, *wanted.tail));
+    sink.write(end.bytes);
+    if (end.missing > 0)
+      return fail(
+          ErrorCode::output_expired,
+          fmt::format("{} bytes of the output of {} are missing: its log was removed or cut", end.missing, id.str()));
     if (!wanted.follow) return 0;
-    from = tail->chunk.next_offset;
+    from = end.next_offset;
   }
   return copy(manager, id, from, wanted.limit, wanted.follow, sink, cancel_fd);
 }
@@ -335,7 +253,7 @@ Result<int> run_output(Call& call) {
   auto offset = call.integer("--offset", 0, INT64_MAX);
   auto limit = call.size("--limit");
   WantedOutput wanted;
-  auto tail = read_tail(call, wanted);
+  auto tail = read_tail_option(call, wanted);
   if (!ids) return std::unexpected(ids.error());
   if (ids->empty()) return fail(ErrorCode::task_id_empty, "no task id: write `perdure output @1` for the newest task");
   if (!tail) return std::unexpected(tail.error());
@@ -367,7 +285,7 @@ Result<int> run_output(Call& call) {
 
   if (call.json) {
     auto shown = *offset || *limit ? window(manager, id, wanted.offset, limit->value_or(kPreview))
-                 : has_tail        ? tail_snapshot(manager, id, wanted)
+                 : has_tail        ? tail_snapshot(manager, id, *wanted.tail)
                                    : manager.output_snapshot(id, kPreview);
     if (!shown) return std::unexpected(shown.error());
     put_line(snapshot_json(*shown));
