@@ -38,6 +38,12 @@ def calls_in(trace):
     return counted
 
 
+# Calls of `run` up to its answer, from the second task on, without those of the loader: 84 of the command line, 2 of the process
+# in between, some 74 of the runner, 15 of the command's process before its exec.
+MOST_CALLS_OF_A_LAUNCH = 190
+MOST_FLUSHES_OF_A_LAUNCH = 2  # the record and its folder: no more, and no less
+
+
 class Counts(SessionTest):
     def tearDown(self):
         if os.path.isdir(self.session):
@@ -163,6 +169,49 @@ class Counts(SessionTest):
         many = {name: self.count(name, task) for name in ('show', 'output', 'wait')}
         many['run'] = self.count_run()
         self.compare(few, many, MANY_LIVE - FEW_LIVE)
+
+    def launch(self):
+        """The calls of one `run -c true`: (process, call, arguments), from each the ones that are before the answer."""
+        for name in os.listdir(self.scratch):
+            if name.startswith('launch.'):
+                os.remove(os.path.join(self.scratch, name))
+        subprocess.run([STRACE, '-ff', '-o', os.path.join(self.scratch, 'launch'), PERDURE, '--session', self.session, 'run', '-c', 'true'],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
+        found = []
+        for name in os.listdir(self.scratch):
+            if not name.startswith('launch.'):
+                continue
+            with open(os.path.join(self.scratch, name), encoding='utf-8', errors='replace') as f:
+                calls = [match.groups() for line in f if (match := re.match(r'(\w+)\((.*)', line))]
+            programs = [n for n, (call, args) in enumerate(calls) if call == 'execve']
+            answers = [n for n, (call, args) in enumerate(calls) if call == 'writev' and '"running ' in args]
+            if answers:
+                process, calls = 'runner', calls[:answers[0] + 1]
+            elif programs and '"/bin/sh"' in calls[programs[-1]][1]:
+                process, calls = 'command', calls[:programs[-1] + 1]
+            elif programs:
+                # What a C library does before main() is another matter, and differs with how it is linked.
+                process, calls = 'perdure', calls[next(n for n, (call, args) in enumerate(calls) if 'SIGPIPE' in args):]
+            else:
+                process = 'between'
+            found += [(process, call, args) for call, args in calls]
+        return found
+
+    def test_L66_D51_a_launch_makes_no_call_that_it_does_not_need(self):
+        task = self.sh('true')
+        self.finished(task)
+        calls = min((self.launch() for _ in range(3)), key=len)
+        counted = collections.Counter(process for process, _, _ in calls)
+        self.assertEqual(set(counted), {'perdure', 'between', 'runner', 'command'}, 'everybody was traced')
+        print('calls of a launch up to its answer:', sum(counted.values()), dict(counted), flush=True)
+        self.assertLessEqual(len(calls), MOST_CALLS_OF_A_LAUNCH, counted)
+        self.assertEqual(sum(1 for _, call, _ in calls if call in ('fsync', 'fdatasync')), MOST_FLUSHES_OF_A_LAUNCH)
+        opened = collections.Counter((process, args.partition(',')[2].partition(',')[0]) for process, call, args in calls
+                                     if call == 'openat' and process in ('perdure', 'runner') and ' = -1 ' not in args and self.session in args)
+        twice = {path for (process, path), times in opened.items() if times > 1}
+        self.assertFalse(twice, 'opened twice')
+        self.assertFalse([args for process, call, args in calls if process == 'perdure' and '.json' in args and ' = -1 ENOENT' not in args],
+                         'D51: the record is not read again for the answer')
 
     def test_L66_an_entry_that_stands_for_nothing_does_nothing(self):
         """A session is foreign data: an entry of active/ costs a look, and no more."""

@@ -91,7 +91,7 @@ class Gate(TracedTest):
 class Disk(TracedTest):
     def test_L25_a_log_that_the_disk_refuses_for_a_while_has_a_gap_that_is_counted_and_the_command_lives(self):
         task, _ = self.traced(['/bin/bash', '-c', 'for i in {0..9}; do echo line $i; sleep 0.03; done; exit 3'],
-                              'write:error=ENOSPC:when=3..5', only='output.log')
+                              'write:error=ENOSPC:when=2..4', only='output.log')
         record = self.ended(task)
         self.assertEqual((record['status'], record['exitCode'], record['outputBytes']), ('failed', 3, 70))
         log = self.s.output(task)

@@ -25,7 +25,7 @@ class RunnerTest(SessionTest):
     def start(self, *argv, **options):
         """Starts the command and returns its task id; it runs by then."""
         task, answer = self.s.start(list(argv), **options)
-        self.assertRegex(answer, r'^running [1-9][0-9]* [1-9][0-9]*$')
+        self.assertRegex(answer, r'^running [1-9][0-9]* [1-9][0-9]*( ,"status":"running",.*})?$')
         return task
 
     def sh(self, line, **options):
