@@ -141,7 +141,7 @@ Shown PathsRule::shown(const Type& value) {
   Shown shown{.text = {}, .json = "["};
   for (const auto& path : value) {
     shown.text += (shown.text.empty() ? "" : ":") + path;
-    shown.json += (shown.json.size() > 1 ? "," : "") + codec::json_quoted(path);
+    shown.json += (shown.json.size() > 1 ? "," : "") + json_quoted(path);
   }
   shown.json += "]";
   return shown;

@@ -7,7 +7,6 @@
 #include "far/child.h"
 
 #include <poll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -22,7 +21,8 @@
 namespace perdure::far {
 namespace {
 
-constexpr std::int64_t kLimitMs = 30'000;  // an unreachable controller is reported after 9 s, a hung one after 10 s
+constexpr std::int64_t kFolderMs = 10'000;
+constexpr std::int64_t kLimitMs = 30'000;  // an unreachable controller is told of after 9 s, a hung one after 10 s
 
 struct Run {
   int exit_status = -1;
@@ -44,26 +44,21 @@ std::vector<std::string> small_environment() {
   return variables;
 }
 
-Result<Run> run(const std::vector<std::string>& words, std::string_view input, std::int64_t limit_ms = kLimitMs) {
+Result<Run> run(const std::vector<std::string>& words, std::int64_t limit_ms = kLimitMs, int cancel_fd = -1) {
   auto child = Child::spawn(words, small_environment());
   if (!child) return far_failure(kUnreachable, child.error().message);
   const std::int64_t until = steady_ms() + limit_ms;
   Run done;
   std::array<bool, 2> open = {true, true};
-  while (open[0] || open[1] || !input.empty()) {
+  child->close_input();
+  while (open[0] || open[1]) {
     std::array<pollfd, 3> fds = {{{.fd = open[0] ? child->output() : -1, .events = POLLIN, .revents = 0},
                                   {.fd = open[1] ? child->errors() : -1, .events = POLLIN, .revents = 0},
-                                  {.fd = input.empty() ? -1 : child->input(), .events = POLLOUT, .revents = 0}}};
-    if (input.empty()) child->close_input();
+                                  {.fd = cancel_fd, .events = POLLIN, .revents = 0}}};
     const std::int64_t left = std::clamp<std::int64_t>(until - steady_ms(), 0, INT32_MAX);
     const int n = ::poll(fds.data(), fds.size(), static_cast<int>(left));
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return far_failure(kUnreachable, fmt::format("{} does not end", words.front()));
-    if (fds[2].revents != 0) {
-      const ssize_t sent = ::send(child->input(), input.data(), input.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-      if (sent > 0) input.remove_prefix(static_cast<std::size_t>(sent));
-      if (sent < 0 && errno != EAGAIN && errno != EINTR) input = {};
-    }
+    if (n <= 0 || fds[2].revents != 0) return far_failure(kUnreachable, fmt::format("{} does not end", words.front()));
     for (const std::size_t i : {std::size_t{0}, std::size_t{1}}) {
       if (fds[i].revents == 0) continue;
       std::array<char, 65'536> part{};
@@ -72,8 +67,7 @@ Result<Run> run(const std::vector<std::string>& words, std::string_view input, s
       if (got == 0 || (got < 0 && errno != EINTR)) open[i] = false;
     }
   }
-  child->close_input();
-  const auto ended = child->wait(until);
+  const auto ended = child->wait(until, cancel_fd);
   if (!ended) return far_failure(kUnreachable, fmt::format("{} does not end", words.front()));
   done.exit_status = ended->exit_code;
   return done;
@@ -105,10 +99,11 @@ Result<std::string> submit_job(const JobRequest& request) {
   words.insert(words.end(),
                {"--parsable", "--no-requeue", "--open-mode=append", "--kill-on-invalid-dep=yes", "--export=ALL",
                 "--job-name=" + request.token, "--chdir=" + request.folder, "--output=" + request.log, request.script});
-  TRY(auto done, run(words, {}));
-  if (done.exit_status != 0) {
-    if (speaks_of_silence(done.errors) || done.exit_status < 0) return silent("sbatch", done);
-    auto refused = fail(ErrorCode::task_launch_failed, fmt::format("Slurm refused the job: {}", trimmed(done.errors)));
+  auto done = run(words);
+  if (!done) return std::unexpected(done.error());
+  if (done->exit_status != 0) {
+    if (speaks_of_silence(done->errors) || done->exit_status < 0) return silent("sbatch", *done);
+    auto refused = fail(ErrorCode::task_launch_failed, fmt::format("Slurm refused the job: {}", trimmed(done->errors)));
     refused.error().details["exit"] = "126";
     refused.error().details["refused"] = "true";
     return refused;
@@ -120,7 +115,7 @@ Result<std::string> submit_job(const JobRequest& request) {
   return id;
 }
 
-Result<std::map<std::string, JobState>> ask_jobs(const std::vector<std::string>& tokens) {
+Result<std::map<std::string, JobState>> ask_jobs(const std::vector<std::string>& tokens, int cancel_fd) {
   std::map<std::string, JobState> jobs;
   if (tokens.empty()) return jobs;
   const std::vector<std::string> words{"squeue",
@@ -130,9 +125,10 @@ Result<std::map<std::string, JobState>> ask_jobs(const std::vector<std::string>&
                                        fmt::format("--name={}", fmt::join(tokens, ",")),
                                        "-O",
                                        "JobID:|,Name:64|,State:24|,exit_code:|,Reason:64|,NodeList:64|"};
-  TRY(auto done, run(words, {}));
-  if (done.exit_status != 0) return silent("squeue", done);
-  std::string_view rest = done.output;
+  auto done = run(words, kLimitMs, cancel_fd);
+  if (!done) return std::unexpected(done.error());
+  if (done->exit_status != 0) return silent("squeue", *done);
+  std::string_view rest = done->output;
   while (!rest.empty()) {
     std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
@@ -158,15 +154,17 @@ Result<std::map<std::string, JobState>> ask_jobs(const std::vector<std::string>&
 }
 
 Result<> cancel_job(const std::string& token, const std::string& id) {
-  TRY(auto done, run({"scancel", "--name=" + token, id}, {}));
-  if (done.exit_status != 0) return silent("scancel", done);
+  auto done = run({"scancel", "--name=" + token, id});
+  if (!done) return std::unexpected(done.error());
+  if (done->exit_status != 0) return silent("scancel", *done);
   return {};
 }
 
 Result<StepAnswer> run_beside(const std::string& id, const std::vector<std::string>& words, std::int64_t limit_ms) {
   std::vector<std::string> all{"srun", "--jobid=" + id, "--overlap", "--quiet", "-N1", "-n1", "--immediate=8"};
   all.insert(all.end(), words.begin(), words.end());
-  TRY(auto done, run(all, {}, limit_ms));
+  auto done = run(all, limit_ms);
+  if (!done) return std::unexpected(done.error());
   return StepAnswer{
       .exit_status = done.exit_status, .output = std::move(done.output), .errors = std::move(done.errors)};
 }
@@ -200,16 +198,25 @@ std::optional<std::chrono::milliseconds> parse_time_left(std::string_view text) 
 }
 
 Result<std::optional<std::chrono::milliseconds>> time_left(const std::string& id) {
-  TRY(auto done, run({"squeue", "-h", "-j", id, "-o", "%L"}, {}));
-  if (done.exit_status != 0) return silent("squeue", done);
-  return parse_time_left(trimmed(done.output));
+  auto done = run({"squeue", "-h", "-j", id, "-o", "%L"});
+  if (!done) return std::unexpected(done.error());
+  if (done->exit_status != 0) return silent("squeue", *done);
+  return parse_time_left(trimmed(done->output));
 }
 
-Result<bool> is_node_up(const std::string& node) {
-  TRY(auto done, run({"sinfo", "-h", "-N", "-n", node, "-o", "%T"}, {}));
-  if (done.exit_status != 0) return silent("sinfo", done);
-  const std::string state = trimmed(done.output.substr(0, done.output.find('\n')));
+Result<bool> is_node_up(const std::string& node, int cancel_fd) {
+  auto done = run({"sinfo", "-h", "-N", "-n", node, "-o", "%T"}, kLimitMs, cancel_fd);
+  if (!done) return std::unexpected(done.error());
+  if (done->exit_status != 0) return silent("sinfo", *done);
+  const std::string state = trimmed(done->output.substr(0, done->output.find('\n')));
   return state == "idle" || state == "mixed" || state == "allocated" || state == "completing";
+}
+
+Result<> check_answers(const std::string& folder, int cancel_fd) {
+  // What is known of a folder may come out of a cache: it is opened, too.
+  auto looked = run({"/bin/sh", "-c", "cd \"$1\" && : < .", "sh", folder}, kFolderMs, cancel_fd);
+  if (looked) return {};
+  return far_failure(kUnreachable, fmt::format("the file system of {} does not answer", folder));
 }
 
 JobPhase phase_of(std::string_view state) {
@@ -255,14 +262,16 @@ Result<> check_option(std::string_view word) {
 }
 
 Result<std::string> slurm_version() {
-  TRY(auto done, run({"sbatch", "--version"}, {}));
-  if (done.exit_status != 0) return silent("sbatch", done);
-  return trimmed(done.output);
+  auto done = run({"sbatch", "--version"});
+  if (!done) return std::unexpected(done.error());
+  if (done->exit_status != 0) return silent("sbatch", *done);
+  return trimmed(done->output);
 }
 
 Result<std::map<std::string, std::string>> slurm_settings() {
-  TRY(auto done, run({"scontrol", "show", "config"}, {}));
-  if (done.exit_status != 0) return silent("scontrol", done);
+  auto done = run({"scontrol", "show", "config"});
+  if (!done) return std::unexpected(done.error());
+  if (done->exit_status != 0) return silent("scontrol", *done);
   std::map<std::string, std::string> settings;
   std::string_view rest = done.output;
   while (!rest.empty()) {

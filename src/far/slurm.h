@@ -35,8 +35,10 @@ struct JobState {
   std::string node;
   std::string exit;  ///< as Slurm prints it: the raw wait status
 };
-/// The jobs of these tokens that Slurm knows, the newest of each. Errors: far_failure(kUnreachable).
-[[nodiscard]] Result<std::map<std::string, JobState>> ask_jobs(const std::vector<std::string>& tokens);
+/// Jobs of these tokens that Slurm knows, the newest of each. Errors: far_failure(kUnreachable).
+/// `cancel_fd`, readable: give up.
+[[nodiscard]] Result<std::map<std::string, JobState>> ask_jobs(const std::vector<std::string>& tokens,
+                                                               int cancel_fd = -1);
 
 /// Signals a job to end if id and token match. Success does not mean that it has ended. Errors:
 /// far_failure(kUnreachable).
@@ -56,8 +58,12 @@ struct StepAnswer {
 /// Parses squeue's "[DAYS-][[HOURS:]MINUTES:]SECONDS".
 [[nodiscard]] std::optional<std::chrono::milliseconds> parse_time_left(std::string_view text);
 
-/// Is that node up, so that no process of an earlier job lives on it? (Its slurmd kills orphans when it registers.)
-[[nodiscard]] Result<bool> is_node_up(const std::string& node);
+/// Is that node up, so that nothing of an earlier job lives on it? (Its slurmd ends orphans when it registers.)
+[[nodiscard]] Result<bool> is_node_up(const std::string& node, int cancel_fd = -1);
+
+/// Does the file system of that folder answer? One that hangs holds whoever looks at it, so another process does, for 10 s
+/// at most. A folder that is not there is an answer. Errors: far_failure(kUnreachable).
+[[nodiscard]] Result<> check_answers(const std::string& folder, int cancel_fd = -1);
 
 /// The meaning of a state for a task without a recorded end.
 enum class JobPhase { waiting, running, cancelled, failed, timed_out, preempted, out_of_memory, node_failed };

@@ -49,6 +49,13 @@ Session::Session(const std::string& path) {
   while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
 }
 
+Session Session::unseen(std::string path) {
+  Session session;
+  session.path_ = std::move(path);
+  while (session.path_.size() > 1 && session.path_.back() == '/') session.path_.pop_back();
+  return session;
+}
+
 std::string Session::config_path() const {
   return path_ + "/" + kConfigFile;
 }

@@ -15,6 +15,8 @@ class Session {
  public:
   /// `path` is made absolute; links are resolved in the part of it that exists.
   explicit Session(const std::string& path);
+  /// An absolute path, taken as it is: not even its links are looked at, which on a dead file system would not return.
+  [[nodiscard]] static Session unseen(std::string path);
 
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string tasks_path() const;
@@ -48,6 +50,7 @@ class Session {
   [[nodiscard]] std::int64_t next_seq() const;
 
  private:
+  Session() = default;
   std::string path_;
 };
 

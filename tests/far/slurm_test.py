@@ -13,11 +13,16 @@ from session import PERDURE, SessionTest, eventually  # noqa: E402
 from slurm_cluster import Cluster, need  # noqa: E402
 
 CLUSTER = None
+# A partition whose jobs take the place of all others.
+PREEMPTION = """PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=urgent Nodes=ALL PriorityTier=10 PreemptMode=OFF State=UP"""
+
 
 def setUpModule():
     global CLUSTER
     need()
-    CLUSTER = Cluster()
+    CLUSTER = Cluster(EXTRA_CONF=PREEMPTION)
 
 
 def tearDownModule():
@@ -370,6 +375,64 @@ class Faults(SlurmTest):
         finally:
             os.rename(CLUSTER.shared + '.away', CLUSTER.shared)
         self.perdure('wait', task, check=2)
+
+
+class Preemption(SlurmTest):
+    """Rule 4.8 of executors.md: a job that has to make room for another."""
+
+    def setUp(self):
+        super().setUp()
+        self.urgent = None
+
+    def tearDown(self):
+        if self.urgent:
+            CLUSTER.slurm('scancel', self.urgent)
+        super().tearDown()
+
+    def preempt(self):
+        script = os.path.join(CLUSTER.shared, 'urgent.sh')
+        with open(script, 'w', encoding='utf-8') as f:
+            f.write('#!/bin/sh\nsleep 100\n')
+        self.urgent = CLUSTER.slurm('sbatch', '--parsable', '--partition=urgent', '--exclusive', '--nodelist=n1',
+                                    '-o', '/dev/null', script).strip()
+
+    def test_48_a_preempted_job_is_killed_and_says_so(self):
+        task = self.job('trap "echo bye; exit 5" TERM; echo up; sleep 100 & wait', '--executor-option', '--nodelist=n1')
+        self.assertEqual(self.running(task)['node'], 'n1')
+        self.preempt()
+        self.perdure('wait', task, check=143)
+        record = self.record(task)
+        self.assertEqual((record['status'], record['stopReason']), ('killed', 'Preempted in Slurm'))
+        self.assertEqual(self.log(task), b'up\nbye\n')
+
+    def test_48_a_preempted_job_that_ignores_it_is_killed_and_says_so(self):
+        task = self.job('trap "" TERM; echo up; while :; do sleep 0.2; done', '--executor-option', '--nodelist=n1', '--grace', '60s')
+        self.running(task)
+        self.preempt()
+        self.perdure('wait', task, check=143)
+        record = self.record(task)
+        self.assertEqual((record['status'], record['stopReason']), ('killed', 'Preempted in Slurm'))
+
+    def test_48_a_preempted_job_that_slurm_queues_again_runs_nothing_twice(self):
+        mark = os.path.join(CLUSTER.shared, 'preempted')
+        task = self.job(f'echo x >> {mark}; sleep 100', '--executor-option', '--nodelist=n1')
+        place = self.running(task)['place']
+        CLUSTER.slurm('scontrol', 'update', f'JobId={place}', 'Requeue=1')
+        self.preempt()
+        self.perdure('wait', task, check=143)
+        self.assertEqual(self.record(task)['status'], 'killed')
+        CLUSTER.slurm('scancel', self.urgent)
+        engine_log = os.path.join(CLUSTER.shared, 'tasks', task, 'engine.log')
+
+        def met():
+            time.sleep(1)  # Slurm begins its wait anew at each of these
+            CLUSTER.slurm('scontrol', 'update', f'JobId={place}', 'StartTime=now')
+            with open(engine_log, encoding='utf-8') as f:
+                return 'claimed already' in f.read()
+        eventually(met, 'the second copy has met the claim', 90)
+        with open(mark, encoding='utf-8') as f:
+            self.assertEqual(f.read(), 'x\n')
+        self.assertEqual(self.record(task)['status'], 'killed')
 
 
 class NodeOff(SlurmTest):

@@ -2,6 +2,8 @@
 
 `ssh` runs what it is told on this machine, with a home folder of its own. `sbatch` keeps the job and runs its script at
 once, in the background, as a node would; `squeue` tells of it. The answers have the shape of the real ones.
+
+A file `hang` in the folder of the jobs, with names of programs in it, has those hang, as where the controller does.
 """
 import os
 import stat
@@ -22,8 +24,9 @@ id=$(($(cat "$D/last" 2>/dev/null || echo 0) + 1)); echo "$id" > "$D/last"
 for word; do :; done
 cp "$word" "$D/$id.script"
 echo "$name" > "$D/$id.name"
-SLURM_JOB_ID=$id setsid sh -c 'sh "$1" >> "$2" 2>&1; echo $? > "$3"' job "$D/$id.script" "$log" "$D/$id.exit" \
+SLURM_JOB_ID=$id setsid sh -c 'trap : TERM; sh "$1" >> "$2" 2>&1; echo $? > "$3"' job "$D/$id.script" "$log" "$D/$id.exit" \
   9>&- </dev/null >/dev/null 2>&1 &
+echo $! > "$D/$id.pid"
 exec 9>&-
 echo "$id"
 '''
@@ -43,16 +46,27 @@ done
 '''
 
 
+SCANCEL = r'''#!/bin/sh
+for id; do :; done
+pid=$(cat {folder}/"$id".pid); job=$(cat "/proc/$pid/task/$pid/children") && kill -TERM $job
+exit 0
+'''
+
+HANG = r'''case " $(cat {folder}/hang 2>/dev/null) " in *" {name} "*) exec sleep 1000;; esac
+'''
+
+
 def make(folder, home):
     """Programs in folder/bin, for the front of PATH."""
     programs = os.path.join(folder, 'bin')
     state = os.path.join(folder, 'jobs')
     for path in (programs, state):
         os.makedirs(path, exist_ok=True)
-    for name, text in (('ssh', SSH), ('sbatch', SBATCH), ('squeue', SQUEUE), ('scancel', '#!/bin/sh\nexit 0\n'),
-                       ('srun', '#!/bin/sh\nexit 1\n'), ('sinfo', '#!/bin/sh\necho idle\n')):
+    for name, text in (('ssh', SSH), ('sbatch', SBATCH), ('squeue', SQUEUE), ('scancel', SCANCEL),
+                       ('srun', '#!/bin/sh\nexit 1\n'), ('scontrol', '#!/bin/sh\necho "ClusterName = fake"\n'), ('sinfo', '#!/bin/sh\necho idle\n')):
         path = os.path.join(programs, name)
         with open(path, 'w', encoding='utf-8') as f:
-            f.write(text.replace('{home}', home).replace('{folder}', state))
+            first, rest = text.split('\n', 1)
+            f.write((first + '\n' + HANG + rest).replace('{home}', home).replace('{folder}', state).replace('{name}', name))
         os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     return programs

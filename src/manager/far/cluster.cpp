@@ -32,6 +32,7 @@ using std::chrono::milliseconds;
 // For that long a job may be missing because Slurm lost it with its state.
 constexpr std::int64_t kResubmitMs = 300'000;
 constexpr std::int64_t kReachMs = 10'000;
+constexpr std::int64_t kAnsweredMs = 1'000;  // for which an answer of the file system is taken as one
 constexpr std::int64_t kMinuteMs = 60'000;
 constexpr std::size_t kMostSmallFile = 65'536;
 constexpr std::size_t kPart = 1 << 20;
@@ -96,6 +97,32 @@ std::string tail_of(const std::string& path) {
   return text;
 }
 
+// Slurm's node says why it ends a job before it signals its processes, all of them at once: a command that ends at that
+// may be seen to by the runner before the runner has its own signal. It did not end by itself all the same.
+void add_words_of_slurm(const far::FarTask& task, std::string_view engine, Task& record) {
+  constexpr std::string_view kCancelled = "Cancelled in Slurm";
+  const bool was_cancelled = engine.contains("*** JOB ") && engine.contains(" CANCELLED AT ");
+  const bool by_itself = record.status == Status::failed || record.status == Status::completed;
+  if (was_cancelled && by_itself && !record.stop_reason) {
+    record.status = Status::killed;
+    record.stop_reason = kCancelled;
+  }
+  const bool at_limit = engine.contains("DUE TO TIME LIMIT");
+  if (record.status == Status::timed_out && !record.timed_out_by && at_limit) record.timed_out_by = "executor";
+  if (record.status != Status::killed || record.stop_reason != kCancelled) return;
+  if (task.stop) {
+    record.stop_reason = task.stop->reason;
+  } else if (engine.contains("DUE TO PREEMPTION")) {
+    record.stop_reason = "Preempted in Slurm";
+  } else if (at_limit) {
+    record.status = Status::timed_out;
+    record.timed_out_by = "executor";
+    record.process.exit_code.reset();
+    record.process.signal.reset();
+    record.stop_reason.reset();
+  }
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> sbatch_options(const ExecutorDefinition& executor, const StartOptions& options) {
@@ -126,6 +153,13 @@ std::string Cluster::file(const TaskId& id, std::string_view name) const {
   return fmt::format("{}/{}", there_.folder_path(id), name);
 }
 
+Result<> Cluster::check_answers() const {
+  if (answered_at_ >= 0 && steady_ms() - answered_at_ < kAnsweredMs) return {};
+  if (auto answers = far::check_answers(executor_.folder, cancel_fd_); !answers) return answers;
+  answered_at_ = steady_ms();
+  return {};
+}
+
 bool Cluster::is_claimed(const TaskId& id) const {
   return ::access(file(id, "claim").c_str(), F_OK) == 0;
 }
@@ -139,6 +173,7 @@ Result<> Cluster::prepare(far::FarTask& task, const StartOptions& options, const
   const TaskId& id = task.planned.id;
   TRY(auto words, sbatch_options(executor_, options));
   task.words = std::move(words);
+  TRY_VOID(check_answers());
   if (auto made = there_.create(); !made) return made;
   if (auto fine = store::check_owner(there_); !fine) return fine;
   TRY(auto bin, install(folder_of(executor_, programs), programs));
@@ -208,8 +243,9 @@ Result<> Cluster::settle_unplaced(const far::FarTask& task) const {
     again->is_parked = false;
     if (auto written = far::write_far_task(session_, *again); !written) return written;
   }
+  TRY_VOID(check_answers());
   const std::string& token = again->planned.executor->token;
-  auto jobs = far::ask_jobs({token});
+  auto jobs = far::ask_jobs({token}, cancel_fd_);
   if (!jobs) return std::unexpected(jobs.error());
   if (const auto job = jobs->find(token); job != jobs->end()) {
     again->place = job->second.id;
@@ -265,22 +301,7 @@ Result<bool> Cluster::mirror(const far::FarTask& task) {
   if (is_terminal((*record)->status)) {
     if (auto rest = copy_log(id); !rest) return rest;
     const std::string engine = tail_of(file(id, "engine.log"));
-    if ((*record)->status == Status::killed && (*record)->stop_reason == "Cancelled in Slurm") {
-      if (task.stop)
-        (*record)->stop_reason = task.stop->reason;
-      else if (engine.contains("DUE TO PREEMPTION"))
-        (*record)->stop_reason = "Preempted in Slurm";
-    }
-    const bool by_engine = engine.contains("DUE TO TIME LIMIT");
-    if ((*record)->status == Status::timed_out && !(*record)->timed_out_by && by_engine)
-      (*record)->timed_out_by = "executor";
-    if (by_engine && (*record)->status == Status::killed && (*record)->stop_reason == "Cancelled in Slurm") {
-      (*record)->status = Status::timed_out;
-      (*record)->timed_out_by = "executor";
-      (*record)->process.exit_code.reset();
-      (*record)->process.signal.reset();
-      (*record)->stop_reason.reset();
-    }
+    add_words_of_slurm(task, engine, **record);
   }
   const std::string raw = (*record)->found.raw;
   auto taken = take_over(session_, telemetry_, id, **record, {});
@@ -290,6 +311,7 @@ Result<bool> Cluster::mirror(const far::FarTask& task) {
 }
 
 Result<bool> Cluster::look(const std::vector<far::FarTask>& tasks) {
+  TRY_VOID(check_answers());
   struct stat about{};
   if (::stat(executor_.folder.c_str(), &about) != 0)
     return far::far_failure(far::kUnreachable, fmt::format("the folder {} can't be looked at: {}", executor_.folder,
@@ -341,6 +363,7 @@ Result<> Cluster::end(const far::FarTask& task, const far::JobState& job, far::J
       auto found = assess_without_runner(there_, **record);
       if (found && found->settles && found->task.recovered.value_or(false)) {
         TRY_VOID(copy_log(id));
+        add_words_of_slurm(task, tail_of(file(id, "engine.log")), found->task);
         auto taken = take_over(session_, telemetry_, id, found->task, {});
         if (!taken) return std::unexpected(taken.error());
         return {};
@@ -429,7 +452,7 @@ Result<bool> Cluster::ask(const std::vector<far::FarTask>& tasks) {
   for (const auto& task : tasks)
     if (task.place) tokens.push_back(task.planned.executor->token);
   if (tokens.empty()) return false;
-  auto jobs = far::ask_jobs(tokens);
+  auto jobs = far::ask_jobs(tokens, cancel_fd_);
   if (!jobs) return std::unexpected(jobs.error());
   bool again = false;
   for (const auto& task : tasks) {
@@ -452,7 +475,7 @@ Result<bool> Cluster::ask(const std::vector<far::FarTask>& tasks) {
     if (phase == far::JobPhase::node_failed && is_claimed(id)) {
       // Its processes may still run on that node. They end when the node registers again.
       const std::string node = job.node.empty() && known ? known->executor->node.value_or("") : job.node;
-      TRY(auto up, node.empty() ? Result<bool>(false) : far::is_node_up(node));
+      TRY(auto up, node.empty() ? Result<bool>(false) : far::is_node_up(node, cancel_fd_));
       const auto since = over_since_.try_emplace(id, steady_ms()).first->second;
       if (!up && steady_ms() - since < executor_.lost_after.count()) {
         TRY_VOID(note_silence(session_, id, "NODE_FAIL"));
@@ -477,6 +500,7 @@ Result<bool> Cluster::ask(const std::vector<far::FarTask>& tasks) {
 
 Result<far::StepAnswer> Cluster::call(const far::FarTask& task, const std::vector<std::string>& words,
                                       std::int64_t limit_ms) const {
+  TRY_VOID(check_answers());
   if (!task.place || !is_claimed(task.planned.id))
     return fail(ErrorCode::task_not_running,
                 fmt::format("{} waits in Slurm: it has not started yet", task.planned.id.str()));
@@ -499,6 +523,7 @@ Result<> Cluster::check_extension(const far::FarTask& task, milliseconds timeout
 Result<> Cluster::stop(const far::FarTask& task) const {
   if (!task.place) return {};
   const TaskId& id = task.planned.id;
+  TRY_VOID(check_answers());
   if (is_claimed(id)) {
     std::vector<std::string> words{"stop", id.str(), "--json", "--reason=" + task.stop->reason};
     if (task.stop->grace_ms >= 0) words.push_back(fmt::format("--grace={}ms", task.stop->grace_ms));
@@ -510,6 +535,7 @@ Result<> Cluster::stop(const far::FarTask& task) const {
 }
 
 Result<> Cluster::remove(const TaskId& id) const {
+  TRY_VOID(check_answers());
   auto record = store::find_record(there_, id);
   if (!record) return std::unexpected(record.error());
   if (*record)

@@ -27,8 +27,17 @@ namespace perdure::manager {
 
 class Cluster {
  public:
-  Cluster(const store::Session& session, const ExecutorDefinition& executor, Telemetry& telemetry)
-      : session_(session), executor_(executor), telemetry_(telemetry), there_(executor.folder) {}
+  /// `cancel_fd`, readable: what only asks gives up.
+  Cluster(const store::Session& session, const ExecutorDefinition& executor, Telemetry& telemetry, int cancel_fd = -1)
+      : session_(session),
+        executor_(executor),
+        telemetry_(telemetry),
+        there_(store::Session::unseen(executor.folder)),
+        cancel_fd_(cancel_fd) {}
+
+  /// Does the shared file system answer? To be asked before anything in it is looked at, which could not be given up.
+  /// Errors: far_failure(kUnreachable), after 10 s.
+  [[nodiscard]] Result<> check_answers() const;
 
   /// Puts everything that the job needs into the folder, and sets the options of sbatch. Errors: session_unusable for a
   /// folder that others may write.
@@ -75,9 +84,10 @@ class Cluster {
   const ExecutorDefinition& executor_;
   Telemetry& telemetry_;
   store::Session there_;
-  std::map<TaskId, std::string> seen_;  // the record there when it was last mirrored
-  // Steady clock: since when Slurm reports the job as over while its record does not.
-  std::map<TaskId, std::int64_t> over_since_;
+  int cancel_fd_;
+  mutable std::int64_t answered_at_ = -1;      // steady clock
+  std::map<TaskId, std::string> seen_;         // the record there, as it was mirrored last
+  std::map<TaskId, std::int64_t> over_since_;  // steady clock: Slurm says that the job is over, its record does not
 };
 
 /// The words of sbatch for these options: resources, then the executor's own options, then the task's.

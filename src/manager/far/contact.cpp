@@ -35,6 +35,10 @@ constexpr std::int64_t kFarewellMs = 5'000;
 
 void check_slurm(const ExecutorDefinition& executor, ExecutorReport& report) {
   report.place = executor.folder;
+  if (auto answers = far::check_answers(executor.folder); !answers) {
+    report.problems.push_back(answers.error().message);
+    return;
+  }
   const auto version = far::slurm_version();
   const auto settings =
       version ? far::slurm_settings() : Result<std::map<std::string, std::string>>(std::unexpected(version.error()));

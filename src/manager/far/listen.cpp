@@ -218,7 +218,7 @@ Result<> FarContact::ask_in_turn(const ExecutorDefinition& executor, Cluster& cl
 // As hear(), for a cluster: reads the shared folder often, and asks Slurm rarely. Ends when no task is left or, with
 // Mode::once, when everything available is known.
 Result<> FarContact::hear_cluster(const ExecutorDefinition& executor, Mode mode) {
-  Cluster cluster(session_, executor, telemetry_);
+  Cluster cluster(session_, executor, telemetry_, cancel_.get());
   std::set<TaskId> asked_to_stop;
   std::int64_t pause = kFirstLookMs;
   std::int64_t ask_pause = kFirstAskMs;

@@ -166,6 +166,8 @@ Result<Task> start_job(const FarSide& side, const StartOptions& options, const W
   auto executor = side.contact.find(options.on);
   if (!executor) return std::unexpected(executor.error());
   if (auto fine = check_far(**executor, options, work); !fine) return std::unexpected(fine.error());
+  Cluster cluster(side.session, **executor, side.telemetry);
+  if (auto answers = cluster.check_answers(); !answers) return std::unexpected(answers.error());
   auto programs = side.contact.programs();
   if (!programs) return std::unexpected(programs.error());
   if (auto made = side.session.create(); !made) return std::unexpected(made.error());
@@ -197,6 +199,7 @@ Result<Task> start_job(const FarSide& side, const StartOptions& options, const W
   constant.notification.on_end.clear();
   constant.notification.signature.reset();
   constant.queue = {};
+  constant.agent.id.reset();  // the runner has it apart, as `note`
   constant.origin.idempotency_key.reset();
   launch.constant_members = codec::constant_members(constant);
   launch.description = constant.description;
@@ -211,7 +214,6 @@ Result<Task> start_job(const FarSide& side, const StartOptions& options, const W
   launch.hooks.clear();
   launch.telemetry_file.clear();
   launch.owner.clear();
-  const Cluster cluster(side.session, **executor, side.telemetry);
   if (auto prepared = cluster.prepare(sent, options, work, *programs, launch_spec(launch)); !prepared) {
     take_back(side.session, *id);
     return std::unexpected(prepared.error());
@@ -220,7 +222,7 @@ Result<Task> start_job(const FarSide& side, const StartOptions& options, const W
   for (const auto& id_before : predecessors_of(sent))
     if (auto before = far::read_far_task(side.session, id_before);
         before && before->place && before->executor() == options.on && far::is_entered(side.session, id_before))
-      static_cast<void>(Cluster(side.session, **executor, side.telemetry).look({*before}));
+      static_cast<void>(cluster.look({*before}));
   sent.is_parked = is_full || turn_of(side.session, sent).state != Turn::State::may_start;
   auto task = send(side, sent, key);
   if (!task) static_cast<void>(cluster.remove(*id));
