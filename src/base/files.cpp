@@ -1,5 +1,7 @@
 #include "base/files.h"
 
+#include "base/visit_folder.h"
+
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
@@ -153,14 +155,14 @@ Result<> sync_folder_and_parents(const std::string& path) {
   return {};
 }
 
-Result<std::vector<FolderEntry>> read_folder(int folder, const std::string& described) {
+Result<> visit_folder(int folder, const std::string& described,
+                      const std::function<void(std::string_view name, unsigned char type)>& visit) {
   // A new open file description: readdir moves the offset, which a duplicate would share with other threads.
   Fd own(::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!own) return fail_errno("reading the folder", described);
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(own.get()), &::closedir);
   if (!stream) return fail_errno("reading the folder", described);
   static_cast<void>(own.release());
-  std::vector<FolderEntry> entries;
   while (true) {
     errno = 0;
     // readdir is safe here: no other thread has this stream.
@@ -174,9 +176,18 @@ Result<std::vector<FolderEntry>> read_folder(int folder, const std::string& desc
       if (::fstatat(folder, entry->d_name, &about, AT_SYMLINK_NOFOLLOW) != 0) continue;
       type = static_cast<unsigned char>(IFTODT(about.st_mode));
     }
-    entries.push_back({std::string(name), type});
+    visit(name, type);
   }
   if (errno != 0) return fail_errno("reading the folder", described);
+  return {};
+}
+
+Result<std::vector<FolderEntry>> read_folder(int folder, const std::string& described) {
+  std::vector<FolderEntry> entries;
+  auto done = visit_folder(folder, described, [&](std::string_view name, unsigned char type) {
+    entries.push_back({std::string(name), type});
+  });
+  if (!done) return std::unexpected(done.error());
   return entries;
 }
 

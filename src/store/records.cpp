@@ -4,11 +4,13 @@
 #include "base/file_lock.h"
 #include "base/files.h"
 #include "base/try.h"
+#include "base/visit_folder.h"
 #include "codec/record.h"
 #include "contract/names.h"
 #include "store/active.h"
 #include "store/precedence.h"
 #include "store/queue.h"
+#include "store/stream.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -16,8 +18,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <dirent.h>
+#include <functional>
 #include <iterator>
-#include <span>
 #include <thread>
 #include <unordered_set>
 
@@ -30,8 +32,8 @@ std::string_view stem_of(std::string_view name) {
   return name.ends_with(kSuffix) ? name.substr(0, name.size() - kSuffix.size()) : std::string_view();
 }
 
-// Reads a record in as few system calls as possible: a read that does not fill the buffer has read all of it. In any
-// other case the view is empty, and the caller uses the slower function.
+// A record's bytes in as few system calls as can be: one read that does not fill the buffer has read it all. Whatever
+// is not as simple as that gives an empty view and is looked at closely.
 std::string_view read_quickly(int folder, const std::string& name, std::string& buffer) {
   constexpr std::size_t kOrdinary = 16384;
   buffer.resize(kOrdinary);
@@ -57,7 +59,7 @@ Result<Task> read_record(int folder, const std::string& name, const std::string&
   return task;
 }
 
-// Absent: the folder does not hold a task of the oldest format.
+// Absent: the folder holds no task of the oldest shape.
 Result<std::optional<Task>> read_kimi_cli(int tasks, const std::string& name, const std::string& path) {
   auto folder = open_folder_at(tasks, name, path);
   if (!folder && is_absence(folder.error().os_error)) return std::nullopt;
@@ -81,28 +83,62 @@ BadRecord as_bad(const std::string& path, const Error& error) {
   return {path, named ? error.message.substr(path.size() + 2) : error.message};
 }
 
+constexpr std::size_t kWorthAThread = 2000;
+constexpr std::size_t kNamesForAThread = 4000;  // at once
+
+std::size_t cores() {
+  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMostWorkers);
+}
+
+// Names of files, in one piece.
+class Names {
+ public:
+  void add(std::string_view name) {
+    text_ += name;
+    ends_.push_back(text_.size());
+  }
+  void clear() {
+    text_.clear();
+    ends_.clear();
+  }
+  [[nodiscard]] std::size_t size() const { return ends_.size(); }
+  [[nodiscard]] std::string_view at(std::size_t i) const {
+    const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
+    return std::string_view(text_).substr(begin, ends_[i] - begin);
+  }
+
+ private:
+  std::string text_;
+  std::vector<std::size_t> ends_;
+};
+
 class Scanner {
  public:
-  Scanner(const Session& session, std::vector<Scan>& found, const ScanOptions& options)
-      : session_(session), found_(found), options_(options), own_(session.tasks_path()), precedence_(session) {}
+  Scanner(const Session& session, std::vector<Scan>& found, const ScanOptions& options, const Stream* stream = nullptr)
+      : session_(session),
+        found_(found),
+        options_(options),
+        stream_(stream),
+        own_(session.tasks_path()),
+        precedence_(session) {}
 
-  // From here on, records in the session's own folder that are known to be terminal are skipped.
+  // From here on, names in the session's own folder that are known to have ended are not looked at.
   void believe(const std::vector<TaskId>& active) {
     ended_.emplace(session_);
     for (const auto& id : active) active_.insert(id.str());
   }
 
-  // Opens only these records.
+  // Only these, which may be live.
   Result<> scan_active(const std::vector<TaskId>& active) {
     auto folder = open_folder_at(AT_FDCWD, own_, own_);
     if (!folder && is_absence(folder.error().os_error)) return {};
     if (!folder) return std::unexpected(folder.error());
     std::unordered_set<std::string> queued;
-    TRY(auto queue, list_queue(session_));
-    // A runner killed between writing its record and removing its entry had one of the first places; those behind still
-    // wait.
+    auto queue = list_queue(session_);
+    if (!queue) return std::unexpected(queue.error());
+    // Whoever was killed between its record and the removal of its entry was one of the first; those behind still wait.
     constexpr std::size_t kFirst = 8;
-    for (std::size_t i = kFirst; i < queue.size(); ++i) queued.insert(queue[i].id.str());
+    for (std::size_t i = kFirst; i < queue->size(); ++i) queued.insert((*queue)[i].id.str());
     Scan& into = found_.emplace_back();
     std::string buffer;
     for (const auto& id : active) {
@@ -114,43 +150,56 @@ class Scanner {
       if (!task && task.error().os_error == ENOENT) {
         into.recordless.push_back(id);
       } else {
-        add(std::move(task), file, into);
+        add(0, std::move(task), nullptr, file, into);
       }
     }
     return {};
   }
 
-  // Scans the folders in the order of Session::record_folders(): `<session>/tasks` comes last.
+  // The folders in the order of Session::record_folders(): `<session>/tasks` comes last. Names are read some thousand at a
+  // time, each of which is dealt with before the next: what this takes does not grow with the folder, but for 16 bytes a name.
   Result<> scan(const std::string& path) {
-    TRY(auto folder, open_folder_at(AT_FDCWD, path, path));
-    TRY(auto entries, read_folder(folder.get(), path));
-    std::unordered_set<std::string_view> here;
-    std::vector<const FolderEntry*> folders;
-    std::vector<const FolderEntry*> records;
-    for (const auto& entry : entries) {
-      if (entry.type == DT_DIR && !has_ended(path, entry.name)) folders.push_back(&entry);
-      const auto stem = stem_of(entry.name);
-      if (has_ended(path, stem)) continue;
-      if (!TaskId::names_record(stem)) continue;  // not a record's name: no record (docs/internals/disk-format.md)
-      if (path != own_ && precedence_.is_ours(*TaskId::parse(stem))) continue;  // a copy
-      here.insert(stem);
-      records.push_back(&entry);
+    auto folder = open_folder_at(AT_FDCWD, path, path);
+    if (!folder) return std::unexpected(folder.error());
+    constexpr std::hash<std::string_view> kHash;
+    std::vector<std::size_t> records;
+    std::vector<std::size_t> folders;
+    Names names;
+    auto visited = visit_folder(folder->get(), path, [&](std::string_view name, unsigned char type) {
+      if (type == DT_DIR && !has_ended(path, name)) folders.push_back(kHash(name));
+      const auto stem = stem_of(name);
+      if (!may_be_record(path, stem)) return;
+      records.push_back(kHash(stem));
+      names.add(name);
+      if (names.size() < kNamesForAThread * cores()) return;
+      read_all(folder->get(), path, names);
+      names.clear();
+    });
+    if (!visited) return visited;
+    read_all(folder->get(), path, names);
+    // A folder beside its record belongs to that record; only one without may be a task of the oldest shape.
+    std::ranges::sort(records);
+    const auto has_record = [&](std::size_t hash) { return std::ranges::binary_search(records, hash); };
+    std::vector<std::string> alone;
+    if (!std::ranges::all_of(folders, has_record)) {
+      visited = visit_folder(folder->get(), path, [&](std::string_view name, unsigned char type) {
+        if (type == DT_DIR && !has_ended(path, name) && !has_record(kHash(name))) alone.emplace_back(name);
+      });
+      if (!visited) return visited;
     }
-    read_all(folder.get(), path, records);
-    // A folder beside a record belongs to that record; only one without a record may be a task of the oldest format.
-    for (const auto* entry : folders) {
-      if (here.contains(entry->name) || is_taken(entry->name) || !TaskId::parse(entry->name)) continue;
-      const std::string inside = path + "/" + entry->name;
-      auto task = read_kimi_cli(folder.get(), entry->name, inside);
+    for (const auto& name : alone) {
+      if (is_taken(name) || !TaskId::parse(name)) continue;
+      const std::string inside = path + "/" + name;
+      Scan& into = found_.emplace_back();
+      auto task = read_kimi_cli(folder->get(), name, inside);
       if (!task) {
-        found_.back().bad.push_back(as_bad(inside + "/spec.json", task.error()));
+        into.bad.push_back(as_bad(inside + "/spec.json", task.error()));
       } else if (*task) {
-        add(std::move(**task), inside, found_.back());
-      } else if (TaskId::names_record(entry->name)) {
-        found_.back().recordless.push_back(*TaskId::parse(entry->name));
+        add(0, std::move(**task), nullptr, inside, into);
+      } else if (TaskId::names_record(name)) {
+        into.recordless.push_back(*TaskId::parse(name));
       }
     }
-    for (const auto stem : here) taken_.emplace(stem);
     return {};
   }
 
@@ -159,44 +208,71 @@ class Scanner {
     return ended_ && path == own_ && ended_->contains(id) && !active_.contains(std::string(id));
   }
 
-  [[nodiscard]] bool is_taken(std::string_view stem) const { return taken_.contains(std::string(stem)); }
-
-  // Reading is all system calls and decoding all computing, so a second thread pays off in large sessions.
-  void read_all(int folder, const std::string& path, std::span<const FolderEntry* const> records) {
-    constexpr std::size_t kWorthAThread = 2000;
-    const std::size_t cores = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 8);
-    const std::size_t workers = std::clamp<std::size_t>(records.size() / kWorthAThread, 1, cores);
-    if (workers == 1) return read_part(folder, path, records, found_.emplace_back());
-    std::vector<Scan> parts(workers);
-    {
-      std::vector<std::jthread> threads;
-      threads.reserve(workers);
-      const std::size_t share = records.size() / workers + 1;
-      for (std::size_t i = 0; i < workers; ++i)
-        threads.emplace_back([&, i] {
-          const std::size_t from = std::min(i * share, records.size());
-          read_part(folder, path, records.subspan(from, std::min(share, records.size() - from)), parts[i]);
-        });
-    }
-    std::ranges::move(parts, std::back_inserter(found_));
+  [[nodiscard]] bool is_taken(std::string_view stem) const {
+    return !taken_.empty() && taken_.contains(std::string(stem));
   }
 
-  void read_part(int folder, const std::string& path, std::span<const FolderEntry* const> records, Scan& into) const {
+  bool may_be_record(const std::string& path, std::string_view stem) {
+    if (has_ended(path, stem)) return false;
+    if (!TaskId::names_record(stem)) return false;  // not a record's name: no record (docs/internals/disk-format.md)
+    if (path == own_) return true;
+    if (precedence_.is_ours(*TaskId::parse(stem))) return false;  // a copy
+    here_.emplace(stem);
+    return true;
+  }
+
+  // Reading is all system calls and decoding all computing, so a second core is worth having for large sessions.
+  void read_all(int folder, const std::string& path, const Names& names) {
+    const std::size_t workers = std::clamp<std::size_t>(names.size() / kWorthAThread, 1, cores());
+    if (workers == 1) {
+      read_part(0, folder, path, names, 0, names.size(), found_.emplace_back());
+    } else {
+      std::vector<Scan> parts(workers);
+      {
+        std::vector<std::jthread> threads;
+        threads.reserve(workers);
+        const std::size_t share = names.size() / workers + 1;
+        for (std::size_t i = 0; i < workers; ++i)
+          threads.emplace_back([&, i] {
+            const std::size_t from = std::min(i * share, names.size());
+            read_part(i, folder, path, names, from, std::min(from + share, names.size()), parts[i]);
+          });
+      }
+      std::ranges::move(parts, std::back_inserter(found_));
+    }
+    if (path != own_) taken_.merge(here_);
+    here_.clear();
+  }
+
+  void read_part(std::size_t worker, int folder, const std::string& path, const Names& names, std::size_t from,
+                 std::size_t to, Scan& into) const {
     std::string buffer;
-    if (options_.terminal && !options_.take) into.tasks.reserve(into.tasks.size() + records.size());
-    for (const auto* entry : records) {
-      const std::string file = path + "/" + entry->name;
-      auto task = read_record(folder, entry->name, file, buffer);
-      // Another folder's record of that id takes precedence; the problem with this one is reported all the same.
-      if (!task || !is_taken(stem_of(entry->name))) add(std::move(task), file, into);
+    std::string name;
+    std::string file = path + "/";
+    const bool may_be_known = stream_ != nullptr && stream_->is_known && path == own_;
+    if (options_.terminal && !options_.take && stream_ == nullptr) into.tasks.reserve(into.tasks.size() + to - from);
+    for (std::size_t i = from; i < to; ++i) {
+      name = names.at(i);
+      struct stat about{};
+      bool is_stated = false;
+      if (may_be_known && !is_taken(stem_of(name))) {
+        is_stated = ::fstatat(folder, name.c_str(), &about, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(about.st_mode);
+        if (is_stated && stream_->is_known(worker, stem_of(name), about)) continue;
+      }
+      file.resize(path.size() + 1);
+      file += name;
+      auto task = read_record(folder, name, file, buffer);
+      // Another folder's record of that id wins; what is wrong with this one is told all the same.
+      if (!task || !is_taken(stem_of(name))) add(worker, std::move(task), is_stated ? &about : nullptr, file, into);
     }
   }
 
-  void add(Result<Task> task, const std::string& path, Scan& into) const {
+  void add(std::size_t worker, Result<Task> task, const struct stat* about, const std::string& path, Scan& into) const {
     if (!task) {
       if (task.error().os_error != ENOENT) into.bad.push_back(as_bad(path, task.error()));
     } else if (options_.terminal || !is_terminal(task->status) ||
                (options_.leftovers && task->process.leftovers.value_or(0) > 0)) {
+      if (stream_ != nullptr) return stream_->take(worker, std::move(*task), about);
       if (options_.take) return options_.take(std::move(*task));
       into.tasks.push_back(std::move(*task));
     }
@@ -205,21 +281,24 @@ class Scanner {
   const Session& session_;
   std::vector<Scan>& found_;
   const ScanOptions& options_;
+  const Stream* const stream_;
   const std::string own_;
   Precedence precedence_;
   std::optional<EndedIds> ended_;
   std::unordered_set<std::string> active_;
-  std::unordered_set<std::string> taken_;  // ids in the earlier folders, which take precedence
+  std::unordered_set<std::string> here_;   // ids of this folder, while it is another than the session's own
+  std::unordered_set<std::string> taken_;  // ids of the folders before, which win
 };
 
 }  // namespace
 
 Result<std::optional<Task>> find_record(const Session& session, const TaskId& id) {
-  TRY(auto folders, session.record_folders());
+  auto folders = session.record_folders();
+  if (!folders) return std::unexpected(folders.error());
   std::string buffer;
-  const bool has_others = folders.size() > 1 || (folders.size() == 1 && folders.front() != session.tasks_path());
+  const bool has_others = folders->size() > 1 || (folders->size() == 1 && folders->front() != session.tasks_path());
   const bool is_ours = has_others && id.has_record_form() && Precedence(session).is_ours(id);
-  for (const auto& path : folders) {
+  for (const auto& path : *folders) {
     if (is_ours && path != session.tasks_path()) continue;
     auto folder = open_folder_at(AT_FDCWD, path, path);
     if (!folder && is_absence(folder.error().os_error)) continue;
@@ -242,8 +321,9 @@ Result<Task> reread(const Task& task) {
   const std::string name = task.found.source.substr(slash + 1);
   if (task.found.shape == Shape::kimi_cli) {
     const auto parent = folder_path.rfind('/');
-    TRY(auto tasks, open_folder_at(AT_FDCWD, folder_path.substr(0, parent), folder_path));
-    TRY(auto again, read_kimi_cli(tasks.get(), folder_path.substr(parent + 1), folder_path));
+    auto tasks = open_folder_at(AT_FDCWD, folder_path.substr(0, parent), folder_path);
+    if (!tasks) return std::unexpected(tasks.error());
+    TRY(auto again, read_kimi_cli(tasks->get(), folder_path.substr(parent + 1), folder_path));
     if (again) return std::move(*again);
     return fail(ErrorCode::task_not_found, task.found.source + ": is gone");
   }
@@ -263,15 +343,26 @@ Result<std::vector<Scan>> scan_in_parts(const Session& session, const ScanOption
     }
     scanner.believe(active);
   }
-  TRY(auto folders, session.record_folders());
+  auto folders = session.record_folders();
+  if (!folders) return std::unexpected(folders.error());
+  for (const auto& path : *folders) TRY_VOID(scanner.scan(path));
+  return found;
+}
+
+Result<std::vector<Scan>> stream_records(const Session& session, const Stream& stream) {
+  std::vector<Scan> found;
+  const ScanOptions options;
+  Scanner scanner(session, found, options, &stream);
+  TRY(const auto folders, session.record_folders());
   for (const auto& path : folders) TRY_VOID(scanner.scan(path));
   return found;
 }
 
 Result<Scan> scan_records(const Session& session, const ScanOptions& options) {
-  TRY(auto parts, scan_in_parts(session, options));
+  auto parts = scan_in_parts(session, options);
+  if (!parts) return std::unexpected(parts.error());
   Scan all;
-  for (auto& part : parts) {
+  for (auto& part : *parts) {
     std::ranges::move(part.tasks, std::back_inserter(all.tasks));
     std::ranges::move(part.bad, std::back_inserter(all.bad));
     std::ranges::move(part.recordless, std::back_inserter(all.recordless));
@@ -289,7 +380,7 @@ Result<> write_record(const Task& task) {
 }
 
 Result<Fd> lock_record(const Task& task) {
-  // The file was replaced between opening and locking: try again.
+  // A file that was replaced between opening and locking proves nothing: once more.
   while (true) {
     auto file = open_at(AT_FDCWD, task.found.source, O_RDWR, task.found.source);
     if (!file) return file;

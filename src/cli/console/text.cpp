@@ -1,6 +1,7 @@
 #include "cli/console/text.h"
 
 #include "base/utf8.h"
+#include "cli/console/table_layout.h"
 
 #include <signal.h>
 
@@ -70,7 +71,12 @@ Character take_character(std::string_view& text) {
   return character;
 }
 
+bool is_plain_ascii(std::string_view bytes) {
+  return std::ranges::all_of(bytes, [](char c) { return c >= 0x20 && c < 0x7F; });
+}
+
 std::string harmless(std::string_view bytes, bool keep_lines) {
+  if (is_plain_ascii(bytes)) return std::string(bytes);
   const std::string valid = to_valid_utf8(bytes);
   std::string out;
   for (std::string_view rest = valid; !rest.empty();) {
@@ -120,6 +126,7 @@ std::string time_text(std::int64_t ms_since_epoch) {
 }
 
 std::size_t display_width(std::string_view utf8) {
+  if (is_plain_ascii(utf8)) return utf8.size();
   std::size_t width = 0;
   while (!utf8.empty()) width += take_character(utf8).width;
   return width;
@@ -168,31 +175,41 @@ std::string harmless_text(std::string_view bytes) {
   return harmless(bytes, true);
 }
 
-std::vector<std::string> Table::lines(std::size_t columns) const {
-  std::vector<std::size_t> widths(rows_.front().size(), 0);
-  auto rows = rows_;
-  if (columns > 0)
-    for (auto& row : rows)
-      for (std::size_t i = 1; i + 1 < row.size(); ++i) row[i] = cut_in_the_middle(row[i], columns / 3);
-  for (const auto& row : rows)
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i]));
-  std::vector<std::string> lines;
-  for (const auto& row : rows) {
-    std::string line;
-    std::size_t used = 0;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      const bool last = i + 1 == row.size();
-      if (last && columns > 0) {
-        line += cut_to_width(row[i], columns > used ? std::max<std::size_t>(columns - used, 8) : 8);
-      } else {
-        line += row[i];
-      }
-      if (!last) line.append(widths[i] - display_width(row[i]) + 2, ' ');
-      used += widths[i] + 2;
-    }
-    while (line.ends_with(' ')) line.pop_back();
-    lines.push_back(std::move(line));
+void TableLayout::measure(const std::vector<std::string>& cells) {
+  widths_.resize(std::max(widths_.size(), cells.size()), 0);
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    std::size_t width = display_width(cells[i]);
+    if (is_cut(i, cells.size()) && width > columns_ / 3)
+      width = display_width(cut_in_the_middle(cells[i], columns_ / 3));
+    widths_[i] = std::max(widths_[i], width);
   }
+}
+
+std::string TableLayout::line(const std::vector<std::string>& cells) const {
+  std::string line;
+  std::size_t used = 0;
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    if (i + 1 == cells.size()) {
+      line += columns_ == 0 ? cells[i]
+                            : cut_to_width(cells[i], columns_ > used ? std::max<std::size_t>(columns_ - used, 8) : 8);
+    } else {
+      const std::string cut = is_cut(i, cells.size()) ? cut_in_the_middle(cells[i], columns_ / 3) : std::string();
+      const std::string& cell = is_cut(i, cells.size()) ? cut : cells[i];
+      line += cell;
+      line.append(widths_[i] - display_width(cell) + 2, ' ');
+    }
+    used += widths_[i] + 2;
+  }
+  while (line.ends_with(' ')) line.pop_back();
+  return line;
+}
+
+std::vector<std::string> Table::lines(std::size_t columns) const {
+  TableLayout layout(columns);
+  for (const auto& row : rows_) layout.measure(row);
+  std::vector<std::string> lines;
+  lines.reserve(rows_.size());
+  for (const auto& row : rows_) lines.push_back(layout.line(row));
   return lines;
 }
 

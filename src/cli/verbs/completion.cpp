@@ -3,6 +3,7 @@
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "cli/verbs/verbs.h"
+#include <perdure/listing.h>
 
 #include <fmt/format.h>
 
@@ -211,11 +212,13 @@ constexpr Option kIdsOptions[] = {{"--active", nullptr, "only live ones"},
 Result<int> ids(Call& call) {
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
-  auto tasks = (*manager)->list({.ended = !call.has("--active")});
+  const auto tasks = Listing::of(**manager, {.tasks = {.ended = !call.has("--active")}});
   if (!tasks) return std::unexpected(tasks.error());
   std::string text;
-  for (const auto& task : *tasks)
+  for (std::size_t i = 0; i < tasks->size(); ++i) {
+    const TaskRow task = tasks->row(i);
     text += task.id.str() + (call.has("--described") ? "\t" + harmless_line(task.description) : "") + "\n";
+  }
   put(text);
   return 0;
 }

@@ -1,15 +1,22 @@
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/try.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
+#include "cli/console/table_layout.h"
 #include "cli/console/text.h"
 #include "cli/verbs/verbs.h"
+#include <perdure/listing.h>
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace perdure::cli {
 namespace {
@@ -30,26 +37,9 @@ constexpr Option kListOptions[] = {
     {"--refresh", nullptr, "ask the executors of tasks that run elsewhere first"},
 };
 
-// Running tasks are always listed; of the ended ones the newest, up to the limit.
-std::size_t apply_limit(std::vector<Task>& tasks, std::size_t limit) {
-  const auto running =
-      static_cast<std::size_t>(std::ranges::count_if(tasks, [](const Task& t) { return !is_terminal(t.status); }));
-  const std::size_t room = limit > running ? limit - running : 0;
-  std::size_t ended = tasks.size() - running;
-  std::size_t dropped = 0;
-  std::erase_if(tasks, [&](const Task& task) {
-    if (!is_terminal(task.status)) return false;
-    const bool drop = ended > room;
-    --ended;
-    dropped += drop ? 1U : 0U;
-    return drop;
-  });
-  return dropped;
-}
-
 constexpr std::size_t kLeastDescription = 30;
 
-// "10m": that long ago. Else a local date or time. Errors: usage.
+// "10m": that long ago. Else a local day or time. Errors: usage.
 Result<std::optional<std::int64_t>> read_since(const Call& call) {
   const auto text = call.value("--since");
   if (!text) return std::nullopt;
@@ -64,87 +54,164 @@ Result<std::optional<std::int64_t>> read_since(const Call& call) {
               fmt::format("--since: expected a length such as 10m, a day or a time, got '{}'", harmless_line(*text)));
 }
 
-// Has the task all of the labels, each with its value if one is given?
-bool has_labels(const Task& task, const std::vector<std::string>& wanted) {
-  return std::ranges::all_of(wanted, [&](const std::string& text) {
+// "K=V", or "K" for any value.
+std::vector<std::pair<std::string, std::optional<std::string>>> read_labels(const Call& call) {
+  std::vector<std::pair<std::string, std::optional<std::string>>> labels;
+  for (const auto& text : call.values("--label")) {
     const auto equals = text.find('=');
-    const auto found = task.labels.find(text.substr(0, equals));
-    return found != task.labels.end() && (equals == std::string::npos || found->second == text.substr(equals + 1));
-  });
+    labels.emplace_back(text.substr(0, equals),
+                        equals == std::string::npos ? std::nullopt : std::optional(text.substr(equals + 1)));
+  }
+  return labels;
 }
 
-std::string status_text(const Task& task) {
-  if (task.found.unrecorded_end) return *task.found.unrecorded_end;
-  // A question waits for a user, and uses no resources.
+std::string status_text(const TaskRow& task) {
+  if (task.unrecorded_end) return *task.unrecorded_end;
+  // A question waits for a person, and does nothing.
   std::string status(task.kind == Kind::question && task.status == Status::running ? "open" : name_of(task.status));
-  if (task.found.unverified) status += "?";
-  if (task.found.paused) status += " (stopped)";
-  if (task.found.has_leftovers) status += " (left processes)";
-  if (task.found.runner_gone) status += task.status == Status::queued ? " (asleep: perdure reconcile)" : "!";
-  if (task.queue.place) status += fmt::format(" #{}", *task.queue.place);
+  if (task.unverified) status += "?";
+  if (task.paused) status += " (stopped)";
+  if (task.has_leftovers) status += " (left processes)";
+  if (task.runner_gone) status += task.status == Status::queued ? " (asleep: perdure reconcile)" : "!";
+  if (task.queue_place) status += fmt::format(" #{}", *task.queue_place);
   if (!task.detached) status += " fg";
   return status;
 }
 
-std::string exit_text(const Task& task) {
-  if (task.process.exit_code) return fmt::to_string(*task.process.exit_code);
-  if (task.process.signal) return fmt::format("sig {}", *task.process.signal);
+std::string exit_text(const TaskRow& task) {
+  if (task.exit_code) return fmt::to_string(*task.exit_code);
+  if (task.signal) return fmt::format("sig {}", *task.signal);
   return "-";
 }
 
-// The agent's name, and its id for a resume once there is one (L28).
-std::string agent_text(const Task& task) {
+// Which one, and the id by which it is resumed, once there is one (L28).
+std::string agent_text(const TaskRow& task) {
   if (task.kind != Kind::agent) return "-";
-  const std::string type = harmless_line(task.agent.type.value_or("?"));
-  return task.agent.id ? fmt::format("{} {}", type, harmless_line(task.agent.id->text)) : type;
+  const std::string type = harmless_line(task.agent_type.value_or("?"));
+  return task.agent_id ? fmt::format("{} {}", type, harmless_line(*task.agent_id)) : type;
 }
 
-void print_table(const std::vector<Task>& tasks) {
-  const std::size_t columns = terminal_columns();
-  std::size_t fixed = 0;
-  for (const auto& task : tasks) fixed = std::max(fixed, task.id.str().size() + status_text(task).size());
-  fixed += std::string_view("    10m ago   3m 12s    0     ").size();
-  // The owner is left out if it would leave too little space for the description (I42).
-  const bool owners = std::ranges::any_of(tasks, [](const Task& t) { return t.owner.has_value(); }) &&
-                      (columns == 0 || columns >= fixed + columns / 3 + kLeastDescription);
-  const bool names = std::ranges::any_of(tasks, [](const Task& t) { return t.name.has_value(); });
-  const bool agents = std::ranges::any_of(tasks, [](const Task& t) { return t.kind == Kind::agent; });
-  const bool elsewhere = std::ranges::any_of(tasks, [](const Task& t) { return t.executor.has_value(); });
-  std::vector<std::string> head = {"ID", "STATUS", "STARTED", "DURATION", "EXIT"};
-  if (names) head.emplace_back("NAME");
-  if (owners) head.emplace_back("OWNER");
-  if (agents) head.emplace_back("AGENT");
-  if (elsewhere) head.emplace_back("ON");
-  head.emplace_back("DESCRIPTION");
-  Table table(std::move(head));
-  const std::int64_t now = now_ms();
-  for (const auto& task : tasks) {
+std::string executor_text(const TaskRow& task) {
+  if (task.executor_type.empty()) return "-";
+  ExecutorState executor;
+  executor.name = task.executor_name;
+  executor.type = task.executor_type;
+  executor.place = task.executor_place;
+  executor.node = task.executor_node;
+  return harmless_line(place_text(executor));
+}
+
+// Output in pieces: of a hundred thousand tasks it is ten megabytes.
+class Pieces {
+ public:
+  ~Pieces() { flush(); }
+  Pieces() = default;
+  Pieces(const Pieces&) = delete;
+  Pieces& operator=(const Pieces&) = delete;
+  void add(std::string_view text) {
+    text_ += text;
+    if (text_.size() >= kPiece) flush();
+  }
+
+ private:
+  static constexpr std::size_t kPiece = 64 << 10;
+  void flush() {
+    if (!text_.empty()) put(text_);
+    text_.clear();
+  }
+  std::string text_;
+};
+
+class ListTable {
+ public:
+  explicit ListTable(const Listing& tasks) : tasks_(tasks), columns_(terminal_columns()), layout_(columns_) {}
+
+  void print() {
+    choose_columns();
+    std::vector<std::string> head = {"ID", "STATUS", "STARTED", "DURATION", "EXIT"};
+    if (names_) head.emplace_back("NAME");
+    if (owners_) head.emplace_back("OWNER");
+    if (agents_) head.emplace_back("AGENT");
+    if (elsewhere_) head.emplace_back("ON");
+    head.emplace_back("DESCRIPTION");
+    layout_.measure(head);
+    std::vector<std::string> cells;
+    for (std::size_t i = 0; i < tasks_.size(); ++i) {
+      fill(cells, tasks_.row(i));
+      layout_.measure(cells);
+    }
+    Pieces out;
+    out.add(layout_.line(head) + "\n");
+    for (std::size_t i = 0; i < tasks_.size(); ++i) {
+      const TaskRow task = tasks_.row(i);
+      fill(cells, task);
+      std::string line = layout_.line(cells);
+      if (wants_colour()) {
+        // Coloured afterwards: an escape sequence has no width.
+        const std::string_view name = name_of(task.status);
+        const auto found = line.find(name, task.id.str().size());
+        if (found != std::string::npos) line.replace(found, name.size(), coloured(task.status, name));
+      }
+      line += '\n';
+      out.add(line);
+    }
+  }
+
+ private:
+  void choose_columns() {
+    std::size_t fixed = 0;
+    bool owned = false;
+    for (std::size_t i = 0; i < tasks_.size(); ++i) {
+      const TaskRow task = tasks_.row(i);
+      if (columns_ > 0) fixed = std::max(fixed, task.id.str().size() + status_text(task).size());
+      owned |= task.owner.has_value();
+      names_ |= task.name.has_value();
+      agents_ |= task.kind == Kind::agent;
+      elsewhere_ |= !task.executor_type.empty();
+    }
+    fixed += std::string_view("    10m ago   3m 12s    0     ").size();
+    // The owner is left out where it would leave too little of what the task is (I42).
+    owners_ = owned && (columns_ == 0 || columns_ >= fixed + columns_ / 3 + kLeastDescription);
+  }
+
+  void fill(std::vector<std::string>& cells, const TaskRow& task) const {
     const bool queued = task.status == Status::queued;
-    std::vector<std::string> row = {
-        task.id.str(), status_text(task), queued ? "-" : age_text(now - ms_of(task.started_at)),
-        queued ? "-" : duration_text(ms_of(task.ended_at).value_or(now) - ms_of(task.started_at)), exit_text(task)};
-    if (names) row.push_back(task.name.value_or("-"));
-    if (owners) row.push_back(harmless_line(task.owner.value_or("-")));
-    if (agents) row.push_back(agent_text(task));
-    if (elsewhere) row.push_back(task.executor ? harmless_line(place_text(*task.executor)) : "-");
-    row.push_back(harmless_line(task.description));
-    table.add(std::move(row));
+    cells.clear();
+    cells.push_back(task.id.str());
+    cells.push_back(status_text(task));
+    cells.push_back(queued ? "-" : age_text(now_ - ms_of(task.started_at)));
+    cells.push_back(queued ? "-" : duration_text(ms_of(task.ended_at).value_or(now_) - ms_of(task.started_at)));
+    cells.push_back(exit_text(task));
+    if (names_) cells.push_back(task.name.value_or("-"));
+    if (owners_) cells.push_back(harmless_line(task.owner.value_or("-")));
+    if (agents_) cells.push_back(agent_text(task));
+    if (elsewhere_) cells.push_back(executor_text(task));
+    cells.push_back(harmless_line(task.description));
   }
-  auto lines = table.lines(columns);
-  std::string text = lines.front() + "\n";
-  for (std::size_t i = 1; i < lines.size(); ++i) {
-    // Coloured after the layout: an escape sequence has no width.
-    const std::string_view name = name_of(tasks[i - 1].status);
-    const auto at = tasks[i - 1].id.str().size();
-    const auto found = lines[i].find(name, at);
-    if (found != std::string::npos) lines[i].replace(found, name.size(), coloured(tasks[i - 1].status, name));
-    text += lines[i] + "\n";
+
+  const Listing& tasks_;
+  const std::size_t columns_;
+  const std::int64_t now_ = now_ms();
+  TableLayout layout_;
+  bool names_ = false, owners_ = false, agents_ = false, elsewhere_ = false;
+};
+
+Result<> print_json(const Listing& tasks) {
+  Pieces out;
+  out.add("[");
+  bool is_first = true;
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    TRY(const auto task, tasks.task(i));
+    if (!task) continue;
+    if (!std::exchange(is_first, false)) out.add(",");
+    out.add(task_json(*task));
   }
-  put(text);
+  out.add("]\n");
+  return {};
 }
 
 Result<int> run_list(Call& call) {
-  ListFilter filter{.ended = call.has("--all"), .owner = call.value("--owner")};
+  ListingFilter filter{.tasks = {.ended = call.has("--all"), .owner = call.value("--owner")}};
   auto status = call.word("--status", kStatuses);
   auto kind = call.word("--kind", kKinds);
   auto limit = call.integer("--limit", 0, INT32_MAX);
@@ -153,36 +220,32 @@ Result<int> run_list(Call& call) {
   if (!status) return std::unexpected(status.error());
   if (!kind) return std::unexpected(kind.error());
   if (!limit) return std::unexpected(limit.error());
-  if (*status) filter.status = status_from(**status);
+  if (*status) filter.tasks.status = status_from(**status);
   if (*kind)
     for (const Kind k : {Kind::process, Kind::agent, Kind::question})
-      if (name_of(k) == **kind) filter.kind = k;
+      if (name_of(k) == **kind) filter.tasks.kind = k;
   auto manager = call.manager();
   if (!manager) return std::unexpected(manager.error());
-  filter.leftovers = true;
+  filter.tasks.leftovers = true;
+  filter.labels = read_labels(call);
+  filter.name = call.value("--name");
+  filter.since = time_at(*since);
+  if (*limit) filter.limit = static_cast<std::size_t>(**limit);
   if (call.has("--refresh"))
     if (auto asked = (*manager)->upkeep().refresh(); !asked) return std::unexpected(asked.error());
-  auto tasks = (*manager)->list(filter);
-  if (!tasks) return std::unexpected(tasks.error());
-  const auto labels = call.values("--label");
-  const auto name = call.value("--name");
-  std::erase_if(*tasks, [&](const Task& task) {
-    return !has_labels(task, labels) || (name && task.name != name) || (*since && ms_of(task.started_at) < **since);
-  });
-  const std::size_t dropped = *limit ? apply_limit(*tasks, static_cast<std::size_t>(**limit)) : 0;
+  TRY(const auto tasks, Listing::of(**manager, filter));
   if (call.json) {
-    put_line(tasks_json(*tasks));
-  } else if (tasks->empty()) {
-    if (dropped == 0) note(filter.ended ? "no tasks" : "no active tasks; `perdure list --all` shows ended ones");
+    TRY_VOID(print_json(tasks));
+  } else if (tasks.size() == 0) {
+    if (tasks.left_out() == 0)
+      note(filter.tasks.ended ? "no tasks" : "no active tasks; `perdure list --all` shows ended ones");
   } else {
-    print_table(*tasks);
+    ListTable(tasks).print();
   }
-  if (dropped > 0) note(fmt::format("perdure: {} more left out by --limit", dropped));
-  if (!filter.ended) return 0;
-  const auto bad = (*manager)->upkeep().bad_records();
-  if (bad && !bad->empty())
+  if (tasks.left_out() > 0) note(fmt::format("perdure: {} more left out by --limit", tasks.left_out()));
+  if (!tasks.bad().empty())
     note(fmt::format("perdure: {} not a record: see `perdure doctor`",
-                     bad->size() == 1 ? "1 file is" : fmt::format("{} files are", bad->size())));
+                     tasks.bad().size() == 1 ? "1 file is" : fmt::format("{} files are", tasks.bad().size())));
   return 0;
 }
 
