@@ -12,7 +12,8 @@ inline void (*before_name_lookup)() = nullptr;
 /// To be called first in a program that may be static: users are then looked up in /etc/passwd, and names of hosts in
 /// /etc/hosts and by DNS. The C library in a static program would load the modules that /etc/nsswitch.conf names; they
 /// belong to the machine's own C library, and to load two of these crashes. Does nothing in other programs.
-/// It only notes it: most commands look nobody up, and to tell the C library costs it eight system calls.
+/// This call only stores a function: most commands look up no user, and the set-up of the C library costs eight system
+/// calls.
 inline void use_own_name_service() {
 #ifdef PERDURE_STATIC
   before_name_lookup = [] {

@@ -178,7 +178,7 @@ struct SessionFile {
 // Absent: there is none.
 Result<std::optional<SessionFile>> read_session_file(const std::string& session) {
   SessionFile file;
-  // Most sessions have none: then nobody needs to know the session's true path, by which it is trusted.
+  // Most sessions have none: then the session's true path, which trust depends on, is not needed.
   if (!store::Session::may_have_config(session)) return std::nullopt;
   file.path = store::Session(session).config_path();
   TRY(auto text, read_file(file.path));

@@ -22,7 +22,7 @@ namespace perdure::far {
 namespace {
 
 constexpr std::int64_t kFolderMs = 10'000;
-constexpr std::int64_t kLimitMs = 30'000;  // an unreachable controller is told of after 9 s, a hung one after 10 s
+constexpr std::int64_t kLimitMs = 30'000;  // commands report an unreachable controller after 9 s, a hung one after 10 s
 
 struct Run {
   int exit_status = -1;

@@ -61,8 +61,8 @@ struct StepAnswer {
 /// Is that node up, so that nothing of an earlier job lives on it? (Its slurmd ends orphans when it registers.)
 [[nodiscard]] Result<bool> is_node_up(const std::string& node, int cancel_fd = -1);
 
-/// Does the file system of that folder answer? One that hangs holds whoever looks at it, so another process does, for 10 s
-/// at most. A folder that is not there is an answer. Errors: far_failure(kUnreachable).
+/// Checks that the file system of that folder answers. Any access to one that hangs blocks, so another process tries it,
+/// for 10 s at most. A missing folder is an answer. Errors: far_failure(kUnreachable).
 [[nodiscard]] Result<> check_answers(const std::string& folder, int cancel_fd = -1);
 
 /// The meaning of a state for a task without a recorded end.

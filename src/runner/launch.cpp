@@ -67,7 +67,7 @@ bool Run::launch(const char* session, Fd to_caller) {
   return false;
 }
 
-// With the record, so that nobody needs to read it only because it was just written (D51).
+// The answer holds the record, so that the caller does not read what was just written (D51).
 void Run::answer_running(int fd) const {
   const auto word = Text<64>() << "running " << static_cast<long>(durable_.facts.pid) << " "
                                << durable_.facts.started_ms << (life_.is_foreground() ? "" : " ");
@@ -76,7 +76,7 @@ void Run::answer_running(int fd) const {
   sys::write_parts(fd, parts, 3);
 }
 
-// What is left on disk goes before the answer: whoever hears it finds nothing (architecture, "Launch"). Without the lock
+// What is left on disk goes before the answer: a caller that has the answer finds nothing left (architecture, "Launch"). Without the lock
 // nothing of it is ours: another runner has this task.
 void Run::clear_away() {
   if (!durable_.lock.is_held()) return;

@@ -136,7 +136,7 @@ class Scanner {
     std::unordered_set<std::string> queued;
     auto queue = list_queue(session_);
     if (!queue) return std::unexpected(queue.error());
-    // Whoever was killed between its record and the removal of its entry was one of the first; those behind still wait.
+    // A runner killed between its record and the removal of its entry was one of the first; those behind still wait.
     constexpr std::size_t kFirst = 8;
     for (std::size_t i = kFirst; i < queue->size(); ++i) queued.insert((*queue)[i].id.str());
     Scan& into = found_.emplace_back();
@@ -262,7 +262,7 @@ class Scanner {
       file.resize(path.size() + 1);
       file += name;
       auto task = read_record(folder, name, file, buffer);
-      // Another folder's record of that id wins; what is wrong with this one is told all the same.
+      // Another folder's record of that id wins; an error in this one is reported all the same.
       if (!task || !is_taken(stem_of(name))) add(worker, std::move(task), is_stated ? &about : nullptr, file, into);
     }
   }

@@ -212,7 +212,7 @@ Task as_answered(Task task, std::string_view answer, std::string record, std::ch
   return task;
 }
 
-// The record, whose other half is in the answer: nobody needs to read it only because it was just written (D51).
+// The record, whose other half is in the answer: this process does not read what was just written (D51).
 Result<Task> recorded_task(const TaskId& id, std::string_view constant_members, std::string_view answer,
                            const std::string& path) {
   const auto comma = answer.find(',');

@@ -108,7 +108,7 @@ codec::AgentPlan plan_turn(const AgentOptions& options, const AgentDefinition& a
   return plan;
 }
 
-// Nobody is asked for permission elsewhere, and a conversation stays where it began.
+// On another host no user can be asked for permission, and a conversation continues on the host where it began.
 Result<> check_place(const AgentOptions& options, const Task* last) {
   const std::string here = last != nullptr && last->executor ? last->executor->name : "";
   const std::string& on = options.start.on;

@@ -258,7 +258,8 @@ Result<bool> FarContact::find_by_key(const far::FarTask& task) const {
   return true;
 }
 
-// Whoever submits it holds its entry until it is placed. A free one: that process was killed, or it waits here.
+// The process that submits a task holds its entry until the task is placed. A free entry means that this process was
+// killed, or that the task waits here.
 Result<> FarContact::settle_unplaced(const far::FarTask& task) const {
   if (const auto cluster = cluster_of(task.executor())) return cluster->settle_unplaced(task);
   const TaskId& id = task.planned.id;

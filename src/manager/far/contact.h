@@ -40,8 +40,9 @@ class FarContact {
   /// Which machine it is and what it needs: known from an earlier use, else asked now.
   [[nodiscard]] Result<far::KnownHost> meet(const ExecutorDefinition& executor) const;
 
-  /// Starts what was written down and entered. One that is parked waits: its entry must be free. A queued task: it is not known whether the place took it; whoever comes
-  /// next settles that. An error: it did not start, and nothing of it is left here.
+  /// Starts a task whose entry was written. A parked one waits: its entry must be free. Returns a queued task if it is not
+  /// known whether the executor took it; the next contact settles that. After an error it did not start, and nothing of
+  /// it is left here.
   [[nodiscard]] Result<Task> submit(const far::FarTask& task) const;
 
   /// Follows every executor with unfinished tasks. Returns at once.

@@ -8,7 +8,7 @@
 
 // Whether a task that is to run elsewhere and follows others (`--after`) may be sent there. A predecessor that the same
 // executor has already is that engine's to wait for: Slurm's --dependency, or --after of the Perdure of an ssh host.
-// All others are waited for here, by whoever contacts the executor.
+// This machine waits for all others: the process that contacts the executor does.
 namespace perdure::manager {
 
 /// A predecessor by its name at the place: a job's number, or the id of a task there.

@@ -23,7 +23,7 @@ constexpr std::int64_t kChunkBytes = 64 << 10;
 constexpr std::int64_t kMostTail = 256 << 10;
 
 // States: made (its input is held, unless it only watches) -> started (its thread sends chunks) -> over (the task has
-// ended, or nobody listens: the input is free). One window of the log is in memory at a time: a client that does not
+// ended, or the client has left: the input is free). One window of the log is in memory at a time: a client that does not
 // read holds up its own connection, and the log goes on without it.
 class Attachment final : public Subscription {
  public:
@@ -113,7 +113,7 @@ class Attachment final : public Subscription {
 
   void tell_end(json::object params) {
     params["attachment"] = name_;
-    // Free before it is told: who hears of it may attach again.
+    // Released before the end is sent: a client may attach again when it gets the end.
     release();
     if (!stop_.is_raised()) outlet_.send(jsonrpc::make_notification("task.attachment.ended", std::move(params)));
     end();
@@ -218,7 +218,7 @@ Reply input(Request& request) {
   if (held == nullptr)
     return refused("attachment: nothing can be typed: it is read-only, its input was closed, or its task has ended");
   std::int64_t written = 0;
-  // It waited for its turn, and nobody waits for it any more.
+  // The request was cancelled while it waited for its turn.
   if (request.call.stop.is_raised()) return refused("cancelled after 0 bytes");
   auto whole = write_all_to(held->get(), *data, attachment->task(), request.call, written);
   if (!whole) return std::unexpected(fault_of_write(whole.error(), written));

@@ -12,7 +12,7 @@ int Active::enter(int session_folder, std::string_view task_id) {
   if (!folder_) return folder_.get();
   const auto name = Text<80>() << task_id;
   if (sys::make_file_at(folder_.get(), name.c_str()) == 0) return 0;
-  // Made before by the manager, or by somebody else: no link is an entry.
+  // The manager or another program made it before. A symbolic link is no entry.
   const Fd entry(sys::open_at(folder_.get(), name.c_str(), O_RDONLY | O_CREAT | O_NOFOLLOW));
   return entry ? 0 : entry.get();
 }

@@ -31,8 +31,8 @@ class Keys {
   [[nodiscard]] Result<bool> spend_download(std::string_view token, std::string_view session,
                                             std::string_view task) const;
 
-  /// For whoever was sent a link to one question: valid for 30 days, and for that question only (V43). Whether it is still
-  /// open decides whether the token does anything: who answers first has spent it.
+  /// For a link to one question: valid for 30 days, and for that question only (V43). Once the question is answered, the
+  /// token has no effect.
   [[nodiscard]] std::string make_answer_token(std::string_view session, std::string_view question) const;
   [[nodiscard]] bool is_answer_token(std::string_view token, std::string_view session, std::string_view question) const;
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kMostSearches = 8;  // at once: each reads logs of any size
 
-// The stream begins with the first thing that is told, so that a pattern that makes no sense is still an answer of 400.
+// The stream begins with the first event, so that an invalid pattern is still answered with status 400.
 class EventWriter final : public jsonrpc::Outlet {
  public:
   explicit EventWriter(http::Exchange& exchange) : exchange_(exchange) {}
