@@ -1,6 +1,7 @@
 #include "runner/admission/spec.h"
 
 #include "contract/names.h"
+#include "runner/admission/room.h"
 #include "runner/os/sys.h"
 #include "runner/os/text.h"
 
@@ -10,29 +11,7 @@
 namespace runner {
 namespace {
 
-// Memory for small specs, which nearly all are: the first use of the heap costs four system calls and pages of its own.
-class Room {
- public:
-  /// All zero. nullptr: there is no memory.
-  static void* take(unsigned long n) {
-    const unsigned long rounded = (n + alignof(char*) - 1) / alignof(char*) * alignof(char*);
-    if (rounded > sizeof bytes_ - used_) return std::calloc(1, n);
-    void* const taken = bytes_ + used_;
-    used_ += rounded;
-    return taken;
-  }
-  /// Only the heap takes something back.
-  static void give_back(void* taken) {
-    const auto* const byte = static_cast<char*>(taken);
-    if (byte < bytes_ || byte >= bytes_ + sizeof bytes_) std::free(taken);
-  }
-
- private:
-  alignas(char*) static inline char bytes_[2560];
-  static inline unsigned long used_ = 0;
-};
-
-// The part of the file behind `room`, which is advanced past it.
+// Behind `room`, which is moved on.
 std::string_view copy_to(char*& room, std::string_view text) {
   std::memcpy(room, text.data(), text.size());
   const std::string_view copy(room, text.size());

@@ -1,10 +1,10 @@
 #include "runner/hooks/queue_restart.h"
 
 #include "runner/admission/queue.h"
+#include "runner/admission/room.h"
 #include "runner/os/sys.h"
 #include "runner/os/text.h"
 
-#include <cstdlib>
 #include <cstring>
 
 namespace runner {
@@ -47,7 +47,7 @@ void QueueRestart::prepare(const Spec& spec) {
   int used = 0;
   for (const std::string_view name : kKept) {
     const std::string_view value = spec.variable(name);
-    auto* const text = value.empty() ? nullptr : static_cast<char*>(std::calloc(name.size() + value.size() + 2, 1));
+    auto* const text = value.empty() ? nullptr : static_cast<char*>(Room::take(name.size() + value.size() + 2));
     if (text == nullptr) continue;
     std::memcpy(text, name.data(), name.size());
     text[name.size()] = '=';
