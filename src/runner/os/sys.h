@@ -129,19 +129,22 @@ inline bool is_locked(int fd) {
   return ::fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
 }
 
-/// Of this process, asked for once: not for a forked child.
+inline int known_pid = 0;
+/// Of this process, asked for once.
 inline int own_pid() {
-  static const int pid = ::getpid();
-  return pid;
+  if (known_pid == 0) known_pid = ::getpid();
+  return known_pid;
 }
 /// The child may do what a child of vfork() may, and change its own memory. Not the C library's fork(), which blocks all
 /// signals twice and puts its threads in order, of which there is one: seven calls more.
 inline int fork() {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return checked(::fork());
+  const auto pid = static_cast<int>(checked(::fork()));
 #else
-  return static_cast<int>(checked(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr)));
+  const auto pid = static_cast<int>(checked(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr)));
 #endif
+  if (pid == 0) known_pid = 0;
+  return pid;
 }
 [[noreturn]] inline void exit(int code) {
   ::_exit(code);
