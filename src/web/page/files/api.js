@@ -36,7 +36,23 @@ const withQuery = (path, query) => {
   const text = new URLSearchParams(Object.entries(query).filter(([, v]) => v !== undefined && v !== '' && v !== null)).toString();
   return path + (text ? `?${text}` : '');
 };
-export const get = (path, query = {}, options = {}) => ask('GET', withQuery(path, query), undefined, options);
+// Answers that were asked for before the screen that wants them is there.
+const early = new Map();
+const kEarly = 3000;
+
+/** Asks now for what a screen will ask at its start: it shows a way there and back sooner. */
+export function foresee(path, query = {}) {
+  const where = withQuery(path, query), answer = ask('GET', where);
+  answer.catch(() => {}); // told by who wants it
+  early.set(where, answer);
+  setTimeout(() => early.delete(where), kEarly); // it would be old
+}
+
+export function get(path, query = {}, options = {}) {
+  const where = withQuery(path, query), soon = early.get(where);
+  early.delete(where);
+  return soon ?? ask('GET', where, undefined, options);
+}
 export const post = (path, body) => ask('POST', path, body ?? {});
 
 /** Server-sent events, read by hand: EventSource cannot send Authorization. */

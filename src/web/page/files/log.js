@@ -4,6 +4,7 @@ import {download, get, search as searchLogs} from './api.js';
 import {Problem, html, size, useKeys, words} from './ui.js';
 
 const kWindow = 150, kStep = 75;     // lines in the document, lines that are added at an edge
+export const kFirstLines = {count: kWindow};  // the query of a log that opens at its end
 const kFold = 4096;                  // characters of a line that are shown at once
 const kFar = 128 << 10;              // bytes behind the end from which on following jumps to it
 const kPause = 100;                  // ms between two looks at a log that grows
@@ -85,7 +86,7 @@ export function Log({session, id, place, running, jump}) {
   };
   const toEnd = async () => {
     const mine = ++s.generation;
-    const answer = await look({count: kWindow});
+    const answer = await look(kFirstLines);
     if (mine === s.generation) put(answer.lines, 'end');
   };
   const toPlace = async at => {

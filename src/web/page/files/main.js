@@ -1,11 +1,12 @@
 // The shell: which screen, the head of the page, the stream of events, what a screen reader is told.
 import {render} from './vendor/preact.js';
 import {useEffect, useState} from './vendor/hooks.js';
-import {forget, get, login, token, watch, whenLoggedOut} from './api.js';
+import {foresee, forget, get, login, token, watch, whenLoggedOut} from './api.js';
 import {AnswerPage} from './question.js';
 import {Help, News, Search, Sessions} from './places.js';
+import {kFirstLines} from './log.js';
 import {Task} from './task.js';
-import {Tasks} from './tasks.js';
+import {Tasks, firstQuery} from './tasks.js';
 import {Problem, go, html, useKeys, words} from './ui.js';
 
 const listeners = new Set();
@@ -93,7 +94,11 @@ function Root() {
           await login(link);
           dispatchEvent(new Event('hashchange'));
         }
-        if (token()) set({server: await get('/server')});
+        if (token()) {
+          const server = await get('/server');
+          localStorage.setItem('perdure-session', server.session);
+          set({server});
+        }
         else set({out: true});
       } catch (error) {
         set({out: true, why: error.message});
@@ -102,6 +107,16 @@ function Root() {
   }, []);
   if (state.server) return html`<${Shell} server=${state.server}/>`;
   return html`<${Login} why=${state.why}/>`;
+}
+
+// What the first screen needs is asked for at once, and not after what comes before it on the page has come.
+if (token() && !/^#[at]=/.test(location.hash)) {
+  const [, session = localStorage.getItem('perdure-session'), id, rest = ''] = /^#\/s\/([0-9a-f]{12})(?:\/t\/([^/]+)(\/.*)?)?$/.exec(location.hash) ?? [];
+  foresee('/server');
+  if (session && id) {
+    foresee(`/sessions/${session}/tasks/${id}`, {previewBytes: 0});
+    if (!rest) foresee(`/sessions/${session}/tasks/${id}/lines`, kFirstLines);
+  } else if (session) { foresee(`/sessions/${session}/tasks`, firstQuery()); }
 }
 
 // A link that is opened where the page stands already changes the fragment only.

@@ -5,6 +5,8 @@ import {QuickAnswer} from './question.js';
 import {Problem, Status, ended, go, html, size, span, statuses, useClock, useKeys, words} from './ui.js';
 
 const kPage = 200;
+const kept = () => JSON.parse(sessionStorage.getItem('perdure-filter') ?? '{"sort":"started"}');
+export const firstQuery = () => ({...kept(), limit: kPage});
 const narrow = matchMedia('(max-width: 640px)');
 
 function detail(row) {
@@ -93,7 +95,7 @@ function Row({row, place, top, height, chosen, at, session, server, now}) {
 }
 
 export function Tasks({server, session, at, listen}) {
-  const [query, setQuery] = useState(() => JSON.parse(sessionStorage.getItem('perdure-filter') ?? '{"sort":"started"}'));
+  const [query, setQuery] = useState(kept);
   const [text, setText] = useState(query.q ?? '');
   const [{rows, counts, total, error}, load] = useRows(session, query, listen);
   const [view, setView] = useState({top: 0, height: 600});
