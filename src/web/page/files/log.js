@@ -101,7 +101,7 @@ export function Log({session, id, place, running, jump}) {
   };
   const guard = f => async (...args) => { try { setError(null); await f(...args); } catch (e) { setError(e); } };
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     guard(place === undefined ? toEnd : toPlace)(place);
     return () => { s.closed = true; s.generation++; s.search?.abort(); };
   }, []);

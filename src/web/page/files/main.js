@@ -1,6 +1,6 @@
 // The shell: which screen, the head of the page, the stream of events, what a screen reader is told.
 import {render} from './vendor/preact.js';
-import {useEffect, useState} from './vendor/hooks.js';
+import {useEffect, useLayoutEffect, useState} from './vendor/hooks.js';
 import {foresee, forget, get, login, token, watch, whenLoggedOut} from './api.js';
 import {AnswerPage} from './question.js';
 import {Help, News, Search, Sessions} from './places.js';
@@ -84,7 +84,8 @@ function Shell({server}) {
 
 function Root() {
   const [state, set] = useState({});
-  useEffect(() => {
+  // Here and in what it shows first: an effect would wait for a frame that shows nothing yet, each time.
+  useLayoutEffect(() => {
     whenLoggedOut(() => { forget(); set({}); });
     (async () => {
       const link = /^#t=(.+)$/.exec(location.hash)?.[1];

@@ -1,5 +1,5 @@
 // One task: its log, its question, what an agent did, its processes, its record; what may be done to it.
-import {useEffect, useState} from './vendor/hooks.js';
+import {useLayoutEffect, useState} from './vendor/hooks.js';
 import {ask, get, post} from './api.js';
 import {Log} from './log.js';
 import {Question} from './question.js';
@@ -45,7 +45,7 @@ export function Task({server, session, at, words: [id, , place], listen}) {
   const [jump, setJump] = useState(null);
   const base = `/sessions/${session}/tasks/${id}`;
   const load = () => get(base, {previewBytes: 0}).then(answer => { set(answer.task); }, fail);
-  useEffect(() => {
+  useLayoutEffect(() => {
     load();
     return listen((type, {row}) => { if (type === 'reset' || row?.id === id) load(); });
   }, [id]);

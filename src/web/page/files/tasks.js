@@ -25,7 +25,7 @@ function detail(row) {
 function useRows(session, query, listen) {
   const [state, set] = useState({rows: [], counts: null, total: 0});
   const store = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const mine = store.current = {rows: [], at: new Map(), next: undefined, busy: false, closed: false, wanted: 0, counts: null, total: 0};
     const path = `/sessions/${session}/tasks`;
     const show = error => { if (!mine.closed) set({rows: mine.rows, counts: mine.counts, total: mine.total, error}); };
@@ -123,7 +123,7 @@ export function Tasks({server, session, at, listen}) {
   }, []);
   const first = Math.max(0, Math.floor(view.top / kRow) - 6);
   const last = Math.min(rows.length, Math.ceil((view.top + view.height) / kRow) + 6);
-  useEffect(() => { load(Math.ceil((view.top + view.height) / kRow) + 40); }, [view.top, view.height, rows.length]);
+  useLayoutEffect(() => { load(Math.ceil((view.top + view.height) / kRow) + 40); }, [view.top, view.height, rows.length]);
   const place = useMemo(() => Math.max(0, rows.findIndex(row => row.id === chosen)), [rows, chosen]);
   const current = rows[place]?.id;
   // A key may come before the key before it is drawn: it goes on from where that one led.
