@@ -38,8 +38,25 @@ constexpr std::array<const char*, 13> kSshOptions = {"-T",
                                                      "-o",
                                                      "ClearAllForwardings=yes"};
 constexpr const char* kShell = "exec /bin/sh -s";
+constexpr std::size_t kMostInWord = 16'384;  // of a script; one argument may have 128 KiB, and each byte becomes five
 
-std::vector<std::string> command_for(const ExecutorDefinition& executor, bool may_be_master) {
+// What stands on standard input is sent only once the command was: over a far link that is a whole way there and back. So
+// the script is in the command where nothing in it is for this host's `ps` not to show. Any login shell reads it alike:
+// one line, no quote and no doubled backslash inside of quotes.
+std::string shell_with(std::string_view script) {
+  std::string word = "exec /bin/sh -c 'eval \"$(printf %b \"";
+  for (const char c : script) {
+    const auto byte = static_cast<unsigned char>(c);
+    word += fmt::format("\\0{:03o}", static_cast<unsigned>(byte));
+  }
+  return word + "\")\"'";
+}
+
+bool may_be_seen(std::string_view script) {
+  return script.size() <= kMostInWord && !script.contains("--env=");
+}
+
+std::vector<std::string> command_for(const ExecutorDefinition& executor, std::string_view shell, bool may_be_master) {
   if (!executor.transport.empty()) {
     auto words = executor.transport;
     words.insert(words.end(), {"/bin/sh", "-s"});
@@ -48,7 +65,7 @@ std::vector<std::string> command_for(const ExecutorDefinition& executor, bool ma
   std::vector<std::string> words{"ssh"};
   words.insert(words.end(), kSshOptions.begin(), kSshOptions.end());
   if (!may_be_master) words.insert(words.end(), {"-o", "ControlMaster=no"});
-  words.insert(words.end(), {"--", executor.host, kShell});
+  words.insert(words.end(), {"--", executor.host, std::string(shell)});
   return words;
 }
 
@@ -106,13 +123,18 @@ std::string path_for_shell(std::string_view path) {
 
 Result<Channel> Channel::open(const ExecutorDefinition& executor, std::string_view body,
                               const ChannelOptions& options) {
-  TRY(auto child, Child::spawn(command_for(executor, options.may_be_master), plain_environment()));
-  Channel channel(std::move(child), random_mark(), place_of(executor), options);
+  const std::string mark = random_mark();
   const auto script = fmt::format(
       "unset PERDURE_SESSION PERDURE_ON PERDURE_TASK_ID PERDURE_TASK_KEY PERDURE_MAX_RUNNING_TASKS\n"
       "say() {{ printf '%s %s\\n' {} \"$*\"; }}\nmain() {{\n{}\nexit 0\n}}\nmain\n",
-      channel.mark_, body);
-  TRY_VOID(channel.send(script));
+      mark, body);
+  const bool in_word = executor.transport.empty() && may_be_seen(script);
+  auto child = Child::spawn(command_for(executor, in_word ? shell_with(script) : kShell, options.may_be_master),
+                            plain_environment());
+  if (!child) return std::unexpected(child.error());
+  Channel channel(std::move(*child), mark, place_of(executor), options);
+  if (in_word) return channel;
+  if (auto sent = channel.send(script); !sent) return std::unexpected(sent.error());
   return channel;
 }
 
