@@ -17,8 +17,8 @@ constexpr std::size_t kLongestPattern = 4096;
 
 Result<Pattern> Pattern::compile(const std::string& text) {
   if (text.size() > kLongestPattern)
-    return fail(ErrorCode::usage, fmt::format("no regular expression: {} bytes are over the maximum of {}", text.size(),
-                                              kLongestPattern));
+    return fail(ErrorCode::usage, fmt::format("the regular expression is too long: {} bytes, the maximum is {}",
+                                              text.size(), kLongestPattern));
   re2::RE2::Options options;
   options.set_max_mem(kProgramBytes);
   options.set_log_errors(false);
@@ -30,7 +30,7 @@ Result<Pattern> Pattern::compile(const std::string& text) {
   const bool is_missing = code == re2::RE2::ErrorRepeatArgument || code == re2::RE2::ErrorBadPerlOp ||
                           code == re2::RE2::ErrorBadEscape || code == re2::RE2::ErrorBadNamedCapture;
   return fail(ErrorCode::usage,
-              fmt::format("no regular expression: {}{}", to_valid_utf8(program->error()),
+              fmt::format("not a valid regular expression: {}{}", to_valid_utf8(program->error()),
                           is_missing ? "; lookaround and back-references are not supported (RE2 syntax)" : ""));
 }
 

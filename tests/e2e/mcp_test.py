@@ -448,7 +448,7 @@ class Waiting(McpTest):
         task = self.background(client, 'echo starting; echo listening on port 1; sleep 300')
         told = client.call('WaitFor', timeout=60, task_id=task, match='listening on port [0-9]+')['structuredContent']
         self.assertEqual((told['matched'], told['matched_line'], told['still_running']), (True, 'listening on port 1', [task]))
-        self.assertIn('no regular expression', text_of(client.call('WaitFor', timeout=1, task_id=task, match='(')))
+        self.assertIn('not a valid regular expression', text_of(client.call('WaitFor', timeout=1, task_id=task, match='(')))
         self.assertIn('tcp:PORT', text_of(client.call('WaitFor', timeout=1, task_id=task, ready='http:1')))
         self.assertTrue(client.call('WaitFor', timeout=1, match='x', ready='tcp:1')['isError'])
         client.call('TaskStop', task_id=task)

@@ -740,7 +740,7 @@ class Socket(RpcTest):
             f.write('mine')
         status, said = self.serve(plain, ok=False)
         self.assertEqual(status, 2)
-        self.assertIn('is no socket', said)
+        self.assertIn('is not a socket', said)
         with open(plain, encoding='utf-8') as f:
             self.assertEqual(f.read(), 'mine')
 

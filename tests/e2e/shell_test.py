@@ -286,7 +286,7 @@ class Conditions(ShellTest):
         for pattern, why in (('(', 'missing )'), ('a(?!b)', 'lookaround'), (r'(a)\1', 'back-references')):
             for verb in (('wait', 'bash-00000000'), ('run',)):
                 done = self.perdure(*verb, '--match', pattern, *(('-c', 'true') if verb == ('run',) else ()), check=2)
-                self.assertIn('no regular expression', done.stderr)
+                self.assertIn('not a valid regular expression', done.stderr)
                 self.assertIn(why, done.stderr)
         self.assertEqual(self.perdure('list', '--all', '--json', check=0).stdout.strip(), '[]')
 

@@ -146,14 +146,14 @@ TEST_F(ConfigTest, WhatIsWrongIsNamedWithFileLineAndKey) {
       {"[task]\nshell = \"sh\"\n", "2", "an absolute path"},
       {"[task\n", "1", "is not valid TOML"},
       {"hooks = 1\n", "1", "[[hooks]]"},
-      {"[[hooks]]\nmatcher = \"(\"\ncommand = \"true\"\n", "2", "no regular expression"},
+      {"[[hooks]]\nmatcher = \"(\"\ncommand = \"true\"\n", "2", "not a valid regular expression"},
       {"[[hooks]]\ntimeout = 5\n", "1", "has no command"},
       {"[[hooks]]\ncommand = \"true\"\ntimeout = 601\n", "3", "from 1s to 10m"},
       {"[[hooks]]\ncomand = \"true\"\n", "2", "did you mean 'command'?"},
       {"[agents.a]\nmdl = \"x\"\n", "2", "did you mean 'mode'?"},
       {"[agents.a]\npermission = \"maybe\"\n", "2", "\"allow\", \"deny\" or \"ask\""},
       {"[agents.a]\ncommand = []\n", "2", "is empty"},
-      {"[agents.\"a b\"]\n", "1", "is no name"},
+      {"[agents.\"a b\"]\n", "1", "is not a valid name"},
       {"[agents]\nclaude = 1\n", "2", "[agents.NAME]"},
   };
   for (const auto& one : cases) {

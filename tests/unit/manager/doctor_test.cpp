@@ -207,7 +207,7 @@ TEST_F(DoctorTest, ASlotThatIsHeldForATaskWithoutARunnerIsAProblem) {
 
 TEST_F(DoctorTest, WhatIsNoSlotIsNoted) {
   disk.write(disk.path() + "/slots/mine", "");
-  EXPECT_THAT(about(disk.path() + "/slots/mine"), HasSubstr("note: is no slot"));
+  EXPECT_THAT(about(disk.path() + "/slots/mine"), HasSubstr("note: is not a slot"));
 }
 
 TEST_F(DoctorTest, APlaceInTheQueueThatCannotBeReadIsAProblem) {
@@ -242,7 +242,7 @@ TEST_F(DoctorTest, L32_EndingsThatNobodyWasToldOfAreCounted) {
   disk.write(disk.path() + "/outbox/A b", "");
   EXPECT_THAT(about(disk.path() + "/outbox"), HasSubstr("note: undelivered notifications: 1,"));
   EXPECT_THAT(about(disk.path() + "/outbox"), HasSubstr("for 5 minutes"));
-  EXPECT_THAT(about(disk.path() + "/outbox/A b"), HasSubstr("names no task"));
+  EXPECT_THAT(about(disk.path() + "/outbox/A b"), HasSubstr("does not name a task"));
 }
 
 // Root may remove whatever is not immutable, others what they may write to.
