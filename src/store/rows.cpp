@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/try.h"
+#include "store/row_index.h"
 
 #include <algorithm>
 #include <array>
@@ -23,6 +24,7 @@ std::string_view id_of(const char* bytes, std::size_t size) {
 
 // What one thread has found.
 struct Share {
+  RowIndex::Window window;
   RowSet rows;
   std::size_t matched = 0;
   std::vector<Task> live;
@@ -30,10 +32,19 @@ struct Share {
 
 class RowScanner {
  public:
-  RowScanner(const Session& session, const RowOptions& options) : session_(session), options_(options) {}
+  RowScanner(const Session& session, const RowOptions& options)
+      : session_(session), options_(options), index_(session) {}
 
   Result<RowScan> scan() {
     Stream stream;
+    if (index_.size() > 0)
+      stream.is_known = [this](std::size_t worker, std::string_view id, const struct stat& about) {
+        Share& share = shares_.at(worker);
+        const std::string_view packed = index_.find(id, about, share.window);
+        const auto row = packed.empty() ? std::nullopt : codec::unpack_known_row(packed);
+        if (row) add(share, *row, packed);
+        return row.has_value();
+      };
     stream.take = [this](std::size_t worker, Task&& task, const struct stat*) { take(worker, std::move(task)); };
     TRY(auto parts, stream_records(session_, stream));
     RowScan found;
@@ -72,6 +83,7 @@ class RowScanner {
 
   const Session& session_;
   const RowOptions& options_;
+  const RowIndex index_;
   std::array<Share, kMostWorkers> shares_;
 };
 

@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/process.h"
 #include "base/try.h"
+#include "base/visit_folder.h"
 #include "contract/names.h"
 #include "contract/output_marker.h"
 #include "store/active.h"
@@ -25,6 +26,7 @@
 #include <cerrno>
 #include <charconv>
 #include <dirent.h>
+#include <functional>
 #include <string_view>
 
 namespace perdure::store {
@@ -130,13 +132,15 @@ bool is_orphaned_entry(const Session& session, const TaskId& id) {
 void find_temporaries(const std::string& where, std::vector<Litter>& found) {
   auto folder = open_folder_at(AT_FDCWD, where, where);
   if (!folder) return;
-  for (const auto& entry : read_folder(folder->get(), where).value_or(std::vector<FolderEntry>())) {
-    const std::int64_t pid = maker_of(entry.name);
+  static_cast<void>(visit_folder(folder->get(), where, [&](std::string_view seen, unsigned char) {
+    const std::int64_t pid = maker_of(seen);
+    if (pid <= 0) return;
+    const std::string name(seen);
     struct stat about{};
-    if (pid <= 0 || ::fstatat(folder->get(), entry.name.c_str(), &about, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    if (!is_old(about) || look_at_process(pid)) continue;
-    found.push_back({Litter::What::temporary, where + "/" + entry.name, disk_use_at(folder->get(), entry.name)});
-  }
+    if (::fstatat(folder->get(), name.c_str(), &about, AT_SYMLINK_NOFOLLOW) != 0) return;
+    if (!is_old(about) || look_at_process(pid)) return;
+    found.push_back({Litter::What::temporary, where + "/" + name, disk_use_at(folder->get(), name)});
+  }));
 }
 
 Result<> sync_folder(const Fd& folder, const std::string& path) {
@@ -159,13 +163,24 @@ Result<std::vector<Litter>> find_litter(const Session& session) {
   find_temporaries(outbox_path(session), found);
 
   if (auto tasks = session.open_tasks()) {
-    auto entries = read_folder(tasks->get(), session.tasks_path());
-    if (!entries) return std::unexpected(entries.error());
-    for (const auto& entry : *entries) {
-      const auto id = TaskId::parse(entry.name);
-      if (entry.type != DT_DIR || !id || !id->has_record_form() || !is_abandoned(session, tasks->get(), *id)) continue;
-      found.push_back({Litter::What::folder, session.folder_path(*id), disk_use_at(tasks->get(), entry.name)});
-    }
+    // A folder beside a record is none: of most only the two names are looked at, which are kept as numbers.
+    constexpr std::string_view kSuffix = ".json";
+    constexpr std::hash<std::string_view> kHash;
+    std::vector<std::size_t> records;
+    auto visited = visit_folder(tasks->get(), session.tasks_path(), [&](std::string_view name, unsigned char) {
+      if (name.ends_with(kSuffix)) records.push_back(kHash(name.substr(0, name.size() - kSuffix.size())));
+    });
+    std::ranges::sort(records);
+    std::vector<TaskId> alone;
+    if (visited)
+      visited = visit_folder(tasks->get(), session.tasks_path(), [&](std::string_view name, unsigned char type) {
+        if (type != DT_DIR || !TaskId::names_record(name) || std::ranges::binary_search(records, kHash(name))) return;
+        alone.push_back(*TaskId::parse(name));
+      });
+    if (!visited) return std::unexpected(visited.error());
+    for (const auto& id : alone)
+      if (is_abandoned(session, tasks->get(), id))
+        found.push_back({Litter::What::folder, session.folder_path(id), disk_use_at(tasks->get(), id.str())});
   }
 
   auto endings = outbox_entries(session);

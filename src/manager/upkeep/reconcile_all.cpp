@@ -9,6 +9,7 @@
 #include "manager/status/reconcile.h"
 #include "store/active.h"
 #include "store/records.h"
+#include "store/row_index.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -55,6 +56,7 @@ Result<std::vector<ReconcileResult>> Upkeep::reconcile(const ReconcileOptions& o
     if (!verdict) return std::unexpected(verdict.error());
     verdicts.push_back(std::move(*verdict));
   }
+  store::refresh_row_index(state_->session);
   return verdicts;
 }
 
