@@ -1,9 +1,11 @@
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/json_writer.h"
+#include "base/try.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/verbs/verbs.h"
+#include "base/json_writer.h"
+#include <perdure/event_log.h>
 
 #include <poll.h>
 
@@ -29,18 +31,37 @@ std::string_view name_of_event(EventType type) {
   return "";
 }
 
+std::string line_of(const Event& event) {
+  JsonObject json;
+  json.add("type", name_of_event(event.type))
+      .add("time", ms_of(event.time))
+      .add("seq", event.seq)
+      .add("info", RawJson{task_json(event.task)});
+  if (event.type == EventType::terminated) json.add("outputTail", event.output_tail);
+  return json.str() + "\n";
+}
+
 void print(const std::vector<Event>& events) {
   std::string text;
-  for (const auto& event : events) {
-    JsonObject json;
-    json.add("type", name_of_event(event.type))
-        .add("time", ms_of(event.time))
-        .add("seq", event.seq)
-        .add("info", RawJson{task_json(event.task)});
-    if (event.type == EventType::terminated) json.add("outputTail", event.output_tail);
-    text += json.str() + "\n";
+  for (const auto& event : events) text += line_of(event);
+  if (!text.empty()) put(text);
+}
+
+// In pieces: a session may tell of some hundred thousand.
+Result<> print_past(const TaskManager& manager, std::int64_t since) {
+  constexpr std::size_t kPiece = 64 << 10;
+  TRY(const auto log, EventLog::of(manager, since));
+  std::string text;
+  for (std::size_t i = 0; i < log.size(); ++i) {
+    const auto event = log.event(i);
+    if (event && *event) text += line_of(**event);
+    if (text.size() < kPiece && event) continue;
+    if (!text.empty()) put(text);
+    text.clear();
+    if (!event) return std::unexpected(event.error());
   }
   if (!text.empty()) put(text);
+  return {};
 }
 
 Result<int> follow(TaskManager& manager, int event_fd) {
@@ -69,9 +90,7 @@ Result<int> run_events(Call& call) {
     event_fd = *fd;
   }
   if (*since || !follows) {
-    auto past = (*manager)->events().since(since->value_or(0));
-    if (!past) return std::unexpected(past.error());
-    print(*past);
+    TRY_VOID(print_past(**manager, since->value_or(0)));
   }
   return follows ? follow(**manager, event_fd) : Result<int>(0);
 }

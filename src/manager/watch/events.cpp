@@ -9,6 +9,7 @@
 #include "manager/link/state.h"
 #include "manager/link/telemetry.h"
 #include "manager/status/queue.h"
+#include "manager/watch/event_log.h"
 #include "manager/watch/output.h"
 #include "store/records.h"
 
@@ -60,22 +61,6 @@ Task as_started(Task task) {
   return task;
 }
 
-Event started(const Task& task) {
-  return {.type = EventType::started,
-          .seq = task.started_seq.value_or(0),
-          .time = task.started_at,
-          .task = as_started(task),
-          .output_tail = {}};
-}
-
-Event terminated(const store::Session& session, const Task& task) {
-  return {.type = EventType::terminated,
-          .seq = task.ended_seq.value_or(0),
-          .time = task.ended_at.value_or(task.started_at),
-          .task = task,
-          .output_tail = output_tail(session, task, kTailBytes)};
-}
-
 std::optional<std::string> id_of_record(std::string_view name) {
   if (!name.ends_with(kSuffix)) return std::nullopt;
   const auto id = TaskId::parse(name.substr(0, name.size() - kSuffix.size()));
@@ -90,11 +75,27 @@ bool is_there(const std::string& path) {
 
 }  // namespace
 
+Event started_event(const Task& task) {
+  return {.type = EventType::started,
+          .seq = task.started_seq.value_or(0),
+          .time = task.started_at,
+          .task = as_started(task),
+          .output_tail = {}};
+}
+
+Event terminated_event(const store::Session& session, const Task& task) {
+  return {.type = EventType::terminated,
+          .seq = task.ended_seq.value_or(0),
+          .time = task.ended_at.value_or(task.started_at),
+          .task = task,
+          .output_tail = output_tail(session, task, kTailBytes)};
+}
+
 void append_recorded_events(const store::Session& session, const Task& task, std::int64_t since,
                             std::vector<Event>& events) {
   if (!task.detached) return;  // L42
-  if (task.started_seq.value_or(0) > since) events.push_back(started(task));
-  if (is_terminal(task.status) && task.ended_seq.value_or(0) > since) events.push_back(terminated(session, task));
+  if (task.started_seq.value_or(0) > since) events.push_back(started_event(task));
+  if (is_terminal(task.status) && task.ended_seq.value_or(0) > since) events.push_back(terminated_event(session, task));
 }
 
 void sort_events(std::vector<Event>& events) {
@@ -252,7 +253,7 @@ void EventWatch::tell(Task task, std::vector<Event>& events) {
   // A task that was stopped in the queue has no start event.
   const bool never_ran = task.queue.queued_at && !task.started_seq && is_terminal(task.status);
   if (!std::exchange(told.started, true) && !never_ran) {
-    events.push_back(started(task));
+    events.push_back(started_event(task));
   } else if (!told.terminated && !is_terminal(task.status) &&
              (told.timeout_ms != task.limits.timeout_ms || told.timeout_from != ms_of(task.limits.timeout_from))) {
     events.push_back({.type = EventType::updated, .seq = 0, .time = {}, .task = task, .output_tail = {}});
@@ -299,7 +300,7 @@ Result<std::vector<Event>> EventWatch::read() {
     for (auto& task : *tasks) tell(std::move(task), events);
   }
   for (auto& event : events) {
-    if (event.type == EventType::terminated) event = terminated(session_, event.task);
+    if (event.type == EventType::terminated) event = terminated_event(session_, event.task);
     if (event.type == EventType::updated && event.task.status != Status::queued)
       event.time = time_at(store::written_at(event.task));
   }
