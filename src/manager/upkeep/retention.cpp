@@ -11,6 +11,8 @@
 #include "store/outbox.h"
 #include "store/output_log.h"
 #include "store/records.h"
+#include "store/row_index.h"
+#include "store/rows.h"
 #include "store/runner_lock.h"
 #include "store/stale_files.h"
 
@@ -28,15 +30,14 @@ std::unexpected<Error> still_running(const TaskId& id, std::string_view why) {
   return refused;
 }
 
-std::int64_t size_of(const store::Session& session, const Task& task) {
-  const std::string folder = store::output_folder(session, task);
-  const std::int64_t inside = store::disk_use(folder);
-  return task.found.shape == Shape::kimi_cli ? inside : inside + store::disk_use(task.found.source);
+// Of a task whose record lies in the session's own folder.
+std::int64_t size_of(const store::Session& session, const TaskId& id) {
+  return store::disk_use(session.folder_path(id)) + store::disk_use(session.record_path(id));
 }
 
 // A task without an owner has no undelivered notification to keep it for.
-bool is_undelivered(const store::Session& session, const Task& task) {
-  return task.owner && !task.notification.notified_at && store::is_in_outbox(session, task.id);
+bool is_undelivered(const store::Session& session, const codec::Row& row, const TaskId& id) {
+  return row.owner && !row.is_notified && store::is_in_outbox(session, id);
 }
 
 // Removes an ended task. Holds its runner.lock meanwhile, so that no other Perdure process settles or removes it; other
@@ -52,25 +53,38 @@ Result<> remove_ended(const store::Session& session, const Task& task) {
   return removed;
 }
 
-// The ended tasks, newest first, that the options select for removal.
-std::vector<Task> choose(const store::Session& session, std::vector<Task> ended, const RetentionOptions& options) {
-  std::vector<Task> chosen;
+// The ended tasks that the options select for removal, oldest first, so that the oldest are gone if a full disk or the user
+// interrupts.
+std::vector<std::size_t> choose(const store::Session& session, const store::RowSet& rows,
+                                const RetentionOptions& options) {
+  struct Ended {
+    std::int64_t at;
+    std::size_t place;
+  };
+  std::vector<Ended> ended;
+  ended.reserve(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) ended.push_back({rows.at(i).ended_at.value_or(0), i});
+  std::ranges::sort(ended, [&](const Ended& a, const Ended& b) {
+    return a.at != b.at ? a.at > b.at : rows.at(a.place).id > rows.at(b.place).id;
+  });
+  std::vector<std::size_t> chosen;
   const std::int64_t now = now_ms();
   std::int64_t kept = 0;
   std::int64_t bytes = 0;
-  for (auto& task : ended) {
-    const std::int64_t size = options.max_bytes ? size_of(session, task) : 0;
-    const bool too_old = options.older_than && ms_of(task.ended_at).value_or(now) < now - options.older_than->count();
+  for (const auto& [at, place] : ended) {
+    const codec::Row row = rows.at(place);
+    const std::int64_t size = options.max_bytes ? size_of(session, *TaskId::parse(row.id)) : 0;
+    const bool too_old = options.older_than && row.ended_at.value_or(now) < now - options.older_than->count();
     const bool too_many = options.keep && kept >= *options.keep;
     const bool too_big = options.max_bytes && bytes + size > *options.max_bytes;
     if (too_old || too_many || too_big) {
-      chosen.push_back(std::move(task));
+      chosen.push_back(place);
     } else {
       ++kept;
       bytes += size;
     }
   }
-  std::ranges::reverse(chosen);  // oldest first, so that the oldest are gone if a full disk or the user interrupts
+  std::ranges::reverse(chosen);
   return chosen;
 }
 
@@ -116,36 +130,41 @@ Result<GcResult> Upkeep::collect_garbage(const RetentionOptions& options) const 
   if (options.keep.value_or(0) < 0 || options.max_bytes.value_or(0) < 0 ||
       options.older_than.value_or(std::chrono::milliseconds(0)).count() < 0)
     return fail(ErrorCode::usage, "an age, a number or a size is negative");
-  TRY(auto found, store::scan_records(session));
   // Other programs remove their own tasks (L38).
-  std::erase_if(found.tasks, [&](const Task& task) {
-    return !is_terminal(task.status) || (!manager::is_own_record(session, task) && !far::is_mirror(session, task));
-  });
-  std::ranges::sort(found.tasks, std::ranges::greater(),
-                    [](const Task& task) { return std::tuple(ms_of(task.ended_at).value_or(0), task.id); });
+  const store::RowOptions ours{.is_wanted = [](const codec::Row& row) {
+    return row.source.empty() && row.shape != Shape::kimi_cli && (row.has_runner || row.is_mirror);
+  }};
+  TRY(const auto found, store::scan_rows(session, ours));
   GcResult removed;
-  for (const auto& task : manager::choose(session, std::move(found.tasks), options)) {
-    if (!options.undelivered && manager::is_undelivered(session, task)) {
+  for (const std::size_t place : manager::choose(session, found.rows, options)) {
+    const codec::Row row = found.rows.at(place);
+    const TaskId id = *TaskId::parse(row.id);
+    if (!options.undelivered && manager::is_undelivered(session, row, id)) {
       ++removed.undelivered;
       continue;
     }
-    const std::int64_t bytes = manager::size_of(session, task);
+    const std::int64_t bytes = manager::size_of(session, id);
     Result<> done;
     if (!options.dry_run) {
-      if (far::is_mirror(session, task))
-        done = manager::remove_far({state_->session, *state_->telemetry, *state_->far}, task.id);
-      if (done) done = manager::remove_ended(session, task);
-    } else if (store::has_leftovers(session, task.id).value_or(true)) {
-      done = manager::still_running(task.id, "processes that it left behind are alive: see `perdure stop`");
+      // A row is no reason to remove anything: the record is.
+      TRY(const auto task, store::read_row(session, row));
+      const bool is_ours = task && (manager::is_own_record(session, *task) || far::is_mirror(session, *task));
+      if (!is_ours || !is_terminal(task->status)) continue;
+      if (far::is_mirror(session, *task))
+        done = manager::remove_far({state_->session, *state_->telemetry, *state_->far}, id);
+      if (done) done = manager::remove_ended(session, *task);
+    } else if (store::has_leftovers(session, id).value_or(true)) {
+      done = manager::still_running(id, "processes that it left behind are alive: see `perdure stop`");
     }
     if (done) {
-      removed.tasks.push_back(task.id);
+      removed.tasks.push_back(id);
       removed.bytes += bytes;
     } else {
       removed.kept.push_back(done.error().message);
     }
   }
   TRY_VOID(manager::sweep_litter(session, options.dry_run, removed));
+  if (!options.dry_run) store::refresh_row_index(session);
   return removed;
 }
 
