@@ -6,17 +6,18 @@
 #include <string>
 #include <vector>
 
-// The independent parts of Upkeep::doctor(); each adds its findings.
+// The parts of Upkeep::doctor() that stand by themselves; each adds what it finds.
 namespace perdure::manager {
 
-/// queue/ and slots/: entries that will not start, and slots held for tasks that do not run.
+/// queue/ and slots/: what waits and will not start, what is held in the name of a task that does not run.
 [[nodiscard]] Result<> look_at_admission(const store::Session& session, std::vector<Finding>& findings);
 
-/// outbox/: undelivered notifications, and files that are not entries.
+/// outbox/: endings that nobody was told of, and what is no entry.
 [[nodiscard]] Result<> look_at_outbox(const store::Session& session, std::vector<Finding>& findings);
 
-/// Files that `remove`, `gc` or the daily sweep will have to remove and can't.
-void look_at_removability(const store::Session& session, const Task& task, std::vector<Finding>& findings);
+/// What is to be removed one day, by `remove`, `gc` or the daily sweep, and will not let itself be.
+/// An empty folder: the task has none.
+void look_at_removability(const std::string& record, const std::string& folder, std::vector<Finding>& findings);
 
 /// Is that program a perdure-runner of this version?
 void look_at_runner(const std::string& runner, std::vector<Finding>& findings);

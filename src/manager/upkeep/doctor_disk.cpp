@@ -15,7 +15,8 @@
 namespace perdure::manager {
 namespace {
 
-// Why a file or folder can't be removed, by its own attributes; "": it can be, or it does not exist.
+// Why a file or folder can't be removed, as far as its own attributes say; "": nothing speaks against it, or it is
+// not there.
 std::string what_keeps(const std::string& path, bool is_folder) {
   struct statx about{};
   if (::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &about) != 0) return {};
@@ -31,17 +32,15 @@ std::string what_keeps(const std::string& path, bool is_folder) {
 
 }  // namespace
 
-void look_at_removability(const store::Session& session, const Task& task, std::vector<Finding>& findings) {
-  // Other programs clean up their own files.
-  if (!is_own_record(session, task)) return;
-  const std::string folder = store::output_folder(session, task);
-  const struct {
-    std::string path;
-    bool is_folder;
-  } parts[] = {{task.found.source, false}, {folder, true}, {folder + "/output.log", false}};
-  for (const auto& [path, is_folder] : parts)
+void look_at_removability(const std::string& record, const std::string& folder, std::vector<Finding>& findings) {
+  const auto look = [&](const std::string& path, bool is_folder) {
     if (const std::string why = what_keeps(path, is_folder); !why.empty())
       findings.push_back({Finding::Level::problem, path, fmt::format("can't be removed with its task: it {}", why)});
+  };
+  look(record, false);
+  if (folder.empty()) return;
+  look(folder, true);
+  look(folder + "/output.log", false);
 }
 
 }  // namespace perdure::manager
