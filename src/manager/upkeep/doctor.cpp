@@ -90,7 +90,7 @@ Result<> look_for_doubles(const store::Session& session, std::vector<Finding>& f
   return {};
 }
 
-// Has the log what the record says that was written? (L56)
+// Does the log have as many bytes as its record says (L56)?
 void look_at_log(const std::string& id, std::int64_t bytes, bool has_dropped, const std::string& folder,
                  std::vector<Finding>& findings) {
   if (bytes == 0) return;
@@ -128,7 +128,7 @@ void look_at_ended(const store::Session& session, const Task& task, std::vector<
                                     ms_of(task.started_at) - ms_of(*task.ended_at))});
 }
 
-// Ages, retention and the order of a list come out wrong until the clock has caught up.
+// Until the clock has caught up, ages, retention and the order of lists are wrong.
 void look_at_clock(const std::string& id, std::int64_t latest_ms, std::vector<Finding>& findings) {
   constexpr std::int64_t kMinute = 60'000;
   const std::int64_t ahead = latest_ms - now_ms();

@@ -6,16 +6,16 @@
 #include <string>
 #include <vector>
 
-// The parts of Upkeep::doctor() that stand by themselves; each adds what it finds.
+// The independent parts of Upkeep::doctor(); each adds its findings.
 namespace perdure::manager {
 
-/// queue/ and slots/: what waits and will not start, what is held in the name of a task that does not run.
+/// queue/ and slots/: entries that will not start, and slots held for tasks that do not run.
 [[nodiscard]] Result<> look_at_admission(const store::Session& session, std::vector<Finding>& findings);
 
-/// outbox/: endings that nobody was told of, and what is no entry.
+/// outbox/: undelivered notifications, and files that are not entries.
 [[nodiscard]] Result<> look_at_outbox(const store::Session& session, std::vector<Finding>& findings);
 
-/// What is to be removed one day, by `remove`, `gc` or the daily sweep, and will not let itself be.
+/// Files that `remove`, `gc` or the daily sweep will have to remove and can't.
 /// An empty folder: the task has none.
 void look_at_removability(const std::string& record, const std::string& folder, std::vector<Finding>& findings);
 

@@ -15,8 +15,7 @@
 namespace perdure::manager {
 namespace {
 
-// Why a file or folder can't be removed, as far as its own attributes say; "": nothing speaks against it, or it is
-// not there.
+// Why a file or folder can't be removed, by its own attributes; "": it can be, or it does not exist.
 std::string what_keeps(const std::string& path, bool is_folder) {
   struct statx about{};
   if (::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &about) != 0) return {};
