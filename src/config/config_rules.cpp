@@ -1,5 +1,6 @@
 #include "config/config_rules.h"
 
+#include "base/json_writer.h"
 #include "codec/record.h"
 
 #include <fmt/format.h>

@@ -108,7 +108,7 @@ Result<std::string> submit_job(const JobRequest& request) {
     refused.error().details["refused"] = "true";
     return refused;
   }
-  std::string id = trimmed(done.output);
+  std::string id = trimmed(done->output);
   id.resize(std::min(id.size(), id.find(';')));
   if (id.empty() || id.find_first_not_of("0123456789") != std::string::npos)
     return far_failure(kUnreachable, fmt::format("an answer of sbatch is not understood: '{}'", id));
@@ -166,7 +166,7 @@ Result<StepAnswer> run_beside(const std::string& id, const std::vector<std::stri
   auto done = run(all, limit_ms);
   if (!done) return std::unexpected(done.error());
   return StepAnswer{
-      .exit_status = done.exit_status, .output = std::move(done.output), .errors = std::move(done.errors)};
+      .exit_status = done->exit_status, .output = std::move(done->output), .errors = std::move(done->errors)};
 }
 
 std::optional<std::chrono::milliseconds> parse_time_left(std::string_view text) {
@@ -273,7 +273,7 @@ Result<std::map<std::string, std::string>> slurm_settings() {
   if (!done) return std::unexpected(done.error());
   if (done->exit_status != 0) return silent("scontrol", *done);
   std::map<std::string, std::string> settings;
-  std::string_view rest = done.output;
+  std::string_view rest = done->output;
   while (!rest.empty()) {
     const std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));

@@ -46,8 +46,8 @@ Result<int> run_rpc(Call& call) {
                              .state_folder = state.value_or(""),
                              .sessions = config ? config->rpc_sessions.value : std::vector<std::string>(),
                              .foreign = Call::foreign_folders(),
-                             .on_start = [](TaskManager& manager, const Config& config) {
-                               if (config.retention_auto.value) sweep_in_background(manager);
+                             .on_start = [](TaskManager& manager, const Config& its_config) {
+                               if (its_config.retention_auto.value) sweep_in_background(manager);
                              }};
   if (!call.has("--socket")) {
     // Does not wait for threads that still work for a client that has disconnected (V32).

@@ -134,8 +134,8 @@ Result<int> run_web(Call& call) {
                                .sessions = (*config)->rpc_sessions.value,
                                .foreign = Call::foreign_folders(),
                                .on_start =
-                                   [](TaskManager& tasks, const Config& config) {
-                                     if (config.retention_auto.value) sweep_in_background(tasks);
+                                   [](TaskManager& tasks, const Config& its_config) {
+                                     if (its_config.retention_auto.value) sweep_in_background(tasks);
                                    }},
                        .address = endpoint.address,
                        .origin = call.value("--origin"),

@@ -174,8 +174,8 @@ Result<> Cluster::prepare(far::FarTask& task, const StartOptions& options, const
   TRY(auto words, sbatch_options(executor_, options));
   task.words = std::move(words);
   TRY_VOID(check_answers());
-  if (auto made = there_.create(); !made) return made;
-  if (auto fine = store::check_owner(there_); !fine) return fine;
+  TRY_VOID(there_.create());
+  TRY_VOID(store::check_owner(there_));
   TRY(auto bin, install(folder_of(executor_, programs), programs));
   task.machine = bin;
   auto claimed = there_.claim(id);
