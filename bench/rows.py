@@ -6,7 +6,7 @@
 Makes a session of N ended tasks under PERDURE_BENCH_DIR (else /var/tmp), or takes one that an earlier call left in FOLDER. Each
 round runs the bare loop (bench/bare_readdir.c: readdir, open, read, close, compiled here) and every command once, of both
 builds where there are two. Printed: the median of the ratio to the bare loop of the same round, and the largest resident
-memory (getrusage).
+memory (getrusage). With MEASURE_FIFO=1 in the environment what is measured runs before all other programs.
 """
 import argparse
 import json
@@ -16,7 +16,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 COMMANDS = {
     'list --all': ['list', '--all'],
@@ -54,13 +53,10 @@ def plant(perdure, session, count):
         f.write(str((newest - 6 * SECOND) * SECOND))
 
 
-def measured(argv):
+def measured(measure, argv):
     """Milliseconds, and the largest resident memory in MB."""
-    began = time.perf_counter()
-    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, _, usage = os.wait4(process.pid, 0)
-    process.returncode = 0
-    return (time.perf_counter() - began) * 1000, usage.ru_maxrss / 1024
+    ms, kib = subprocess.run([measure, *argv], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    return float(ms), int(kib) / 1024
 
 
 def main():
@@ -77,9 +73,10 @@ def main():
     perdure = os.path.join(options.bin, 'perdure')
     try:
         os.makedirs(scratch, exist_ok=True)
-        bare = os.path.join(scratch, 'bare')
-        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'bare_readdir.c')
-        subprocess.run(['cc', '-O2', '-o', bare, source], check=True)
+        bare, measure = os.path.join(scratch, 'bare_readdir'), os.path.join(scratch, 'measure')
+        for program in (bare, measure):
+            source = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.path.basename(program) + '.c')
+            subprocess.run(['cc', '-O2', '-o', program, source], check=True)
         if not os.path.isdir(session):
             plant(perdure, session, options.records)
         with open(os.path.join(session, 'last10'), encoding='ascii') as f:
@@ -108,9 +105,9 @@ def main():
             for case, (program, prepare) in cases.items():
                 prepare()
                 for name, words in commands.items():
-                    loop, _ = measured([bare, os.path.join(session, 'tasks')])
+                    loop, _ = measured(measure, [bare, os.path.join(session, 'tasks')])
                     loops.append(loop)
-                    ms, mb = measured([program, '--session', session, *words])
+                    ms, mb = measured(measure, [program, '--session', session, *words])
                     ratios[name][case].append(ms / loop)
                     memory[name][case] = max(memory[name][case], mb)
         print(f'bare loop, {options.records} records: median {statistics.median(loops):.0f} ms')

@@ -87,7 +87,9 @@ constexpr std::size_t kWorthAThread = 2000;
 constexpr std::size_t kNamesForAThread = 4000;  // at once
 
 std::size_t cores() {
-  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMostWorkers);
+  // Asked once: the answer is read from a file each time.
+  static const std::size_t count = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMostWorkers);
+  return count;
 }
 
 // Names of files, in one piece.
