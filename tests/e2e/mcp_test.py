@@ -297,7 +297,7 @@ class Tools(McpTest):
         self.assertEqual(told['output'], 'got one\n')
         self.assertTrue(client.call('TaskWrite', task_id=task, eof=True)['structuredContent']['closed'])
         self.assertEqual(client.call('WaitFor', timeout=60, task_id=task)['structuredContent']['finished'][0]['exit_code'], 0)
-        for arguments, said in (({}, 'text: is required'), ({'keys': ['hyper-x']}, 'hyper-x'), ({'text': 'x', 'wait_for': '('}, 'no regular')):
+        for arguments, said in (({}, 'text: is required'), ({'keys': ['hyper-x']}, 'hyper-x'), ({'text': 'x', 'wait_for': '('}, 'not a valid regular')):
             refused = client.call('TaskWrite', task_id=self.background(client, 'cat', stdin='pipe'), **arguments)
             self.assertTrue(refused['isError'])
             self.assertIn(said, text_of(refused))
@@ -484,7 +484,7 @@ class Waiting(McpTest):
         self.assertTrue(foreign['isError'])
         self.assertIn(f'port {port} belonged already to', text_of(foreign))
         self.perdure('stop', text_of(foreign).split('task_id: ')[1].split()[0], check=0)
-        for wrong, said in (({'match': '('}, 'no regular'), ({'ready': 'http:1'}, 'tcp:PORT')):
+        for wrong, said in (({'match': '('}, 'not a valid regular'), ({'ready': 'http:1'}, 'tcp:PORT')):
             self.assertIn(said, text_of(client.call('Bash', command='sleep 300', **wrong, **start)))
         self.assertIn('run_in_background only', text_of(client.call('Bash', command='true', match='x')))
         self.assertEqual(len(self.json('list')), 4, 'nothing was started for a wrong condition')
