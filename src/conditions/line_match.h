@@ -1,7 +1,6 @@
 #pragma once
 
-#include "conditions/pattern.h"
-#include <perdure/manager.h>
+#include <perdure/condition.h>
 
 #include <chrono>
 #include <optional>
@@ -10,12 +9,12 @@
 // What one can wait for besides a task's end. On the public interface only; for the front ends.
 namespace perdure::conditions {
 
-/// Does a line of a task's output match a regular expression (RE2)? Of a line its first 16 KiB are looked
-/// at; one that is not finished each time that it has grown.
+/// Is there a line in a task's output for which a test is true? Of a line its first 16 KiB are looked at; one that is
+/// not finished each time that it has grown.
 class LineMatch {
  public:
-  /// Errors: usage, with the reason.
-  [[nodiscard]] static Result<LineMatch> compile(TaskManager& manager, TaskId id, const std::string& pattern);
+  LineMatch(TaskManager& manager, TaskId id, Condition::LineTest test)
+      : manager_(&manager), id_(std::move(id)), test_(std::move(test)) {}
 
   /// Reads what is new. True: a line matched; see line().
   [[nodiscard]] Result<bool> look();
@@ -29,14 +28,12 @@ class LineMatch {
   [[nodiscard]] const std::string& line() const { return line_; }
 
  private:
-  LineMatch(TaskManager& manager, TaskId id, Pattern pattern)
-      : manager_(&manager), id_(std::move(id)), pattern_(std::move(pattern)) {}
   bool matches(std::string_view line, bool is_whole = true);
   bool matches_in_lines();
 
   TaskManager* manager_;
   TaskId id_;
-  Pattern pattern_;
+  Condition::LineTest test_;
   std::string partial_, line_;
   std::int64_t offset_ = 0, grew_ms_ = 0;
   std::size_t looked_at_ = 0;  // of partial_
