@@ -27,6 +27,8 @@
 //   input                               -> "pipe" or "terminal" with a descriptor (SCM_RIGHTS) to write to; "null": the
 //                                          command has no input; "closed": no more; "no": it has ended
 //   close-input                         -> "ok"; the command reads the end of its input once all writers are gone
+//   yield                               -> "ok": it waits in the queue, and leaves its place there to another runner; it has
+//                                          let go of runner.lock already. "no": it waits no more
 //   output                              -> "output STREAM_BYTES DROPPED_BYTES UNSTORED_BYTES"
 //
 // Anything else is answered "error 38 unknown request", and a request that is not written as above
@@ -68,6 +70,7 @@ inline constexpr char kSignal[] = "signal";
 inline constexpr char kOutput[] = "output";
 inline constexpr char kExtend[] = "extend";
 inline constexpr char kInput[] = "input";
+inline constexpr char kYield[] = "yield";
 inline constexpr char kCloseInput[] = "close-input";
 
 // Sent to who waits for the end, once for each try: it has ended, and the disk refuses its record (lock_page.h). Look,

@@ -25,10 +25,18 @@
 //   clearing      the same, after SIGKILL
 //   over          this process can leave
 //
+// With --restart (I30) an exit need not end the task:
+//
+//   renewing      an attempt has ended and another one follows; what it left behind is ended, SIGTERM was sent
+//   purging       the same, after SIGKILL
+//   resting       nothing of it lives; the delay before the next attempt
+//
 //   launching -> parked -> running -> trailing ------> settled -> leftovers -> over
 //                             |  |       ^   `-> sweeping -^ `--------------------^
 //                             |  `-> leaving, lingering ---|
 //                             `----> terminating -> killing -> flushing
+//
+//   running -> renewing -> resting -> running, with purging between the first two; a stop or the deadline: terminating
 //
 // Beside the state stand two more values: the cause that decided, and whether a caller waits for the task. The caller
 // is there or not in any state up to settled, and no state depends on it but for the deadline of a foreground task (L10).
@@ -64,6 +72,9 @@ enum class State : unsigned char {
   settled,
   leftovers,
   clearing,
+  renewing,
+  purging,
+  resting,
   over,
 };
 inline constexpr int kStates = static_cast<int>(State::over) + 1;
@@ -78,14 +89,15 @@ enum class Caller : unsigned char {
 enum class Event : unsigned char {
   queued,           ///< it has a place in the queue
   started,          ///< the command runs
-  start_failed,     ///< of a parked task: the command could not be started
+  start_failed,     ///< of a parked or resting task: the command could not be started
   command_exited,   ///< the command's own process has ended
   turn_ended,       ///< a driver said that its turn completed or failed
   turn_broke,       ///< a driver said that its turn broke off
   stop,             ///< somebody asked for the end
   stop_quietly,     ///< the owner did (L45)
   sigterm,          ///< this process got SIGTERM
-  deadline,         ///< the batch engine's time is over
+  yielded,          ///< somebody is to change the task in the queue, and will start another runner for it
+  deadline,         ///< the batch engine's time is over; or the task's own, between two attempts
   idle,             ///< no output for as long as the idle timeout
   output,           ///< the output budget is exceeded, and is to stop the task
   timer,            ///< the one timer; what it was armed for is the state
@@ -107,6 +119,7 @@ struct Seen {
   bool detaches = false;  ///< the deadline of a foreground task detaches it
   bool at_once = false;   ///< the grace of this event is 0
   bool exited = false;    ///< the command's own process has ended
+  bool restarts = false;  ///< command_exited: another attempt follows
   // Filled in for Event::processes; committed: others are the leftovers
   bool others = false;         ///< processes of the task live besides the command
   bool owned = false;          ///< tasks that it owns have not ended
@@ -135,10 +148,13 @@ enum class Action : std::uint32_t {
   detach = 1U << 17,       ///< as asked for at the launch, since the caller left
   detach_late = 1U << 18,  ///< the deadline came
   try_to_start = 1U << 19,
-  end_parked = 1U << 20,  ///< the record of a task that never ran
-  settle = 1U << 21,      ///< the outcome, then the record
-  commit = 1U << 22,      ///< once more
-  finish = 1U << 23,      ///< take away what only a living runner needs
+  end_parked = 1U << 20,   ///< the record of a task that never ran
+  settle = 1U << 21,       ///< the outcome, then the record
+  commit = 1U << 22,       ///< once more
+  finish = 1U << 23,       ///< take away what only a living runner needs
+  end_attempt = 1U << 24,  ///< SIGTERM for what an attempt left behind, and look
+  rest = 1U << 25,         ///< the record of the attempt, and arm the delay
+  restart = 1U << 26,      ///< the next attempt
 };
 
 class Actions {
@@ -170,6 +186,10 @@ struct Life {
   [[nodiscard]] constexpr bool is_foreground() const { return caller != Caller::none; }
   /// Can a stop, a deadline or silence still decide about a command?
   [[nodiscard]] constexpr bool is_open() const { return is(State::running) || is(State::lingering); }
+  /// Between two attempts of a command that is restarted.
+  [[nodiscard]] constexpr bool is_between() const {
+    return is(State::renewing) || is(State::purging) || is(State::resting);
+  }
   /// Something other than the command's exit decided, and its record is not being committed yet.
   [[nodiscard]] constexpr bool is_being_ended() const {
     return is(State::terminating) || is(State::killing) || is(State::flushing);
@@ -179,14 +199,14 @@ struct Life {
   }
   /// SIGKILL was sent to what is to be gone before the record says so.
   [[nodiscard]] constexpr bool is_killed() const {
-    return is(State::sweeping) || is(State::killing) || is(State::flushing);
+    return is(State::sweeping) || is(State::killing) || is(State::flushing) || is(State::purging);
   }
   [[nodiscard]] constexpr bool has_ended() const {
     return is(State::leftovers) || is(State::clearing) || is(State::over);
   }
   /// Does Event::processes change anything, once the command is gone?
   [[nodiscard]] constexpr bool waits_for_processes() const {
-    return is(State::lingering) || is(State::trailing) || is_killed() || is(State::terminating);
+    return is(State::lingering) || is(State::trailing) || is_killed() || is(State::terminating) || is(State::renewing);
   }
   /// What the command left behind stays.
   [[nodiscard]] constexpr bool keeps(const Seen& seen) const {

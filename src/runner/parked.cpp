@@ -41,8 +41,9 @@ int Run::park(const char*& doing) {
     const int e = place_.queue.enter(spec_.header->priority, next_seq(folders_.session.get()), !spec_.after.empty(),
                                      spec_.entry_text);
     if (e < 0) return e;
-  } else {
-    place_.queue.adopt(place_.entry_name);
+  } else if (const int e = place_.queue.adopt(place_.entry_name, spec_.header->entry_inode); e < 0) {
+    place_.is_stale = true;
+    return e;
   }
   place_.queue.unlock();
   apply(Event::queued);

@@ -63,7 +63,8 @@ long Run::pump(long most) {
     const long n = sys::read(output_.pipe.get(), buffer, static_cast<unsigned long>(most < kChunk ? most : kChunk));
     if (n == -EINTR) continue;
     if (n == -EAGAIN) break;
-    if (n <= 0) {  // end of output: every writer is gone
+    if (n <= 0) {                         // end of output: every writer is gone
+      loop_.unwatch(output_.pipe.get());  // a terminal stays open for its input, and would be reported for ever
       output_.pipe.reset();
       break;
     }
@@ -108,10 +109,14 @@ void Run::look_at_children() {
     }
     facts.ended_ms = sys::now_ms();
     if (processes_.limits.ran_out_of_memory()) durable_.lock.note_out_of_memory();
-    durable_.lock.note_exit(facts.exit_code, facts.signal, facts.ended_ms);
+    if (may_restart()) note_attempt();
+    Seen now = seen();
+    now.restarts = restarts_after_exit();
+    // An exit that is followed by another attempt decides nothing, also after a SIGKILL of this process (I30).
+    if (!now.restarts) durable_.lock.note_exit(facts.exit_code, facts.signal, facts.ended_ms);
     // What it wrote it wrote before it ended, so an exceeded budget comes first.
     if (life_.is(State::running) && output_.pipe) pump(output_.waiting());
-    apply(Event::command_exited);
+    apply(Event::command_exited, now, {});
   }
   evaluate();
 }
@@ -171,6 +176,9 @@ void Run::act(Actions actions, const Details& details) {
     end_parked();
   }
   if (actions.has(Action::settle)) settle(details.leftovers);
+  if (actions.has(Action::end_attempt)) end_attempt();
+  if (actions.has(Action::rest)) rest();
+  if (actions.has(Action::restart)) restart();
   if (actions.has(Action::commit)) commit();
   if (actions.has(Action::finish)) finish();
 }
@@ -220,6 +228,8 @@ void Run::end(Event why, std::string_view reason, long grace_ms) {
 // Before anything is done about it: what comes later finds that this came first, also after a SIGKILL.
 void Run::decide(std::string_view reason) {
   durable_.reason << reason;
+  if (may_restart() && processes_.tree.has_command_ended())
+    durable_.lock.note_exit(durable_.facts.exit_code, durable_.facts.signal, durable_.facts.ended_ms);
   durable_.lock.note_decision(life_.cause, reason, sys::now_ms());
 }
 
@@ -243,6 +253,8 @@ void Run::kill_tree() {
 
 void Run::on_timer() {
   if (!deadlines_.has_fired()) return;
+  if (life_.is(State::resting) && deadline_left_ms() == 0) return end(Event::deadline, "", spec_.header->grace_ms);
+  if (life_.is(State::resting) && sys::now_us(CLOCK_MONOTONIC) / 1000 < restarts_.rests_until_ms) return arm_rest();
   const State armed_in = life_.state;
   if (life_.is_open() || life_.is(State::leaving)) look_at_children();  // an end before the deadline counts
   // A deadline that an exit came before is none any more, and what the timer was armed for since has not come yet.
@@ -299,7 +311,7 @@ void Run::settle(int leftovers) {
   } else {
     pump(INT64_MAX);
     // The zombie kept the pid from being given to a stranger; now nothing is left that could be hit.
-    if (processes_.tree.has_command_ended()) sys::reap(facts.pid);
+    if (processes_.tree.has_command_ended() && facts.pid > 0) sys::reap(facts.pid);
   }
   const Outcome outcome = outcome_of(causes());
   const bool by_itself = life_.cause == Cause::exit || life_.cause == Cause::exit_quietly;

@@ -78,6 +78,8 @@ std::string status_text(const Task& task) {
   // A question waits for a person, and does nothing.
   std::string status(task.kind == Kind::question && task.status == Status::running ? "open" : name_of(task.status));
   if (task.found.unverified) status += "?";
+  if (task.restart.count > 0 && !is_terminal(task.status))
+    status += task.process.pid > 0 ? fmt::format(" (attempt {})", task.restart.count + 1) : " (restarting)";
   if (task.found.paused) status += " (stopped)";
   if (task.found.has_leftovers) status += " (left processes)";
   if (task.found.runner_gone) status += task.status == Status::queued ? " (asleep: perdure reconcile)" : "!";

@@ -21,6 +21,10 @@ void mark_environment(std::map<std::string, std::string>& variables, const TaskI
 [[nodiscard]] Result<std::string> find_program(const std::string& name, const std::string& path,
                                                const std::string& cwd);
 
+/// Is that program there? Before something is given up for it; the runner's exec has the last word. `name`: as it was
+/// asked for. Errors: as of find_program().
+[[nodiscard]] Result<> check_can_run(const std::string& program, const std::string& name, const std::string& cwd);
+
 /// The command as one would type it: arguments that need it are quoted for sh.
 [[nodiscard]] std::string shell_quoted(const std::vector<std::string>& argv);
 

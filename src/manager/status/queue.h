@@ -44,6 +44,20 @@ struct Untrusted {
 /// Signs exactly the bytes of its entry: the user has looked at them.
 [[nodiscard]] Result<> trust_entry(const store::Session& session, const TaskId& id);
 
+/// What an entry would start: the task with status queued, and the launch specification (SpecParts). Absent: it has
+/// started or ended meanwhile. Errors: record_invalid; usage where it could not be started again as it is.
+struct EntryParts {
+  Task task;
+  std::string launch_spec;
+};
+[[nodiscard]] Result<std::optional<EntryParts>> entry_parts(const store::Session& session,
+                                                            const store::QueueEntry& entry);
+
+/// Has it start that instead, under that name. To be called with its runner.lock: a runner that is being started with
+/// what was read before finds another file, and leaves (Queue::adopt). Durable.
+[[nodiscard]] Result<> replace_entry(const store::Session& session, const store::QueueEntry& entry,
+                                     const EntryParts& parts, const std::string& name);
+
 /// Ends a queued task whose runner was killed and could not be started again. False: it is not in the queue.
 [[nodiscard]] Result<bool> end_queued(const store::Session& session, const TaskId& id, const StopOptions& options,
                                       Telemetry& telemetry);

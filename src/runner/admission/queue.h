@@ -28,8 +28,9 @@ class Queue {
 
   /// Puts the entry there, durably. `follows`: behind another task first. 0 or -errno; then there is none.
   [[nodiscard]] int enter(unsigned priority, std::int64_t number, bool follows, std::string_view text);
-  /// The entry is there already: this runner takes the place of one that was killed.
-  void adopt(std::string_view name) { name_ << name; }
+  /// The entry is there already: this runner takes the place of another. Called with the task's runner.lock. -ESTALE: it
+  /// is not the one that was read any more, and what it was read for must not run; `inode` 0: not known.
+  [[nodiscard]] int adopt(std::string_view name, std::uint64_t inode);
   /// From behind another task to a place of its own. 0 or -errno.
   [[nodiscard]] int compete(unsigned priority);
   [[nodiscard]] bool follows() const;

@@ -125,6 +125,7 @@ constexpr Form kForms[] = {
     {kInput, "input", plain<Input>},
     {kCloseInput, "close-input", plain<CloseInput>},
     {kOutput, "output", plain<Figures>},
+    {kYield, "yield", plain<Yield>},
 };
 
 }  // namespace

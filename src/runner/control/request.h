@@ -54,6 +54,7 @@ struct Extend {
 struct Input {};
 struct CloseInput {};
 struct Figures {};  // `output`
+struct Yield {};
 
 /// No request: the answer is "error ERRNO", and behind it what is wrong where the ERRNO alone would not say it.
 struct Bad {
@@ -62,7 +63,7 @@ struct Bad {
 };
 
 using Request = std::variant<Bad, Wait, Waiters, Started, Release, Look, Detach, Stop, StopOwned, Settle, EndLeftovers,
-                             Note, TurnEnded, Signal, Extend, Input, CloseInput, Figures>;
+                             Note, TurnEnded, Signal, Extend, Input, CloseInput, Figures, Yield>;
 
 /// Total: every line is one of them. Changes nothing and calls nothing.
 [[nodiscard]] Request parse(std::string_view line);
