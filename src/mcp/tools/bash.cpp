@@ -39,8 +39,7 @@ constexpr Parameter kBashParameters[] = {
     {.name = "description", .description = "What it is for, in a few words. Required with run_in_background."},
     {.name = "run_in_background",
      .type = Parameter::Type::boolean,
-     .description = "Return at once; the command outlives this conversation. @TaskOutput reads it, "
-                    "@WaitFor waits for it.",
+     .description = "Return at once. @TaskOutput reads it, @WaitFor waits for it.",
      .default_text = "false"},
     {.name = "disable_timeout",
      .type = Parameter::Type::boolean,
@@ -48,7 +47,7 @@ constexpr Parameter kBashParameters[] = {
      .default_text = "false"},
     {.name = "pty",
      .type = Parameter::Type::boolean,
-     .description = "Give it a terminal (120x40); @TaskWrite types into it.",
+     .description = "A terminal (120x40); @TaskWrite types into it.",
      .default_text = "false"},
     {.name = "stdin",
      .description = "pipe: @TaskWrite sends its input. null: end of file.",
@@ -57,7 +56,7 @@ constexpr Parameter kBashParameters[] = {
     {.name = "name",
      .description = "In the background: a name, such as dev-server, of at most one live task; usable as task_id."},
     {.name = "if_running",
-     .description = "Where a live task has the name: return it, refuse, or replace it.",
+     .description = "Where a live task has the name.",
      .default_text = R"("return")",
      .words = kIfRunning},
     {.name = "match", .description = "In the background: return when a line of its output matches this RE2."},
@@ -339,10 +338,10 @@ const Tool kBashTool{
     .name = "Bash",
     .title = "Run a command",
     .description =
-        "Runs a shell command and returns its output and exit code. One that takes longer than its timeout is not "
-        "killed but moved to the background, and you get its task_id. With run_in_background you get a task_id at "
-        "once: for builds, servers, test runs, anything over a minute. A background task survives this conversation, "
-        "this server and a restart of the agent; no output is lost.",
+        "Runs a shell command and returns its output and exit code. One that outlasts its timeout is moved to the "
+        "background, and you get its task_id. With run_in_background you get a task_id at once: for builds, servers, "
+        "test runs, anything over a minute. A background task survives this conversation, this server and a restart of "
+        "the agent.",
     .parameters = kBashParameters,
     .answers = kBashAnswers,
     .destructive = true,
