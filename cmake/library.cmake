@@ -1,7 +1,7 @@
 # libperdure.so: every layer below the front ends. Objects, not archives: an archive would leave out what
 # no other object asks for, and that is the public interface itself.
 set(_objects "")
-foreach(_layer base task codec store trust config far manager)
+foreach(_layer base task codec store trust config far manager conditions)
   if(TARGET perdure_${_layer})
     list(APPEND _objects $<TARGET_OBJECTS:perdure_${_layer}>)
   endif()

@@ -23,7 +23,7 @@ def plain_type(schema):
     if '$ref' in schema:
         return f'[{name_of_ref(schema)}](#{name_of_ref(schema).lower()})'
     if 'anyOf' in schema:
-        return plain_type(schema['anyOf'][0]) + ' or null'
+        return ' or '.join(plain_type(one) for one in schema['anyOf'])
     if 'enum' in schema:
         return ', '.join(f'`{word}`' for word in schema['enum'])
     if schema['type'] == 'array':
@@ -107,7 +107,7 @@ def ts_type(schema):
     if '$ref' in schema:
         return name_of_ref(schema)
     if 'anyOf' in schema:
-        return ts_type(schema['anyOf'][0]) + ' | null'
+        return ' | '.join(ts_type(one) for one in schema['anyOf'])
     if 'enum' in schema:
         return ' | '.join(f"'{word}'" for word in schema['enum'])
     if schema['type'] == 'array':
@@ -171,7 +171,8 @@ def py_type(schema):
     if '$ref' in schema:
         return f"'{py_name(name_of_ref(schema))}'"
     if 'anyOf' in schema:
-        return f"Optional[{py_type(schema['anyOf'][0])}]"
+        first, second = schema['anyOf']
+        return f"Optional[{py_type(first)}]" if second.get('type') == 'null' else f'Union[{py_type(first)}, {py_type(second)}]'
     if 'enum' in schema:
         return 'str'
     if schema['type'] == 'array':

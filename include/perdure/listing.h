@@ -35,6 +35,8 @@ struct TaskRow {
   std::string executor_name = {}, executor_type = {};  ///< empty: it runs here
   std::optional<std::string> executor_place = {}, executor_node = {};
   std::optional<int> queue_place = {};
+  int restarts = 0;                  ///< of a running task: attempts that have ended
+  bool is_between_attempts = false;  ///< the command is started again after a delay
   bool runner_gone = false, unverified = false, paused = false, has_leftovers = false;
   std::optional<std::string> unrecorded_end = {};
 };

@@ -62,6 +62,18 @@ struct TerminalSize {
   unsigned short rows = 24, columns = 80;
 };
 
+/// When a command that has ended is started again, by the same task (I30).
+struct RestartOptions {
+  enum class When {
+    never,
+    on_failure,  ///< it exited with another code than 0, or a signal ended it
+    always
+  };
+  When when = When::never;
+  std::optional<int> most = {};           ///< how often at most; 0: no limit; absent: 10 with on_failure, else no limit
+  std::chrono::milliseconds delay{1000};  ///< before the next attempt; doubled up to 60 s, reset after 10 s of life
+};
+
 /// What to run. One of `argv` and `shell_line` must be given.
 struct StartOptions {
   std::vector<std::string> argv = {};  ///< the command and its arguments; argv[0] is looked up in the task's PATH
@@ -83,6 +95,7 @@ struct StartOptions {
   std::optional<std::int64_t> output_limit = {};  ///< bytes; 0: no limit; absent: 64 MiB when truncating, else none
   OnOutputLimit on_output_limit = OnOutputLimit::truncate;
   Leftovers leftovers = Leftovers::keep;  ///< what happens to processes that outlive a natural end
+  RestartOptions restart = {};            ///< of background tasks only
   std::optional<std::string> owner = {};
   std::optional<std::string> tool_call_id = {};
   std::optional<std::string> delivered_by = {};  ///< the channel that will notify the owner, so that no other does
@@ -121,6 +134,21 @@ struct RerunOptions {
   std::optional<IfRunning> if_running = {};  ///< absent: a live task is an error
   bool queue = false;                        ///< as of StartOptions
   int priority = 0;
+  std::optional<std::string> idempotency_key = {};
+};
+
+/// What changes of a task that waits in the queue. What is absent stays.
+struct EditOptions {
+  std::vector<std::string> argv = {};  ///< another command: one of argv and shell_line; not of a subagent
+  std::optional<std::string> shell_line = {};
+  std::string shell = "/bin/sh";
+  std::optional<std::string> description = {};  ///< absent: made from the command, where that is another one
+  std::optional<std::chrono::milliseconds> timeout = {}, idle_timeout = {}, grace = {};
+  std::optional<std::int64_t> output_limit = {}, memory_max = {}, pids_max = {};
+  std::optional<double> cpu_max = {};
+  std::optional<int> priority = {};   ///< behind all that have it already
+  std::optional<TaskId> before = {};  ///< right before that task, with its priority
+  bool first = false;                 ///< before all that wait for a slot
 };
 
 /// How a foreground task let go of its caller.
@@ -219,6 +247,12 @@ class PERDURE_API TaskManager {
   /// (a task of 0.1, of another program, of an executor), with a command line to use instead; task_limit_exceeded for a
   /// live task without `if_running`.
   [[nodiscard]] Result<Task> rerun(const TaskId& id, const RerunOptions& options = {});
+
+  /// Changes a task that waits in the queue, before it starts (L05). Its runner is asked to leave, which leaves the task
+  /// where it is; its entry is replaced, and a runner is started for it again. Killed in between, this changes all or
+  /// nothing, and the next who looks after the queue starts the runner. Errors: task_not_running where it does not wait (any
+  /// more); usage, also where `before` does not wait for a slot.
+  [[nodiscard]] Result<Task> edit(const TaskId& id, const EditOptions& options);
 
   /// Starts a task that is work of this program: it has an id, a record, a log and a deadline as any other, is seen and
   /// stopped from any process, and is lost with this one. It takes no slot. A manager that goes ends those that still

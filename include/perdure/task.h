@@ -167,6 +167,21 @@ struct QueueFacts {
       {};  ///< queued: 1 is the next to start; absent while it waits for another task. Never written
 };
 
+/// One run of the command of a task that is restarted.
+struct Attempt {
+  TimePoint started_at = {}, ended_at = {};
+  std::optional<int> exit_code = {}, signal = {};  ///< as of ProcessFacts
+  std::int64_t output_offset = 0;                  ///< where its output begins
+};
+
+/// Of a task whose command is started again when it ends (I31).
+struct RestartFacts {
+  std::optional<std::string> policy = {};  ///< "on-failure" or "always"; absent: it is not restarted
+  std::optional<std::int64_t> most = {};   ///< restarts at most; absent: no limit
+  std::int64_t count = 0;                  ///< attempts that have ended
+  std::vector<Attempt> last = {};          ///< of these the last 20 at most, the newest last
+};
+
 /// Who runs the task, and where.
 struct HostFacts {
   std::optional<ProcessIdentity> runner = {};
@@ -241,6 +256,7 @@ struct Task {
   Limits limits = {};
   OutputFacts output = {};
   QueueFacts queue = {};
+  RestartFacts restart = {};
   HostFacts host = {};
   Origin origin = {};
   NotificationFacts notification = {};

@@ -1,7 +1,8 @@
 import type {
   AgentStartParams, EventsSubscribeParams, Executor, Filter, Methods, Notification, NotificationsClaimParams, QuestionAskParams,
   QuestionAnswerParams, QuestionGetResult, Question, TaskDetachParams, TaskInfo, TaskListParams, TaskOutputParams,
-  TaskStartParams, TaskStopParams, TaskWaitParams, InitializeResult, Session, Terminal,
+  TaskEditParams, TaskRerunParams, TaskStartParams, TaskStopParams, TaskWaitParams, InitializeResult, Session,
+  Terminal,
 } from './rpc.js';
 
 export * from './rpc.js';
@@ -127,6 +128,10 @@ export declare class Task {
   /** Waits for its end, or `timeoutMs`, and returns it as it is then. */
   wait(options?: Omit<TaskWaitParams, 'ids'> & CallOptions): Promise<Task>;
   output(options?: OutputOptions): Output;
+  /** Starts its command once more, as a new task. */
+  rerun(options?: Omit<TaskRerunParams, 'id'> & CallOptions): Promise<Task>;
+  /** Changes it, while it waits in the queue. */
+  edit(options: Omit<TaskEditParams, 'id'> & CallOptions): Promise<Task>;
   stop(options?: Omit<TaskStopParams, 'id'> & CallOptions): Promise<Task>;
   extend(timeoutMs: number, options?: CallOptions): Promise<Task>;
   write(data: string | ArrayBufferView, options?: WriteOptions): Promise<void>;
@@ -148,6 +153,10 @@ export declare class Perdure {
   call<M extends keyof Methods>(method: M, params?: Methods[M]['params'], options?: CallOptions): Promise<Methods[M]['result']>;
   /** Starts a task. A start that is repeated after a lost connection is not doubled. */
   start(options: StartOptions): Promise<Task>;
+  /** Starts the command of a task once more, as a new task. As start(), it is not doubled. */
+  rerun(id: string, options?: Omit<TaskRerunParams, 'id'> & CallOptions): Promise<Task>;
+  /** Changes a task that waits in the queue, before it starts. What is absent stays. */
+  edit(id: string, options: Omit<TaskEditParams, 'id'> & CallOptions): Promise<Task>;
   startAgent(options: AgentOptions): Promise<Task>;
   get(id: string, options?: CallOptions): Promise<Task>;
   /** The newest first. */

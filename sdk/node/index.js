@@ -77,6 +77,14 @@ export class Task {
     return this.#perdure.output(this.id, options);
   }
 
+  rerun(options) {
+    return this.#perdure.rerun(this.id, options);
+  }
+
+  edit(options) {
+    return this.#perdure.edit(this.id, options);
+  }
+
   stop(options) {
     return this.#perdure.stop(this.id, options);
   }
@@ -149,6 +157,14 @@ export class Perdure {
   start(options) {
     const cwd = path.resolve(options.cwd ?? '.');
     return this.#task('task.start', { idempotencyKey: `node-${randomUUID()}`, ...options, cwd });
+  }
+
+  rerun(id, options) {
+    return this.#task('task.rerun', { idempotencyKey: `node-${randomUUID()}`, ...options, id });
+  }
+
+  edit(id, options) {
+    return this.#task('task.edit', { ...options, id });
   }
 
   startAgent(options) {

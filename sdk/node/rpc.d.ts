@@ -52,6 +52,8 @@ export interface TaskInfo {
   lifetime?: 'detached' | 'session';
   /** where it runs */
   cwd?: string;
+  /** given to it; at most one live task has it */
+  name?: string;
   /** ms since the epoch: when it began to wait for a slot */
   queuedAt?: number;
   /** 1 is the next to start */
@@ -60,6 +62,12 @@ export interface TaskInfo {
   after?: string;
   /** the key of its start */
   idempotencyKey?: string;
+  /** its command is started again when it has ended */
+  restart?: 'on-failure' | 'always';
+  /** how often at most; absent: no limit */
+  restartMax?: number;
+  /** of `restart`: those that have ended */
+  attempts?: Attempts;
   /** bytes that it printed */
   outputBytes?: number;
   /** bytes of the output that were not kept */
@@ -107,6 +115,28 @@ export interface Row {
   queuePlace?: number;
   /** unverified, runnerGone, leftovers, undelivered */
   flags: string[];
+}
+
+/** One run of the command of a task that is restarted. */
+export interface Attempt {
+  /** ms since the epoch */
+  startedAt: number;
+  /** ms since the epoch */
+  endedAt: number;
+  /** null: a signal ended it */
+  exitCode: number | null;
+  /** the signal that ended it */
+  signal?: number;
+  /** where its output begins */
+  outputOffset: number;
+}
+
+/** The runs of the command of a task that is restarted. */
+export interface Attempts {
+  /** how many have ended */
+  count: number;
+  /** the last 20 at most, the newest last */
+  last: Attempt[];
 }
 
 /** Number of tasks by status. */
@@ -608,6 +638,18 @@ export interface TaskStartParams {
   leftovers?: 'keep' | 'kill' | 'wait';
   /** the log is on the disk before the record of the end */
   syncOutput?: boolean;
+  /** of at most one live task: `[A-Za-z][A-Za-z0-9._-]{0,62}`, no id, no kind */
+  name?: string;
+  /** where a live task has the name (default: return) */
+  ifRunning?: 'return' | 'refuse' | 'replace';
+  /** what asks it to end, by name or number (default: TERM) */
+  stopSignal?: string;
+  /** when the command has ended, it is started again by the same task (default: no) */
+  restart?: 'no' | 'on-failure' | 'always';
+  /** how often at most; 0: no limit (default: 10 with on-failure, else no limit) */
+  restartMax?: number;
+  /** before the second attempt; doubled up to 60 s, reset after 10 s of life (default: 1000) */
+  restartDelayMs?: number;
   /** for people; made from the command if absent */
   description?: string;
   /** where it runs; absolute, or relative to the server's folder */
@@ -640,13 +682,36 @@ export interface TaskStartParams {
   queue?: boolean;
   /** in the queue, the higher the sooner */
   priority?: number;
-  /** id of a task: start when it has completed */
-  after?: string;
+  /** id of a task, or several: start when all have completed; ends as killed if one does not */
+  after?: string | string[];
+  /** id of a task, or several: start when all have ended, in whichever way */
+  afterAny?: string | string[];
 }
 
 export interface TaskStartResult {
   task: TaskInfo;
-  /** the key was known: nothing was started */
+  /** the key was known, or a live task has the name: nothing was started */
+  existing?: boolean;
+  /** with `existing`: that task runs the same command */
+  sameCommand?: boolean;
+}
+
+export interface TaskRerunParams {
+  /** exact id of a task that ran a command */
+  id: string;
+  /** where it, or a task of its name, is live (default: refuse) */
+  ifRunning?: 'return' | 'refuse' | 'replace';
+  /** over the cap: wait for a slot instead of a refusal */
+  queue?: boolean;
+  /** in the queue, the higher the sooner */
+  priority?: number;
+  /** 1 to 120 bytes: a second call with it returns the first one's task */
+  idempotencyKey?: string;
+}
+
+export interface TaskRerunResult {
+  task: TaskInfo;
+  /** the key was known, or a live task has the name: nothing was started */
   existing?: boolean;
   /** with `existing`: that task runs the same command */
   sameCommand?: boolean;
@@ -701,16 +766,56 @@ export interface AgentStartParams {
   queue?: boolean;
   /** in the queue, the higher the sooner */
   priority?: number;
-  /** id of a task: start when it has completed */
-  after?: string;
+  /** id of a task, or several: start when all have completed; ends as killed if one does not */
+  after?: string | string[];
+  /** id of a task, or several: start when all have ended, in whichever way */
+  afterAny?: string | string[];
 }
 
 export interface AgentStartResult {
   task: TaskInfo;
-  /** the key was known: nothing was started */
+  /** the key was known, or a live task has the name: nothing was started */
   existing?: boolean;
   /** with `existing`: that task runs the same command */
   sameCommand?: boolean;
+}
+
+export interface TaskEditParams {
+  /** exact id of a task that waits in the queue */
+  id: string;
+  /** run this instead, as `shell -c command` */
+  command?: string;
+  /** run this instead, without a shell */
+  argv?: string[];
+  /** with command (default: /bin/sh) */
+  shell?: string;
+  /** for people */
+  description?: string;
+  /** behind all that have it already; the higher the sooner */
+  priority?: number;
+  /** id of a task that waits for a slot: right before that one */
+  before?: string;
+  /** before all others that wait for a slot */
+  first?: boolean;
+  /** its deadline; 0: none */
+  timeoutMs?: number;
+  /** without output for so long it times out; 0: never */
+  idleTimeoutMs?: number;
+  /** between SIGTERM and SIGKILL */
+  graceMs?: number;
+  /** bytes of output that are kept; 0: all */
+  outputLimit?: number;
+  /** bytes, of all its processes together; 0: no limit */
+  memoryMax?: number;
+  /** processors; 0: no limit */
+  cpuMax?: number;
+  /** processes and threads; 0: no limit */
+  pidsMax?: number;
+}
+
+export interface TaskEditResult {
+  /** as it waits now */
+  task: TaskInfo;
 }
 
 export interface TaskOutputParams {
@@ -1182,8 +1287,12 @@ export interface Methods {
   'task.remove': { params: TaskRemoveParams; result: TaskRemoveResult };
   /** Starts a task. Returns once its command runs and its record is durable, or once its place in the queue is. */
   'task.start': { params: TaskStartParams; result: TaskStartResult };
+  /** Starts the command of a task once more, as a new task: same folder, limits, name, owner, labels, and additions to the environment. */
+  'task.rerun': { params: TaskRerunParams; result: TaskRerunResult };
   /** Starts a turn of a subagent, as a task whose output is the agent's final message. */
   'agent.start': { params: AgentStartParams; result: AgentStartResult };
+  /** Changes a task that waits in the queue, before it starts. What is absent stays. */
+  'task.edit': { params: TaskEditParams; result: TaskEditResult };
   /** A window of what a task printed. Offsets count bytes of the stream. */
   'task.output': { params: TaskOutputParams; result: TaskOutputResult };
   /** What a subagent did. */

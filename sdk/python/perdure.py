@@ -63,7 +63,9 @@ _REPEAT = {
     'task.signal': 'uncertain',
     'task.remove': 'no',
     'task.start': 'withKey',
+    'task.rerun': 'withKey',
     'agent.start': 'withKey',
+    'task.edit': 'no',
     'task.output': 'yes',
     'task.activity': 'yes',
     'task.write': 'withWriteId',
@@ -113,10 +115,14 @@ TaskInfo = TypedDict('TaskInfo', {
     'labels': Dict[str, str],
     'lifetime': str,
     'cwd': str,
+    'name': str,
     'queuedAt': int,
     'queuePlace': int,
     'after': str,
     'idempotencyKey': str,
+    'restart': str,
+    'restartMax': int,
+    'attempts': 'Attempts',
     'outputBytes': int,
     'droppedBytes': int,
     'lostEvidence': str,
@@ -143,6 +149,19 @@ Row = TypedDict('Row', {
     'outputBytes': int,
     'queuePlace': int,
     'flags': List[str],
+}, total=False)
+
+Attempt = TypedDict('Attempt', {
+    'startedAt': int,
+    'endedAt': int,
+    'exitCode': Optional[int],
+    'signal': int,
+    'outputOffset': int,
+}, total=False)
+
+Attempts = TypedDict('Attempts', {
+    'count': int,
+    'last': List['Attempt'],
 }, total=False)
 
 Counts = TypedDict('Counts', {
@@ -760,6 +779,18 @@ class Perdure:
         params.setdefault('idempotencyKey', f'python-{uuid.uuid4()}')
         return _Op('task.start', params, self._task)
 
+    def _rerun(self, id: str, options: Mapping[str, Any]) -> '_Op[Task]':  # noqa: A002
+        params = _params(options, id=id)
+        params.setdefault('idempotencyKey', f'python-{uuid.uuid4()}')
+        return _Op('task.rerun', params, self._task)
+
+    def _edit(self, id: str, command: Union[str, Sequence[str], None],  # noqa: A002
+              options: Mapping[str, Any]) -> '_Op[Task]':
+        params = _params(options, id=id)
+        if command is not None:
+            params['command' if isinstance(command, str) else 'argv'] = command if isinstance(command, str) else list(command)
+        return _Op('task.edit', params, self._task)
+
     def _start_agent(self, agent: Optional[str], prompt: Optional[str], options: Mapping[str, Any]) -> '_Op[Task]':
         params = _params(options, agent=agent, prompt=prompt)
         params.setdefault('cwd', os.getcwd())
@@ -823,6 +854,23 @@ class Perdure:
     async def astart(self, command: Union[str, Sequence[str], None] = None, **options: Any) -> 'Task':
         """As start()."""
         return await self._arun_op(self._start(command, options))
+
+    def rerun(self, id: str, **options: Any) -> 'Task':  # noqa: A002
+        """Starts the command of a task once more, as a new task: `if_running='return'|'refuse'|'replace'`, `queue`,
+        `priority`. As start(), it is not doubled."""
+        return self._run_op(self._rerun(id, options))
+
+    async def arerun(self, id: str, **options: Any) -> 'Task':  # noqa: A002
+        """As rerun()."""
+        return await self._arun_op(self._rerun(id, options))
+
+    def edit(self, id: str, command: Union[str, Sequence[str], None] = None, **options: Any) -> 'Task':  # noqa: A002
+        """Changes a task that waits in the queue: another command, `priority`, `before`, `first`, `timeout_ms`, and limits."""
+        return self._run_op(self._edit(id, command, options))
+
+    async def aedit(self, id: str, command: Union[str, Sequence[str], None] = None, **options: Any) -> 'Task':  # noqa: A002
+        """As edit()."""
+        return await self._arun_op(self._edit(id, command, options))
 
     def start_agent(self, agent: Optional[str] = None, prompt: Optional[str] = None, **options: Any) -> 'Task':
         """Has a coding agent do something, as a task whose output is its final message."""
@@ -1117,6 +1165,22 @@ class Task:
     async def atext(self, **options: Any) -> str:
         """As text()."""
         return await self.perdure.atext(self.id, **options)
+
+    def rerun(self, **options: Any) -> 'Task':
+        """See Perdure.rerun()."""
+        return self.perdure.rerun(self.id, **options)
+
+    async def arerun(self, **options: Any) -> 'Task':
+        """As rerun()."""
+        return await self.perdure.arerun(self.id, **options)
+
+    def edit(self, command: Union[str, Sequence[str], None] = None, **options: Any) -> 'Task':
+        """See Perdure.edit()."""
+        return self.perdure.edit(self.id, command, **options)
+
+    async def aedit(self, command: Union[str, Sequence[str], None] = None, **options: Any) -> 'Task':
+        """As edit()."""
+        return await self.perdure.aedit(self.id, command, **options)
 
     def stop(self, **options: Any) -> 'Task':
         """See Perdure.stop()."""

@@ -32,6 +32,7 @@ constexpr int kFailed = 1, kUsage = 2;
 constexpr const Verb* kVerbs[] = {
     &kRunVerb,
     &kRerunVerb,
+    &kEditVerb,
     &kAgentVerb,
     &kAgentsVerb,
     &kAskVerb,
@@ -279,7 +280,7 @@ Result<int> dispatch(int argc, char** argv, Call& call) {
     if (auto fine = check_given_once(option, given); !fine) return std::unexpected(fine.error());
   for (auto& option : given)
     if (!option.values.empty()) call.given.push_back(std::move(option));
-  if (call.has_command && verb != &kRunVerb)
+  if (call.has_command && verb != &kRunVerb && verb != &kEditVerb)
     call.arguments.insert(call.arguments.end(), call.command.begin(), call.command.end());
   if (*verb->arguments == '\0' && !call.arguments.empty())
     return fail(ErrorCode::usage, fmt::format("{} takes no arguments, got '{}': see `perdure help {}`", verb->name,

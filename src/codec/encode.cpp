@@ -79,6 +79,19 @@ std::string executor_json(const ExecutorState& state) {
   return json + "}";
 }
 
+std::string attempts_json(const RestartFacts& restart) {
+  if (restart.count == 0) return "";
+  std::string last;
+  for (const auto& one : restart.last) {
+    last +=
+        fmt::format(R"({}{{"startedAt":{},"endedAt":{},"exitCode":{})", last.empty() ? "" : ",", ms_of(one.started_at),
+                    ms_of(one.ended_at), one.exit_code ? fmt::to_string(*one.exit_code) : "null");
+    if (one.signal) last += fmt::format(R"(,"signal":{})", *one.signal);
+    last += fmt::format(R"(,"outputOffset":{}}})", one.output_offset);
+  }
+  return fmt::format(R"({{"count":{},"last":[{}]}})", restart.count, last);
+}
+
 void write_identity(Writer& w, const Task& task) {
   w.text("taskId", task.id.str());
   w.text("description", task.description);
@@ -126,6 +139,8 @@ void write_asked(Writer& w, const Task& task) {
   w.text("deliveredBy", task.notification.delivered_by);
   w.text("name", task.name);
   w.number("stopSignal", task.process.stop_signal);
+  w.text("restart", task.restart.policy);
+  w.number("restartMax", task.restart.most);
   w.text("input", task.process.input);
   w.number("queuedAt", ms_of(task.queue.queued_at));
   w.number("priority", task.queue.priority);
@@ -154,6 +169,7 @@ void write_found(Writer& w, const Task& task) {
     w.text("questionOutcome",
            task.question.outcome ? std::optional(std::string(name_of(*task.question.outcome))) : std::nullopt);
   w.number("signal", task.process.signal);
+  w.put("attempts", attempts_json(task.restart));
   w.text("cgroup", task.limits.cgroup);
   w.put("runner", !task.host.runner ? ""
                                     : fmt::format(R"({{"pid":{},"startTicks":{}}})", task.host.runner->pid,

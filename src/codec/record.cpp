@@ -201,6 +201,35 @@ void read_survivors(Fields& fields, Task& task) {
   }
 }
 
+// What others may write in its place is theirs, and no reason to refuse a record.
+void read_attempts(const Fields& fields, Task& task) {
+  const Member* const attempts = fields.find("attempts");
+  if (attempts == nullptr || attempts->type != JsonType::object || !task.restart.policy) return;
+  const auto members = split_object(attempts->raw);
+  if (!members) return;
+  Fields inside(*members);
+  task.restart.count = inside.integer("count", Need::optional, 0, INT32_MAX).value_or(0);
+  const Member* const last = inside.find("last");
+  const auto items =
+      last != nullptr && last->type == JsonType::array ? split_array(last->raw) : fail(ErrorCode::record_invalid, "");
+  if (!items) return;
+  for (const auto& item : *items) {
+    const auto parts = item.type == JsonType::object ? split_object(item.raw) : fail(ErrorCode::record_invalid, "");
+    if (!parts) continue;
+    Fields one(*parts);
+    const auto started = one.integer("startedAt", Need::required, 0, kMostTime);
+    const auto ended = one.integer("endedAt", Need::required, 0, kMostTime);
+    const auto code = one.integer("exitCode", Need::optional, INT32_MIN, INT32_MAX, true);
+    const auto signal = one.integer("signal", Need::optional, 1, 255);
+    const auto offset = one.integer("outputOffset", Need::optional, 0, kMostInt).value_or(0);
+    if (!started || !ended) continue;
+    Attempt attempt{.started_at = time_at(*started), .ended_at = time_at(*ended), .output_offset = offset};
+    if (code) attempt.exit_code = static_cast<int>(*code);
+    if (signal) attempt.signal = static_cast<int>(*signal);
+    task.restart.last.push_back(attempt);
+  }
+}
+
 void read_own(Fields& fields, Task& task) {
   read_runner(fields, task);
   read_executor(fields, task);
@@ -226,6 +255,9 @@ void read_own(Fields& fields, Task& task) {
   task.origin.idempotency_key = fields.text("idempotencyKey", Need::optional);
   task.name = fields.text("name", Need::optional);
   task.process.input = fields.text("input", Need::optional);
+  task.restart.policy = fields.text("restart", Need::optional);
+  task.restart.most = number("restartMax");
+  read_attempts(fields, task);
   if (const auto signal = fields.integer("stopSignal", Need::optional, 1, 64))
     task.process.stop_signal = static_cast<int>(*signal);
   if (const Member* const on_end = fields.find("onEnd")) {

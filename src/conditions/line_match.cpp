@@ -16,12 +16,6 @@ constexpr std::chrono::milliseconds kStill{200};
 
 }  // namespace
 
-Result<LineMatch> LineMatch::compile(TaskManager& manager, TaskId id, const std::string& pattern) {
-  auto compiled = Pattern::compile(pattern);
-  if (!compiled) return std::unexpected(compiled.error());
-  return LineMatch(manager, std::move(id), std::move(*compiled));
-}
-
 Result<bool> LineMatch::look() {
   while (true) {
     auto chunk = manager_->read_output(id_, offset_, kWindow);
@@ -58,7 +52,7 @@ std::optional<std::chrono::milliseconds> LineMatch::settles_in() const {
 bool LineMatch::matches(std::string_view line, bool is_whole) {
   line = line.substr(0, kLongestLine);
   if (line.ends_with('\r')) line.remove_suffix(1);  // a terminal ends its lines with both
-  if (!pattern_.is_in(line, is_whole)) return false;
+  if (!test_(line, is_whole)) return false;
   line_ = line;
   return true;
 }

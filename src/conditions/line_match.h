@@ -1,7 +1,6 @@
 #pragma once
 
-#include "conditions/pattern.h"
-#include <perdure/manager.h>
+#include <perdure/condition.h>
 
 #include <chrono>
 #include <optional>
@@ -10,12 +9,12 @@
 // Conditions that a caller can wait for besides a task's end. For the front ends; uses the public interface only.
 namespace perdure::conditions {
 
-/// Does a line of a task's output match a regular expression (RE2)? Only the first 16 KiB of a line are searched. An
-/// incomplete line is searched each time it grows.
+/// Is a test true for a line of a task's output? Only the first 16 KiB of a line are tested. An incomplete line is tested
+/// each time it grows.
 class LineMatch {
  public:
-  /// Errors: usage, with the reason.
-  [[nodiscard]] static Result<LineMatch> compile(TaskManager& manager, TaskId id, const std::string& pattern);
+  LineMatch(TaskManager& manager, TaskId id, Condition::LineTest test)
+      : manager_(&manager), id_(std::move(id)), test_(std::move(test)) {}
 
   /// Reads new output. True: a line matched; see line().
   [[nodiscard]] Result<bool> look();
@@ -29,14 +28,12 @@ class LineMatch {
   [[nodiscard]] const std::string& line() const { return line_; }
 
  private:
-  LineMatch(TaskManager& manager, TaskId id, Pattern pattern)
-      : manager_(&manager), id_(std::move(id)), pattern_(std::move(pattern)) {}
   bool matches(std::string_view line, bool is_whole = true);
   bool matches_in_lines();
 
   TaskManager* manager_;
   TaskId id_;
-  Pattern pattern_;
+  Condition::LineTest test_;
   std::string partial_, line_;
   std::int64_t offset_ = 0, grew_ms_ = 0;
   std::size_t looked_at_ = 0;  // of partial_

@@ -34,6 +34,8 @@
 //                                          input comes again. "differs": ID came with another SUM; "forgotten": OFFSET is
 //                                          not 0 and ID is not known any more; "null", "closed", "no" as of input; "error ERRNO"
 //   close-input                         -> "ok"; the command reads the end of its input once all writers are gone
+//   yield                               -> "ok": it waits in the queue, and leaves its place there to another runner; it has
+//                                          let go of runner.lock already. "no": it waits no more
 //   output                              -> "output STREAM_BYTES DROPPED_BYTES UNSTORED_BYTES"
 //
 // The answer to an unknown request is "error 38 unknown request", and to a malformed one "error 22 expected: FORM".
@@ -77,6 +79,7 @@ inline constexpr char kOutput[] = "output";
 inline constexpr char kExtend[] = "extend";
 inline constexpr char kInput[] = "input";
 inline constexpr char kType[] = "type";
+inline constexpr char kYield[] = "yield";
 inline constexpr char kCloseInput[] = "close-input";
 
 // Sent to clients that wait for the end, once for each attempt: the task has ended, and the disk refuses its record

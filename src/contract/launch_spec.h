@@ -14,7 +14,7 @@ inline constexpr int kStreamFd = 5;  // with has_stream: a pipe that takes the o
 inline constexpr int kInputFd = 6;   // with SpecInput::inherit: what the command reads
 
 inline constexpr std::uint32_t kSpecMagic = 0x50445231;  // "PDR1"
-inline constexpr std::uint32_t kSpecVersion = 6;
+inline constexpr std::uint32_t kSpecVersion = 7;
 
 // background: a slot or a refusal. queued: a slot, now or later. foreground: no slot, and no record until it is
 // detached. question: no slot and no command, only a deadline; argument 0 is the answer at the deadline, "" if the
@@ -26,6 +26,8 @@ enum class SpecInput : std::uint32_t { null = 0, pipe = 1, inherit = 2 };
 // agent: the driver of a subagent. A stop signals the driver only; it reports how the turn ended; when it exits, the
 // subagent's other processes are ended.
 enum class SpecCommand : std::uint32_t { process = 0, agent = 1 };
+// When a command that has ended is started again (I30).
+enum class SpecRestart : std::uint32_t { never = 0, on_failure = 1, always = 2 };
 enum class SpecLeftovers : std::uint32_t { keep = 0, kill = 1, wait = 2 };
 
 struct LaunchSpec {
@@ -40,7 +42,9 @@ struct LaunchSpec {
   std::int64_t memory_max;         // bytes; 0: none
   std::int64_t cpu_max_milli;      // thousandths of a processor; 0: none
   std::int64_t pids_max;           // 0: none
-  std::int64_t pids_of_user;       // used instead of pids_max if only the user's processes can be counted
+  std::int64_t restart_delay_ms;   // before the second attempt
+  std::uint64_t entry_inode;  // for a runner that replaces another: the inode of the queue entry that was read; else 0
+  std::int64_t pids_of_user;  // used instead of pids_max if only the user's processes can be counted
   SpecMode mode;
   SpecOnTimeout on_timeout;  // foreground
   std::uint32_t has_stream;  // foreground: 1: kStreamFd is there
@@ -58,6 +62,8 @@ struct LaunchSpec {
   SpecCommand command;
   std::uint32_t only_event;   // a bit of hook_events.h: run the hooks of this event and nothing else; 0: own a task
   std::uint32_t stop_signal;  // the signal of a stop; 0: SIGTERM
+  SpecRestart restart;
+  std::uint32_t restart_max;  // how often; 0: no limit
   std::uint32_t unused;       // 0
   // Behind the header, each ended by a NUL: the record's constant members (JSON text without the braces, not
   // empty), the owner ("" for none), the id of the task to follow ("" for none), the text of its entry in the

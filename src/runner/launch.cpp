@@ -10,6 +10,8 @@ using namespace perdure::contract;
 
 namespace {
 
+constexpr long kAttemptBytes = 128;  // of one attempt in the record
+
 void answer(int fd, std::string_view text) {
   sys::write(fd, text.data(), text.size());
 }
@@ -43,7 +45,7 @@ bool Run::launch(const char* session, Fd to_caller) {
       durable_.record.reserve_next();
       report_created(spec_.telemetry, task_id_);
     }
-    spec_.drop_command();
+    if (!may_restart()) spec_.drop_command();
     tell_hooks(hook_started);
     return true;
   }
@@ -80,7 +82,7 @@ void Run::answer_running(int fd) const {
 // nothing of it is ours: another runner has this task.
 void Run::clear_away() {
   if (!durable_.lock.is_held()) return;
-  durable_.record.remove();
+  if (!place_.is_stale) durable_.record.remove();  // else the task has started, and perhaps ended, without this runner
   durable_.active.leave(task_id_);
   control_.unlink(folders_.task.get());
   sys::unlink_at(folders_.task.get(), kRunnerLock);
@@ -130,7 +132,9 @@ int Run::prepare(const char*& doing) {
   if (const int e = control_.open(folders_.task.get()); e < 0) return e;
   output_.log.open(folders_.task.get(), spec_.header->output_limit, spec_.header->on_limit, life_.is_foreground());
   durable_.record.open(folders_.tasks.get(), folders_.task.get(), task_id_, spec_.constant,
-                       is_agent() ? kMaxNoteBytes : 0);
+                       is_agent()      ? kMaxNoteBytes
+                       : may_restart() ? kAttemptBytes * Facts::kAttempts
+                                       : 0);
   durable_.record.set_identity(spec_.identity.empty() ? identity_members(folders_.session.get()) : spec_.identity);
   durable_.facts.is_agent = is_agent();
   know_agent(spec_.note);
@@ -155,7 +159,8 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
   doing = "wait for events";
   if (const int e = loop_.watch(output_.pipe.get(), Source::output); e < 0) return e;
 
-  processes_.limits.open(spec_, task_id_);
+  const bool is_first = durable_.facts.attempt_count == 0;
+  if (is_first) processes_.limits.open(spec_, task_id_);
   if (processes_.limits.by_cgroup()) durable_.facts.cgroup = spec_.cgroup;
   doing = "make a process";
   int pid = -EAGAIN;
@@ -178,11 +183,15 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
   failure_in.reset();
 
   durable_.facts.pid = pid;
-  durable_.facts.started_ms = sys::now_ms();
-  durable_.facts.timeout_ms = spec_.header->timeout_ms;
+  restarts_.started_ms = sys::now_ms();
+  restarts_.output_offset = output_.log.stream_bytes();
+  if (is_first) {
+    durable_.facts.started_ms = restarts_.started_ms;
+    durable_.facts.timeout_ms = spec_.header->timeout_ms;
+  }
   int e = 0;
   if (!life_.is_foreground()) {
-    durable_.facts.started_seq = next_seq(folders_.session.get());
+    if (is_first) durable_.facts.started_seq = next_seq(folders_.session.get());
     doing = "write the record";
     e = durable_.record.commit(durable_.facts);
   }
@@ -192,7 +201,7 @@ int Run::start_command(const char*& doing, ExecFailure& failure) {
     return e;
   }
   durable_.lock.note_gate();
-  if (durable_.facts.timeout_ms > 0) deadlines_.arm(durable_.facts.timeout_ms);
+  if (const long left = deadline_left_ms(); left >= 0) deadlines_.arm(left > 0 ? left : 1);
   deadlines_.idle.start(spec_.header->idle_timeout_ms);
   sys::write(gate_in.get(), "G", 1);
   gate_in.reset();

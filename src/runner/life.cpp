@@ -36,6 +36,8 @@ Step decided(const Life& life, Event event, const Seen& seen) {
 Step on_exit(const Life& life, const Seen& seen) {
   switch (life.state) {
     case running: {
+      if (seen.restarts && seen.at_once) return go(life, purging, Action::kill);
+      if (seen.restarts) return go(life, renewing, Action::end_attempt);
       const Actions silent = seen.is_agent ? Actions(Action::say_silent) : Actions();
       if (seen.policy == SpecLeftovers::wait) return go(life, lingering, silent | Action::end_others);
       return go(life, trailing, Cause::exit, silent | Action::note_exit | Action::disarm | Action::end_others);
@@ -58,7 +60,10 @@ Step on_stop(const Life& life, Event event, const Seen& seen) {
   switch (life.state) {
     case parked: return go(life, settled, cause_of(event), Action::decide | Action::end_parked);
     case running:
-    case lingering: return decided(life, event, seen);
+    case lingering:
+    case renewing:
+    case purging:
+    case resting: return decided(life, event, seen);
     case leaving:
     case trailing:
     case sweeping: return stay(life, seen.reader_behind ? Action::drop_reader | Action::look : Actions());
@@ -84,19 +89,24 @@ Step on_timer(const Life& life, const Seen& seen) {
     case settled: return stay(life, Action::commit);
     case leftovers:
     case clearing: return go(life, clearing, Action::kill);
+    case renewing:
+    case purging: return go(life, purging, Action::kill);
+    case resting: return stay(life, Action::restart);
     default: return stay(life);
   }
 }
 
 Step on_sigterm(const Life& life) {
   if (life.is(leftovers)) return go(life, clearing, Action::kill);
-  const bool can_hear = life.is(parked) || life.waits_for_processes() || life.is(running) || life.is(leaving);
+  const bool can_hear =
+      life.is(parked) || life.waits_for_processes() || life.is(running) || life.is(leaving) || life.is(resting);
   return stay(life, can_hear ? Actions(Action::read_wish) : Actions());
 }
 
 Step on_processes(const Life& life, const Seen& seen) {
   if (life.is(clearing) || (life.is(leftovers) && !seen.others)) return go(life, over, Action::finish);
   if (!life.is_all_gone(seen)) return stay(life);
+  if (life.is_between()) return go(life, resting, Action::rest);
   if (seen.reader_behind) return life.is(killing) ? go(life, flushing, Action::arm_reader) : stay(life);
   if (life.is(lingering)) return go(life, settled, Cause::exit, Action::note_late_exit | Action::settle);
   return go(life, settled, Action::settle);
@@ -112,8 +122,12 @@ Step on_caller_left(const Life& life) {
 Step next(const Life& life, Event event, const Seen& seen) {
   switch (event) {
     case Event::queued: return life.is(launching) ? go(life, parked) : stay(life);
-    case Event::started: return life.is(launching) || life.is(parked) ? go(life, running) : stay(life);
-    case Event::start_failed: return life.is(parked) ? go(life, settled, Cause::stop, Action::end_parked) : stay(life);
+    case Event::started:
+      return life.is(launching) || life.is(parked) || life.is(resting) ? go(life, running) : stay(life);
+    case Event::start_failed:
+      if (life.is(resting)) return go(life, trailing, Cause::exit, Action::note_exit | Action::disarm | Action::look);
+      return life.is(parked) ? go(life, settled, Cause::stop, Action::end_parked) : stay(life);
+    case Event::yielded: return life.is(parked) ? go(life, over) : stay(life);
     case Event::command_exited: return on_exit(life, seen);
     case Event::turn_ended:
     case Event::turn_broke: return on_turn(life, event, seen);
@@ -121,7 +135,7 @@ Step next(const Life& life, Event event, const Seen& seen) {
     case Event::stop_quietly: return on_stop(life, event, seen);
     case Event::deadline:
       if (life.is(parked)) return on_stop(life, Event::stop, seen);  // no command ran that could be late
-      return life.is_open() ? decided(life, event, seen) : stay(life);
+      return life.is_open() || life.is_between() ? decided(life, event, seen) : stay(life);
     case Event::idle: return life.is_open() ? decided(life, event, seen) : stay(life);
     case Event::output: return life.is(running) ? decided(life, event, seen) : stay(life);
     case Event::timer: return on_timer(life, seen);

@@ -26,10 +26,18 @@
 //   clearing      the same, after SIGKILL
 //   over          this process can leave
 //
+// With --restart (I30) an exit need not end the task:
+//
+//   renewing      an attempt has ended and another one follows; what it left behind is ended, SIGTERM was sent
+//   purging       the same, after SIGKILL
+//   resting       nothing of it lives; the delay before the next attempt
+//
 //   launching -> parked -> running -> trailing ------> settled -> leftovers -> over
 //                             |  |       ^   `-> sweeping -^ `--------------------^
 //                             |  `-> leaving, lingering ---|
 //                             `----> terminating -> killing -> flushing
+//
+//   running -> renewing -> resting -> running, with purging between the first two; a stop or the deadline: terminating
 //
 // Beside the state stand two more values: the cause that decided, and whether a caller waits for the task. The caller
 // is there or not in any state up to settled, and no state depends on it but for the deadline of a foreground task (L10).
@@ -65,6 +73,9 @@ enum class State : unsigned char {
   settled,
   leftovers,
   clearing,
+  renewing,
+  purging,
+  resting,
   over,
 };
 inline constexpr int kStates = static_cast<int>(State::over) + 1;
@@ -79,14 +90,15 @@ enum class Caller : unsigned char {
 enum class Event : unsigned char {
   queued,           ///< it has a place in the queue
   started,          ///< the command runs
-  start_failed,     ///< of a parked task: the command could not be started
+  start_failed,     ///< of a parked or resting task: the command could not be started
   command_exited,   ///< the command's own process has exited
   turn_ended,       ///< a driver reported that its turn completed or failed
   turn_broke,       ///< a driver reported that its turn broke off
   stop,             ///< a stop request
   stop_quietly,     ///< a stop request of the owner (L45)
   sigterm,          ///< this process received SIGTERM
-  deadline,         ///< the batch engine's time limit
+  yielded,          ///< a manager changes the task in the queue, and will start another runner for it
+  deadline,         ///< the batch engine's time limit; or the task's own deadline, between two attempts
   idle,             ///< no output for the length of the idle timeout
   output,           ///< the output limit is exceeded and its policy is to stop the task
   timer,            ///< the one timer expired; the state says what it was armed for
@@ -108,6 +120,7 @@ struct Seen {
   bool detaches = false;  ///< the deadline of a foreground task detaches it
   bool at_once = false;   ///< the grace of this event is 0
   bool exited = false;    ///< the command's own process has ended
+  bool restarts = false;  ///< command_exited: another attempt follows
   // Set for Event::processes. For Event::committed, `others` is about the leftovers.
   bool others = false;         ///< processes of the task live besides the command
   bool owned = false;          ///< tasks that it owns have not ended
@@ -136,10 +149,13 @@ enum class Action : std::uint32_t {
   detach = 1U << 17,       ///< with the timeout of the launch, since the caller left
   detach_late = 1U << 18,  ///< detach because the deadline came
   try_to_start = 1U << 19,
-  end_parked = 1U << 20,  ///< the record of a task that never ran
-  settle = 1U << 21,      ///< work out the outcome, then commit
-  commit = 1U << 22,      ///< retry the commit
-  finish = 1U << 23,      ///< remove the files that only a living runner needs
+  end_parked = 1U << 20,   ///< the record of a task that never ran
+  settle = 1U << 21,       ///< work out the outcome, then commit
+  commit = 1U << 22,       ///< retry the commit
+  finish = 1U << 23,       ///< remove the files that only a living runner needs
+  end_attempt = 1U << 24,  ///< SIGTERM for the processes that an attempt left running, then look
+  rest = 1U << 25,         ///< write the record of the attempt, and arm the delay
+  restart = 1U << 26,      ///< start the next attempt
 };
 
 class Actions {
@@ -171,6 +187,10 @@ struct Life {
   [[nodiscard]] constexpr bool is_foreground() const { return caller != Caller::none; }
   /// Can a stop, a deadline or silence still decide the outcome of a command?
   [[nodiscard]] constexpr bool is_open() const { return is(State::running) || is(State::lingering); }
+  /// Between two attempts of a command that is restarted.
+  [[nodiscard]] constexpr bool is_between() const {
+    return is(State::renewing) || is(State::purging) || is(State::resting);
+  }
   /// A cause other than the command's exit decided, and its record is not being committed yet.
   [[nodiscard]] constexpr bool is_being_ended() const {
     return is(State::terminating) || is(State::killing) || is(State::flushing);
@@ -180,14 +200,14 @@ struct Life {
   }
   /// SIGKILL was sent to the processes that have to be gone before the record says so.
   [[nodiscard]] constexpr bool is_killed() const {
-    return is(State::sweeping) || is(State::killing) || is(State::flushing);
+    return is(State::sweeping) || is(State::killing) || is(State::flushing) || is(State::purging);
   }
   [[nodiscard]] constexpr bool has_ended() const {
     return is(State::leftovers) || is(State::clearing) || is(State::over);
   }
   /// Does Event::processes matter once the command has exited?
   [[nodiscard]] constexpr bool waits_for_processes() const {
-    return is(State::lingering) || is(State::trailing) || is_killed() || is(State::terminating);
+    return is(State::lingering) || is(State::trailing) || is_killed() || is(State::terminating) || is(State::renewing);
   }
   /// Processes that the command left running are kept.
   [[nodiscard]] constexpr bool keeps(const Seen& seen) const {

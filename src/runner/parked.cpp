@@ -41,8 +41,9 @@ int Run::park(const char*& doing) {
     const int e = place_.queue.enter(spec_.header->priority, next_seq(folders_.session.get()), !spec_.after.empty(),
                                      spec_.entry_text);
     if (e < 0) return e;
-  } else {
-    place_.queue.adopt(place_.entry_name);
+  } else if (const int e = place_.queue.adopt(place_.entry_name, spec_.header->entry_inode); e < 0) {
+    place_.is_stale = true;
+    return e;
   }
   place_.queue.unlock();
   apply(Event::queued);
@@ -139,7 +140,7 @@ void Run::start_parked() {
     durable_.facts.status = "failed";
     return apply(Event::start_failed, seen(), {.reason = reason.view()});
   }
-  spec_.drop_command();
+  if (!may_restart()) spec_.drop_command();
   apply(Event::started);
   // The entry goes only after the record exists: a process that finds neither concludes that there is no such task.
   place_.queue.leave();

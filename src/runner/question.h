@@ -51,7 +51,7 @@ class Question {
   template <class Other>
   void on_request(int client, const Other& /*wanted*/) {
     constexpr bool is_no = std::is_same_v<Other, request::Look> || std::is_same_v<Other, request::Detach> ||
-                           std::is_same_v<Other, request::EndLeftovers>;
+                           std::is_same_v<Other, request::EndLeftovers> || std::is_same_v<Other, request::Yield>;
     if (is_no) return control_.answer(client, perdure::contract::kNo);
     control_.answer_result(client, -ENOSYS);
   }

@@ -44,6 +44,15 @@ void Run::on_request(int client, const request::Started& /*wanted*/) {
   control_.add_waiter(client, Control::awaits_start);
 }
 
+// Before the answer nothing of the task is this process's any more: whoever hears it may take the lock.
+void Run::on_request(int client, const request::Yield& /*wanted*/) {
+  if (!life_.is(State::parked)) return control_.answer(client, kNo);
+  place_.awaited.drop_all();
+  durable_.lock.release();
+  control_.answer(client, kOk);
+  apply(Event::yielded);
+}
+
 void Run::on_request(int client, const request::Release& /*wanted*/) {
   if (life_.has_ended()) return control_.answer(client, kEnded);
   if (!life_.is_foreground()) return control_.answer(client, kDetached);
@@ -108,7 +117,7 @@ void Run::on_request(int client, const request::Figures& /*wanted*/) {
 void Run::on_request(int client, const request::Extend& wanted) {
   if (life_.has_ended()) return control_.answer(client, kNo);
   look_at_children();  // an exit before the extension wins
-  if (!life_.is_open()) return control_.answer(client, kNo);
+  if (!life_.is_open() && !life_.is_between()) return control_.answer(client, kNo);
   if (wanted.timeout_ms < 0) return control_.answer_result(client, -EINVAL);
   const Facts before = durable_.facts;
   durable_.facts.timeout_ms = wanted.timeout_ms;
@@ -123,7 +132,11 @@ void Run::on_request(int client, const request::Extend& wanted) {
     return control_.answer_result(client, e);
   }
   if (durable_.facts.detached) durable_.record.reserve_next();
-  deadlines_.arm(wanted.timeout_ms);
+  if (life_.is(State::resting)) {
+    arm_rest();
+  } else if (!life_.is_between()) {
+    deadlines_.arm(wanted.timeout_ms);
+  }
   control_.answer(client, kOk);
 }
 

@@ -64,7 +64,8 @@ long Run::pump(long most) {
     const long n = sys::read(output_.pipe.get(), buffer, static_cast<unsigned long>(most < kChunk ? most : kChunk));
     if (n == -EINTR) continue;
     if (n == -EAGAIN) break;
-    if (n <= 0) {  // end of output: every writer is gone
+    if (n <= 0) {                         // end of output: every writer is gone
+      loop_.unwatch(output_.pipe.get());  // a terminal stays open for its input, and would be reported for ever
       output_.pipe.reset();
       break;
     }
@@ -109,10 +110,14 @@ void Run::look_at_children() {
     }
     facts.ended_ms = sys::now_ms();
     if (processes_.limits.ran_out_of_memory()) durable_.lock.note_out_of_memory();
-    durable_.lock.note_exit(facts.exit_code, facts.signal, facts.ended_ms);
+    if (may_restart()) note_attempt();
+    Seen now = seen();
+    now.restarts = restarts_after_exit();
+    // An exit that is followed by another attempt decides nothing, also after a SIGKILL of this process (I30).
+    if (!now.restarts) durable_.lock.note_exit(facts.exit_code, facts.signal, facts.ended_ms);
     // The output was written before the exit, so an exceeded limit counts first.
     if (life_.is(State::running) && output_.pipe) pump(output_.waiting());
-    apply(Event::command_exited);
+    apply(Event::command_exited, now, {});
   }
   evaluate();
 }
@@ -172,6 +177,9 @@ void Run::act(Actions actions, const Details& details) {
     end_parked();
   }
   if (actions.has(Action::settle)) settle(details.leftovers);
+  if (actions.has(Action::end_attempt)) end_attempt();
+  if (actions.has(Action::rest)) rest();
+  if (actions.has(Action::restart)) restart();
   if (actions.has(Action::commit)) commit();
   if (actions.has(Action::finish)) finish();
 }
@@ -222,6 +230,8 @@ void Run::end(Event why, std::string_view reason, long grace_ms) {
 // Before any other action: later events find that this one came first, also after a SIGKILL.
 void Run::decide(std::string_view reason) {
   durable_.reason << reason;
+  if (may_restart() && processes_.tree.has_command_ended())
+    durable_.lock.note_exit(durable_.facts.exit_code, durable_.facts.signal, durable_.facts.ended_ms);
   durable_.lock.note_decision(life_.cause, reason, sys::now_ms());
 }
 
@@ -245,6 +255,8 @@ void Run::kill_tree() {
 
 void Run::on_timer() {
   if (!deadlines_.has_fired()) return;
+  if (life_.is(State::resting) && deadline_left_ms() == 0) return end(Event::deadline, "", spec_.header->grace_ms);
+  if (life_.is(State::resting) && sys::now_us(CLOCK_MONOTONIC) / 1000 < restarts_.rests_until_ms) return arm_rest();
   const State armed_in = life_.state;
   if (life_.is_open() || life_.is(State::leaving)) look_at_children();  // an exit before the deadline wins
   // If an exit changed the state, its timer has not expired: this one was for the earlier state.
@@ -301,7 +313,7 @@ void Run::settle(int leftovers) {
   } else {
     pump(INT64_MAX);
     // The zombie kept the pid from being reused. Now no process of the task is left to be signalled.
-    if (processes_.tree.has_command_ended()) sys::reap(facts.pid);
+    if (processes_.tree.has_command_ended() && facts.pid > 0) sys::reap(facts.pid);
   }
   const Outcome outcome = outcome_of(causes());
   const bool by_itself = life_.cause == Cause::exit || life_.cause == Cause::exit_quietly;

@@ -94,6 +94,16 @@ class Run {
   void start_parked();
   void end_parked();
 
+  // The next attempt (restart.cpp)
+  [[nodiscard]] bool may_restart() const { return spec_.header->restart != perdure::contract::SpecRestart::never; }
+  [[nodiscard]] bool restarts_after_exit() const;
+  void note_attempt();
+  void end_attempt();
+  void rest();
+  void arm_rest();
+  void restart();
+  [[nodiscard]] long deadline_left_ms() const;
+
   // Subagents (agent.cpp)
   [[nodiscard]] bool is_agent() const { return spec_.header->command == perdure::contract::SpecCommand::agent; }
   void know_agent(std::string_view members);
@@ -123,6 +133,7 @@ class Run {
   void on_request(int client, const request::Type& wanted);
   void on_request(int client, const request::CloseInput& wanted);
   void on_request(int client, const request::Figures& wanted);
+  void on_request(int client, const request::Yield& wanted);
 
   void on_output();
   void on_signals();
@@ -175,6 +186,12 @@ class Run {
   Hooks hooks_;
   QueueRestart queue_restart_;
   CallerFiles caller_;
+  // Of a command that is restarted: where its present attempt began, the delay behind it, and when that is over.
+  struct Restarts {
+    std::int64_t started_ms = 0, output_offset = 0;
+    std::int64_t delay_ms = 0, rests_until_ms = 0;
+  };
+  Restarts restarts_;
   Life life_;
 };
 

@@ -6,10 +6,14 @@
 #include "contract/names.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <string_view>
 
 namespace perdure::store {
@@ -18,6 +22,7 @@ using namespace contract;
 
 namespace {
 
+constexpr std::size_t kPriorityDigits = 3, kNumberDigits = 16;
 constexpr std::size_t kPlace = 21;           // "<3 digits>-<16 digits>-"
 constexpr std::size_t kMostBytes = 8 << 20;  // arguments and environment in base64
 
@@ -32,7 +37,13 @@ std::optional<QueueEntry> parse(const std::string& name) {
   if (name.size() <= start + suffix.size() || !name.ends_with(suffix) || name.front() == '.') return std::nullopt;
   auto id = TaskId::parse(name.substr(start, name.size() - start - suffix.size()));
   if (!id) return std::nullopt;
-  return QueueEntry{name, std::move(*id), follows};
+  QueueEntry entry{.name = name, .id = std::move(*id), .follows = follows};
+  const std::size_t number = follows ? std::string_view(kFollowerPrefix).size() : kPriorityDigits + 1;
+  std::from_chars(name.data() + number, name.data() + number + kNumberDigits, entry.number);
+  int behind = 0;
+  if (!follows) std::from_chars(name.data(), name.data() + kPriorityDigits, behind);
+  entry.priority = follows ? 0 : kMostPriority - behind;
+  return entry;
 }
 
 }  // namespace
@@ -60,6 +71,16 @@ Result<std::optional<std::string>> read_queue_entry(const Session& session, cons
   if (text) return std::optional(std::move(*text));
   if (is_absence(text.error().os_error)) return std::nullopt;
   return std::unexpected(text.error());
+}
+
+std::int64_t inode_of(const Session& session, const QueueEntry& entry) {
+  const std::string path = queue_path(session) + "/" + entry.name;
+  struct stat about{};
+  return ::lstat(path.c_str(), &about) == 0 ? static_cast<std::int64_t>(about.st_ino) : 0;
+}
+
+std::string entry_name(const TaskId& id, int priority, std::int64_t number) {
+  return fmt::format("{:03}-{:016}-{}{}", kMostPriority - priority, number, id.str(), kEntrySuffix);
 }
 
 Result<> remove_queue_entry(const Session& session, const QueueEntry& entry) {

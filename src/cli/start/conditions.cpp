@@ -6,6 +6,7 @@
 #include "cli/console/print.h"
 #include "cli/console/text.h"
 #include "conditions/line_match.h"
+#include "patterns/pattern.h"
 
 #include <fmt/format.h>
 
@@ -17,7 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 
 Result<Met> await_match(TaskManager& manager, const TaskId& id, const Conditions& conditions, const TimeLeft& time) {
-  auto match = conditions::LineMatch::compile(manager, id, *conditions.match);
+  auto match = patterns::match_lines(manager, id, *conditions.match);
   if (!match) return std::unexpected(match.error());
   if (conditions.since_now) {
     auto now = manager.output_snapshot(id, 0);
@@ -79,7 +80,7 @@ Result<Conditions> read_conditions(const Call& call) {
   }
   // Called before the task is started, or waited for (L62).
   if (conditions.match)
-    if (auto compiled = conditions::Pattern::compile(*conditions.match); !compiled)
+    if (auto compiled = patterns::Pattern::compile(*conditions.match); !compiled)
       return fail(ErrorCode::usage,
                   fmt::format("--match: '{}': {}", harmless_line(*conditions.match), compiled.error().message));
   if (conditions.since_now && !conditions.match) return fail(ErrorCode::usage, "--since-now is for --match");

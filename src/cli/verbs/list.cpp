@@ -70,6 +70,8 @@ std::string status_text(const TaskRow& task) {
   // A question waits for a person, and does nothing.
   std::string status(task.kind == Kind::question && task.status == Status::running ? "open" : name_of(task.status));
   if (task.unverified) status += "?";
+  if (task.restarts > 0)
+    status += task.is_between_attempts ? " (restarting)" : fmt::format(" (attempt {})", task.restarts + 1);
   if (task.paused) status += " (stopped)";
   if (task.has_leftovers) status += " (left processes)";
   if (task.runner_gone) status += task.status == Status::queued ? " (asleep: perdure reconcile)" : "!";
@@ -112,14 +114,21 @@ class Pieces {
     text_ += text;
     if (text_.size() >= kPiece) flush();
   }
+  // False: a part was written already.
+  [[nodiscard]] bool drop() {
+    text_.clear();
+    return !has_written_;
+  }
 
  private:
   static constexpr std::size_t kPiece = 64 << 10;
   void flush() {
     if (!text_.empty()) put(text_);
+    has_written_ = has_written_ || !text_.empty();
     text_.clear();
   }
   std::string text_;
+  bool has_written_ = false;
 };
 
 class ListTable {
@@ -196,18 +205,25 @@ class ListTable {
   bool names_ = false, owners_ = false, agents_ = false, elsewhere_ = false;
 };
 
-Result<> print_json(const Listing& tasks) {
+// An error before the first piece is the answer. Later, the array ends where it is, and the error goes to standard error.
+Result<int> print_json(const Listing& tasks) {
   Pieces out;
   out.add("[");
   bool is_first = true;
   for (std::size_t i = 0; i < tasks.size(); ++i) {
-    TRY(const auto task, tasks.task(i));
-    if (!task) continue;
+    const auto task = tasks.task(i);
+    if (!task && out.drop()) return std::unexpected(task.error());
+    if (!task) {
+      out.add("]\n");
+      note("perdure: " + task.error().message);
+      return 1;
+    }
+    if (!*task) continue;
     if (!std::exchange(is_first, false)) out.add(",");
-    out.add(task_json(*task));
+    out.add(task_json(**task));
   }
   out.add("]\n");
-  return {};
+  return 0;
 }
 
 Result<int> run_list(Call& call) {
@@ -235,7 +251,8 @@ Result<int> run_list(Call& call) {
     if (auto asked = (*manager)->upkeep().refresh(); !asked) return std::unexpected(asked.error());
   TRY(const auto tasks, Listing::of(**manager, filter));
   if (call.json) {
-    TRY_VOID(print_json(tasks));
+    TRY(const int status_of_list, print_json(tasks));
+    if (status_of_list != 0) return status_of_list;
   } else if (tasks.size() == 0) {
     if (tasks.left_out() == 0)
       note(filter.tasks.ended ? "no tasks" : "no active tasks; `perdure list --all` shows ended ones");

@@ -19,6 +19,7 @@ namespace perdure::cli {
 namespace {
 
 constexpr std::array<std::string_view, 3> kInputs = {"inherit", "null", "pipe"};
+constexpr std::array<std::string_view, 2> kRestarts = {"on-failure", "always"};
 constexpr std::array<std::string_view, 3> kLeftovers = {"keep", "kill", "wait"};
 
 constexpr std::array kRunOwnOptions = std::to_array<Option>({
@@ -49,6 +50,10 @@ constexpr std::array kRunOwnOptions = std::to_array<Option>({
     {"--time-limit", "D", "with --on, in slurm: the job's; see docs/guide/elsewhere.md"},
     {"--executor-option", "WORD", "with --on, in slurm: a further option of sbatch", true},
     {"--stop-signal", "SIG", "what asks it to end, instead of TERM"},
+    {"--restart", "on-failure|always", "start the command again when it has ended, as the same task"},
+    {"--restart-max", "N",
+     "with --restart: how often at most, 0: no limit (default: 10 with on-failure, else no limit)"},
+    {"--restart-delay", "D", "with --restart: before the next attempt; doubled up to 60s (default: 1s)"},
     {"--ready", "COND", "print the id, then wait until it serves tcp:PORT or http://localhost:PORT/PATH"},
     {"--ready-owned", nullptr, "with --ready: an error where another process has the port"},
     {"--match", "REGEX", "print the id, then wait until a line of its output matches"},
@@ -84,7 +89,23 @@ Result<> read_limits(const Call& call, StartOptions& start) {
   if (!cpu) return {};
   const auto [end, error] = std::from_chars(cpu->data(), cpu->data() + cpu->size(), start.cpu_max);
   if (error != std::errc() || end != cpu->data() + cpu->size())
-    return fail(ErrorCode::usage, fmt::format("--cpu-max: '{}' is not a number of processors such as 2 or 0.5", *cpu));
+    return fail(ErrorCode::usage, fmt::format("--cpu-max: '{}' is no number of processors, such as 2 or 0.5", *cpu));
+  return {};
+}
+
+Result<> read_restart(const Call& call, RestartOptions& restart) {
+  auto when = call.word("--restart", kRestarts);
+  auto most = call.integer("--restart-max", 0, 1'000'000);
+  auto delay = call.duration("--restart-delay");
+  if (!when) return std::unexpected(when.error());
+  if (!most) return std::unexpected(most.error());
+  if (!delay) return std::unexpected(delay.error());
+  for (const auto* option : {"--restart-max", "--restart-delay"})
+    if (!*when && call.has(option)) return fail(ErrorCode::usage, fmt::format("{} is for --restart", option));
+  if (*when == "on-failure") restart.when = RestartOptions::When::on_failure;
+  if (*when == "always") restart.when = RestartOptions::When::always;
+  if (*most) restart.most = static_cast<int>(**most);
+  restart.delay = delay->value_or(restart.delay);
   return {};
 }
 
@@ -96,6 +117,7 @@ Result<StartOptions> read_run_options(Call& call, const Config& config) {
   // PERDURE_ON is not there inside of a task that runs elsewhere, so nothing is passed on twice.
   const std::string on = call.has("--foreground") ? "" : environment("PERDURE_ON").value_or("");
   if (auto read = read_executor(call, start, on); !read) return std::unexpected(read.error());
+  if (auto read = read_restart(call, start.restart); !read) return std::unexpected(read.error());
   auto idle = call.duration("--idle-timeout");
   auto input = call.word("--stdin", kInputs);
   auto leftovers = call.word("--leftovers", kLeftovers);

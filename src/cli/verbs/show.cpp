@@ -68,6 +68,23 @@ void print_activity(const TaskManager& manager, const Task& task) {
   put("\nwhat it did last:\n" + last_lines(activity_text(lines), kActivityLines));
 }
 
+// What was decided about its restarts, and how the last attempts ended.
+std::string restart_text(const RestartFacts& restart) {
+  if (!restart.policy) return "";
+  std::string text = *restart.policy;
+  if (restart.most) text += fmt::format(", {} times at most", *restart.most);
+  if (restart.count > 0) text += fmt::format("; {} attempt{} ended", restart.count, restart.count == 1 ? "" : "s");
+  return text;
+}
+
+std::string attempt_text(const Attempt& attempt) {
+  const std::string how = attempt.signal      ? fmt::format("signal {}", *attempt.signal)
+                          : attempt.exit_code ? fmt::format("exit code {}", *attempt.exit_code)
+                                              : "unknown end";
+  return fmt::format("{}, after {}: {}", time_text(ms_of(attempt.ended_at)),
+                     duration_text(ms_of(attempt.ended_at) - ms_of(attempt.started_at)), how);
+}
+
 void print(const Task& task, const OutputSnapshot& output, const std::optional<AskedQuestion>& asked,
            const std::optional<std::int64_t>& input_holder, bool lives_on) {
   std::string text;
@@ -107,6 +124,11 @@ void print(const Task& task, const OutputSnapshot& output, const std::optional<A
            fmt::format("{} ({})", time_text(ms_of(*executor.seen_at)), age_text(now - ms_of(*executor.seen_at))));
     line("ended late", executor.late.value_or(""));
   }
+  line("restart", restart_text(task.restart));
+  constexpr std::size_t kShownAttempts = 5;
+  const auto& attempts = task.restart.last;
+  for (std::size_t i = attempts.size() - std::min(attempts.size(), kShownAttempts); i < attempts.size(); ++i)
+    line("attempt ended", attempt_text(attempts[i]));
   line("limits", limits_text(task));
   line("command", task.process.command);
   line("cwd", task.origin.cwd.value_or(""));

@@ -7,6 +7,7 @@ namespace perdure::cli {
 
 extern const Verb kRunVerb;
 extern const Verb kRerunVerb;
+extern const Verb kEditVerb;
 extern const Verb kAgentVerb;
 extern const Verb kAgentsVerb;
 extern const Verb kAskVerb;

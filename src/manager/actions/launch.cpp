@@ -79,6 +79,20 @@ std::string followed(const StartOptions& options) {
   return text;
 }
 
+Result<> check_restart(const StartOptions& options) {
+  const RestartOptions& restart = options.restart;
+  const bool has_when = restart.when != RestartOptions::When::never;
+  if (!has_when && (restart.most || restart.delay != RestartOptions().delay))
+    return fail(ErrorCode::usage, "how often and when to restart is for on-failure and always: say which");
+  if (has_when && !options.detached)
+    return fail(ErrorCode::usage, "a task in the foreground is not restarted: its caller waits for the first end");
+  if (has_when && !options.on.empty())
+    return fail(ErrorCode::usage, "a task on an executor is not restarted: leave out one of them");
+  if (restart.most.value_or(0) < 0) return fail(ErrorCode::usage, "the most restarts are negative: 0 means no limit");
+  if (restart.delay.count() < 0) return fail(ErrorCode::usage, "the delay before a restart is negative");
+  return {};
+}
+
 Result<> check(const StartOptions& options) {
   const auto holds_nul = [](const std::string& text) { return text.contains('\0'); };
   if (options.argv.empty() == !options.shell_line)
@@ -93,6 +107,7 @@ Result<> check(const StartOptions& options) {
                 "a descriptor is the input of a foreground task with Input::inherit, and of no other");
   if (options.stop_signal < 0 || options.stop_signal > SIGRTMAX)
     return fail(ErrorCode::usage, fmt::format("{} is no signal", options.stop_signal));
+  if (auto fine = check_restart(options); !fine) return fine;
   if (options.name)
     if (auto fine = check_name(*options.name); !fine) return fine;
   if (options.detached && (options.stream_fd >= 0 || options.on_timeout == OnTimeout::detach || options.detach_timeout))
@@ -146,6 +161,10 @@ Task constant_part(const TaskId& id, const StartOptions& options, const Work& wo
   note_limits(options, task);
   task.origin.idempotency_key = options.idempotency_key;
   task.name = options.name;
+  if (options.restart.when != RestartOptions::When::never) {
+    task.restart.policy = options.restart.when == RestartOptions::When::always ? "always" : "on-failure";
+    if (const auto most = most_restarts(options.restart); most > 0) task.restart.most = most;
+  }
   if (options.stop_signal > 0) task.process.stop_signal = options.stop_signal;
   if (options.terminal) {
     task.process.input = "terminal";
@@ -269,6 +288,7 @@ Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& ma
   launch.input = options.input;
   launch.input_fd = options.input_fd;
   launch.stop_signal = options.stop_signal;
+  launch.restart = options.restart;
   launch.terminal = options.terminal;
   launch.grace = options.grace;
   const bool truncates = options.on_output_limit == OnOutputLimit::truncate;
@@ -325,6 +345,8 @@ Result<Task> TaskManager::launch_job(const StartOptions& options, const Work& wo
 
 Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) {
   if (auto fine = check(options); !fine) return std::unexpected(fine.error());
+  if (work.is_agent && options.restart.when != RestartOptions::When::never)
+    return fail(ErrorCode::usage, "a subagent is not restarted: see `perdure agent --resume`");
   if (!options.on.empty()) {
     auto executor = state_->far->find(options.on);
     if (!executor) return std::unexpected(executor.error());
@@ -390,7 +412,8 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
   if (key)
     if (auto noted = key->note(*id); !noted) return give_up(noted.error());
   if (holder)
-    if (auto there = check_can_run(*launch); !there) return give_up(there.error());
+    if (auto there = check_can_run(launch->program, launch->argv.front(), launch->cwd); !there)
+      return give_up(there.error());
   if (holder)
     if (auto stopped = stop(holder->id, {.reason = fmt::format("Replaced by {}", id->str())}); !stopped)
       return give_up(stopped.error());

@@ -51,6 +51,7 @@ Result<Task> TaskManager::rerun(const TaskId& id, const RerunOptions& options) {
   start->if_running = options.if_running.value_or(IfRunning::give_back);
   start->queue = options.queue;
   start->priority = options.priority;
+  start->idempotency_key = options.idempotency_key;
   return launch(*start, work);
 }
 

@@ -57,6 +57,10 @@ std::string encode(const StartOptions& options, const std::string& cwd) {
   if (options.owner) json.add("owner", *options.owner);
   json.add("labels", pairs_of(options.labels));
   if (options.name) json.add("name", *options.name);
+  if (options.restart.when != RestartOptions::When::never)
+    json.add("restart", options.restart.when == RestartOptions::When::always ? "always" : "on-failure")
+        .add("restartDelayMs", options.restart.delay.count());
+  if (options.restart.most) json.add("restartMax", *options.restart.most);
   json.add("stopSignal", options.stop_signal)
       .add("sessionLifetime", options.session_lifetime)
       .add("onEnd", JsonArray(options.on_end).json());
@@ -126,6 +130,12 @@ std::optional<StartOptions> decode(std::string_view json) {
   options.labels = pairs_in(fields, "labels");
   options.name = fields.text("name", Need::optional);
   options.stop_signal = static_cast<int>(number("stopSignal", SCHAR_MAX));
+  const std::string restart = fields.text("restart", Need::optional).value_or("");
+  if (restart == "always") options.restart.when = RestartOptions::When::always;
+  if (restart == "on-failure") options.restart.when = RestartOptions::When::on_failure;
+  if (!restart.empty()) options.restart.delay = std::chrono::milliseconds(number("restartDelayMs"));
+  if (const auto most = fields.integer("restartMax", Need::optional, 0, INT_MAX))
+    options.restart.most = static_cast<int>(*most);
   options.session_lifetime = flag("sessionLifetime");
   options.on_end = words_in(fields, "onEnd");
   if (!fields.problem().empty()) return std::nullopt;

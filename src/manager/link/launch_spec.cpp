@@ -12,6 +12,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
 
 namespace perdure::manager {
 namespace {
@@ -21,6 +23,15 @@ contract::SpecLeftovers in_contract(Leftovers policy) {
     case Leftovers::keep: return contract::SpecLeftovers::keep;
     case Leftovers::kill: return contract::SpecLeftovers::kill;
     case Leftovers::wait: return contract::SpecLeftovers::wait;
+  }
+  std::abort();
+}
+
+contract::SpecRestart in_contract(RestartOptions::When when) {
+  switch (when) {
+    case RestartOptions::When::never: return contract::SpecRestart::never;
+    case RestartOptions::When::on_failure: return contract::SpecRestart::on_failure;
+    case RestartOptions::When::always: return contract::SpecRestart::always;
   }
   std::abort();
 }
@@ -71,6 +82,9 @@ std::string launch_spec(const Launch& launch) {
   header.command = launch.agent ? contract::SpecCommand::agent : contract::SpecCommand::process;
   header.only_event = launch.only_event;
   header.stop_signal = static_cast<std::uint32_t>(launch.stop_signal);
+  header.restart = in_contract(launch.restart.when);
+  header.restart_max = most_restarts(launch.restart);
+  header.restart_delay_ms = launch.restart.delay.count();
 
   std::string bytes(sizeof header, '\0');
   add(bytes, launch.constant_members);
@@ -93,6 +107,54 @@ std::string launch_spec(const Launch& launch) {
   header.total_bytes = bytes.size();
   bytes.replace(0, sizeof header, std::string_view(reinterpret_cast<const char*>(&header), sizeof header));
   return bytes;
+}
+
+std::uint32_t most_restarts(const RestartOptions& restart) {
+  constexpr int kOnFailure = 10;
+  const bool on_failure = restart.when == RestartOptions::When::on_failure;
+  return static_cast<std::uint32_t>(restart.most.value_or(on_failure ? kOnFailure : 0));
+}
+
+std::optional<SpecParts> SpecParts::read(std::string_view bytes) {
+  SpecParts parts;
+  if (bytes.size() < sizeof parts.header || !bytes.ends_with('\0')) return std::nullopt;
+  std::memcpy(&parts.header, bytes.data(), sizeof parts.header);
+  if (parts.header.magic != contract::kSpecMagic || parts.header.version != contract::kSpecVersion ||
+      parts.header.total_bytes != bytes.size())
+    return std::nullopt;
+  bytes.remove_prefix(sizeof parts.header);
+  while (!bytes.empty()) {
+    const auto end = bytes.find('\0');
+    parts.texts_.emplace_back(bytes.substr(0, end));
+    bytes.remove_prefix(end + 1);
+  }
+  constexpr std::size_t kBehind = 5;  // texts between the variables and the hooks
+  if (parts.header.argc == 0 ||
+      parts.texts_.size() != kBefore + parts.header.argc + parts.header.envc + kBehind + parts.header.hook_count)
+    return std::nullopt;
+  return parts;
+}
+
+std::string SpecParts::bytes() {
+  std::string bytes(sizeof header, '\0');
+  for (const auto& text : texts_) add(bytes, text);
+  header.total_bytes = bytes.size();
+  bytes.replace(0, sizeof header, std::string_view(reinterpret_cast<const char*>(&header), sizeof header));
+  return bytes;
+}
+
+std::string SpecParts::variable(std::string_view name) const {
+  for (std::size_t i = kBefore + header.argc; i < kBefore + header.argc + header.envc; ++i)
+    if (texts_[i].size() > name.size() && texts_[i].starts_with(name) && texts_[i][name.size()] == '=')
+      return texts_[i].substr(name.size() + 1);
+  return "";
+}
+
+void SpecParts::set_argv(const std::vector<std::string>& argv) {
+  const auto begin = texts_.begin() + kBefore;
+  const auto at = texts_.erase(begin, begin + header.argc);
+  texts_.insert(at, argv.begin(), argv.end());
+  header.argc = static_cast<std::uint32_t>(argv.size());
 }
 
 Result<Fd> memory_file(std::string_view bytes) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/fd.h"
+#include "contract/launch_spec.h"
 #include "manager/link/limits.h"
 #include <perdure/manager.h>
 
@@ -9,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace perdure::manager {
@@ -43,6 +45,7 @@ struct Launch {
   bool foreground = false, queued = false, question = false;
   int stream_fd = -1, input_fd = -1;
   int stop_signal = 0;
+  RestartOptions restart;
   int priority = 0;
   std::string after;
   std::string entry_text;
@@ -55,6 +58,31 @@ struct Launch {
   std::string identity;          // members of its record that say where it runs; "": the runner finds out
   std::string note;              // of which this is known: codec::note_members()
   std::uint32_t only_event = 0;  // tell this event of an ended task to the hooks, and do nothing else
+};
+
+/// How often a command is started again at most; 0: no limit.
+[[nodiscard]] std::uint32_t most_restarts(const RestartOptions& restart);
+
+/// The header of a specification and the texts behind it, in their order, for an edit.
+class SpecParts {
+ public:
+  /// Absent: the bytes are no specification of this version.
+  [[nodiscard]] static std::optional<SpecParts> read(std::string_view bytes);
+  [[nodiscard]] std::string bytes();
+
+  contract::LaunchSpec header{};
+  [[nodiscard]] std::string& constant_members() { return texts_[0]; }
+  [[nodiscard]] std::string& program() { return texts_[4]; }
+  [[nodiscard]] const std::string& cwd() const { return texts_[5]; }
+  [[nodiscard]] std::string& description() { return texts_[kBefore + header.argc + header.envc + 1]; }
+  [[nodiscard]] std::string& cgroup_parent() { return texts_[kBefore + header.argc + header.envc + 2]; }
+  [[nodiscard]] std::string& cgroup() { return texts_[kBefore + header.argc + header.envc + 3]; }
+  [[nodiscard]] std::string variable(std::string_view name) const;
+  void set_argv(const std::vector<std::string>& argv);
+
+ private:
+  static constexpr std::size_t kBefore = 7;  // texts before the arguments
+  std::vector<std::string> texts_;
 };
 
 /// Its bytes, and a memory file that contains them.

@@ -172,6 +172,14 @@ Result<std::string> find_program(const std::string& name, const std::string& pat
                         fmt::format("cannot run '{}': not found in PATH: for a shell line use -c", name));
 }
 
+Result<> check_can_run(const std::string& program, const std::string& name, const std::string& cwd) {
+  const std::string path = program.starts_with('/') ? program : cwd + "/" + program;
+  if (::access(path.c_str(), X_OK) == 0) return {};
+  const int error = errno;
+  return launch_failure(error == ENOENT ? 127 : 126, error,
+                        fmt::format("cannot run '{}': {}: {}", name, program, describe_errno(error)));
+}
+
 std::string shell_quoted(const std::vector<std::string>& argv) {
   std::string line;
   for (const auto& word : argv) line += (line.empty() ? "" : " ") + shell_word(word);

@@ -21,6 +21,10 @@ void mark_environment(std::map<std::string, std::string>& variables, const TaskI
 [[nodiscard]] Result<std::string> find_program(const std::string& name, const std::string& path,
                                                const std::string& cwd);
 
+/// Checks that a program can be executed, before another task is stopped for it. The runner's exec may still fail.
+/// `name`: as the caller gave it. Errors: as of find_program().
+[[nodiscard]] Result<> check_can_run(const std::string& program, const std::string& name, const std::string& cwd);
+
 /// The command as typed in a shell: arguments are quoted for sh if needed.
 [[nodiscard]] std::string shell_quoted(const std::vector<std::string>& argv);
 

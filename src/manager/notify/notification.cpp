@@ -105,6 +105,7 @@ std::string outcome_sentence(const Task& task) {
   }
   if (task.process.exit_code) text += fmt::format(" with exit code {}", *task.process.exit_code);
   if (task.process.signal) text += fmt::format(": ended by {},", name_of_signal(*task.process.signal));
+  if (task.restart.count > 1) text += fmt::format(" in attempt {}", task.restart.count);
   if (task.ended_at && *task.ended_at >= task.started_at)
     text += fmt::format(" after {}", in_words(ms_of(*task.ended_at) - ms_of(task.started_at)));
   return text + ".";

@@ -18,10 +18,13 @@
 #include "store/runner_lock.h"
 #include "trust/signature.h"
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <utility>
 
 namespace perdure::manager {
@@ -108,20 +111,29 @@ Result<> revive(const store::Session& session, const store::QueueEntry& entry, c
     TRY_VOID(end_queued(session, entry.id, {.reason = notes.decision->reason}, telemetry));
     return {};
   }
-  TRY(auto read, read_entry(session, entry));
-  if (!read || read->spec_version != contract::kSpecVersion) return {};  // doctor reports the latter
+  const std::int64_t inode_before = store::inode_of(session, entry);
+  auto read = read_entry(session, entry);
+  if (!read) return std::unexpected(read.error());
+  if (!*read || (*read)->spec_version != contract::kSpecVersion) return {};  // doctor reports the latter
   // Another program may have put files into queue/: only what this user signed is run (L51).
-  if (!is_signed_entry(session, *read)) return {};
-  TRY(auto program, find_runner(runner));
+  if (!is_signed_entry(session, **read)) return {};
+  // The runner leaves an entry alone that is not the one that was read here: it was edited meanwhile.
+  const std::int64_t inode_after = store::inode_of(session, entry);
+  auto parts = SpecParts::read((*read)->launch_spec);
+  if (!parts || inode_before == 0 || inode_before != inode_after) return {};
+  parts->header.entry_inode = static_cast<std::uint64_t>(inode_after);
+  auto program = find_runner(runner);
+  if (!program) return std::unexpected(program.error());
   TRY_VOID(session.claim(entry.id));
-  TRY(auto spec, memory_file(read->launch_spec));
+  TRY(auto spec, memory_file(parts->bytes()));
   // The answer does not matter: if another manager was quicker, its runner has the lock.
-  TRY_VOID(spawn_runner({.runner = program,
-                         .session = session.path(),
-                         .id = entry.id.str(),
-                         .marker = session.marker(entry.id),
-                         .spec = spec,
-                         .entry = entry.name}));
+  auto answer = spawn_runner({.runner = *program,
+                              .session = session.path(),
+                              .id = entry.id.str(),
+                              .marker = session.marker(entry.id),
+                              .spec = spec,
+                              .entry = entry.name});
+  if (!answer) return std::unexpected(answer.error());
   return {};
 }
 
@@ -199,6 +211,28 @@ Result<std::string> cannot_start_again(const store::Session& session, const stor
   if (read && !is_signed_entry(session, *read))
     return "this user has not signed it: look at what it would run with `perdure reconcile --trust`";
   return "";
+}
+
+Result<std::optional<EntryParts>> entry_parts(const store::Session& session, const store::QueueEntry& entry) {
+  TRY(auto read, read_entry(session, entry));
+  if (!read) return std::nullopt;
+  // This process signs the new entry, so an entry that this user has not signed is refused (L51).
+  TRY(auto why_not, cannot_start_again(session, entry));
+  if (!why_not.empty()) return fail(ErrorCode::usage, fmt::format("{} can't be changed: {}", entry.id.str(), why_not));
+  return EntryParts{.task = std::move(read->task), .launch_spec = std::move(read->launch_spec)};
+}
+
+// The new content under the old name first: after a kill in between, only its place is the old one.
+Result<> replace_entry(const store::Session& session, const store::QueueEntry& entry, const EntryParts& parts,
+                       const std::string& name) {
+  TRY(auto folder, session.open_queue());
+  TRY_VOID(
+      replace_file(folder.get(), entry.name, queue_entry_text(session, parts.task, parts.launch_spec), entry.name));
+  if (name == entry.name) return {};
+  if (::renameat(folder.get(), entry.name.c_str(), folder.get(), name.c_str()) != 0)
+    return fail_errno("moving", entry.name);
+  if (::fsync(folder.get()) != 0) return fail_errno("moving", entry.name);
+  return {};
 }
 
 Result<std::vector<Untrusted>> untrusted_entries(const store::Session& session) {

@@ -45,6 +45,20 @@ struct Untrusted {
 /// Signs exactly these bytes of its entry, which the user has been shown.
 [[nodiscard]] Result<> trust_entry(const store::Session& session, const TaskId& id);
 
+/// The content of an entry: the task with status queued, and the launch specification (SpecParts). Absent: the task has
+/// started or ended meanwhile. Errors: record_invalid; usage if it could not be started again as it is.
+struct EntryParts {
+  Task task;
+  std::string launch_spec;
+};
+[[nodiscard]] Result<std::optional<EntryParts>> entry_parts(const store::Session& session,
+                                                            const store::QueueEntry& entry);
+
+/// Replaces the content and the name of an entry, durably. Call with its runner.lock held: a runner that was started from
+/// the old content finds another inode, and exits (Queue::adopt).
+[[nodiscard]] Result<> replace_entry(const store::Session& session, const store::QueueEntry& entry,
+                                     const EntryParts& parts, const std::string& name);
+
 /// Ends a queued task whose runner was killed and could not be restarted. False: it is not in the queue.
 [[nodiscard]] Result<bool> end_queued(const store::Session& session, const TaskId& id, const StopOptions& options,
                                       Telemetry& telemetry);

@@ -53,6 +53,8 @@ Task as_started(Task task) {
   task.output.dropped_bytes.reset();
   task.output.dropped_at.reset();
   task.output.unstored_bytes.reset();
+  task.restart.count = 0;
+  task.restart.last.clear();
   task.process.survivors.clear();
   task.process.leftovers.reset();
   task.notification.notified_at.reset();
@@ -136,7 +138,9 @@ Result<> EventWatch::start() {
     told_[task.id.str()] = {.started = task.detached,
                             .terminated = is_terminal(task.status),
                             .timeout_ms = task.limits.timeout_ms,
-                            .timeout_from = ms_of(task.limits.timeout_from)};
+                            .timeout_from = ms_of(task.limits.timeout_from),
+                            .attempts = task.restart.count,
+                            .pid = task.process.pid};
   }
   waker_ = std::move(waker);
   return {};
@@ -255,11 +259,14 @@ void EventWatch::tell(Task task, std::vector<Event>& events) {
   if (!std::exchange(told.started, true) && !never_ran) {
     events.push_back(started_event(task));
   } else if (!told.terminated && !is_terminal(task.status) &&
-             (told.timeout_ms != task.limits.timeout_ms || told.timeout_from != ms_of(task.limits.timeout_from))) {
+             (told.timeout_ms != task.limits.timeout_ms || told.timeout_from != ms_of(task.limits.timeout_from) ||
+              (task.restart.policy && (told.attempts != task.restart.count || told.pid != task.process.pid)))) {
     events.push_back({.type = EventType::updated, .seq = 0, .time = {}, .task = task, .output_tail = {}});
   }
   told.timeout_ms = task.limits.timeout_ms;
   told.timeout_from = ms_of(task.limits.timeout_from);
+  told.attempts = task.restart.count;
+  told.pid = task.process.pid;
   if (is_terminal(task.status) && !std::exchange(told.terminated, true)) {
     events.push_back({.type = EventType::terminated, .seq = 0, .time = {}, .task = std::move(task), .output_tail = {}});
   }

@@ -36,6 +36,8 @@ class EventWatch {
   struct Told {
     bool started = false, terminated = false;
     std::optional<std::int64_t> timeout_ms, timeout_from;
+    std::int64_t attempts = 0;  // that have ended
+    std::int64_t pid = 0;       // of the present one
     bool queued = false;
     std::optional<int> queue_place;
   };

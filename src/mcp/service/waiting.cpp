@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "conditions/line_match.h"
 #include "conditions/ready.h"
+#include "patterns/pattern.h"
 
 #include <fmt/format.h>
 
@@ -51,7 +52,7 @@ Result<Waited> Waiting::for_ends(WaitMode mode) {
 }
 
 Result<Waited> Waiting::for_match(const std::string& pattern) {
-  auto match = conditions::LineMatch::compile(call_.manager(), ids_.front(), pattern);
+  auto match = patterns::match_lines(call_.manager(), ids_.front(), pattern);
   if (!match) return fail(ErrorCode::usage, match_fault(pattern, match.error()));
   while (true) {
     TRY(auto found, match->look());
@@ -123,7 +124,7 @@ void Waiting::report(std::string_view message) {
 std::optional<std::string> condition_fault(const std::optional<std::string>& match,
                                            const std::optional<std::string>& ready) {
   if (match)
-    if (const auto compiled = conditions::Pattern::compile(*match); !compiled)
+    if (const auto compiled = patterns::Pattern::compile(*match); !compiled)
       return match_fault(*match, compiled.error());
   if (ready)
     if (const auto parsed = conditions::parse_ready(*ready); !parsed) return ready_fault(*ready, parsed.error());

@@ -11,7 +11,9 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <csignal>
 #include <cstdlib>
+#include <cstring>
 
 namespace perdure::mcp {
 namespace {
@@ -22,10 +24,11 @@ constexpr std::int64_t kForegroundDefault = 60, kForegroundMost = 300, kBackgrou
 
 constexpr std::array<std::string_view, 2> kInputs = {"null", "pipe"};
 constexpr std::array<std::string_view, 3> kIfRunning = {"return", "refuse", "replace"};
+constexpr std::array<std::string_view, 3> kRestarts = {"no", "on-failure", "always"};
 constexpr TerminalSize kTerminal{.rows = 40, .columns = 120};
 
 constexpr Parameter kBashParameters[] = {
-    {.name = "command", .description = "The command line, run by a fresh shell.", .required = true},
+    {.name = "command", .description = "Command line for a fresh shell.", .required = true},
     {.name = "cwd", .description = "Folder to run it in; left out: the server's."},
     {.name = "timeout",
      .type = Parameter::Type::integer,
@@ -36,8 +39,7 @@ constexpr Parameter kBashParameters[] = {
     {.name = "description", .description = "What it is for, in a few words. Required with run_in_background."},
     {.name = "run_in_background",
      .type = Parameter::Type::boolean,
-     .description = "Return at once; the command outlives this conversation. @TaskOutput reads it, "
-                    "@WaitFor waits for it.",
+     .description = "Return at once. @TaskOutput reads it, @WaitFor waits for it.",
      .default_text = "false"},
     {.name = "disable_timeout",
      .type = Parameter::Type::boolean,
@@ -45,7 +47,7 @@ constexpr Parameter kBashParameters[] = {
      .default_text = "false"},
     {.name = "pty",
      .type = Parameter::Type::boolean,
-     .description = "Give it a terminal (120x40); @TaskWrite types into it.",
+     .description = "A terminal (120x40); @TaskWrite types into it.",
      .default_text = "false"},
     {.name = "stdin",
      .description = "pipe: @TaskWrite sends its input. null: end of file.",
@@ -54,22 +56,21 @@ constexpr Parameter kBashParameters[] = {
     {.name = "name",
      .description = "In the background: a name, such as dev-server, of at most one live task; usable as task_id."},
     {.name = "if_running",
-     .description = "Where a live task has the name: return it, refuse, or replace it.",
+     .description = "Where a live task has the name.",
      .default_text = R"("return")",
      .words = kIfRunning},
-    {.name = "match",
-     .description = "In the background: return when a line of its output matches this regular expression."},
+    {.name = "match", .description = "In the background: return when a line of its output matches this RE2."},
     {.name = "ready",
      .description = "In the background: return when it serves tcp:8080 or http://localhost:8080/path."},
     {.name = "ready_timeout",
      .type = Parameter::Type::integer,
-     .description = "Seconds to wait for match and ready; it runs on.",
+     .description = "Seconds to wait for match and ready.",
      .least = 1,
      .most = 600,
      .default_text = "45"},
-    {.name = "on",
-     .description =
-         "In the background: run it on an executor that the user has configured. cwd is a path on that host."},
+    {.name = "restart", .description = "In the background: start it again when it ends.", .words = kRestarts},
+    {.name = "stop_signal", .description = "Asks it to end: INT, QUIT, ..."},
+    {.name = "on", .description = "In the background: run it on an executor of the user's; cwd is a path there."},
 };
 
 constexpr Parameter kBashAnswers[] = {
@@ -80,6 +81,13 @@ constexpr Parameter kBashAnswers[] = {
     {.name = "foreground_output", .description = "what it printed until it was moved to the background"},
     {.name = "output_path", .description = "the whole log, where there is more than is shown"},
 };
+
+std::optional<int> signal_number(std::string_view text) {
+  if (text.starts_with("SIG")) text.remove_prefix(3);
+  for (int number = 1; number < NSIG; ++number)
+    if (const char* const name = ::sigabbrev_np(number); name != nullptr && name == text) return number;
+  return std::nullopt;
+}
 
 StartOptions start_options(const ToolCall& call) {
   StartOptions start = call.service.options().start;
@@ -93,6 +101,10 @@ StartOptions start_options(const ToolCall& call) {
   const auto if_running = call.arguments.text("if_running");
   if (if_running == "refuse") start.if_running = IfRunning::refuse;
   if (if_running == "replace") start.if_running = IfRunning::replace;
+  const auto restart = call.arguments.text("restart");
+  if (restart == "on-failure") start.restart.when = RestartOptions::When::on_failure;
+  if (restart == "always") start.restart.when = RestartOptions::When::always;
+  if (const auto signal = call.arguments.text("stop_signal")) start.stop_signal = signal_number(*signal).value_or(0);
   if (call.arguments.text("stdin") == "pipe") start.input = Input::pipe;
   if (call.arguments.is_true("pty")) {
     start.terminal = kTerminal;
@@ -121,6 +133,9 @@ std::optional<std::string> fault_in(const Arguments& arguments) {
                        timeout, kForegroundMost, kBackgroundMost);
   if (!background && timeout == 0) return "timeout: 0 is below the minimum of 1 in the foreground";
   if (!background && arguments.has("name")) return "name: is for run_in_background only";
+  if (!background && arguments.text("restart").value_or("no") != "no") return "restart: is for run_in_background only";
+  if (const auto signal = arguments.text("stop_signal"); signal && !signal_number(*signal))
+    return fmt::format("stop_signal: expected a signal such as INT or QUIT, got '{}'", to_valid_utf8(*signal));
   if (arguments.has("if_running") && !arguments.has("name")) return "if_running: is for name only";
   if (!background && (arguments.has("match") || arguments.has("ready")))
     return "match and ready: are for run_in_background only";
@@ -129,11 +144,23 @@ std::optional<std::string> fault_in(const Arguments& arguments) {
   return std::nullopt;
 }
 
+// The deadline in words: a server that a model starts with the default deadline would be stopped after ten minutes (N26).
+std::string deadline_in_words(const ToolCall& call, const Task& task) {
+  const std::int64_t ms = task.limits.timeout_ms.value_or(0);
+  if (ms <= 0) return "";
+  const std::int64_t s = ms / 1000;
+  const std::string length = s >= 120 && s % 60 == 0 ? fmt::format("{} minutes", s / 60) : fmt::format("{} seconds", s);
+  const bool was_asked = call.arguments.has("timeout");
+  return fmt::format(" Its deadline ends it after {}{}.", length,
+                     was_asked ? "" : "; a server is started with disable_timeout=true");
+}
+
 // The next steps with a started task. A client that uses the protocol's tasks learns of the end by those.
-std::string next_step(const ToolCall& call) {
+std::string next_step(const ToolCall& call, const Task& task) {
   return call.words(fmt::format(
-      "It goes on also when this conversation ends. @TaskOutput reads what it prints, @WaitFor waits for its end, "
+      "It goes on also when this conversation ends.{} @TaskOutput reads what it prints, @WaitFor waits for its end, "
       "@TaskStop ends it{}",
+      deadline_in_words(call, task),
       call.request.asks_for_task() ? "" : "; its end is reported with your next call of a tool of this server"));
 }
 
@@ -161,7 +188,7 @@ TaskStarted started(ToolCall& call, Task task, std::optional<std::string> why) {
       told.structured["next_offset"] = shown->next_offset;
     }
   }
-  told.structured["next"] = next_step(call);
+  told.structured["next"] = next_step(call, task);
   told.text = lines_of(told.structured);
   if (why) told.structured["foreground_output"] = output;
   if (!output.empty()) told.text += fmt::format("\nOutput so far:\n{}", output);
@@ -311,10 +338,10 @@ const Tool kBashTool{
     .name = "Bash",
     .title = "Run a command",
     .description =
-        "Runs a shell command and returns its output and exit code. One that takes longer than its timeout is not "
-        "killed but moved to the background, and you get its task_id. With run_in_background you get a task_id at "
-        "once: for builds, servers, test runs, anything over a minute. A background task survives this conversation, "
-        "this server and a restart of the agent; no output is lost.",
+        "Runs a shell command and returns its output and exit code. One that outlasts its timeout is moved to the "
+        "background, and you get its task_id. With run_in_background you get a task_id at once: for builds, servers, "
+        "test runs, anything over a minute. A background task survives this conversation, this server and a restart of "
+        "the agent.",
     .parameters = kBashParameters,
     .answers = kBashAnswers,
     .destructive = true,

@@ -5,9 +5,9 @@
 #include "base/terminal_line.h"
 #include "base/try.h"
 #include "base/utf8.h"
-#include "conditions/pattern.h"
 #include "mcp/service/describe.h"
 #include "mcp/service/tool.h"
+#include "patterns/pattern.h"
 
 #include <poll.h>
 #include <unistd.h>
@@ -142,7 +142,7 @@ struct CommandReply {
 
 // Reads the command's output after `offset` until it matches, the command has ended, or the time is over.
 Result<CommandReply> await_reply(const ToolCall& call, const TaskId& id, std::int64_t offset, std::string_view typed,
-                                 const conditions::Pattern& pattern, std::chrono::seconds timeout) {
+                                 const patterns::Pattern& pattern, std::chrono::seconds timeout) {
   const std::int64_t until = steady_ms() + std::chrono::milliseconds(timeout).count();
   std::string seen;
   CommandReply reply{.next_offset = offset};
@@ -166,10 +166,10 @@ Result<CommandReply> await_reply(const ToolCall& call, const TaskId& id, std::in
   }
 }
 
-std::expected<std::optional<conditions::Pattern>, std::string> pattern_in(const Arguments& arguments) {
+std::expected<std::optional<patterns::Pattern>, std::string> pattern_in(const Arguments& arguments) {
   const auto text = arguments.text("wait_for");
   if (!text) return std::nullopt;
-  auto pattern = conditions::Pattern::compile(*text);
+  auto pattern = patterns::Pattern::compile(*text);
   if (!pattern) return std::unexpected(fmt::format("wait_for: {}", pattern.error().message));
   return std::move(*pattern);
 }

@@ -26,6 +26,10 @@ json::object schema_of(const Field& field, std::string_view type) {
   if (type.ends_with('?'))
     return {{"anyOf", json::array{schema_of(field, type.substr(0, type.size() - 1)), json::object{{"type", "null"}}}}};
   if (type.ends_with("[]")) return {{"type", "array"}, {"items", schema_of(field, type.substr(0, type.size() - 2))}};
+  if (type == "string+") {
+    const json::object text{{"type", "string"}};
+    return {{"anyOf", json::array{text, json::object{{"type", "array"}, {"items", text}}}}};
+  }
   if (type == "{string}") return {{"type", "object"}, {"additionalProperties", json::object{{"type", "string"}}}};
   if (type == "integer") {
     json::object schema{{"type", "integer"}};
@@ -67,8 +71,8 @@ json::object schemas_of_shapes() {
 const std::vector<Method>& all_methods() {
   static const std::vector<Method> methods = [] {
     std::vector<Method> all;
-    for (const auto& some : {session_methods(), task_methods(), start_methods(), output_methods(), write_methods(),
-                             attach_methods(), search_methods(), wait_methods(), question_methods(),
+    for (const auto& some : {session_methods(), task_methods(), start_methods(), edit_methods(), output_methods(),
+                             write_methods(), attach_methods(), search_methods(), wait_methods(), question_methods(),
                              notification_methods(), event_methods(), executor_methods()})
       all.insert(all.end(), some.begin(), some.end());
     return all;

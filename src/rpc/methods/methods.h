@@ -2,8 +2,10 @@
 
 #include "rpc/place/request.h"
 
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace perdure::rpc {
 
@@ -11,6 +13,7 @@ namespace perdure::rpc {
 [[nodiscard]] std::span<const Method> session_methods();
 [[nodiscard]] std::span<const Method> task_methods();
 [[nodiscard]] std::span<const Method> start_methods();
+[[nodiscard]] std::span<const Method> edit_methods();
 [[nodiscard]] std::span<const Method> output_methods();
 [[nodiscard]] std::span<const Method> search_methods();
 [[nodiscard]] std::span<const Method> wait_methods();
@@ -28,6 +31,9 @@ namespace perdure::rpc {
 [[nodiscard]] json::object schema_of_members(std::span<const Field> fields);
 /// The JSON Schemas of all shapes, by name.
 [[nodiscard]] json::object schemas_of_shapes();
+
+/// A signal by its name, with or without SIG, or its number; absent: there is none.
+[[nodiscard]] std::optional<int> signal_number(std::string_view text);
 
 /// How many tasks have each status.
 [[nodiscard]] json::object counts_of(const std::vector<Task>& tasks);

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-// task.start, agent.start
+// task.start, task.rerun, agent.start
 namespace perdure::rpc {
 namespace {
 
@@ -30,14 +30,32 @@ void read_task_options(const Request& request, StartOptions& start) {
   start.priority = static_cast<int>(request.integer("priority").value_or(0));
 }
 
-// Sets `after` too.
+// Sets `after` and `after_any`.
 Result<> read_after(const Request& request, StartOptions& start) {
-  const auto after = request.text("after");
-  if (!after) return {};
-  auto id = TaskId::parse(id_in_reference(*after));
-  if (!id) return std::unexpected(id.error());
-  start.after.push_back(std::move(*id));
+  for (const auto& [name, ids] : {std::pair("after", &start.after), std::pair("afterAny", &start.after_any)})
+    for (const auto& text : request.texts(name)) {
+      auto id = TaskId::parse(id_in_reference(text));
+      if (!id) return std::unexpected(id.error());
+      ids->push_back(std::move(*id));
+    }
   return {};
+}
+
+// What a live task of the same name, or the task that is to be started again, has happen.
+std::optional<IfRunning> if_running_of(const Request& request) {
+  const auto word = request.text("ifRunning");
+  if (!word) return std::nullopt;
+  return *word == "refuse" ? IfRunning::refuse : *word == "replace" ? IfRunning::replace : IfRunning::give_back;
+}
+
+RestartOptions restart_of(const Request& request) {
+  RestartOptions restart;
+  const auto word = request.text("restart");
+  if (word == "on-failure") restart.when = RestartOptions::When::on_failure;
+  if (word == "always") restart.when = RestartOptions::When::always;
+  if (const auto most = request.integer("restartMax")) restart.most = static_cast<int>(*most);
+  restart.delay = request.time("restartDelayMs").value_or(restart.delay);
+  return restart;
 }
 
 Reply reply_of_start(Request& request, const Task& task, std::int64_t began) {
@@ -45,8 +63,10 @@ Reply reply_of_start(Request& request, const Task& task, std::int64_t began) {
   if (request.options.on_start)
     request.after_answer = [place, &options = request.options] { options.on_start(place->manager(), place->config()); };
   json::object result{{"task", task_json(task)}};
-  if (task.origin.idempotency_key && ms_of(task.queue.queued_at).value_or(ms_of(task.started_at)) < began)
-    result["existing"] = true;
+  const bool key_was_known =
+      task.origin.idempotency_key && ms_of(task.queue.queued_at).value_or(ms_of(task.started_at)) < began;
+  if (task.found.existing || key_was_known) result["existing"] = true;
+  if (task.found.existing) result["sameCommand"] = task.found.same_command;
   return result;
 }
 
@@ -73,15 +93,38 @@ Reply start(Request& request) {
   if (const auto word = request.text("leftovers"))
     start.leftovers = *word == "keep" ? Leftovers::keep : *word == "kill" ? Leftovers::kill : Leftovers::wait;
   if (request.is_true("syncOutput")) start.sync_output = true;
+  start.name = request.text("name");
+  const auto if_running = if_running_of(request);
+  if (if_running && !start.name) return refused("ifRunning: is for name only");
+  start.if_running = if_running.value_or(start.if_running);
+  if (const auto signal = request.text("stopSignal")) {
+    const auto number = signal_number(*signal);
+    if (!number) return refused("stopSignal: expected a signal, such as INT or 2, got '" + *signal + "'");
+    start.stop_signal = *number;
+  }
+  start.restart = restart_of(request);
   if (auto after = read_after(request, start); !after) return failed(after.error());
   const std::int64_t began = now_ms();
   auto task = request.manager().start(start);
   if (!task) return failed(task.error());
   auto reply = reply_of_start(request, *task, began);
-  if (reply && reply->contains("existing"))
+  if (reply && reply->contains("existing") && !reply->contains("sameCommand"))
     (*reply)["sameCommand"] =
         task->process.command == (start.shell_line ? *start.shell_line : manager::shell_quoted(start.argv));
   return reply;
+}
+
+Reply rerun(Request& request) {
+  auto id = request.id();
+  if (!id) return failed(id.error());
+  const RerunOptions options{.if_running = if_running_of(request),
+                             .queue = request.is_true("queue"),
+                             .priority = static_cast<int>(request.integer("priority").value_or(0)),
+                             .idempotency_key = request.text("idempotencyKey")};
+  const std::int64_t began = now_ms();
+  auto task = request.manager().rerun(*id, options);
+  if (!task) return failed(task.error());
+  return reply_of_start(request, *task, began);
 }
 
 Reply start_agent(Request& request) {
@@ -124,7 +167,8 @@ constexpr Field kTaskOptions[] = {
     {"idempotencyKey", "string", "1 to 120 bytes: a second start with it returns the first one's task"},
     {"queue", "boolean", "over the cap: wait for a slot instead of a refusal"},
     {.name = "priority", .type = "integer", .help = "in the queue, the higher the sooner", .least = 0, .most = 999},
-    {"after", "string", "id of a task: start when it has completed"},
+    {"after", "string+", "id of a task, or several: start when all have completed; ends as killed if one does not"},
+    {"afterAny", "string+", "id of a task, or several: start when all have ended, in whichever way"},
 };
 constexpr Field kOwnStartParams[] = {
     {"command", "string", "run as `shell -c command`"},
@@ -138,6 +182,28 @@ constexpr Field kOwnStartParams[] = {
     {"pidsMax", "integer", "processes and threads; 0: no limit"},
     {"leftovers", "keep|kill|wait", "what happens to processes that outlive the command (else as configured)"},
     {"syncOutput", "boolean", "the log is on the disk before the record of the end"},
+    {"name", "string", "of at most one live task: `[A-Za-z][A-Za-z0-9._-]{0,62}`, no id, no kind"},
+    {"ifRunning", "return|refuse|replace", "where a live task has the name (default: return)"},
+    {"stopSignal", "string", "what asks it to end, by name or number (default: TERM)"},
+    {"restart", "no|on-failure|always",
+     "when the command has ended, it is started again by the same task (default: no)"},
+    {.name = "restartMax",
+     .type = "integer",
+     .help = "how often at most; 0: no limit (default: 10 with on-failure, else no limit)",
+     .least = 0,
+     .most = 1'000'000},
+    {.name = "restartDelayMs",
+     .type = "integer",
+     .help = "before the second attempt; doubled up to 60 s, reset after 10 s of life (default: 1000)",
+     .least = 0,
+     .most = 86'400'000},
+};
+constexpr Field kRerunParams[] = {
+    {"id", "string", "exact id of a task that ran a command", true},
+    {"ifRunning", "return|refuse|replace", "where it, or a task of its name, is live (default: refuse)"},
+    {"queue", "boolean", "over the cap: wait for a slot instead of a refusal"},
+    {.name = "priority", .type = "integer", .help = "in the queue, the higher the sooner", .least = 0, .most = 999},
+    {"idempotencyKey", "string", "1 to 120 bytes: a second call with it returns the first one's task"},
 };
 constexpr Field kOwnAgentParams[] = {
     {"agent", "string", "which agent: see agent.list"},
@@ -162,7 +228,7 @@ constexpr auto kAgentParams = joined(kOwnAgentParams, kTaskOptions);
 
 constexpr Field kStarted[] = {
     {"task", "Task", "", true},
-    {"existing", "boolean", "the key was known: nothing was started"},
+    {"existing", "boolean", "the key was known, or a live task has the name: nothing was started"},
     {"sameCommand", "boolean", "with `existing`: that task runs the same command"},
 };
 
@@ -175,6 +241,15 @@ constexpr Method kStartMethods[] = {
      .params = kStartParams,
      .result = kStarted,
      .handle = start},
+    {.name = "task.rerun",
+     .help = "Starts the command of a task once more, as a new task: same folder, limits, name, owner, labels, and "
+             "additions "
+             "to the environment.",
+     .writes = true,
+     .repeat = Repeat::with_key,
+     .params = kRerunParams,
+     .result = kStarted,
+     .handle = rerun},
     {.name = "agent.start",
      .help = "Starts a turn of a subagent, as a task whose output is the agent's final message.",
      .writes = true,

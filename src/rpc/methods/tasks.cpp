@@ -253,14 +253,6 @@ Reply extend(Request& request) {
   return reply_of(request.manager().extend(*id, *request.time("timeoutMs")));
 }
 
-std::optional<int> signal_number(std::string_view text) {
-  if (const auto number = parse_integer(text, 1, SIGRTMAX)) return static_cast<int>(*number);
-  if (text.starts_with("SIG")) text.remove_prefix(3);
-  for (int number = 1; number < NSIG; ++number)
-    if (const char* const name = ::sigabbrev_np(number); name != nullptr && name == text) return number;
-  return std::nullopt;
-}
-
 Reply send_signal(Request& request) {
   auto id = request.id();
   if (!id) return failed(id.error());
@@ -495,6 +487,14 @@ constexpr Method kTaskMethods[] = {
 };
 
 }  // namespace
+
+std::optional<int> signal_number(std::string_view text) {
+  if (const auto number = parse_integer(text, 1, SIGRTMAX)) return static_cast<int>(*number);
+  if (text.starts_with("SIG")) text.remove_prefix(3);
+  for (int number = 1; number < NSIG; ++number)
+    if (const char* const name = ::sigabbrev_np(number); name != nullptr && name == text) return number;
+  return std::nullopt;
+}
 
 std::span<const Method> task_methods() {
   return kTaskMethods;

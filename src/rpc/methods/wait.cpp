@@ -2,6 +2,7 @@
 #include "base/time_left.h"
 #include "conditions/line_match.h"
 #include "conditions/ready.h"
+#include "patterns/pattern.h"
 #include "rpc/methods/methods.h"
 
 #include <algorithm>
@@ -28,7 +29,7 @@ Reply reply_of_condition(Request& request, const TaskId& id, bool timed_out, boo
 }
 
 Reply wait_for_match(Request& request, const TaskId& id, const std::string& pattern, const TimeLeft& time) {
-  auto match = conditions::LineMatch::compile(request.manager(), id, pattern);
+  auto match = patterns::match_lines(request.manager(), id, pattern);
   if (!match) return failed(match.error());
   while (true) {
     auto matched = match->look();

@@ -62,6 +62,7 @@ bool Request::is_true(std::string_view name) const {
 
 std::vector<std::string> texts_of(const json::value* value) {
   std::vector<std::string> texts;
+  if (auto alone = text_of(value)) texts.push_back(std::move(*alone));
   if (value != nullptr && value->is_array())
     for (const auto& item : value->get_array())
       if (auto text = text_of(&item)) texts.push_back(std::move(*text));

@@ -79,6 +79,10 @@ std::string complaint_about_strings(const json::value& value) {
 std::string complaint(const Field& field, std::string_view type, const json::value& value) {
   if (type.ends_with('?')) return value.is_null() ? "" : complaint(field, type.substr(0, type.size() - 1), value);
   if (type.ends_with("[]")) return complaint_about_array(field, type.substr(0, type.size() - 2), value);
+  if (type == "string+")
+    return value.is_array()    ? complaint_about_array(field, "string", value)
+           : value.is_string() ? ""
+                               : expected("a string or an array of strings", value);
   if (type == "string") return value.is_string() ? "" : expected("a string", value);
   if (type == "boolean") return value.is_bool() ? "" : expected("a boolean", value);
   if (type == "number") return value.is_number() ? "" : expected("a number", value);

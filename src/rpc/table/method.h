@@ -19,7 +19,7 @@ using Reply = std::expected<json::object, Fault>;
 struct Request;
 
 /// A member of an object. Types: "string", "integer", "number", "boolean", "object", "{string}" (an object of strings),
-/// "a|b|c" (one of these words), the name of a Shape, any of them with "[]" (an array), and with "?" (or null).
+/// "string+" (a string, or an array of them), "a|b|c" (one of these words), the name of a Shape, any of them with "[]" (an array), and with "?" (or null).
 struct Field {
   std::string_view name;
   std::string_view type;

@@ -31,11 +31,15 @@ constexpr Field kTask[] = {
     {"labels", "{string}", "labels of the starter's own"},
     {"lifetime", "detached|session", "session: session.close stops it"},
     {"cwd", "string", "where it runs"},
+    {"name", "string", "given to it; at most one live task has it"},
     {"queuedAt", "integer", "ms since the epoch: when it began to wait for a slot"},
     {"queuePlace", "integer", "1 is the next to start"},
     {"after", "string",
      "ids of the tasks that it follows, with blanks between; `~` before one that may end in any way"},
     {"idempotencyKey", "string", "the key of its start"},
+    {"restart", "on-failure|always", "its command is started again when it has ended"},
+    {"restartMax", "integer", "how often at most; absent: no limit"},
+    {"attempts", "Attempts", "of `restart`: those that have ended"},
     {"outputBytes", "integer", "bytes that it printed"},
     {"droppedBytes", "integer", "bytes of the output that were not kept"},
     {"lostEvidence", "string", "why it counts as lost"},
@@ -45,6 +49,16 @@ constexpr Field kTask[] = {
     {"runnerGone", "boolean", "its runner was killed; session.reconcile ends what is left"},
     {"unverified", "boolean", "running by its record, and nothing here can prove or disprove it"},
     {"unrecordedEnd", "string", "it has ended and the disk refuses the record; how it ended, and why"},
+};
+
+constexpr Field kAttempt[] = {
+    {"startedAt", "integer", "ms since the epoch", true},         {"endedAt", "integer", "ms since the epoch", true},
+    {"exitCode", "integer?", "null: a signal ended it", true},    {"signal", "integer", "the signal that ended it"},
+    {"outputOffset", "integer", "where its output begins", true},
+};
+constexpr Field kAttempts[] = {
+    {"count", "integer", "how many have ended", true},
+    {"last", "Attempt[]", "the last 20 at most, the newest last", true},
 };
 
 constexpr Field kRow[] = {
@@ -217,6 +231,8 @@ constexpr Field kCapabilities[] = {
 constexpr Shape kShapes[] = {
     {"Task", "A task, as in its record. Keys that are not listed here may be present.", kTask},
     {"Row", "A task in a list.", kRow},
+    {"Attempt", "One run of the command of a task that is restarted.", kAttempt},
+    {"Attempts", "The runs of the command of a task that is restarted.", kAttempts},
     {"Counts", "Number of tasks by status.", kCounts},
     {"Filter", "Which tasks.", kFilter},
     {"Terminal", "Size of a terminal.", kTerminal},

@@ -100,6 +100,16 @@ int Queue::enter(unsigned priority, std::int64_t number, bool follows, std::stri
   return e;
 }
 
+int Queue::adopt(std::string_view name, std::uint64_t inode) {
+  const auto path = Name() << name;
+  struct stat about{};
+  if (::fstatat(folder_.get(), path.c_str(), &about, AT_SYMLINK_NOFOLLOW) != 0)
+    return errno == ENOENT ? -ESTALE : -errno;
+  if (inode != 0 && about.st_ino != inode) return -ESTALE;
+  name_ = path;
+  return 0;
+}
+
 bool Queue::follows() const {
   return name_.view().starts_with(kFollowerPrefix);
 }

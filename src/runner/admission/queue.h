@@ -28,8 +28,10 @@ class Queue {
 
   /// Makes the entry, durably. `follows`: it waits for another task first. 0 or -errno; on failure there is no entry.
   [[nodiscard]] int enter(unsigned priority, std::int64_t number, bool follows, std::string_view text);
-  /// Uses the existing entry of a killed runner that this one replaces.
-  void adopt(std::string_view name) { name_ << name; }
+  /// Uses the existing entry of another runner, which this one replaces. Call with the task's runner.lock held. `inode`: of
+  /// the entry that the specification was read from; 0: unknown. -ESTALE: the entry is another one, and the specification
+  /// must not be run.
+  [[nodiscard]] int adopt(std::string_view name, std::uint64_t inode);
   /// Changes an entry that waited for another task into one that competes for a slot. 0 or -errno.
   [[nodiscard]] int compete(unsigned priority);
   [[nodiscard]] bool follows() const;

@@ -144,6 +144,7 @@ constexpr Form kForms[] = {
     {kType, "type ID SUM OFFSET HEX", type},
     {kCloseInput, "close-input", plain<CloseInput>},
     {kOutput, "output", plain<Figures>},
+    {kYield, "yield", plain<Yield>},
 };
 
 }  // namespace

@@ -59,6 +59,7 @@ struct Type {
 };
 struct CloseInput {};
 struct Figures {};  // `output`
+struct Yield {};
 
 /// An invalid request: the answer is "error ERRNO", followed by the expected form if there is one.
 struct Bad {
@@ -67,7 +68,7 @@ struct Bad {
 };
 
 using Request = std::variant<Bad, Wait, Waiters, Started, Release, Look, Detach, Stop, StopOwned, Settle, EndLeftovers,
-                             Note, TurnEnded, Signal, Extend, Input, Type, CloseInput, Figures>;
+                             Note, TurnEnded, Signal, Extend, Input, Type, CloseInput, Figures, Yield>;
 
 /// Total: parses every line into one of them. Pure.
 [[nodiscard]] Request parse(std::string_view line);

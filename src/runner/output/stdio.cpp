@@ -38,12 +38,19 @@ int open_pipe(Fd& out, Fd& in) {
 int Stdio::open(const LaunchSpec& spec) {
   terminal_ = spec.terminal_rows > 0;
   has_input_ = terminal_ || spec.input == SpecInput::pipe;
-  if (terminal_) {
+  if (terminal_ && input_) {
+    output_ = Fd(sys::checked(::fcntl(input_.get(), F_DUPFD_CLOEXEC, 3)));
+    command_out_ = Fd(sys::checked(::ioctl(input_.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC)));
+    if (!output_ || !command_out_) return output_ ? command_out_.get() : output_.get();
+    command_in_ = Fd(sys::checked(::fcntl(command_out_.get(), F_DUPFD_CLOEXEC, 3)));
+    if (!command_in_) return command_in_.get();
+  } else if (terminal_) {
     if (const int e = open_terminal(spec, output_, command_out_); e < 0) return e;
     input_ = Fd(sys::checked(::fcntl(output_.get(), F_DUPFD_CLOEXEC, 3)));
     command_in_ = Fd(sys::checked(::fcntl(command_out_.get(), F_DUPFD_CLOEXEC, 3)));
     if (!input_ || !command_in_) return input_ ? command_in_.get() : input_.get();
   } else {
+    input_.reset();
     if (const int e = open_pipe(output_, command_out_); e < 0) return e;
     if (spec.input == SpecInput::inherit) {
       command_in_ = Fd(kInputFd);

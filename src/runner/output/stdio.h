@@ -11,7 +11,7 @@ namespace runner {
 /// The command's standard streams: pipes, or a terminal of its own.
 class Stdio {
  public:
-  /// Opens both sides. 0 or -errno.
+  /// Opens both sides; again for a command that is restarted, which keeps its terminal and gets new pipes. 0 or -errno.
   [[nodiscard]] int open(const perdure::contract::LaunchSpec& spec);
 
   /// For the forked child: its standard input (below 0: none), output, and whether they are a terminal.

@@ -43,7 +43,10 @@ class Tree {
   void set_other_name(std::string_view name) { other_name_ = name; }
 
   /// The child that runs the command: its zombie does not count as living and is not reaped here.
-  void set_command(int pid) { command_ = pid; }
+  void set_command(int pid) {
+    command_ = pid;
+    command_ended_ = command_end_known_ = false;
+  }
 
   /// Call when its end is known. A walk may see its zombie earlier, and then only skips it.
   void command_ended() { command_ended_ = command_end_known_ = true; }

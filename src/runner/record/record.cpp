@@ -8,8 +8,8 @@
 namespace runner {
 namespace {
 
-// Room for everything that the runner adds: the reason (escaped: up to six times its length) and the numbers.
-using Members = Text<11264>;
+// Room for everything that the runner adds: the reason (escaped: up to six times its length), the attempts, the numbers.
+using Members = Text<14336>;
 
 Members members;
 
@@ -17,22 +17,42 @@ void add(Members& to, std::string_view name, std::int64_t value) {
   to << ",\"" << name << "\":" << value;
 }
 
+void write_number_or_null(Members& to, int value) {
+  if (value < 0) {
+    to << "null";
+  } else {
+    to << value;
+  }
+}
+
+void write_attempts(Members& to, const Facts& f) {
+  if (f.attempt_count == 0) return;
+  to << ",\"attempts\":{\"count\":" << f.attempt_count << ",\"last\":[";
+  const int first = f.attempt_count > Facts::kAttempts ? f.attempt_count - Facts::kAttempts : 0;
+  for (int i = first; i < f.attempt_count; ++i) {
+    const AttemptFacts& one = f.attempts[i % Facts::kAttempts];
+    to << (i > first ? "," : "") << "{\"startedAt\":" << one.started_ms << ",\"endedAt\":" << one.ended_ms
+       << ",\"exitCode\":";
+    write_number_or_null(to, one.signal > 0 ? -1 : one.exit_code);
+    if (one.signal > 0) add(to, "signal", one.signal);
+    add(to, "outputOffset", one.output_offset);
+    to << "}";
+  }
+  to << "]}";
+}
+
 void write_exit(Members& to, const Facts& f) {
   add(to, "pid", f.pid);
   if (f.is_agent) return;
   to << ",\"exitCode\":";
-  if (f.exit_code < 0) {
-    to << "null";
-  } else {
-    to << f.exit_code;
-  }
+  write_number_or_null(to, f.has_ended() ? f.exit_code : -1);
 }
 
 void write_members(Members& to, const Facts& f, std::string_view identity) {
   to << ",\"status\":\"" << f.status << "\",\"detached\":" << (f.detached ? "true" : "false");
   add(to, "startedAt", f.started_ms);
   to << ",\"endedAt\":";
-  if (f.ended_ms < 0) {
+  if (f.ended_ms < 0 || !f.has_ended()) {
     to << "null";
   } else {
     to << f.ended_ms;
@@ -45,7 +65,8 @@ void write_members(Members& to, const Facts& f, std::string_view identity) {
   if (!f.question_outcome.empty()) to << ",\"questionOutcome\":\"" << f.question_outcome << "\"";
   if (!f.is_question) write_exit(to, f);
   if (!f.note.empty()) to << "," << f.note;
-  if (f.signal > 0) add(to, "signal", f.signal);
+  if (f.signal > 0 && f.has_ended()) add(to, "signal", f.signal);
+  write_attempts(to, f);
   to << ",\"runner\":{\"pid\":" << static_cast<long>(sys::own_pid()) << ",\"startTicks\":" << Record::start_ticks()
      << "}" << identity;
   if (f.output_bytes >= 0) add(to, "outputBytes", f.output_bytes);

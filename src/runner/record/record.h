@@ -8,9 +8,16 @@
 
 namespace runner {
 
+/// One run of a command that is restarted.
+struct AttemptFacts {
+  std::int64_t started_ms = 0, ended_ms = 0, output_offset = 0;
+  int exit_code = -1, signal = 0;
+};
+
 /// What the runner observed. Numbers below zero mean "not known" and are not written, except exitCode, which is null.
 struct Facts {
   std::string_view status = "running";
+  [[nodiscard]] bool has_ended() const { return status != "running"; }
   bool detached = true;
   std::int64_t started_ms = 0;
   std::int64_t ended_ms = -1;
@@ -33,6 +40,9 @@ struct Facts {
   std::string_view cgroup;  // escaped as in JSON; empty: no cgroup of its own
   const int* survivors = nullptr;
   int survivor_count = 0;
+  static constexpr int kAttempts = 20;
+  int attempt_count = 0;             // of a command that is restarted: attempts that have ended
+  AttemptFacts attempts[kAttempts];  // of these the last, number N at N % kAttempts
 };
 
 /// The record of this task. Only this class writes it while runner.lock is held.

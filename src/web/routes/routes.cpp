@@ -34,6 +34,8 @@ constexpr Route kRoutes[] = {
     {"POST", "/api/v1/sessions/{s}/tasks/{id}/extend", "task.extend", Right::act},
     {"POST", "/api/v1/sessions/{s}/tasks/{id}/detach", "task.detach", Right::act},
     {"POST", "/api/v1/sessions/{s}/tasks/{id}/answer", "question.answer", Right::act},
+    {"POST", "/api/v1/sessions/{s}/tasks/{id}/rerun", "task.rerun", Right::start},
+    {"POST", "/api/v1/sessions/{s}/tasks/{id}/edit", "task.edit", Right::start},
     {"POST", "/api/v1/sessions/{s}/tasks/{id}/write", "task.write", Right::start},
     {"POST", "/api/v1/sessions/{s}/tasks/{id}/signal", "task.signal", Right::start},
     {"GET", "/api/v1/sessions/{s}/doctor", "session.doctor"},

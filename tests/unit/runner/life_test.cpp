@@ -78,9 +78,37 @@ bool killed_but_unread(const Life& /*life*/, const Seen& s) {
 // ignored there.
 const Row kTable[] = {
     {{launching}, E::queued, nullptr, to(parked), kSame, kNothing, "L05"},
-    {{launching, parked}, E::started, nullptr, to(running), kSame, kNothing, "L05"},
+    {{launching, parked, resting}, E::started, nullptr, to(running), kSame, kNothing, "L05"},
     {{parked}, E::start_failed, nullptr, to(settled), as(Cause::stop), A::end_parked, "L46"},
     {{parked}, E::timer, nullptr, kSame, kSame, A::try_to_start, "L05"},
+    {{parked}, E::yielded, nullptr, to(over), kSame, kNothing, "L05"},
+
+    // A command that is restarted.
+    {{running},
+     E::command_exited,
+     [](const Life&, const Seen& s) { return s.restarts && s.at_once; },
+     to(purging),
+     kSame,
+     A::kill,
+     "I30"},
+    {{running},
+     E::command_exited,
+     [](const Life&, const Seen& s) { return s.restarts; },
+     to(renewing),
+     kSame,
+     A::end_attempt,
+     "I30"},
+    {{renewing, purging}, E::timer, nullptr, to(purging), kSame, A::kill, "I30"},
+    {{renewing},
+     E::processes,
+     [](const Life&, const Seen& s) { return s.exited && !s.owned && !s.others; },
+     to(resting),
+     kSame,
+     A::rest,
+     "I30"},
+    {{purging}, E::processes, [](const Life&, const Seen& s) { return !s.owned; }, to(resting), kSame, A::rest, "I30"},
+    {{resting}, E::timer, nullptr, kSame, kSame, A::restart, "I30"},
+    {{resting}, E::start_failed, nullptr, to(trailing), as(Cause::exit), A::note_exit | A::disarm | A::look, "I30"},
     {{parked}, E::stop, nullptr, to(settled), as(Cause::stop), A::decide | A::end_parked, "L12"},
     {{parked}, E::stop_quietly, nullptr, to(settled), as(Cause::stop_quietly), A::decide | A::end_parked, "L45"},
     {{parked}, E::deadline, nullptr, to(settled), as(Cause::stop), A::decide | A::end_parked, "L05"},
@@ -136,15 +164,40 @@ const Row kTable[] = {
      "L14 L45"},
 
     // Stops. The first decides; a later one only hurries.
-    {{running, lingering}, E::stop, at_once, to(killing), as(Cause::stop), kEndAtOnce, "L12"},
-    {{running, lingering}, E::stop, with_grace, to(terminating), as(Cause::stop), kEndGently, "L12"},
-    {{running, lingering}, E::stop_quietly, at_once, to(killing), as(Cause::stop_quietly), kEndAtOnce, "L45"},
-    {{running, lingering}, E::stop_quietly, with_grace, to(terminating), as(Cause::stop_quietly), kEndGently, "L45"},
+    {{running, lingering, renewing, purging, resting},
+     E::stop,
+     at_once,
+     to(killing),
+     as(Cause::stop),
+     kEndAtOnce,
+     "L12"},
+    {{running, lingering, renewing, purging, resting},
+     E::stop,
+     with_grace,
+     to(terminating),
+     as(Cause::stop),
+     kEndGently,
+     "L12"},
+    {{running, lingering, renewing, purging, resting},
+     E::stop_quietly,
+     at_once,
+     to(killing),
+     as(Cause::stop_quietly),
+     kEndAtOnce,
+     "L45"},
+    {{running, lingering, renewing, purging, resting},
+     E::stop_quietly,
+     with_grace,
+     to(terminating),
+     as(Cause::stop_quietly),
+     kEndGently,
+     "L45"},
     {{leaving, trailing, sweeping}, E::stop, reader_behind, kSame, kSame, A::drop_reader | A::look, "L13"},
     {{leaving, trailing, sweeping}, E::stop_quietly, reader_behind, kSame, kSame, A::drop_reader | A::look, "L13"},
     {{terminating}, E::stop, at_once, to(killing), kSame, A::kill, "L12"},
     {{terminating}, E::stop_quietly, at_once, to(killing), kSame, A::kill, "L12"},
-    {{parked, running, leaving, lingering, trailing, sweeping, terminating, killing, flushing},
+    {{parked, running, leaving, lingering, trailing, sweeping, terminating, killing, flushing, renewing, purging,
+      resting},
      E::sigterm,
      nullptr,
      kSame,
@@ -154,8 +207,20 @@ const Row kTable[] = {
     {{leftovers}, E::sigterm, nullptr, to(clearing), kSame, A::kill, "L57"},
 
     // Deadlines and budgets.
-    {{running, lingering}, E::deadline, at_once, to(killing), as(Cause::deadline), kEndAtOnce, "L09"},
-    {{running, lingering}, E::deadline, with_grace, to(terminating), as(Cause::deadline), kEndGently, "L09"},
+    {{running, lingering, renewing, purging, resting},
+     E::deadline,
+     at_once,
+     to(killing),
+     as(Cause::deadline),
+     kEndAtOnce,
+     "L09"},
+    {{running, lingering, renewing, purging, resting},
+     E::deadline,
+     with_grace,
+     to(terminating),
+     as(Cause::deadline),
+     kEndGently,
+     "L09"},
     {{running, lingering}, E::idle, at_once, to(killing), as(Cause::idle), kEndAtOnce, "L09"},
     {{running, lingering}, E::idle, with_grace, to(terminating), as(Cause::idle), kEndGently, "L09"},
     {{running}, E::output, at_once, to(killing), as(Cause::output), kEndAtOnce, "L24"},
@@ -213,13 +278,14 @@ const Row* row_for(const Life& life, Event event, const Seen& seen) {
 
 template <class F>
 void each_seen(F&& visit) {
-  for (unsigned bits = 0; bits < 128; ++bits)
+  for (unsigned bits = 0; bits < 256; ++bits)
     for (const SpecLeftovers policy : {SpecLeftovers::keep, SpecLeftovers::kill, SpecLeftovers::wait})
       visit(Seen{.is_agent = (bits & 1) != 0,
                  .policy = policy,
                  .detaches = (bits & 2) != 0,
                  .at_once = (bits & 4) != 0,
                  .exited = (bits & 8) != 0,
+                 .restarts = (bits & 128) != 0,
                  .others = (bits & 16) != 0,
                  .owned = (bits & 32) != 0,
                  .reader_behind = (bits & 64) != 0});
@@ -238,11 +304,12 @@ std::string told(const Life& life, Event event, const Seen& seen, const Row* row
          " cause " + std::string(word_of(life.cause)) + " caller " + std::to_string(static_cast<int>(life.caller)) +
          " policy " + std::to_string(static_cast<int>(seen.policy)) + (seen.is_agent ? " agent" : "") +
          (seen.detaches ? " detaches" : "") + (seen.at_once ? " at once" : "") + (seen.exited ? " exited" : "") +
-         (seen.others ? " others" : "") + (seen.owned ? " owned" : "") + (seen.reader_behind ? " behind" : "") +
+         (seen.restarts ? " restarts" : "") + (seen.others ? " others" : "") + (seen.owned ? " owned" : "") +
+         (seen.reader_behind ? " behind" : "") +
          (row != nullptr ? std::string(", by the row of ") + row->rule : ", which is ignored");
 }
 
-// 14 states x 21 events x 8 causes x 3 callers x 384 kinds of what was seen.
+// 17 states x 22 events x 8 causes x 3 callers x 768 kinds of what was seen.
 TEST(Life, EveryStateWithEveryEventIsAsTheTableSays) {
   long tried = 0, wrong = 0;
   each_life([&](const Life& life) {
@@ -262,7 +329,7 @@ TEST(Life, EveryStateWithEveryEventIsAsTheTableSays) {
       });
     }
   });
-  EXPECT_EQ(tried, long{kStates} * (kEvents - 2) * 8 * 3 * 384);
+  EXPECT_EQ(tried, long{kStates} * (kEvents - 2) * 8 * 3 * 768);
   EXPECT_EQ(wrong, 0);
 }
 
@@ -293,8 +360,12 @@ void each_step(F&& visit) {
   });
 }
 
+bool is_between(State state) {
+  return state == renewing || state == purging || state == resting;
+}
+
 bool is_undecided(State state) {
-  return state == launching || state == parked || state == running || state == lingering;
+  return state == launching || state == parked || state == running || state == lingering || is_between(state);
 }
 
 TEST(Life, L09_ADecisionIsFinalButForATurnThatEndsInTheGraceOfAStop) {
@@ -333,9 +404,11 @@ TEST(Life, L30_L40_NothingIsSettledWhileTheCommandOrWhatItOwnsLives) {
 TEST(Life, NoStateIsLeftBehindwards) {
   long wrong = 0;
   each_step([&](const Life& life, Event /*event*/, const Seen& /*seen*/, const Step& step) {
-    if (step.next.state < life.state) ++wrong;
+    const bool restarts = is_between(life.state) || is_between(step.next.state);
+    if (step.next.state < life.state && !restarts) ++wrong;
+    if (is_between(life.state) && step.next.state < running) ++wrong;
     if (life.state == over && (step.actions != kNothing || step.next.state != over)) ++wrong;
-    if (life.state >= settled && step.actions.has(A::settle)) ++wrong;
+    if (life.state >= settled && !is_between(life.state) && step.actions.has(A::settle)) ++wrong;
   });
   EXPECT_EQ(wrong, 0);
 }
@@ -349,6 +422,22 @@ TEST(Life, EachRowOfTheTableApplies) {
     });
     EXPECT_TRUE(applies) << row.rule << " event " << static_cast<int>(row.event);
   }
+}
+
+TEST(Life, I30_AnAttemptThatOthersFollowDecidesNothing) {
+  Life life{.state = running};
+  Seen seen{.exited = true, .restarts = true, .others = true};
+  life = next(life, E::command_exited, seen).next;
+  EXPECT_EQ(life.state, renewing);
+  EXPECT_EQ(next(life, E::processes, seen).next, life) << "what it left behind lives";
+  seen.others = false;
+  life = next(life, E::processes, seen).next;
+  EXPECT_EQ(life.state, resting);
+  EXPECT_EQ(life.cause, Cause::none);
+  EXPECT_EQ(next(life, E::started, seen).next.state, running);
+  life = next(life, E::stop, seen).next;
+  EXPECT_EQ(life.cause, Cause::stop);
+  EXPECT_EQ(next(life, E::processes, seen).next.state, settled);
 }
 
 TEST(Life, L14_AStopThenTheTurnThenTheDriver) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "conditions/line_match.h"
 #include <perdure/error.h>
 
 #include <memory>
@@ -10,7 +11,7 @@ namespace re2 {
 class RE2;
 }
 
-namespace perdure::conditions {
+namespace perdure::patterns {
 
 /// A regular expression in RE2's syntax: without lookaround and back-references, so that the time for a line is linear
 /// in its length for every pattern (I11). A value; copies share the program; thread-safe.
@@ -28,4 +29,7 @@ class Pattern {
   std::shared_ptr<const re2::RE2> program_;
 };
 
-}  // namespace perdure::conditions
+/// For a line in which it is. Errors: usage, with the reason.
+[[nodiscard]] Result<conditions::LineMatch> match_lines(TaskManager& manager, TaskId id, const std::string& pattern);
+
+}  // namespace perdure::patterns

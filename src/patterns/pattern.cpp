@@ -1,4 +1,4 @@
-#include "conditions/pattern.h"
+#include "patterns/pattern.h"
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -7,7 +7,7 @@
 
 #include <re2/re2.h>
 
-namespace perdure::conditions {
+namespace perdure::patterns {
 namespace {
 
 constexpr std::int64_t kProgramBytes = 8 << 20;
@@ -42,4 +42,12 @@ bool Pattern::is_in(std::string_view line, bool ends) const {
   return program_->Match({longer.data(), longer.size()}, 0, line.size(), re2::RE2::UNANCHORED, nullptr, 0);
 }
 
-}  // namespace perdure::conditions
+Result<conditions::LineMatch> match_lines(TaskManager& manager, TaskId id, const std::string& pattern) {
+  auto compiled = Pattern::compile(pattern);
+  if (!compiled) return std::unexpected(compiled.error());
+  return conditions::LineMatch(
+      manager, std::move(id),
+      [wanted = std::move(*compiled)](std::string_view line, bool ends) { return wanted.is_in(line, ends); });
+}
+
+}  // namespace perdure::patterns
