@@ -51,7 +51,7 @@ TaskRow row_of(const Task& task) {
               .executor_place = {},
               .executor_node = {},
               .queue_place = task.queue.place,
-              .restarts = is_terminal(task.status) ? 0 : task.restart.count,
+              .restarts = is_terminal(task.status) ? 0 : static_cast<int>(task.restart.count),
               .is_between_attempts = !is_terminal(task.status) && task.restart.count > 0 && task.process.pid <= 0,
               .runner_gone = task.found.runner_gone,
               .unverified = task.found.unverified,

@@ -44,7 +44,7 @@ class Crash(SessionTest):
     def records(self):
         """Every record, parsed without Perdure: a torn one fails here."""
         found = {}
-        for name in os.listdir(self.tasks) if os.path.isdir(self.tasks) else []:
+        for name in self.task_names() if os.path.isdir(self.tasks) else []:
             if name.endswith('.json') and not name.startswith('.'):
                 with open(os.path.join(self.tasks, name), encoding='utf-8') as f:
                     record = json.load(f)

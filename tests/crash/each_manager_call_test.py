@@ -24,7 +24,7 @@ class EachManagerCall(TracedPerdure):
         eventually(lambda: not processes_with('@' + self.session + '\0'), 'nobody is left', 5)
         self.assertEqual(self.perdure('doctor').returncode, 0, self.perdure('doctor').stdout)
         records = {}
-        for name in os.listdir(self.tasks) if os.path.isdir(self.tasks) else []:
+        for name in self.task_names() if os.path.isdir(self.tasks) else []:
             if name.endswith('.json') and not name.startswith('.'):
                 with open(os.path.join(self.tasks, name), encoding='utf-8') as f:
                     records[name[:-5]] = json.load(f)
@@ -104,7 +104,7 @@ class EachManagerCall(TracedPerdure):
                     os.utime(os.path.join(folder, name), times=(time.time() - 120,) * 2)
             self.perdure('gc', '--keep', '0', check=0)
             self.assertEqual(self.settled(), {})
-            self.assertEqual(os.listdir(self.tasks), [])
+            self.assertEqual(self.task_names(), [])
         self.each(lambda task: ['remove', task], 50, prepare, judge)
 
 

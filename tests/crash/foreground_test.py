@@ -31,7 +31,7 @@ class Callers(SessionTest):
         return os.path.join(self.scratch, f'began-{n}'), os.path.join(self.scratch, f'ended-{n}')
 
     def records(self):
-        return {name.removesuffix('.json') for name in os.listdir(self.tasks) if name.endswith('.json')} if os.path.exists(self.tasks) else set()
+        return {name.removesuffix('.json') for name in self.task_names() if name.endswith('.json')} if os.path.exists(self.tasks) else set()
 
     def test_L27_a_killed_caller_loses_nothing(self):
         counts = {'not begun': 0, 'detached': 0, 'was over': 0}
@@ -63,7 +63,7 @@ class Callers(SessionTest):
         print(f'{ROUNDS} callers killed: {counts}')
         self.assertGreater(counts['detached'], 0)
         # Whoever was killed before its runner was there leaves a folder at most.
-        for name in set(os.listdir(self.tasks)) - {t + '.json' for t in self.records()} - self.records():
+        for name in set(self.task_names()) - {t + '.json' for t in self.records()} - self.records():
             self.assertEqual(os.listdir(os.path.join(self.tasks, name)), [], name)
 
     def test_L39_a_killed_runner_leaves_no_process_and_its_caller_is_told(self):

@@ -106,7 +106,7 @@ class QuestionCrash(TracedPerdure):
                     os.utime(os.path.join(folder, name), times=(time.time() - 120,) * 2)
             self.perdure('stop', '--all', check=0)
             self.perdure('gc', '--keep', '0', check=0)
-            self.assertEqual(os.listdir(self.tasks), [])
+            self.assertEqual(self.task_names(), [])
 
     def runners(self):
         found = []
@@ -164,7 +164,7 @@ class QuestionCrash(TracedPerdure):
             strace.wait(60)
 
     def records(self):
-        names = os.listdir(self.tasks) if os.path.isdir(self.tasks) else []
+        names = self.task_names() if os.path.isdir(self.tasks) else []
         return {n[:-5] for n in names if n.endswith('.json') and not n.startswith('.')}
 
     def runner_calls(self, options, end):

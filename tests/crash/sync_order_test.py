@@ -79,7 +79,7 @@ class ManagersSync(TracedPerdure):
 
     def test_D01_a_question_and_its_answer(self):
         ask = self.order('ask', 'Why?')
-        question = next(name[:-5] for name in os.listdir(self.tasks) if name.startswith('question-') and name.endswith('.json'))
+        question = next(name[:-5] for name in self.task_names() if name.startswith('question-') and name.endswith('.json'))
         shown = self.assert_durable(ask, 'question.json', os.path.join('tasks', question))
         self.assertLess(shown, self.assert_durable(ask, question + '.json'))
         calls = self.order('answer', question, 'Because')

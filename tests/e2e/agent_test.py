@@ -47,7 +47,7 @@ class Admission(AgentTest):
         self.assertEqual(self.log(second).decode().strip(), 'two')
 
     def names(self):
-        return set(os.listdir(self.tasks)) if os.path.isdir(self.tasks) else set()
+        return set(self.task_names()) if os.path.isdir(self.tasks) else set()
 
 
 class Names(AgentTest):
@@ -97,7 +97,7 @@ class Retention(AgentTest):
         self.assertEqual(set(os.listdir(os.path.join(self.tasks, task))), {'output.log', 'agent.json', 'activity.jsonl'})
         self.perdure('doctor', check=0)
         self.perdure('remove', task, check=0)
-        self.assertEqual(os.listdir(self.tasks), [])
+        self.assertEqual(self.task_names(), [])
 
 
 class Resume(AgentTest):

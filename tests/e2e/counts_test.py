@@ -222,10 +222,10 @@ class Counts(SessionTest):
                 pass
         os.symlink('/etc/passwd', os.path.join(active, 'bash-link0000'))
         os.mkfifo(os.path.join(active, 'bash-fifo0000'))
-        before = {name: os.stat(os.path.join(self.tasks, name)).st_mtime_ns for name in os.listdir(self.tasks)}
+        before = {name: os.stat(os.path.join(self.tasks, name)).st_mtime_ns for name in self.task_names()}
         self.assertEqual(self.json('list'), [])
         self.perdure('reconcile', check=0)
-        self.assertEqual(before, {name: os.stat(os.path.join(self.tasks, name)).st_mtime_ns for name in os.listdir(self.tasks)})
+        self.assertEqual(before, {name: os.stat(os.path.join(self.tasks, name)).st_mtime_ns for name in self.task_names()})
         self.assertEqual(self.json('list'), [])
         left = set(os.listdir(active)) - {'.complete', '.ended'}
         self.assertFalse({task, 'bash-00000000'} & left, 'entries of ended tasks are taken away')

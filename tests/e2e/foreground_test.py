@@ -57,7 +57,7 @@ class AnOrdinaryCommand(ForegroundTest):
     def test_L27_L42_it_leaves_nothing(self):
         for line in ('echo out', 'exit 3', 'head -c 300000 /dev/zero'):
             self.perdure('run', '--foreground', '-c', line)
-            self.assertEqual(os.listdir(self.tasks), [], line)
+            self.assertEqual(self.task_names(), [], line)
         self.assertEqual(self.json('list', '--all'), [])
         self.assertEqual(self.perdure('events').stdout, '')
 
@@ -85,7 +85,7 @@ class AnOrdinaryCommand(ForegroundTest):
                               'seq 3000000 | cksum', shell=True, stdout=subprocess.PIPE, check=True, timeout=120)
         expected = subprocess.run('seq 3000000 | cksum', shell=True, stdout=subprocess.PIPE, check=True)
         self.assertEqual(done.stdout, expected.stdout)
-        self.assertEqual(os.listdir(self.tasks), [])
+        self.assertEqual(self.task_names(), [])
 
     def test_a_reader_that_has_gone_ends_it(self):
         caller = self.foreground('while :; do echo y; done')
@@ -115,7 +115,7 @@ class AnOrdinaryCommand(ForegroundTest):
     def test_what_it_leaves_behind_is_not_forgotten(self):
         done = self.perdure('run', '--foreground', '-c', 'sleep 300 > /dev/null 2>&1 & echo out')
         self.assertEqual((done.returncode, done.stdout), (0, 'out\n'))
-        task = [n for n in os.listdir(self.tasks) if n.endswith('.json')][0].removesuffix('.json')
+        task = [n for n in self.task_names() if n.endswith('.json')][0].removesuffix('.json')
         record = self.record(task)
         self.assertEqual((record['status'], record['detached'], record['leftovers']), ('completed', False, 1))
         listed = self.json('list')
@@ -131,7 +131,7 @@ class AnOrdinaryCommand(ForegroundTest):
         os.kill(processes_with(f'PERDURE_RUNNER={task}@')[0], signal.SIGKILL)
         self.assertEqual(caller.wait(60), 125)
         self.assertEqual(processes_with(f'{task}@{self.session}'), [])
-        self.assertEqual(os.listdir(self.tasks), [])
+        self.assertEqual(self.task_names(), [])
 
     def test_wrong_usage_is_told(self):
         for args in (['--foreground', '--wait'], ['--on-timeout', 'detach'], ['--detach-timeout', '5s'],
@@ -238,7 +238,7 @@ class Detaching(ForegroundTest):
     def test_L10_its_deadline_stops_it(self):
         done = self.perdure('run', '--foreground', '--timeout', '200ms', '-c', 'echo out; sleep 300')
         self.assertEqual((done.returncode, done.stdout), (124, 'out\n'))
-        self.assertEqual(os.listdir(self.tasks), [])
+        self.assertEqual(self.task_names(), [])
 
     def test_L10_or_its_deadline_detaches_it(self):
         done = self.perdure('run', '--foreground', '--timeout', '200ms', '--on-timeout', 'detach', '--detach-timeout', '400ms', '-c',

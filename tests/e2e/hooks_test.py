@@ -92,11 +92,11 @@ class OnEnd(HookTest):
         self.perdure('wait', task, check=0)
         # Whoever waits may see the record a moment before the runner lets go of its lock.
         eventually(lambda: self.perdure('remove', task).returncode == 0, 'the runner has let go')
-        self.assertEqual(os.listdir(self.tasks), [])
+        self.assertEqual(self.task_names(), [])
         open(self.file('go'), 'w', encoding='utf-8').close()
         self.assertEqual(self.told()['task']['taskId'], task)
         eventually(lambda: not processes_with('@' + self.session), 'all is over')
-        self.assertEqual(os.listdir(self.tasks), [])
+        self.assertEqual(self.task_names(), [])
 
 
 class Configured(HookTest):

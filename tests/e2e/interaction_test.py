@@ -156,7 +156,7 @@ class InTheForeground(InteractionTest):
         self.assertFalse(os.path.exists(self.path(task)))
         self.assertEqual(self.write(task, b'', '--eof'), (0, ''))
         self.assertEqual(caller.wait(60), 6)
-        self.assertEqual(os.listdir(self.tasks), [])
+        self.assertEqual(self.task_names(), [])
 
     def test_a_caller_that_does_not_read_does_not_make_the_command_silent(self):
         caller, task = self.foreground('yes | head -c 3000000; exit 3', '--idle-timeout', '300ms')
@@ -317,7 +317,7 @@ class Terminal(InteractionTest):
     def test_a_command_that_cannot_be_started_leaves_nothing(self):
         self.perdure('run', '--pty', '--', 'no-such-command-anywhere', check=127)
         self.perdure('run', '--pty', '--', '/no/such/command', check=127)
-        self.assertEqual(os.listdir(self.tasks), [])
+        self.assertEqual(self.task_names(), [])
 
     def test_the_callers_terminal_is_none_of_its(self):
         master, slave = pty.openpty()

@@ -23,7 +23,7 @@ class Registration(SessionTest):
         error = json.loads(refused.stdout)['error']
         self.assertEqual((error['code'], error['retryable']), ('task.limit_exceeded', True))
         self.assertIn('max_running_tasks', error['message'])
-        self.assertEqual({n.removesuffix('.json') for n in os.listdir(self.tasks)}, {first})
+        self.assertEqual({n.removesuffix('.json') for n in self.task_names()}, {first})
         self.perdure('stop', first, check=0)
         self.sh('true', env=cap)
         self.assertFalse(os.path.exists(marker))
@@ -223,7 +223,7 @@ class Outcome(SessionTest):
                                 ([self.scratch + '/folder'], 126)):
             done = self.perdure('--json', 'run', '--', *command, check=status)
             self.assertEqual(json.loads(done.stdout)['error']['code'], 'task.launch_failed')
-            self.assertEqual(os.listdir(self.tasks) if os.path.exists(self.tasks) else [], [])
+            self.assertEqual(self.task_names() if os.path.exists(self.tasks) else [], [])
         self.perdure('run', '--cwd', '/no/such/folder', '--', 'true', check=126)
 
     def test_a_script_without_an_interpreter_line_runs_as_in_a_shell(self):

@@ -84,7 +84,7 @@ class AgentTool(AgentTest):
             refused = self.call(client, 'say x', error=True, run_in_background=background)
             self.assertIn('max_running_tasks', refused['content'][0]['text'])
         self.assertFalse(os.path.exists(self.marker))
-        self.assertEqual(set(os.listdir(self.tasks)), {blocker, blocker + '.json'})
+        self.assertEqual(set(self.task_names()), {blocker, blocker + '.json'})
         self.perdure('stop', blocker, check=0)
         self.call(client, 'say x')
 

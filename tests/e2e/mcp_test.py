@@ -221,7 +221,7 @@ class Tools(McpTest):
         bad = client.call('Bash', command='exit 3')
         self.assertTrue(bad['isError'])
         self.assertEqual(bad['structuredContent']['exit_code'], 3)
-        self.assertEqual([name for name in os.listdir(self.tasks) if name.startswith('bash')], [])
+        self.assertEqual([name for name in self.task_names() if name.startswith('bash')], [])
 
     def test_the_command_has_a_fresh_shell_and_a_quiet_environment(self):
         client = self.legacy(env={'TERM': 'xterm-kept'}, cwd=self.scratch)

@@ -75,7 +75,7 @@ class Cap(QueueTest):
         self.assertGreater(refused, 0)
         self.assertLessEqual(self.most_at_once(), 2)
         self.assertEqual(self.said().count('s'), len(ran))
-        self.assertEqual({n for n in os.listdir(self.tasks) if n.endswith('.json')}, {t + '.json' for t in ran}, 'the refused left a trace')
+        self.assertEqual({n for n in self.task_names() if n.endswith('.json')}, {t + '.json' for t in ran}, 'the refused left a trace')
 
     def test_L05_with_a_queue_all_200_run_two_at_a_time(self):
         ran, refused = self.crowd(200, '--queue')

@@ -152,10 +152,10 @@ class LookingUp(SessionTest):
         self.perdure('wait')
         # A runner clears away after its commit, which is what a wait waits for.
         eventually(lambda: os.listdir(os.path.join(self.tasks, task)) == ['start'], 'the runner has cleared away')
-        before = sorted(os.listdir(self.tasks))
+        before = sorted(self.task_names())
         for verb in ('show', 'output', 'stop', 'wait', 'remove'):
             self.perdure(verb, 'bash-00000000', check=1)
-        self.assertEqual(sorted(os.listdir(self.tasks)), before)
+        self.assertEqual(sorted(self.task_names()), before)
 
 
 class OtherPrograms(SessionTest):

@@ -97,7 +97,7 @@ class Policy(RestartTest):
                         ('--restart', 'always', '--restart-delay', 'soon')):
             done = self.perdure('run', *options, '-c', 'true', check=2)
             self.assertTrue(done.stderr.startswith('perdure: '), done.stderr)
-        self.assertFalse(os.path.exists(self.tasks) and os.listdir(self.tasks))
+        self.assertFalse(os.path.exists(self.tasks) and self.task_names())
 
     def test_I30_a_terminal_stays_and_a_pipe_is_new(self):
         ended = self.finished(self.restarted(self.counter() + ' tty; [ $n -ge 3 ]', '--pty'))

@@ -92,7 +92,7 @@ class Names(ShellTest):
     def test_I20_what_is_no_name_is_refused(self):
         for name in ('', '1st', 'a b', 'x' * 64, 'bash-12345678', 'agent', 'process'):
             self.assertEqual(self.perdure('run', '--name', name, '-c', 'true').returncode, 2, name)
-        self.assertFalse(os.path.exists(self.tasks) and os.listdir(self.tasks))
+        self.assertFalse(os.path.exists(self.tasks) and self.task_names())
 
     def test_I22_a_second_start_returns_the_live_task(self):
         task = self.sh('sleep 100', '--name', 'dev')

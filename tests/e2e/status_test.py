@@ -57,7 +57,7 @@ class ExitStatus(SessionTest):
             self.assertTrue(done.stderr.startswith('perdure: '), done.stderr)
             self.assertEqual(done.stdout, '')
             self.assertIn(json.loads(self.perdure('--json', *args, check=2).stdout)['error']['code'], ('usage', 'task.id_empty'), args)
-        self.assertEqual(os.listdir(self.tasks) if os.path.exists(self.tasks) else [], [])
+        self.assertEqual(self.task_names() if os.path.exists(self.tasks) else [], [])
 
     def test_a_signal_to_an_ended_task_is_an_error(self):
         task = self.sh('exit 0')

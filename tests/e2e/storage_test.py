@@ -116,11 +116,11 @@ class SmallDisk(SessionTest):
         self.sh('sleep 100', env=cap)
         self.set_aside(self.json('list')[0]['taskId'])
         first = self.sh('true', '--queue', env=cap)
-        before = sorted(os.listdir(self.tasks)), sorted(os.listdir(os.path.join(self.session, 'queue')))
+        before = sorted(self.task_names()), sorted(os.listdir(os.path.join(self.session, 'queue')))
         self.fill()
         refused = self.perdure('--json', 'run', '--queue', '-c', f'touch {self.scratch}/ran', env=cap, check=1)
         self.assertEqual(json.loads(refused.stdout)['error']['code'], 'storage.full')
-        self.assertEqual((sorted(os.listdir(self.tasks)), sorted(os.listdir(os.path.join(self.session, 'queue')))), before)
+        self.assertEqual((sorted(self.task_names()), sorted(os.listdir(os.path.join(self.session, 'queue')))), before)
         self.make_room()
         second = self.sh('true', '--queue', env=cap)
         self.perdure('stop', self.json('list', '--status', 'running')[0]['taskId'], check=0)
@@ -159,7 +159,7 @@ class SmallDisk(SessionTest):
         self.assertEqual(self.record(first), before)
         self.make_room()
         self.assertEqual(self.finished(self.sh('exit 3'))['exitCode'], 3)
-        self.assertEqual({r['taskId'] for r in self.json('list', '--all')}, {n[:-5] for n in os.listdir(self.tasks) if n.endswith('.json')})
+        self.assertEqual({r['taskId'] for r in self.json('list', '--all')}, {n[:-5] for n in self.task_names() if n.endswith('.json')})
 
     def test_a_read_only_session_can_be_read_and_says_why_it_cannot_be_written(self):
         task = self.sh('echo kept')

@@ -74,6 +74,10 @@ class SessionTest(unittest.TestCase):
         self.tasks = os.path.join(self.session, 'tasks')
         self.config_home = os.path.join(self.scratch, 'config')
 
+    def task_names(self):
+        """What lies in tasks/, without the cache that any command may write (D48)."""
+        return [name for name in os.listdir(self.tasks) if name != '.index']
+
     def tearDown(self):
         # A runner that has committed needs a moment to leave.
         left = processes_with('@' + self.session)

@@ -116,8 +116,9 @@ class Pieces {
   }
   // False: a part was written already.
   [[nodiscard]] bool drop() {
+    if (has_written_) return false;
     text_.clear();
-    return !has_written_;
+    return true;
   }
 
  private:

@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "base/try.h"
 #include "base/words.h"
 #include "codec/json.h"
@@ -11,6 +12,7 @@
 #include "manager/link/program.h"
 #include "manager/link/runner_client.h"
 #include "manager/link/state.h"
+#include "manager/link/task_ids.h"
 #include "manager/status/queue.h"
 #include "store/queue.h"
 #include "store/records.h"
@@ -146,7 +148,7 @@ Result<> change_limits(const EditOptions& options, SpecParts& spec, Task& task) 
   spec.header.pids_max = limits.pids_max;
   spec.header.pids_of_user = limits.pids_of_user;
   spec.cgroup_parent() = limits.cgroup_parent;
-  spec.cgroup() = codec::escape(limits.cgroup);
+  spec.cgroup() = json_escaped(limits.cgroup);
   return {};
 }
 
@@ -187,7 +189,7 @@ Result<bool> change(const store::Session& session, const TaskId& id, const EditO
   TRY_VOID(change_limits(options, *spec, task));
   TRY(auto name, place_of(session, *entry, options, task));
   spec->header.priority = static_cast<std::uint32_t>(task.queue.priority.value_or(0));
-  spec->description() = codec::escape(task.description);
+  spec->description() = json_escaped(task.description);
   spec->constant_members() = codec::constant_members(task);
   parts->launch_spec = spec->bytes();
   if (spec->constant_members().size() > codec::kMaxRecordBytes - 65536)

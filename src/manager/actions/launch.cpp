@@ -263,16 +263,6 @@ Result<> check_predecessors(const TaskManager& manager, const store::Session& se
   return {};
 }
 
-// Before the task that it replaces is stopped: is the command there? The runner's exec has the last word.
-Result<> check_can_run(const Launch& launch) {
-  const std::string path = launch.program.starts_with('/') ? launch.program : launch.cwd + "/" + launch.program;
-  if (::access(path.c_str(), X_OK) == 0) return {};
-  const int error = errno;
-  return launch_failure(
-      error == ENOENT ? 127 : 126, error,
-      fmt::format("cannot run '{}': {}: {}", launch.argv.front(), launch.program, describe_errno(error)));
-}
-
 Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& manager, const std::string& cwd) {
   Launch launch;
   launch.argv = options.shell_line ? std::vector<std::string>{options.shell, "-c", *options.shell_line} : options.argv;
