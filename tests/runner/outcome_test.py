@@ -252,8 +252,8 @@ class Launch(RunnerTest):
     def test_a_specification_that_is_no_such_thing_is_refused_and_leaves_nothing(self):
         def header(**changes):
             values = dict(magic=MAGIC, version=VERSION, total=HEADER.size, timeout=0, idle=0, grace=0, limit=0, detach=-1, memory=0, cpu=0,
-                          pids=0, user=0, mode=0, on_timeout=0, stream=0, priority=0, on=0, left=0, cap=0, sync=0, argc=1, envc=0,
-                          hooks=0, input=0, rows=0, columns=0, command=0, only_event=0, stop_signal=0, unused=0)
+                          pids=0, delay=0, inode=0, user=0, mode=0, on_timeout=0, stream=0, priority=0, on=0, left=0, cap=0, sync=0, argc=1, envc=0,
+                          hooks=0, input=0, rows=0, columns=0, command=0, only_event=0, stop_signal=0, restart=0, restart_max=0, unused=0)
             values.update(changes)
             return HEADER.pack(*values.values())
         words = b'"taskId":"x"\0\0\0\0/bin/true\0/\0\0true\0"session":"/"\0x\0\0\0\0'

@@ -9,8 +9,8 @@ import socket
 import struct
 import time
 
-HEADER = struct.Struct('=IIQqqqqqqqqqIIIIIIIIIIIIIIIIII')
-MAGIC, VERSION = 0x50445231, 6
+HEADER = struct.Struct('=IIQqqqqqqqqqQqIIIIIIIIIIIIIIIIIIII')
+MAGIC, VERSION = 0x50445231, 7
 BACKGROUND, QUEUED, FOREGROUND = 0, 1, 2
 STOP, TRUNCATE = 0, 1
 NULL, PIPE = 0, 1
@@ -52,8 +52,8 @@ class Session:
                  f'"session":"{self.path}","cwd":"{cwd}"', 'test',
                  cgroup, cgroup_path, note, *(f'{e} {ms} {line}' for e, ms, line in hooks)]
         body = b''.join(w.encode() + b'\0' for w in words)
-        header = HEADER.pack(MAGIC, VERSION, HEADER.size + len(body), timeout, idle, grace, limit, -1, *limits, mode, 0, 0, priority,
-                             on_limit, leftovers, cap, 0, len(argv), len(env), len(hooks), stdin, *terminal, command, 0, 0, 0)
+        header = HEADER.pack(MAGIC, VERSION, HEADER.size + len(body), timeout, idle, grace, limit, -1, *limits[:3], 0, 0, limits[3], mode, 0, 0, priority,
+                             on_limit, leftovers, cap, 0, len(argv), len(env), len(hooks), stdin, *terminal, command, 0, 0, 0, 0, 0)
         text = header + body if spec is None else spec
         spec = os.memfd_create('spec')
         os.write(spec, text)

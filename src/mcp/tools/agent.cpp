@@ -40,9 +40,7 @@ constexpr Parameter kAgentParameters[] = {
      .least = kLeastTimeout,
      .most = kMostTimeout},
     {.name = "on",
-     .description =
-         "In the background: have it work elsewhere, on an executor that the user has configured. What it asks "
-         "permission for is refused."},
+     .description = "In the background: on an executor of the user's; what it asks permission for is refused."},
 };
 
 constexpr Parameter kAgentAnswers[] = {
