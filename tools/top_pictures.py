@@ -110,6 +110,10 @@ class Stage:
         self.session = os.path.join(scratch, 's', 'default')
         self.env = {**os.environ, 'HOME': scratch, 'XDG_CONFIG_HOME': os.path.join(scratch, 'config'), 'XDG_STATE_HOME': os.path.join(scratch, 'state'),
                     'COLORTERM': ''}
+        # What changes the screen is the same everywhere, also where a test runner sets NO_COLOR.
+        for name in ('NO_COLOR', 'CLICOLOR', 'CLICOLOR_FORCE', 'FORCE_COLOR', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TZ', *(n for n in self.env if n.startswith('PERDURE_') and n != 'PERDURE_BIN')):
+            self.env.pop(name, None)
+        self.env['LC_ALL'] = 'C.UTF-8'
         self.names, self.times = {}, {}
 
     def perdure(self, *args):
@@ -144,7 +148,7 @@ class Stage:
 
     def pictures(self, Top):
         """{name: SVG}"""
-        top = Top(self.session, rows=24, columns=100, env=self.env, config_home=self.env['XDG_CONFIG_HOME'], program=self.program)
+        top = Top(self.session, rows=24, columns=100, env={**dict.fromkeys(os.environ), **self.env}, config_home=self.env['XDG_CONFIG_HOME'], program=self.program)
         try:
             made = {}
 

@@ -66,6 +66,8 @@ class OldSessions(SessionTest):
         found = {}
         for where, _, names in os.walk(session):
             for name in names:
+                if name == '.index':  # a cache, which any command may write (D48)
+                    continue
                 path = os.path.join(where, name)
                 with open(path, 'rb') as f:
                     found[path] = (f.read(), os.stat(path).st_mtime_ns)

@@ -156,12 +156,18 @@ class Ends(RestartTest):
         self.assertEqual(ended['status'], 'killed')
         self.assertIn('Output limit', ended['stopReason'])
 
+    def kill_runner(self, task):
+        pid = self.runner_of(task)
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not is_alive(pid), 'the runner is dead')
+
     def test_I30_a_killed_runner_is_lost_and_nothing_starts_again(self):
         resting = self.restarted('echo x; exit 1', '--restart-delay', '1h')
         running = self.restarted('echo x; sleep 600', policy='always')
         eventually(lambda: self.attempts(resting) == 1, 'it rests')
+        eventually(lambda: self.log(running) == b'x\n', 'it has printed')
         for task in (resting, running):
-            os.kill(self.runner_of(task), signal.SIGKILL)
+            self.kill_runner(task)
         self.perdure('reconcile', check=0)
         for task in (resting, running):
             ended = eventually(lambda task=task: self.record(task)['status'] != 'running' and self.record(task), 'it is settled')
@@ -172,7 +178,7 @@ class Ends(RestartTest):
         for round_number in range(12):
             task = self.restarted('echo x; exit 1', '--restart-max', '0', '--restart-delay', '5ms')
             time.sleep(0.01 * round_number)
-            os.kill(self.runner_of(task), signal.SIGKILL)
+            self.kill_runner(task)
             self.perdure('reconcile', check=0)
             ended = eventually(lambda task=task: self.record(task)['status'] != 'running' and self.record(task), 'it is settled')
             self.assertEqual(ended['status'], 'lost', ended)

@@ -136,7 +136,7 @@ class Search(WebTest):
         self.assertEqual(events[0][1], {'id': task, 'offset': 285, 'length': 2, 'text': '99', **({'line': 99} if 'line' in events[0][1] else {})})
         whole = self.get(f'/tasks/{task}/search?pattern=99&limit=5').json
         self.assertEqual((events[-1][1], [hit for _, hit in events[:-1]]), ({'total': whole['total'], 'tasks': 1}, whole['hits']))
-        self.assertEqual(whole['total'], 60)
+        self.assertEqual(whole['total'], 57)  # in 999, the second 99 overlaps the first
         other = self.sh('echo 99')
         self.finished(other)
         _, events = self.stream('/search?pattern=^99$&mode=regex')

@@ -42,16 +42,16 @@ class Signalled(TracedTest):
 
     def test_L53_a_process_of_another_program_is_not_asked_whether_it_is_a_runner(self):
         # Asking costs a process and, where the answer hangs, a fifth of a second for each.
-        self.assertTrue(self.signals(0, 'PERDURE_RUNNER=x@/y setsid sleep 300 & echo ready; wait'))
+        self.assertTrue(self.signals(0, 'PERDURE_RUNNER=x@/y setsid sh -c "echo ready; exec sleep 300" & wait'))
         with open(os.path.join(self.scratch, 'trace'), encoding='utf-8', errors='replace') as f:
             self.assertNotRegex(f.read(), r'/proc/\d+/environ')
 
     def test_L12_whose_child_it_is_is_looked_at_behind_the_pidfd(self):
-        for signal_name, before in self.signals(20000, 'setsid sleep 300 & echo ready; wait'):
+        for signal_name, before in self.signals(20000, 'setsid sh -c "echo ready; exec sleep 300" & wait'):
             self.assertIn('stat', before, f'{signal_name}: the number may be a stranger\'s by now')
 
     def test_L12_L40_what_is_looked_at_is_stopped_until_it_is_killed(self):
-        killed = [before for name, before in self.signals(0, 'setsid sleep 300 & echo ready; wait') if name == 'SIGKILL']
+        killed = [before for name, before in self.signals(0, 'setsid sh -c "echo ready; exec sleep 300" & wait') if name == 'SIGKILL']
         self.assertTrue(killed)
         for before in killed:
             self.assertIn('SIGSTOP', before, 'it may become a runner meanwhile')
