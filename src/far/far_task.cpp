@@ -28,10 +28,9 @@ constexpr std::string_view kHostPrefix = ".host-";
 std::string body_of(const FarTask& task) {
   std::string words;
   for (const auto& word : task.words) words += (words.empty() ? "" : ",") + json_quoted(word);
-  std::string body =
-      fmt::format(R"({{"version":1,"key":{},"machine":{},"words":[{}],"inScope":{},"attempts":{},"parked":{})",
-                  json_quoted(task.key), json_quoted(task.machine), words, task.in_scope, task.attempts,
-                  task.is_parked);
+  std::string body = fmt::format(
+      R"({{"version":1,"key":{},"machine":{},"words":[{}],"inScope":{},"attempts":{},"parked":{})",
+      json_quoted(task.key), json_quoted(task.machine), words, task.in_scope, task.attempts, task.is_parked);
   if (!task.input.empty()) body += fmt::format(R"(,"input":{})", json_quoted(task.input));
   if (task.place) body += fmt::format(R"(,"place":{})", json_quoted(*task.place));
   if (task.stop)

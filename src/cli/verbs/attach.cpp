@@ -1,5 +1,6 @@
-#include "cli/console/call.h"
 #include "cli/start/attach.h"
+
+#include "cli/console/call.h"
 #include "cli/verbs/verbs.h"
 
 namespace perdure::cli {

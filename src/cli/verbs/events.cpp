@@ -1,10 +1,10 @@
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "base/try.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/verbs/verbs.h"
-#include "base/json_writer.h"
 #include <perdure/event_log.h>
 
 #include <poll.h>
