@@ -8,6 +8,7 @@
 #include "codec/record.h"
 #include "contract/names.h"
 #include "store/active.h"
+#include "store/name_list.h"
 #include "store/precedence.h"
 #include "store/queue.h"
 #include "store/stream.h"
@@ -91,28 +92,6 @@ std::size_t cores() {
   static const std::size_t count = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMostWorkers);
   return count;
 }
-
-// Names of files, in one piece.
-class Names {
- public:
-  void add(std::string_view name) {
-    text_ += name;
-    ends_.push_back(text_.size());
-  }
-  void clear() {
-    text_.clear();
-    ends_.clear();
-  }
-  [[nodiscard]] std::size_t size() const { return ends_.size(); }
-  [[nodiscard]] std::string_view at(std::size_t i) const {
-    const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
-    return std::string_view(text_).substr(begin, ends_[i] - begin);
-  }
-
- private:
-  std::string text_;
-  std::vector<std::size_t> ends_;
-};
 
 class Scanner {
  public:

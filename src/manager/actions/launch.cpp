@@ -6,6 +6,7 @@
 #include "contract/control.h"
 #include "contract/names.h"
 #include "far/far_task.h"
+#include "manager/actions/check_start.h"
 #include "manager/actions/name.h"
 #include "manager/actions/start_file.h"
 #include "manager/far/start.h"
@@ -44,100 +45,7 @@ using namespace manager;
 
 namespace {
 
-constexpr std::size_t kMostFollowed = 64;
 constexpr std::int64_t kDefaultTruncateLimit = 64 << 20;  // rule L24
-
-Result<std::string> working_folder(const StartOptions& options) {
-  std::error_code error;
-  const auto path = std::filesystem::absolute(options.cwd.empty() ? "." : options.cwd, error).lexically_normal();
-  std::string text = path.string();
-  while (text.size() > 1 && text.back() == '/') text.pop_back();
-  if (error) {  // there is no current folder to start from
-    const auto was = std::filesystem::read_symlink("/proc/self/cwd", error).string();
-    return launch_failure(126, ENOENT,
-                          fmt::format("the folder in which this program works was removed ({}): give another as `cwd`",
-                                      was.empty() ? "its name is unknown" : was));
-  }
-  if (options.cwd.empty()) return text;  // it is this program's, so it is there
-  struct stat about{};
-  if (::stat(text.c_str(), &about) != 0)
-    return launch_failure(126, errno, fmt::format("cannot run in {}: {}", text, describe_errno(errno)));
-  if (!S_ISDIR(about.st_mode))
-    return launch_failure(126, ENOTDIR, fmt::format("cannot run in {}: it is not a folder", text));
-  return text;
-}
-
-bool follows(const StartOptions& options) {
-  return !options.after.empty() || !options.after_any.empty();
-}
-
-// As runner and record have it: ids with blanks between, "~" before one that may end in any way.
-std::string followed(const StartOptions& options) {
-  std::string text;
-  for (const auto& id : options.after) text += (text.empty() ? "" : " ") + id.str();
-  for (const auto& id : options.after_any) text += (text.empty() ? "~" : " ~") + id.str();
-  return text;
-}
-
-Result<> check_restart(const StartOptions& options) {
-  const RestartOptions& restart = options.restart;
-  const bool has_when = restart.when != RestartOptions::When::never;
-  if (!has_when && (restart.most || restart.delay != RestartOptions().delay))
-    return fail(ErrorCode::usage, "how often and when to restart is for on-failure and always: say which");
-  if (has_when && !options.detached)
-    return fail(ErrorCode::usage, "a task in the foreground is not restarted: its caller waits for the first end");
-  if (has_when && !options.on.empty())
-    return fail(ErrorCode::usage, "a task on an executor is not restarted: leave out one of them");
-  if (restart.most.value_or(0) < 0) return fail(ErrorCode::usage, "the most restarts are negative: 0 means no limit");
-  if (restart.delay.count() < 0) return fail(ErrorCode::usage, "the delay before a restart is negative");
-  return {};
-}
-
-Result<> check(const StartOptions& options) {
-  const auto holds_nul = [](const std::string& text) { return text.contains('\0'); };
-  if (options.argv.empty() == !options.shell_line)
-    return fail(ErrorCode::usage, "nothing to run: give a command or a shell line, not both");
-  if (!options.detached && (options.queue || follows(options)))
-    return fail(ErrorCode::usage,
-                "a task in the foreground needs no slot, so it can't wait for one: leave out one of them");
-  if (!options.detached && options.idempotency_key)
-    return fail(ErrorCode::usage, "an idempotency key is for background tasks: one in the foreground leaves no record");
-  if ((options.input == Input::inherit) != (options.input_fd >= 0) || (options.input_fd >= 0 && options.detached))
-    return fail(ErrorCode::usage,
-                "a descriptor is the input of a foreground task with Input::inherit, and of no other");
-  if (options.stop_signal < 0 || options.stop_signal > SIGRTMAX)
-    return fail(ErrorCode::usage, fmt::format("{} is no signal", options.stop_signal));
-  if (auto fine = check_restart(options); !fine) return fine;
-  if (options.name)
-    if (auto fine = check_name(*options.name); !fine) return fine;
-  if (options.detached && (options.stream_fd >= 0 || options.on_timeout == OnTimeout::detach || options.detach_timeout))
-    return fail(ErrorCode::usage, "a stream and what detaches a task are for the foreground");
-  if (options.detach_timeout && options.detach_timeout->count() < 0)
-    return fail(ErrorCode::usage, "the detach timeout is negative: 0 means none");
-  if (options.after.size() + options.after_any.size() > kMostFollowed)
-    return fail(ErrorCode::usage, fmt::format("a task follows at most {} others", kMostFollowed));
-  if (options.priority < 0 || options.priority > contract::kMostPriority)
-    return fail(ErrorCode::usage,
-                fmt::format("the priority {} is not from 0 to {}", options.priority, contract::kMostPriority));
-  if (options.timeout.count() < 0) return fail(ErrorCode::usage, "the timeout is negative: 0 means none");
-  if (options.grace.count() < 0) return fail(ErrorCode::usage, "the grace is negative: 0 means SIGKILL at once");
-  if (options.idle_timeout.count() < 0) return fail(ErrorCode::usage, "the idle timeout is negative: 0 means none");
-  if (auto fine = check_limits(options); !fine) return fine;
-  if (options.output_limit.value_or(0) < 0) return fail(ErrorCode::usage, "the output limit is negative: 0 means none");
-  if (options.idempotency_key)
-    if (auto fine = KeyReservation::check(*options.idempotency_key); !fine) return fine;
-  for (const auto& command : options.on_end)
-    if (command.empty() || holds_nul(command))
-      return fail(ErrorCode::usage, "a command to be told of the end is empty, or holds a NUL byte");
-  for (const auto& word : options.argv)
-    if (holds_nul(word)) return fail(ErrorCode::usage, "an argument of the command holds a NUL byte");
-  if (options.shell_line && holds_nul(*options.shell_line))
-    return fail(ErrorCode::usage, "the shell line holds a NUL byte");
-  for (const auto& [name, value] : options.env)
-    if (name.empty() || name.contains('=') || holds_nul(name) || holds_nul(value))
-      return fail(ErrorCode::usage, fmt::format("'{}' can't be the name of an environment variable", name));
-  return {};
-}
 
 // What the runner writes is known to it alone; everything else of the record is settled here.
 Task constant_part(const TaskId& id, const StartOptions& options, const Work& work, const std::string& cwd) {
@@ -241,28 +149,6 @@ Result<Task> recorded_task(const TaskId& id, std::string_view constant_members, 
   return task;
 }
 
-// Another program's task has no runner that could tell of its end.
-Result<> check_predecessor(const TaskManager& manager, const store::Session& session, const TaskId& id) {
-  auto task = manager.get(id);
-  if (!task) return std::unexpected(task.error());
-  if (!task->detached)
-    return fail(ErrorCode::usage,
-                fmt::format("{} is in the foreground: only a background task can be followed", id.str()));
-  if (is_terminal(task->status) || task->status == Status::queued || is_own_record(session, *task) ||
-      far::is_mirror(session, *task))
-    return {};
-  return fail(
-      ErrorCode::usage,
-      fmt::format("{} belongs to another program, which does not tell when it ends: it can't be followed", id.str()));
-}
-
-Result<> check_predecessors(const TaskManager& manager, const store::Session& session, const StartOptions& options) {
-  for (const auto* ids : {&options.after, &options.after_any})
-    for (const auto& id : *ids)
-      if (auto fine = check_predecessor(manager, session, id); !fine) return fine;
-  return {};
-}
-
 Result<Launch> plan_launch(const StartOptions& options, const ManagerOptions& manager, const std::string& cwd) {
   Launch launch;
   launch.argv = options.shell_line ? std::vector<std::string>{options.shell, "-c", *options.shell_line} : options.argv;
@@ -334,13 +220,13 @@ Result<Task> TaskManager::launch_job(const StartOptions& options, const Work& wo
 }
 
 Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) {
-  if (auto fine = check(options); !fine) return std::unexpected(fine.error());
+  TRY_VOID(check_start(options));
   if (work.is_agent && options.restart.when != RestartOptions::When::never)
     return fail(ErrorCode::usage, "a subagent is not restarted: see `perdure agent --resume`");
   if (!options.on.empty()) {
     auto executor = state_->far->find(options.on);
     if (!executor) return std::unexpected(executor.error());
-    if (auto fine = check_predecessors(*this, state_->session, options); !fine) return std::unexpected(fine.error());
+    TRY_VOID(check_predecessors(*this, state_->session, options));
     if ((*executor)->type == ExecutorDefinition::Type::slurm) return launch_job(options, work);
     return start_far({state_->session, *state_->telemetry, *state_->far}, options, work,
                      [&](const TaskId& id) { return constant_part(id, options, work, options.cwd); });
@@ -353,7 +239,7 @@ Result<Task> TaskManager::launch(const StartOptions& options, const Work& work) 
   // A command that is not there must not even make the session's folder.
   auto launch = plan_launch(options, state_->options, *cwd);
   if (!launch) return std::unexpected(launch.error());
-  if (auto fine = check_predecessors(*this, session, options); !fine) return std::unexpected(fine.error());
+  TRY_VOID(check_predecessors(*this, session, options));
   if (auto made = session.create(); !made) return std::unexpected(made.error());
   launch->told_first = told_first(session, *cwd);
 

@@ -71,9 +71,9 @@ json::object schemas_of_shapes() {
 const std::vector<Method>& all_methods() {
   static const std::vector<Method> methods = [] {
     std::vector<Method> all;
-    for (const auto& some : {session_methods(), task_methods(), start_methods(), edit_methods(), output_methods(),
-                             write_methods(), attach_methods(), search_methods(), wait_methods(), question_methods(),
-                             notification_methods(), event_methods(), executor_methods()})
+    for (const auto& some : {session_methods(), list_methods(), task_methods(), start_methods(), edit_methods(),
+                             output_methods(), write_methods(), attach_methods(), search_methods(), wait_methods(),
+                             question_methods(), notification_methods(), event_methods(), executor_methods()})
       all.insert(all.end(), some.begin(), some.end());
     return all;
   }();

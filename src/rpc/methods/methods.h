@@ -11,6 +11,7 @@ namespace perdure::rpc {
 
 // One file for each group of methods; all_methods() holds all of them, by name.
 [[nodiscard]] std::span<const Method> session_methods();
+[[nodiscard]] std::span<const Method> list_methods();
 [[nodiscard]] std::span<const Method> task_methods();
 [[nodiscard]] std::span<const Method> start_methods();
 [[nodiscard]] std::span<const Method> edit_methods();
