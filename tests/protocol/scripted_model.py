@@ -149,27 +149,6 @@ class Answering(model_server.Answering):
         except OSError:
             return None
 
-    def whole(self, value):
-        data = json.dumps(value).encode()
-        self.send_response(200)
-        self.send_header('Content-Type', 'application/json')
-        self.send_header('Content-Length', str(len(data)))
-        self.end_headers()
-        if self.command != 'HEAD':
-            self.wfile.write(data)
-
-    def begin_stream(self):
-        self.send_response(200)
-        self.send_header('Content-Type', 'text/event-stream')
-        self.send_header('Connection', 'close')
-        self.end_headers()
-        self.close_connection = True
-
-    def event(self, value, name=None):
-        text = value if isinstance(value, str) else json.dumps(value)
-        self.wfile.write((f'event: {name}\n' if name else '').encode() + f'data: {text}\n\n'.encode())
-        self.wfile.flush()
-
     def openai_responses(self, _, call):
         self.begin_stream()
         if call:
