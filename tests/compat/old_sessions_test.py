@@ -4,6 +4,7 @@ several processes at once, told of once, and left alone from then on (L19 L21 L2
 
 PERDURE_BIN=build/dev/bin python3 tests/compat/old_sessions_test.py
 """
+import contextlib
 import json
 import os
 import shutil
@@ -78,11 +79,14 @@ class OldSessions(SessionTest):
         watcher = subprocess.Popen([PERDURE, '--session', session, 'events', '--follow'], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, text=True)
 
+        self.addCleanup(watcher.kill)  # else it would keep the output of this test open
+
         def watches():
             found = 0
             for fd in os.listdir(f'/proc/{watcher.pid}/fdinfo'):
-                with open(f'/proc/{watcher.pid}/fdinfo/{fd}', encoding='utf-8') as f:
-                    found += f.read().count('inotify wd')
+                with contextlib.suppress(FileNotFoundError):  # closed since
+                    with open(f'/proc/{watcher.pid}/fdinfo/{fd}', encoding='utf-8') as f:
+                        found += f.read().count('inotify wd')
             return found
         eventually(watches, 'the watcher watches')
         return watcher
