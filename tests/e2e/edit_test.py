@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A task that waits in the queue is changed before it starts, and started again over JSON-RPC (L05, I23, L61)."""
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,6 +143,40 @@ class Edit(EditTest):
             self.assertIn(self.said(), (['old'], ['new']))
             os.unlink(self.out)
             os.unlink(self.go)
+
+    @unittest.skipUnless(shutil.which('strace'), 'needs strace')
+    def test_L05_a_runner_that_is_started_from_what_was_before_an_edit_runs_nothing(self):
+        self.blocker()
+        task = self.queued('old')
+        os.kill(self.runner_of(task), signal.SIGKILL)
+        eventually(lambda: not processes_with(f'PERDURE_RUNNER={task}@'), 'its runner is dead')
+        # It has read the entry, and starts the runner only when the delay is over.
+        reviver = subprocess.Popen(['strace', '-qq', '-o', '/dev/null', '-e', 'trace=memfd_create', '-e', 'inject=memfd_create:delay_enter=4000000',
+                                    PERDURE, '--session', self.session, 'reconcile', '--queue'], env=self.env,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        eventually(lambda: self.is_held(reviver.pid) and (time.sleep(0.2) or self.is_held(reviver.pid)), 'it is delayed')
+        self.edit(task, '-c', f'echo new >> {quote(self.out)}')
+        os.kill(self.runner_of(task), signal.SIGKILL)  # else its lock alone would keep the other one out
+        eventually(lambda: not processes_with(f'PERDURE_RUNNER={task}@'), 'its runner is dead')
+        self.assertIsNone(reviver.poll(), 'the edit came too late')
+        reviver.communicate(timeout=60)
+        eventually(lambda: not processes_with(f'PERDURE_RUNNER={task}@'), 'the late runner has left')
+        self.perdure('reconcile', '--queue', env=self.env, check=0)
+        self.drain()
+        self.assertEqual(self.said(), ['new'])
+
+    @staticmethod
+    def is_held(tracer):
+        """Does its child stand in a call that strace delays?"""
+        for name in os.listdir('/proc'):
+            try:
+                with open(f'/proc/{int(name)}/stat', encoding='utf-8') as f:
+                    state, parent = f.read().rpartition(')')[2].split()[:2]
+                if parent == str(tracer):
+                    return state == 't'
+            except (OSError, ValueError):
+                pass
+        return False
 
     def test_L05_many_editors_and_revivers_at_once_run_one_of_the_commands_once(self):
         self.blocker()
