@@ -372,6 +372,8 @@ class PERDURE_API TaskManager {
   [[nodiscard]] Result<Processes> processes(const TaskId& id) const;
 
  private:
+  friend class Listing;
+  friend class EventLog;
   [[nodiscard]] Result<Task> launch(const StartOptions& options, const manager::Work& work);
   [[nodiscard]] Result<Task> launch_job(const StartOptions& options, const manager::Work& work);
   explicit TaskManager(std::unique_ptr<SessionState> state);

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/try.h"
+#include "manager/link/state.h"
 #include "manager/status/assess.h"
 #include "manager/status/find.h"
 #include "store/records.h"
@@ -188,6 +189,7 @@ Result<std::optional<Task>> Listing::task(std::size_t place) const {
 }
 
 Result<Listing> Listing::of(const TaskManager& manager, const ListingFilter& asked) {
+  TRY_VOID(manager.state_->check_open());
   const ListFilter& filter = asked.tasks;
   auto parts = std::make_unique<Parts>(manager.session());
   const auto& session = parts->session;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/try.h"
+#include "manager/link/state.h"
 #include "store/rows.h"
 #include <perdure/event_log.h>
 
@@ -45,6 +46,7 @@ EventLog& EventLog::operator=(EventLog&&) noexcept = default;
 EventLog::~EventLog() = default;
 
 Result<EventLog> EventLog::of(const TaskManager& manager, std::int64_t seq) {
+  TRY_VOID(manager.state_->check_open());
   auto parts = std::make_unique<Parts>(manager.session());
   const store::RowOptions options{.is_wanted = [seq](const codec::Row& row) {
     return row.detached && (row.started_seq > seq || row.ended_seq > seq);  // L42

@@ -1,6 +1,8 @@
 // Foreground tasks as a program that embeds the library has them.
 
 #include "support/temp_folder.h"
+#include <perdure/event_log.h>
+#include <perdure/listing.h>
 #include <perdure/manager.h>
 
 #include <unistd.h>
@@ -201,6 +203,8 @@ TEST_F(Foreground, L48_AfterACloseEveryCallSaysSo) {
   EXPECT_EQ(code(manager.start({.argv = {"true"}})), ErrorCode::session_closed);
   EXPECT_EQ(code(manager.get(stays.id)), ErrorCode::session_closed);
   EXPECT_EQ(code(manager.list()), ErrorCode::session_closed);
+  EXPECT_EQ(code(Listing::of(manager)), ErrorCode::session_closed);
+  EXPECT_EQ(code(EventLog::of(manager, 0)), ErrorCode::session_closed);
   EXPECT_EQ(code(manager.wait({})), ErrorCode::session_closed);
   EXPECT_EQ(code(manager.stop(stays.id)), ErrorCode::session_closed);
   EXPECT_EQ(code(manager.wait_for_release(stays.id)), ErrorCode::session_closed);
