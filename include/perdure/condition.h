@@ -23,7 +23,7 @@ namespace perdure {
 class PERDURE_API Condition {
  public:
   /// `tcp:PORT`: a process of the task's tree listens on that port. `http://localhost:PORT/PATH`: and it answers with a
-  /// status below 500. `tcp:any:PORT`, `http+any://...`: whoever listens. `owned`: a listener outside the tree that
+  /// status below 500. `tcp:any:PORT`, `http+any://...`: any process may listen. `owned`: a listener outside the tree that
   /// appears later is an error instead of a note. Errors: usage.
   [[nodiscard]] static Result<Condition> ready(std::string_view where, bool owned = false);
 

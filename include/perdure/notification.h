@@ -71,8 +71,8 @@ struct AwaitOptions {
 /// The undelivered notifications of a session: TaskManager::notifications().
 class PERDURE_API Notifications {
  public:
-  /// Undelivered notifications, oldest first; absent owner: those of all owners. What was lost is told
-  /// in one notification where it is more than one task. Never writes, and claims nothing.
+  /// Undelivered notifications, oldest first; absent owner: those of all owners. Several lost tasks are reported in one
+  /// notification. Never writes, and claims nothing.
   [[nodiscard]] Result<std::vector<Notification>> pending(const std::optional<std::string>& owner = {}) const;
 
   /// The unclaimed ones, which this manager claims (L32). Deliver them,

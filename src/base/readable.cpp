@@ -151,7 +151,7 @@ bool contains_any(std::string_view line, auto& patterns) {
   return std::ranges::any_of(patterns, [&](std::string_view pattern) { return line.contains(pattern); });
 }
 
-// A line that only sums up: used if there is no line with a cause.
+// Lines that summarise, such as "1 failed": used if no line names a cause.
 bool is_summary(std::string_view line) {
   constexpr std::array<std::string_view, 16> kSummaries = {"could not compile",
                                                            "aborting due to",

@@ -200,7 +200,7 @@ std::optional<PermissionOption> Permissions::ask(const ToolCall& tool, const std
                                         details.empty() ? "" : cut_openly(details, kMostShown)),
                     .header = "Permission",
                     .options = as_choices(options)};
-  // A single option is no choice; typed text means yes or no.
+  // A question with a single option takes free text, which means yes or no.
   if (question.options.size() < 2) question.options.clear();
   const auto reply = owner_.ask({question}, call);
   decided_by = reply.question.empty() ? "nobody: the question could not be asked" : reply.question;

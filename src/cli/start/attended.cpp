@@ -160,7 +160,7 @@ void Foreground::on_signals(const Signals& signals) {
 void Foreground::stop(std::optional<std::chrono::milliseconds> grace) {
   const auto ask = [this, grace] {
     auto stopped = manager_.stop(
-        id_, {.reason = reader_gone_ ? "Nobody reads its output any more" : "Stopped by the person who ran it",
+        id_, {.reason = reader_gone_ ? "The reader of its output has exited" : "Stopped by the user who ran it",
               .grace = grace});
     if (!stopped && stopped.error().code != ErrorCode::task_not_found) note("perdure: " + stopped.error().message);
   };

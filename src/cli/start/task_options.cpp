@@ -3,9 +3,14 @@
 #include "base/error.h"
 #include "cli/console/input.h"
 #include "cli/console/print.h"
+#include "cli/console/text.h"
 #include "cli/start/waiting.h"
 
+#include <fmt/format.h>
+
 #include <array>
+#include <charconv>
+#include <system_error>
 #include <utility>
 
 namespace perdure::cli {
@@ -84,6 +89,17 @@ Result<> read_executor(const Call& call, StartOptions& start, const std::string&
     for (const auto* option : {"--cpus", "--gpus", "--partition", "--time-limit", "--executor-option"})
       if (call.has(option)) return fail(ErrorCode::usage, fmt::format("{} is for --on", option));
   return {};
+}
+
+Result<std::optional<double>> read_cpu_max(const Call& call) {
+  const auto text = call.value("--cpu-max");
+  if (!text) return std::nullopt;
+  double number = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (error != std::errc() || end != text->data() + text->size())
+    return fail(ErrorCode::usage, fmt::format("--cpu-max: expected a number of processors such as 2 or 0.5, got '{}'",
+                                              harmless_line(*text)));
+  return number;
 }
 
 Result<int> wait_for_outcome(TaskManager& manager, const Task& task, bool json) {

@@ -46,6 +46,9 @@ template <std::size_t N>
 /// the executor where there is no --on.
 [[nodiscard]] Result<> read_executor(const Call& call, StartOptions& start, const std::string& by_default);
 
+/// The number of processors of --cpu-max; absent: not given. Errors: usage.
+[[nodiscard]] Result<std::optional<double>> read_cpu_max(const Call& call);
+
 /// With --wait: waits for the task and prints its record, if that is wanted; the exit status that stands for its outcome.
 [[nodiscard]] Result<int> wait_for_outcome(TaskManager& manager, const Task& task, bool json);
 

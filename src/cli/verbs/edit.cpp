@@ -1,12 +1,12 @@
 #include "base/error.h"
+#include "base/try.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
+#include "cli/start/task_options.h"
 #include "cli/verbs/verbs.h"
 
 #include <fmt/format.h>
-
-#include <charconv>
 
 namespace perdure::cli {
 namespace {
@@ -45,7 +45,7 @@ Result<EditOptions> read_edit(Call& call) {
   edit.shell_line = call.value("-c");
   if (edit.shell_line && call.has_command)
     return fail(ErrorCode::usage, "both -c and a command behind -- were given: choose one");
-  if (call.has_command && call.command.empty()) return fail(ErrorCode::usage, "there is no command behind --");
+  if (call.has_command && call.command.empty()) return fail(ErrorCode::usage, "expected a command after --");
   edit.argv = call.command;
   if (auto shell = call.value("--shell")) {
     if (!edit.shell_line) return fail(ErrorCode::usage, "--shell is for -c");
@@ -65,14 +65,7 @@ Result<EditOptions> read_edit(Call& call) {
     if (!id) return std::unexpected(id.error());
     edit.before = std::move(*id);
   }
-  if (const auto cpu = call.value("--cpu-max")) {
-    double number = 0;
-    const auto [end, error] = std::from_chars(cpu->data(), cpu->data() + cpu->size(), number);
-    if (error != std::errc() || end != cpu->data() + cpu->size())
-      return fail(ErrorCode::usage,
-                  fmt::format("--cpu-max: '{}' is no number of processors, such as 2 or 0.5", harmless_line(*cpu)));
-    edit.cpu_max = number;
-  }
+  TRY(edit.cpu_max, read_cpu_max(call));
   return edit;
 }
 

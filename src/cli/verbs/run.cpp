@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "base/json_writer.h"
+#include "base/try.h"
 #include "cli/console/call.h"
 #include "cli/console/print.h"
 #include "cli/console/text.h"
@@ -13,7 +14,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <charconv>
 
 namespace perdure::cli {
 namespace {
@@ -85,11 +85,8 @@ Result<> read_limits(const Call& call, StartOptions& start) {
   if (!pids) return std::unexpected(pids.error());
   start.memory_max = memory->value_or(0);
   start.pids_max = pids->value_or(0);
-  const auto cpu = call.value("--cpu-max");
-  if (!cpu) return {};
-  const auto [end, error] = std::from_chars(cpu->data(), cpu->data() + cpu->size(), start.cpu_max);
-  if (error != std::errc() || end != cpu->data() + cpu->size())
-    return fail(ErrorCode::usage, fmt::format("--cpu-max: '{}' is no number of processors, such as 2 or 0.5", *cpu));
+  TRY(const auto cpu, read_cpu_max(call));
+  start.cpu_max = cpu.value_or(start.cpu_max);
   return {};
 }
 
