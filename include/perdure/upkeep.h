@@ -82,18 +82,18 @@ class PERDURE_API Upkeep {
   /// command in its queue entry, or its onEnd. Read-only.
   [[nodiscard]] Result<std::vector<UntrustedEntry>> untrusted() const;
   /// Signs exactly what untrusted() showed of that task's queue entry.
-  Result<void> trust(const TaskId& id) const;
+  [[nodiscard]] Result<void> trust(const TaskId& id) const;
 
   /// Looks at an executor: can it be reached, what is there? Errors: usage for a name that is not configured.
   [[nodiscard]] Result<ExecutorReport> check_executor(const std::string& name) const;
 
   /// Asks every executor that has tasks of this session how they are, and writes down what it says. One that does not
   /// answer is no error: its tasks are unverified then.
-  Result<void> refresh() const;
+  [[nodiscard]] Result<void> refresh() const;
 
-  /// Starts runners of queued tasks whose runner was killed, as far as this user signed them (L50, L51). Starting, asking, waiting and
-  /// reconcile() do this at their first call; a long-lived program may want to do it at its start.
-  Result<void> restart_queue() const;
+  /// Starts runners of queued tasks whose runner was killed, as far as this user signed them (L50, L51). Starting, asking,
+  /// waiting and reconcile() do this at their first call; a long-lived program may want to do it at its start.
+  [[nodiscard]] Result<void> restart_queue() const;
 
  private:
   friend class TaskManager;

@@ -90,10 +90,12 @@ Result<bool> Foreground::attend(const Signals& signals, TerminalSettings& settin
     if (n < 0 && errno != EINTR) return fail_errno("waiting for", id_.str());
     if (n < 0) continue;
     if (fds[1].revents != 0) on_signals(signals);
-    if (fds[3].revents != 0) on_wish(typing_->read(), settings);
-    if (n == 0 && patience >= 0) on_wish(typing_->passed(), settings);
-    if (typing_ != nullptr) typing_->go_on_drawing();
-    if (fds[4].revents != 0) typing_->write();
+    if (typing_ != nullptr) {
+      if (fds[3].revents != 0) on_wish(typing_->read(), settings);
+      if (n == 0 && patience >= 0) on_wish(typing_->passed(), settings);
+      typing_->go_on_drawing();
+      if (fds[4].revents != 0) typing_->write();
+    }
     if (left_) return false;
     if ((fds[2].revents & POLLERR) != 0 && !reader_gone_) on_reader_gone();
     if (fds[0].revents == 0) continue;
