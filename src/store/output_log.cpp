@@ -85,10 +85,10 @@ Result<std::optional<Marker>> marker_at(int file, std::int64_t at, const std::st
 // remaining segment. Output that only looks like a marker does not meet this condition.
 Result<std::optional<Marker>> find_marker(int file, std::int64_t size, std::int64_t first_segment,
                                           std::int64_t segment_bytes, const std::string& path) {
-  constexpr std::int64_t kChunk = 1 << 20;
-  for (std::int64_t from = 0; from < size; from += kChunk) {
-    TRY(auto text, read_at(file, from, kChunk + static_cast<std::int64_t>(kMaxMarkerBytes), path));
-    for (auto i = text.find(kMarkerBefore); i != std::string::npos && i < static_cast<std::size_t>(kChunk);
+  constexpr std::int64_t kSearched = 1 << 20;
+  for (std::int64_t from = 0; from < size; from += kSearched) {
+    TRY(auto text, read_at(file, from, kSearched + static_cast<std::int64_t>(kMaxMarkerBytes), path));
+    for (auto i = text.find(kMarkerBefore); i != std::string::npos && i < static_cast<std::size_t>(kSearched);
          i = text.find(kMarkerBefore, i + 1)) {
       auto marker = parse_marker(std::string_view(text).substr(i, kMaxMarkerBytes));
       if (!marker) continue;

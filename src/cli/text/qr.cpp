@@ -51,7 +51,7 @@ Byte product(Byte a, Byte b) {
   unsigned result = 0;
   for (int i = 7; i >= 0; --i) {
     result = (result << 1U) ^ ((result >> 7U) * 0x11DU);
-    if ((b >> static_cast<unsigned>(i) & 1U) != 0) result ^= a;
+    if ((unsigned{b} >> static_cast<unsigned>(i) & 1U) != 0) result ^= a;
   }
   return static_cast<Byte>(result);
 }
@@ -139,7 +139,7 @@ class Symbol {
         for (int x = right; x > right - 2; --x) {
           const int y = upward ? side_ - 1 - i : i;
           if (at(fixed_, x, y) || bit >= codewords.size() * 8) continue;
-          set(dark_, x, y, (codewords[bit / 8] >> (7 - bit % 8) & 1U) != 0);
+          set(dark_, x, y, (unsigned{codewords[bit / 8]} >> (7 - bit % 8) & 1U) != 0);
           ++bit;
         }
     }
