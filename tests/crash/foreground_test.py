@@ -27,6 +27,13 @@ class Callers(SessionTest):
         return subprocess.Popen([PERDURE, '--session', self.session, 'run', '--foreground', '-c', line], stdout=subprocess.DEVNULL,
                                 stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
 
+    def wait_for_an_instant(self, n, caller, began):
+        """Of every two instants one is counted from the start of the program, and one from the start of the command: a slow
+        program must not keep all of them before the command."""
+        if n % 2:
+            eventually(lambda: os.path.exists(began) or caller.poll() is not None, 'the command has begun')
+        time.sleep(random.uniform(0, 0.06 if n % 2 else 0.15))
+
     def marks(self, n):
         return os.path.join(self.scratch, f'began-{n}'), os.path.join(self.scratch, f'ended-{n}')
 
@@ -39,10 +46,10 @@ class Callers(SessionTest):
         for n in range(ROUNDS):
             before = self.records()
             caller = self.caller(n)
-            time.sleep(random.uniform(0, 0.15))
+            began, ended = self.marks(n)
+            self.wait_for_an_instant(n, caller, began)
             caller.kill()
             caller.wait()
-            began, ended = self.marks(n)
             eventually(lambda: not started_with(self.session) and not processes_with(f'@{self.session}'), 'everything has ended')
             new = self.records() - before
             if not os.path.exists(began):
@@ -70,7 +77,7 @@ class Callers(SessionTest):
         told = {}
         for n in range(ROUNDS // 2):
             caller = self.caller(f'r{n}')
-            time.sleep(random.uniform(0, 0.12))
+            self.wait_for_an_instant(n, caller, self.marks(f'r{n}')[0])
             for pid in processes_with(f'@{self.session}'):
                 with contextlib.suppress(OSError):  # it has gone meanwhile
                     with open(f'/proc/{pid}/comm', encoding='utf-8') as f:
